@@ -1,0 +1,90 @@
+"""What can go wrong, as one closed vocabulary.
+
+    GatewayError
+    |-- ClientError       the client broke the contract, or asks for what is not there
+    |-- BackendError      a backend failed or is not there
+    |-- Unavailable       this server cannot take or keep the session now
+    `-- InternalError     we are wrong
+
+Each carries a `reason` that clients may act on and a message that is safe to show.
+`transports/status.py` maps each reason to exactly one gRPC code.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Stable reasons; the same names as voicegateway.v1.ErrorReason without its prefix."""
+
+    START_REQUIRED = "START_REQUIRED"
+    START_REPEATED = "START_REPEATED"
+    MESSAGE_EMPTY = "MESSAGE_EMPTY"
+    MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
+    LANGUAGE_UNSUPPORTED = "LANGUAGE_UNSUPPORTED"
+    VOICE_UNSUPPORTED = "VOICE_UNSUPPORTED"
+    AUDIO_FORMAT_UNSUPPORTED = "AUDIO_FORMAT_UNSUPPORTED"
+    AUDIO_MISALIGNED = "AUDIO_MISALIGNED"
+    AUDIO_OVERLAP = "AUDIO_OVERLAP"
+    TEXT_INVALID = "TEXT_INVALID"
+    POLICY_OUT_OF_RANGE = "POLICY_OUT_OF_RANGE"
+    INPUT_AFTER_END = "INPUT_AFTER_END"
+    PLAYBACK_IMPLAUSIBLE = "PLAYBACK_IMPLAUSIBLE"
+    FEATURE_UNAVAILABLE = "FEATURE_UNAVAILABLE"
+    RESUME_UNAVAILABLE = "RESUME_UNAVAILABLE"
+    TOKEN_INVALID = "TOKEN_INVALID"  # noqa: S105  a reason, not a token
+    BACKEND_UNAVAILABLE = "BACKEND_UNAVAILABLE"
+    RECOGNITION_INTERRUPTED = "RECOGNITION_INTERRUPTED"
+    LLM_FAILED = "LLM_FAILED"
+    LLM_TIMEOUT = "LLM_TIMEOUT"
+    TTS_FAILED = "TTS_FAILED"
+    TTS_TIMEOUT = "TTS_TIMEOUT"
+    CLIENT_STALLED = "CLIENT_STALLED"
+    DRAINING = "DRAINING"
+    DRAIN_DEADLINE = "DRAIN_DEADLINE"
+    AT_CAPACITY = "AT_CAPACITY"
+    INTERNAL = "INTERNAL"
+
+
+class Backend(StrEnum):
+    """What stands behind the gateway."""
+
+    ASR = "asr"
+    LLM = "llm"
+    TTS = "tts"
+
+
+class GatewayError(Exception):
+    """Base of every error that may reach a client.
+
+    Attributes:
+        reason: stable; a client may act on it.
+        message: for people, safe to show.
+    """
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+        self.message = message
+
+
+class ClientError(GatewayError):
+    """The client broke the contract, or asks for what this server does not have."""
+
+
+class BackendError(GatewayError):
+    """A backend failed, timed out or has no healthy address."""
+
+    def __init__(self, backend: Backend, reason: Reason, message: str) -> None:
+        super().__init__(reason, message)
+        self.backend = backend
+
+
+class Unavailable(GatewayError):  # noqa: N818  named after the gRPC code that every client knows
+    """This server cannot take or keep the session now: draining, full, or the client does not read."""
+
+
+class InternalError(GatewayError):
+    """A fault of the gateway itself."""
+
+    def __init__(self, message: str = "internal error") -> None:
+        super().__init__(Reason.INTERNAL, message)

@@ -1,0 +1,181 @@
+"""What a client is told. Codecs turn these into their wire's messages.
+
+Turn, reply and sentence ids are the core's integers. Input positions are samples of the client's input clock,
+output positions samples of a reply's own timeline.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from voice_gateway.domain.errors import Backend, Reason
+from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
+from voice_gateway.domain.transcript import Word
+
+
+class ReplyKind(StrEnum):
+    """What a reply is for."""
+
+    ANSWER = "ANSWER"
+    APOLOGY = "APOLOGY"
+
+
+class ReplyOutcome(StrEnum):
+    """How a reply ended."""
+
+    COMPLETED = "COMPLETED"
+    INTERRUPTED = "INTERRUPTED"
+    FAILED = "FAILED"
+
+
+class InterruptCause(StrEnum):
+    """Why a reply was interrupted."""
+
+    USER_SPEECH = "USER_SPEECH"
+    CLIENT = "CLIENT"
+    INPUT = "INPUT"
+
+
+class EndCause(StrEnum):
+    """Why a session ended well."""
+
+    CLIENT_ENDED = "CLIENT_ENDED"
+    CLIENT_HALF_CLOSED = "CLIENT_HALF_CLOSED"
+    DRAINING = "DRAINING"
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The user began to speak."""
+
+    at_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """The user stopped speaking."""
+
+    at_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The whole turn so far; `is_final` once a turn."""
+
+    turn: TurnId
+    text: str
+    is_final: bool
+    stability: float = 0.0
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyText:
+    """One sentence as the model wrote it, before its audio."""
+
+    reply: ReplyId
+    turn: TurnId
+    kind: ReplyKind
+    sentence: SentenceId
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyInterrupted:
+    """Nothing more of this reply will come: flush."""
+
+    reply: ReplyId
+    cause: InterruptCause
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyHeard:
+    """How much of an interrupted reply was heard."""
+
+    reply: ReplyId
+    heard_samples: int
+    heard_text: str
+    is_estimate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFinished:
+    """A reply has ended, once."""
+
+    reply: ReplyId
+    turn: TurnId
+    kind: ReplyKind
+    outcome: ReplyOutcome
+    total_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatencySpan:
+    """One piece of a turn's latency; the spans of a report tile its total."""
+
+    name: str
+    start_ms: int
+    """After the last speech sample."""
+    duration_ms: int
+    setting: str = ""
+    """The setting that owns the span; empty when a backend's speed does."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnReport:
+    """Where a turn's time went, from the last speech sample to the first reply sample sent."""
+
+    turn: TurnId
+    reply: ReplyId
+    total_ms: int
+    spans: tuple[LatencySpan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Trouble from which the call goes on."""
+
+    reason: Reason
+    message: str
+    backend: Backend | None = None
+    turn: TurnId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GoingAway:
+    """The server is leaving; the running turn finishes."""
+
+    deadline_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The session ended well; nothing follows."""
+
+    cause: EndCause
+
+
+Event = (
+    SpeechStarted
+    | SpeechEnded
+    | Transcript
+    | ReplyText
+    | ReplyInterrupted
+    | ReplyHeard
+    | ReplyFinished
+    | TurnReport
+    | Notice
+    | GoingAway
+    | Ended
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyAudio:
+    """Reply audio on its way to the client: LINEAR_PCM at the session's output rate."""
+
+    reply: ReplyId
+    sentence: SentenceId
+    offset_samples: int
+    pcm: bytes
+    is_last: bool = False
+    """True on the last audio of the reply; `pcm` may then be empty."""

@@ -1,0 +1,11 @@
+"""Names of things in flight. Integers are counted by the core; wire ids are made of them in codecs."""
+
+from typing import NewType
+
+SessionId = NewType("SessionId", str)
+TurnId = NewType("TurnId", int)
+ReplyId = NewType("ReplyId", int)
+SentenceId = NewType("SentenceId", int)
+"""Number of a sentence in its reply, from 1."""
+StreamId = NewType("StreamId", int)
+"""Number of a recognition stream in its session, from 1."""

@@ -1,0 +1,45 @@
+"""When a turn ends, what counts as an interruption, how far ahead audio is sent: values, not code."""
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from voice_gateway.domain.errors import ClientError, Reason
+
+
+def _ms(default: int, low: int, high: int, doc: str) -> Any:
+    return field(default=default, metadata={"low": low, "high": high, "unit": "ms", "doc": doc})
+
+
+def _count(default: int, low: int, high: int, doc: str) -> Any:
+    return field(default=default, metadata={"low": low, "high": high, "unit": "count", "doc": doc})
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPolicy:
+    """The turn policy; the proto message of the same name has the same fields, defaults and ranges.
+
+    Only fields that take effect stand here; the contract's others are accepted and ignored until they do.
+    """
+
+    stop_history_eou_ms: int = _ms(240, 40, 5_000, "silence before the end of an utterance is suspected")
+    stop_history_ms: int = _ms(480, 80, 10_000, "silence that ends a segment")
+    lead_ms: int = _ms(200, 40, 5_000, "reply audio is sent at most so far ahead of real time")
+    client_buffer_ms: int = _ms(100, 0, 5_000, "assumed buffer of a client that never reports playback")
+    playback_settle_ms: int = _ms(250, 0, 5_000, "wait for the last playback report after an interruption")
+    stall_ms: int = _ms(5_000, 500, 120_000, "a reporting client whose playback stands still so long is stalled")
+
+    def __post_init__(self) -> None:
+        """Raise ClientError / POLICY_OUT_OF_RANGE for a value out of range or a pair that contradicts itself."""
+        for spec in fields(self):
+            value, low, high = getattr(self, spec.name), spec.metadata["low"], spec.metadata["high"]
+            if not low <= value <= high:
+                raise ClientError(Reason.POLICY_OUT_OF_RANGE, f"{spec.name} is {value}; it must be {low} to {high}")
+        if self.stop_history_eou_ms >= self.stop_history_ms:
+            raise ClientError(
+                Reason.POLICY_OUT_OF_RANGE,
+                f"stop_history_eou_ms {self.stop_history_eou_ms} must be below stop_history_ms {self.stop_history_ms}",
+            )
+
+    def changed(self, overrides: dict[str, int]) -> "TurnPolicy":
+        """A policy with `overrides` (field name to value) applied; raises like the constructor."""
+        return replace(self, **overrides)

@@ -1,0 +1,258 @@
+"""Every Protocol between the session and what stands around it.
+
+Towards clients: `OpenSession`, `Session`, `ClientSink`. Towards backends: `SpeechRecognizer`, `LanguageModel`,
+`SpeechSynthesizer`, `BackendHealth`. To whoever watches: `Telemetry`.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from voice_gateway.domain.chat import ChatMessage
+from voice_gateway.domain.errors import Backend, GatewayError
+from voice_gateway.domain.events import Ended, Event, ReplyAudio, ReplyFinished, TurnReport
+from voice_gateway.domain.ids import ReplyId, SessionId
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.transcript import RecognitionResult, SpokenWord
+
+# --- towards clients ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """What a client asks for, already decoded from its wire. None: the server's default."""
+
+    transport: str
+    """Closed set of names, for telemetry: grpc_v1, grpc_legacy."""
+    input_rate_hz: int
+    """Rate of the client's input sample clock, in which positions are told."""
+    output_rate_hz: int | None = None
+    language_code: str = ""
+    voice: str = ""
+    system_prompt: str | None = None
+    policy: Mapping[str, int] = field(default_factory=dict)
+    """Departures from the server's turn policy, by field name of TurnPolicy."""
+    client_label: str = ""
+    """The client's own name for the call, for logs only."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """What was negotiated."""
+
+    session_id: SessionId
+    input_rate_hz: int
+    asr_rate_hz: int
+    """Rate of the PCM that `Session.hear` takes."""
+    output_rate_hz: int
+    language_code: str
+    voice: str
+    policy: TurnPolicy
+
+
+class ClientSink(Protocol):
+    """The way out to one client. Calls never block and never raise; the transport bounds what it holds."""
+
+    def emit(self, event: Event) -> None:
+        """Tell the client; before audio that is still queued, except that ReplyFinished and Ended keep their place."""
+
+    def play(self, audio: ReplyAudio) -> None:
+        """Send audio, paced by the caller."""
+
+    def flush(self, reply: ReplyId) -> None:
+        """Drop queued audio of `reply` that has not been written to the wire."""
+
+
+class Session(Protocol):
+    """One conversation, as its transport sees it. All calls but `run` and `wait_for_room` are synchronous and cheap."""
+
+    @property
+    def info(self) -> SessionInfo:
+        """What was negotiated."""
+
+    def hear(self, pcm: bytes, offset_samples: int) -> None:
+        """Take LINEAR_PCM at `info.asr_rate_hz`; `offset_samples` is its start in the client's input clock.
+
+        A gap before it counts as silence. The caller has refused overlaps and odd lengths.
+        """
+
+    def has_room(self) -> bool:
+        """False while input runs too far ahead of what the recogniser was sent: read nothing until it has room."""
+
+    async def wait_for_room(self) -> None:
+        """Return when there is room, or when the session has ended."""
+
+    def type_text(self, text: str) -> None:
+        """Take a typed turn."""
+
+    def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:
+        """Take a position of the client's player."""
+
+    def interrupt(self) -> None:
+        """Stop the running reply."""
+
+    def commit(self) -> None:
+        """End the user's turn now."""
+
+    def finish(self) -> None:
+        """The client half-closed: answer what was heard, then end."""
+
+    def end(self) -> None:
+        """The client wants to stop now."""
+
+    async def run(self) -> Ended:
+        """Hold the conversation to its end; `Ended` has been emitted by then.
+
+        Raises:
+            GatewayError: the session failed; the transport ends the call with its status.
+
+        Cancelling it (the client vanished) cancels every backend call before it returns.
+        """
+
+
+class OpenSession(Protocol):
+    """Admits a session."""
+
+    async def __call__(self, request: SessionRequest, sink: ClientSink) -> Session:
+        """A session that has not begun to run; call `run` at once.
+
+        Raises:
+            ClientError: language, voice, rate or policy not available.
+            BackendError: BACKEND_UNAVAILABLE, naming the backend.
+            Unavailable: DRAINING or AT_CAPACITY.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A language that can be both heard and spoken."""
+
+    code: str
+    voices: tuple[str, ...]
+
+
+class DescribeCapabilities(Protocol):
+    """Tells what the server can do now."""
+
+    def __call__(self) -> tuple[Language, ...]:
+        """Languages that can be both heard and spoken, as the backends last said.
+
+        Raises:
+            BackendError: BACKEND_UNAVAILABLE, when ASR or TTS has not answered yet.
+        """
+
+
+# --- towards backends --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionSpec:
+    """How a recognition stream is opened."""
+
+    language_code: str
+    rate_hz: int
+    stop_history_eou_ms: int
+    stop_history_ms: int
+
+
+class SpeechRecognizer(Protocol):
+    """Streams speech to text."""
+
+    def recognize(self, spec: RecognitionSpec, audio: AsyncIterator[bytes]) -> AsyncIterator[RecognitionResult]:
+        """Results in order. The end of `audio` half-closes the stream, which forces the last final; then it ends.
+
+        `audio` yields LINEAR_PCM at `spec.rate_hz`; the next batch is pulled only when the last was written.
+        Raises BackendError. Closing the iterator cancels the call.
+        """
+
+    def languages(self) -> frozenset[str]:
+        """Language codes the backend last said it hears; empty when it has not answered yet."""
+
+
+class LanguageModel(Protocol):
+    """Writes replies."""
+
+    def reply(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+        """Pieces of the reply's text as they come.
+
+        Raises BackendError (LLM_FAILED, LLM_TIMEOUT). Closing the iterator cancels the request.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSpec:
+    """How a sentence is spoken."""
+
+    language_code: str
+    voice: str
+    """Empty: the backend chooses."""
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechChunk:
+    """Part of a sentence's audio: LINEAR_PCM at the rate asked for, whole samples."""
+
+    pcm: bytes
+    words: tuple[SpokenWord, ...] = ()
+    """Words told with this chunk, positions in the sentence's audio; empty when the backend tells none."""
+
+
+class SpeechSynthesizer(Protocol):
+    """Speaks text."""
+
+    def synthesize(self, spec: VoiceSpec, text: str) -> AsyncIterator[SpeechChunk]:
+        """Audio as it comes.
+
+        Raises BackendError (TTS_FAILED, TTS_TIMEOUT). Closing the iterator cancels the call at once.
+        """
+
+    def voices(self) -> Mapping[str, tuple[str, ...]]:
+        """Voices by language code, as the backend last said; empty when it has not answered yet."""
+
+
+class BackendHealth(Protocol):
+    """Whether a backend can be called."""
+
+    @property
+    def backend(self) -> Backend:
+        """Which one."""
+
+    @property
+    def is_healthy(self) -> bool:
+        """True while at least one address answers."""
+
+    async def probe(self) -> None:
+        """Ask each address once and remember the outcome (health, languages, voices). Never raises BackendError."""
+
+
+# --- to whoever watches ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """One answered turn, for the canonical log line and for metrics."""
+
+    finished: ReplyFinished
+    report: TurnReport | None
+    """None when no audio was sent."""
+    user_chars: int
+    reply_chars: int
+    sentences: int
+    heard_samples: int
+
+
+class Telemetry(Protocol):
+    """Watches; never fails and never blocks."""
+
+    def session_started(self, info: SessionInfo, request: SessionRequest) -> None:
+        """A session was admitted."""
+
+    def session_ended(self, info: SessionInfo, outcome: Ended | GatewayError | None, duration_ms: int) -> None:
+        """A session is over; None when its client vanished."""
+
+    def turn_ended(self, info: SessionInfo, record: TurnRecord) -> None:
+        """A reply came to its end."""
+
+    def trouble(self, info: SessionInfo, error: GatewayError, attributes: Mapping[str, str | int]) -> None:
+        """A backend failed inside a session that goes on."""
