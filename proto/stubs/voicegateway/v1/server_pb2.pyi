@@ -242,7 +242,7 @@ class SpeechStarted(_message.Message):
 
     AT_SAMPLES_FIELD_NUMBER: _builtins.int
     at_samples: _builtins.int
-    """Where, in the client's input sample clock."""
+    """Where, at the latest, in the client's input sample clock."""
     def __init__(
         self,
         *,
@@ -487,7 +487,7 @@ class ReplyHeard(_message.Message):
     heard_text: _builtins.str
     """The words of the reply that the user heard, whole words."""
     is_estimate: _builtins.bool
-    """True when the client gave no report and the position is reckoned from the clock."""
+    """True when the client's last report did not come and the position is reckoned from the clock."""
     def __init__(
         self,
         *,
@@ -506,7 +506,9 @@ Global___ReplyHeard: _TypeAlias = ReplyHeard  # noqa: Y015
 
 @_typing.final
 class ReplyFinished(_message.Message):
-    """A reply has ended. Sent by the server exactly once for each reply of which text or audio was sent, as its last message."""
+    """A reply has ended. Sent by the server exactly once for each reply, also for one that was cancelled before its first
+    word, as its last message.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -588,7 +590,9 @@ class LatencySpan(_message.Message):
     SETTING_FIELD_NUMBER: _builtins.int
     IS_OVERLAPPED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """What the time went into: endpointing, asr_final, hold, llm_first_token, first_sentence, tts_first_audio, playout."""
+    """What the time went into: endpointing, asr_final, hold, llm_first_token, first_sentence, tts_first_audio, playout;
+    settle (an interrupted reply was settled first), earlier_turns (their replies came first).
+    """
     start_ms: _builtins.int
     """Start, ms after the last speech sample."""
     duration_ms: _builtins.int

@@ -179,3 +179,16 @@ class ReplyAudio:
     pcm: bytes
     is_last: bool = False
     """True on the last audio of the reply; `pcm` may then be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """One answered turn, for the canonical log line and for metrics."""
+
+    finished: ReplyFinished
+    report: TurnReport | None
+    """None when no audio was sent."""
+    user_chars: int
+    reply_chars: int
+    sentences: int
+    heard_samples: int

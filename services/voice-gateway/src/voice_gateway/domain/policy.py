@@ -10,10 +10,6 @@ def _ms(default: int, low: int, high: int, doc: str) -> Any:
     return field(default=default, metadata={"low": low, "high": high, "unit": "ms", "doc": doc})
 
 
-def _count(default: int, low: int, high: int, doc: str) -> Any:
-    return field(default=default, metadata={"low": low, "high": high, "unit": "count", "doc": doc})
-
-
 @dataclass(frozen=True, slots=True)
 class TurnPolicy:
     """The turn policy; the proto message of the same name has the same fields, defaults and ranges.

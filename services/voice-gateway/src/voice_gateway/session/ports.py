@@ -4,13 +4,13 @@ Towards clients: `OpenSession`, `Session`, `ClientSink`. Towards backends: `Spee
 `SpeechSynthesizer`, `BackendHealth`. To whoever watches: `Telemetry`.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from voice_gateway.domain.chat import ChatMessage
 from voice_gateway.domain.errors import Backend, GatewayError
-from voice_gateway.domain.events import Ended, Event, ReplyAudio, ReplyFinished, TurnReport
+from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
 from voice_gateway.domain.ids import ReplyId, SessionId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord
@@ -158,7 +158,7 @@ class RecognitionSpec:
 class SpeechRecognizer(Protocol):
     """Streams speech to text."""
 
-    def recognize(self, spec: RecognitionSpec, audio: AsyncIterator[bytes]) -> AsyncIterator[RecognitionResult]:
+    def recognize(self, spec: RecognitionSpec, audio: AsyncIterator[bytes]) -> AsyncGenerator[RecognitionResult, None]:
         """Results in order. The end of `audio` half-closes the stream, which forces the last final; then it ends.
 
         `audio` yields LINEAR_PCM at `spec.rate_hz`; the next batch is pulled only when the last was written.
@@ -172,7 +172,7 @@ class SpeechRecognizer(Protocol):
 class LanguageModel(Protocol):
     """Writes replies."""
 
-    def reply(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+    def reply(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[str, None]:
         """Pieces of the reply's text as they come.
 
         Raises BackendError (LLM_FAILED, LLM_TIMEOUT). Closing the iterator cancels the request.
@@ -201,7 +201,7 @@ class SpeechChunk:
 class SpeechSynthesizer(Protocol):
     """Speaks text."""
 
-    def synthesize(self, spec: VoiceSpec, text: str) -> AsyncIterator[SpeechChunk]:
+    def synthesize(self, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
         """Audio as it comes.
 
         Raises BackendError (TTS_FAILED, TTS_TIMEOUT). Closing the iterator cancels the call at once.
@@ -229,19 +229,6 @@ class BackendHealth(Protocol):
 # --- to whoever watches ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class TurnRecord:
-    """One answered turn, for the canonical log line and for metrics."""
-
-    finished: ReplyFinished
-    report: TurnReport | None
-    """None when no audio was sent."""
-    user_chars: int
-    reply_chars: int
-    sentences: int
-    heard_samples: int
-
-
 class Telemetry(Protocol):
     """Watches; never fails and never blocks."""
 
@@ -254,5 +241,5 @@ class Telemetry(Protocol):
     def turn_ended(self, info: SessionInfo, record: TurnRecord) -> None:
         """A reply came to its end."""
 
-    def trouble(self, info: SessionInfo, error: GatewayError, attributes: Mapping[str, str | int]) -> None:
-        """A backend failed inside a session that goes on."""
+    def trouble(self, info: SessionInfo, error: GatewayError) -> None:
+        """A call failed inside a session, which may go on."""

@@ -1,0 +1,192 @@
+"""Backend calls of one session: each is a task, what it delivers and how it fails comes back as facts."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
+from voice_gateway.domain.chat import ChatMessage
+from voice_gateway.domain.errors import GatewayError, InternalError, Reason
+from voice_gateway.domain.ids import ReplyId, StreamId
+from voice_gateway.domain.transcript import RecognitionResult, SpokenWord, Word
+from voice_gateway.session.hearing import Feed, Hearing
+from voice_gateway.session.pacer import Pacer
+from voice_gateway.session.playout import Playout
+from voice_gateway.session.ports import (
+    LanguageModel,
+    RecognitionSpec,
+    SessionInfo,
+    SpeechRecognizer,
+    SpeechSynthesizer,
+    Telemetry,
+    VoiceSpec,
+)
+from voice_gateway.session.roster import Roster
+from voice_gateway.turn import inputs
+from voice_gateway.turn.effects import Synthesize
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every session of the process shares."""
+
+    recognizer: SpeechRecognizer
+    llm: LanguageModel
+    synthesizer: SpeechSynthesizer
+    telemetry: Telemetry
+    pacer: Pacer
+    roster: Roster
+
+
+class BackendCalls:
+    """Starts, names and cancels the calls of one session."""
+
+    def __init__(
+        self,
+        info: SessionInfo,
+        around: Surroundings,
+        hearing: Hearing,
+        playout: Playout,
+        post: Callable[[inputs.Input], None],
+    ) -> None:
+        self._info = info
+        self._around = around
+        self._hearing = hearing
+        self._playout = playout
+        self._post = post
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._sentences: dict[ReplyId, asyncio.Queue[Synthesize]] = {}
+
+    def recognise(self, stream: StreamId, feed: Feed) -> None:
+        """Transcribe a feed."""
+
+        def failed(_: Reason, message: str) -> inputs.Input:
+            return inputs.RecognitionFailed(stream, message)
+
+        self._spawn(f"asr-{stream}", self._recognise(stream, feed), failed)
+
+    def write(self, reply: ReplyId, messages: Sequence[ChatMessage]) -> None:
+        """Ask the language model."""
+
+        def failed(reason: Reason, message: str) -> inputs.Input:
+            return inputs.ReplyFailed(reply, reason, message)
+
+        self._spawn(f"llm-{reply}", self._write(reply, messages), failed)
+
+    def speak(self, order: Synthesize) -> None:
+        """Synthesise a sentence after those of the same reply that were ordered before."""
+        queue = self._sentences.get(order.reply)
+        if queue is None:
+            queue = self._sentences[order.reply] = asyncio.Queue()
+            self._spawn(f"tts-{order.reply}", self._speak_all(queue), None)
+        queue.put_nowait(order)
+
+    def cancel_recognition(self, stream: StreamId) -> None:
+        """Drop a stream."""
+        self._cancel(f"asr-{stream}")
+
+    def cancel_writing(self, reply: ReplyId) -> None:
+        """Stop the language model."""
+        self._cancel(f"llm-{reply}")
+
+    def cancel_speaking(self, reply: ReplyId) -> None:
+        """Stop synthesis of a reply."""
+        self._sentences.pop(reply, None)
+        self._cancel(f"tts-{reply}")
+
+    async def close(self) -> None:
+        """Cancel everything and wait until it is gone."""
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _spawn(
+        self,
+        name: str,
+        call: Coroutine[Any, Any, None],
+        failed: Callable[[Reason, str], inputs.Input] | None,
+    ) -> None:
+        guarded = call if failed is None else self._guard(call, failed)
+        task = self._tasks[name] = asyncio.create_task(guarded, name=f"{self._info.session_id}-{name}")
+        task.add_done_callback(lambda done: self._tasks.pop(name, None) if self._tasks.get(name) is done else None)
+
+    def _cancel(self, name: str) -> None:
+        task = self._tasks.get(name)
+        if task is not None:
+            task.cancel()
+
+    async def _guard(self, call: Coroutine[Any, Any, None], failed: Callable[[Reason, str], inputs.Input]) -> None:
+        """Await a call; its failure becomes a log line and a fact, also a failure that is our own fault."""
+        try:
+            await call
+        except GatewayError as error:
+            self._around.telemetry.trouble(self._info, error)
+            self._post(failed(error.reason, error.message))
+        except Exception as error:  # noqa: BLE001  whatever it is, the session hears of it and goes on
+            self._around.telemetry.trouble(self._info, InternalError(f"{type(error).__name__}: {error}"))
+            self._post(failed(Reason.INTERNAL, "internal error"))
+
+    async def _recognise(self, stream: StreamId, feed: Feed) -> None:
+        policy, info = self._info.policy, self._info
+        spec = RecognitionSpec(info.language_code, info.asr_rate_hz, policy.stop_history_eou_ms, policy.stop_history_ms)
+        async with aclosing(self._around.recognizer.recognize(spec, feed)) as results:
+            async for result in results:
+                self._post(self._heard(stream, feed, result))
+        self._post(inputs.RecognitionEnded(stream))
+
+    def _heard(self, stream: StreamId, feed: Feed, result: RecognitionResult) -> inputs.Input:
+        def position(samples: int) -> int:
+            return self._hearing.to_input(feed.start + samples)
+
+        covered = position(result.end_samples)
+        if not result.is_final:
+            return inputs.TranscriptRevised(stream, result.text, result.stability, covered)
+        words = tuple(
+            Word(word.text, position(word.start_samples), position(word.end_samples), word.confidence)
+            for word in result.words
+        )
+        end = words[-1].end_samples if words else covered
+        return inputs.SegmentFinal(stream, result.text, words, end, covered, self._hearing.received_samples)
+
+    async def _write(self, reply: ReplyId, messages: Sequence[ChatMessage]) -> None:
+        async with aclosing(self._around.llm.reply(messages)) as pieces:
+            async for text in pieces:
+                self._post(inputs.ReplyDelta(reply, text))
+        self._post(inputs.ReplyCompleted(reply))
+
+    async def _speak_all(self, queue: asyncio.Queue[Synthesize]) -> None:
+        while True:
+            order = await queue.get()
+            progress = _Progress()
+
+            def failed(
+                reason: Reason, message: str, order: Synthesize = order, so_far: _Progress = progress
+            ) -> inputs.Input:
+                self._playout.complete(order.reply, order.sentence)
+                return inputs.SpeechFailed(order.reply, order.sentence, so_far.samples, reason, message)
+
+            await self._guard(self._speak(order, progress), failed)
+
+    async def _speak(self, order: Synthesize, progress: "_Progress") -> None:
+        spec = VoiceSpec(self._info.language_code, self._info.voice, self._info.output_rate_hz)
+        words: list[SpokenWord] = []
+        async with aclosing(self._around.synthesizer.synthesize(spec, order.text)) as chunks:
+            async for chunk in chunks:
+                if chunk.pcm and not progress.samples:
+                    self._post(inputs.SpeechReady(order.reply, order.sentence))
+                progress.samples += len(chunk.pcm) // PCM_SAMPLE_BYTES
+                words += chunk.words
+                self._playout.append(order.reply, order.sentence, chunk.pcm)
+                await self._playout.wait_for_room()
+        self._playout.complete(order.reply, order.sentence)
+        self._post(inputs.SpeechCompleted(order.reply, order.sentence, progress.samples, tuple(words)))
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How much of a sentence has come."""
+
+    samples: int = 0

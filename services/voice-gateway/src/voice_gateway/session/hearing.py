@@ -1,0 +1,186 @@
+"""The audio plane inwards: what the client said, kept until it is transcribed for good, and fed to recognition.
+
+Two sample clocks meet here. The *input clock* is the client's, at the negotiated rate, with gaps. The *tape* is what
+the recogniser gets: contiguous, at the ASR's rate, gaps filled with silence. Outside this module positions are in the
+input clock.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import AsyncIterator
+from operator import itemgetter
+
+from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
+
+MAX_AHEAD_MS = 5_000
+"""Input may run so far ahead of what the recogniser was sent; then nothing is read (design section 3)."""
+MAX_TAPE_MS = 65_000
+"""Audio kept for replay: the longest turn (60 s) and the wait for its final. Older audio is forgotten."""
+MAX_SILENCE_MS = 2_000
+"""A longer gap is shortened to this: enough for every recogniser to end its segment."""
+JITTER_MS = 20
+"""A smaller difference between the client's clock and the tape is resampling, not a gap."""
+BATCH_MS = 40
+"""Audio is handed on in pieces of at least this: a write a frame costs more than all else (design section 9)."""
+MAX_BATCH_MS = 1_000
+"""Largest piece, so that a replay does not make one huge message."""
+
+
+class Hearing:
+    """The tape of one session and the feeds that read it."""
+
+    def __init__(self, input_rate_hz: int, asr_rate_hz: int) -> None:
+        self._input_rate_hz = input_rate_hz
+        self._asr_rate_hz = asr_rate_hz
+        self._tape = bytearray()
+        self._base = 0
+        """Tape position of the first sample kept."""
+        self._anchors: list[tuple[int, int]] = [(0, 0)]
+        """(tape position, input position) pairs from which the clocks run together."""
+        self._feed: Feed | None = None
+        self._room = asyncio.Event()
+        self._room.set()
+
+    @property
+    def received_samples(self) -> int:
+        """End of the audio received, in the input clock."""
+        return self.to_input(self._end)
+
+    def hear(self, pcm: bytes, offset_samples: int) -> None:
+        """Take audio that begins at `offset_samples`; a gap before it becomes silence."""
+        gap = offset_samples - self.received_samples
+        if gap * 1_000 > JITTER_MS * self._input_rate_hz:
+            self._fill(gap, offset_samples)
+        self._tape += pcm
+        self._forget_oldest()
+        if self._feed is not None:
+            self._feed.more()
+        self._update_room()
+
+    def open_feed(self, from_samples: int) -> "Feed":
+        """A feed of the audio from `from_samples` on (as far back as it is kept)."""
+        start = min(max(self.to_tape(from_samples), self._base), self._end)
+        self._feed = Feed(self, start, self._asr_rate_hz)
+        self._update_room()
+        return self._feed
+
+    def finish_feed(self) -> None:
+        """The newest feed ends with the audio received so far."""
+        if self._feed is not None:
+            self._feed.finish()
+
+    def forget(self, before_samples: int) -> None:
+        """Audio before this position is not replayed again."""
+        self._drop(self.to_tape(before_samples) - self._base)
+
+    def has_room(self) -> bool:
+        """False while input is too far ahead of what was taken by the newest feed."""
+        return self._room.is_set()
+
+    async def wait_for_room(self) -> None:
+        """Return when there is room."""
+        await self._room.wait()
+
+    def release(self) -> None:
+        """Let everybody go who waits for room: the session is over."""
+        self._feed = None
+        self._room.set()
+
+    def to_input(self, tape_samples: int) -> int:
+        """Position on the tape to position in the input clock."""
+        tape, position = self._anchors[bisect_right(self._anchors, tape_samples, key=itemgetter(0)) - 1]
+        return position + (tape_samples - tape) * self._input_rate_hz // self._asr_rate_hz
+
+    def to_tape(self, input_samples: int) -> int:
+        """Position in the input clock to position on the tape."""
+        tape, position = self._anchors[max(0, bisect_right(self._anchors, input_samples, key=itemgetter(1)) - 1)]
+        return tape + (input_samples - position) * self._asr_rate_hz // self._input_rate_hz
+
+    def end(self) -> int:
+        """End of the tape."""
+        return self._end
+
+    def read(self, start: int, end: int) -> bytes:
+        """Audio between two tape positions."""
+        first = max(0, start - self._base) * PCM_SAMPLE_BYTES
+        return bytes(self._tape[first : max(0, end - self._base) * PCM_SAMPLE_BYTES])
+
+    def base(self) -> int:
+        """Tape position of the oldest sample kept."""
+        return self._base
+
+    def taken(self) -> None:
+        """A feed has moved on."""
+        self._update_room()
+
+    @property
+    def _end(self) -> int:
+        return self._base + len(self._tape) // PCM_SAMPLE_BYTES
+
+    def _fill(self, gap: int, offset_samples: int) -> None:
+        silence_ms = min(gap * 1_000 // self._input_rate_hz, MAX_SILENCE_MS)
+        self._tape += bytes(silence_ms * self._asr_rate_hz // 1_000 * PCM_SAMPLE_BYTES)
+        self._anchors.append((self._end, offset_samples))
+
+    def _forget_oldest(self) -> None:
+        excess = self._end - self._base - MAX_TAPE_MS * self._asr_rate_hz // 1_000
+        if excess > 0:
+            self._drop(excess)
+
+    def _drop(self, samples: int) -> None:
+        if samples <= 0:
+            return
+        del self._tape[: samples * PCM_SAMPLE_BYTES]
+        self._base += samples
+        while len(self._anchors) > 1 and self._anchors[1][0] <= self._base:
+            del self._anchors[0]
+
+    def _update_room(self) -> None:
+        taken = self._feed.position if self._feed is not None else self._end
+        if (self._end - taken) * 1_000 < MAX_AHEAD_MS * self._asr_rate_hz:
+            self._room.set()
+        else:
+            self._room.clear()
+
+
+class Feed(AsyncIterator[bytes]):
+    """Audio for one recognition stream: batches as they fill, then the end once `finish` was called."""
+
+    def __init__(self, hearing: Hearing, start: int, rate_hz: int) -> None:
+        self._hearing = hearing
+        self._batch = BATCH_MS * rate_hz // 1_000
+        self._max_batch = MAX_BATCH_MS * rate_hz // 1_000
+        self._end: int | None = None
+        self._more = asyncio.Event()
+        self.start = start
+        """Tape position of the stream's first sample."""
+        self.position = start
+        """Tape position up to which audio was taken."""
+
+    def more(self) -> None:
+        """Audio was added to the tape."""
+        if self._hearing.end() - self.position >= self._batch:
+            self._more.set()
+
+    def finish(self) -> None:
+        """The stream ends where the tape ends now."""
+        self._end = self._hearing.end()
+        self._more.set()
+
+    async def __anext__(self) -> bytes:
+        while True:
+            self.position = max(self.position, self._hearing.base())
+            until = self._hearing.end() if self._end is None else self._end
+            available = until - self.position
+            if available >= self._batch or (self._end is not None and available > 0):
+                return self._take(min(available, self._max_batch))
+            if self._end is not None:
+                raise StopAsyncIteration
+            self._more.clear()
+            await self._more.wait()
+
+    def _take(self, samples: int) -> bytes:
+        pcm = self._hearing.read(self.position, self.position + samples)
+        self.position += samples
+        self._hearing.taken()
+        return pcm

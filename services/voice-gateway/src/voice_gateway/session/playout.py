@@ -1,0 +1,177 @@
+"""The audio plane outwards: reply audio leaves in order, at most `lead_ms` ahead of real time."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from voice_gateway.domain.audio import PCM_SAMPLE_BYTES, pcm_bytes
+from voice_gateway.domain.events import ReplyAudio
+from voice_gateway.domain.ids import ReplyId, SentenceId
+from voice_gateway.domain.instant import Instant, samples_between, samples_to_ns
+from voice_gateway.session import clock
+from voice_gateway.session.pacer import Pacer
+from voice_gateway.turn.inputs import PlayoutCompleted, PlayoutStarted, PlayoutStarved
+
+FRAME_MS = 40
+"""Length of one frame to the client: half the messages of 20 ms, and still shorter than `lead_ms`."""
+MAX_BUFFER_MS = 10_000
+"""Synthesis rests while so much audio waits; the longest sentence comes on top."""
+
+
+@dataclass(slots=True)
+class _Sentence:
+    """Audio of one sentence that has not left."""
+
+    pcm: bytearray = field(default_factory=bytearray)
+    is_complete: bool = False
+
+
+class Playout:
+    """Reply audio of one session. Facts about it are posted; audio goes to `play`."""
+
+    def __init__(
+        self,
+        rate_hz: int,
+        lead_ms: int,
+        pacer: Pacer,
+        play: Callable[[ReplyAudio], None],
+        post: Callable[[PlayoutStarted | PlayoutStarved | PlayoutCompleted], None],
+    ) -> None:
+        self._rate_hz = rate_hz
+        self._lead_samples = rate_hz * lead_ms // 1_000
+        self._frame_bytes = pcm_bytes(FRAME_MS, rate_hz)
+        self._max_buffer_bytes = pcm_bytes(MAX_BUFFER_MS, rate_hz)
+        self._pacer = pacer
+        self._play = play
+        self._post = post
+        self._reply = ReplyId(0)
+        self._sent = 0
+        self._sentences: dict[SentenceId, _Sentence] = {}
+        self._order: deque[SentenceId] = deque()
+        self._running_since: Instant | None = None
+        """When the reply's sample 0 would have left, had it never starved; None while nothing is due."""
+        self._is_ended = False
+        """Whether no more sentences follow."""
+        self._is_over = True
+        """Whether the last audio has left, or never will."""
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def begin(self, reply: ReplyId) -> None:
+        """Audio of this reply follows."""
+        self._drop()
+        self._reply, self._sent, self._is_over = reply, 0, False
+
+    def append(self, reply: ReplyId, sentence: SentenceId, pcm: bytes) -> None:
+        """Take synthesised audio; that of a reply that is over is dropped."""
+        if self._is_current(reply):
+            self._sentences.setdefault(sentence, _Sentence()).pcm += pcm
+            self._update_room()
+            self.tick(clock.now())
+
+    def complete(self, reply: ReplyId, sentence: SentenceId) -> None:
+        """No more audio of this sentence follows."""
+        if self._is_current(reply):
+            self._sentences.setdefault(sentence, _Sentence()).is_complete = True
+            self.tick(clock.now())
+
+    def play(self, reply: ReplyId, sentence: SentenceId) -> None:
+        """Send this sentence, after those before."""
+        if self._is_current(reply):
+            self._sentences.setdefault(sentence, _Sentence())
+            self._order.append(sentence)
+            self.tick(clock.now())
+
+    def end(self, reply: ReplyId) -> None:
+        """No more sentences follow."""
+        if self._is_current(reply):
+            self._is_ended = True
+            self.tick(clock.now())
+
+    def flush(self, reply: ReplyId) -> None:
+        """Send nothing more of this reply."""
+        if self._is_current(reply):
+            self._drop()
+
+    def sent(self, reply: ReplyId) -> int:
+        """Samples of the reply that have left; 0 for any but the last one."""
+        return self._sent if reply == self._reply else 0
+
+    def close(self) -> None:
+        """The session is over."""
+        self._drop()
+
+    async def wait_for_room(self) -> None:
+        """Return when synthesis may go on."""
+        await self._room.wait()
+
+    def tick(self, now: Instant) -> None:
+        """Send what is due."""
+        self._drop_spent()
+        while self._is_frame_due(now):
+            self._send_frame(now)
+        if self._is_ended and not self._order and not self._is_over:
+            self._send(SentenceId(0), b"", is_last=True)
+        elif self._running_since is not None and self._position(now) >= self._sent:
+            self._stop()
+            self._post(PlayoutStarved(self._reply, self._sent))
+
+    def _is_frame_due(self, now: Instant) -> bool:
+        """Whether the next frame may leave: a whole one, or what there is where waiting would starve the client."""
+        if not self._order or self._is_over:
+            return False
+        ahead = self._sent - self._position(now)
+        if ahead >= self._lead_samples:
+            return False
+        head = self._sentences[self._order[0]]
+        is_urgent = head.is_complete or ahead * PCM_SAMPLE_BYTES < self._frame_bytes
+        return len(head.pcm) >= (PCM_SAMPLE_BYTES if is_urgent else self._frame_bytes)
+
+    def _send_frame(self, now: Instant) -> None:
+        sentence = self._order[0]
+        pcm = self._sentences[sentence].pcm
+        frame = bytes(pcm[: self._frame_bytes])
+        del pcm[: self._frame_bytes]
+        self._drop_spent()
+        self._update_room()
+        if self._running_since is None:
+            self._running_since = Instant(now - samples_to_ns(self._sent, self._rate_hz))
+            self._pacer.add(self)
+            self._post(PlayoutStarted(self._reply, self._sent))
+        self._send(sentence, frame, is_last=self._is_ended and not self._order)
+
+    def _send(self, sentence: SentenceId, pcm: bytes, *, is_last: bool) -> None:
+        self._play(ReplyAudio(self._reply, sentence, self._sent, pcm, is_last=is_last))
+        self._sent += len(pcm) // PCM_SAMPLE_BYTES
+        if is_last:
+            self._is_over = True
+            self._stop()
+            self._post(PlayoutCompleted(self._reply, self._sent))
+
+    def _drop_spent(self) -> None:
+        while self._order and (head := self._sentences[self._order[0]]).is_complete and not head.pcm:
+            del self._sentences[self._order.popleft()]
+
+    def _update_room(self) -> None:
+        if sum(len(waiting.pcm) for waiting in self._sentences.values()) > self._max_buffer_bytes:
+            self._room.clear()
+        else:
+            self._room.set()
+
+    def _drop(self) -> None:
+        self._stop()
+        self._sentences.clear()
+        self._order.clear()
+        self._is_ended, self._is_over = False, True
+        self._room.set()
+
+    def _stop(self) -> None:
+        self._running_since = None
+        self._pacer.remove(self)
+
+    def _is_current(self, reply: ReplyId) -> bool:
+        return reply == self._reply and not self._is_over
+
+    def _position(self, now: Instant) -> int:
+        return self._sent if self._running_since is None else samples_between(self._running_since, now, self._rate_hz)

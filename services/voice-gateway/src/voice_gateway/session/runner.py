@@ -1,0 +1,207 @@
+"""The shell round one core: facts in, effects out, one timer. Nothing here knows what a conversation means.
+
+`run` waits for a fact or the deadline, steps the core and performs its effects in order without awaiting. Backend calls
+are tasks; what they deliver, and how they fail, comes back as facts.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from voice_gateway.domain.errors import BackendError, GatewayError, InternalError, Unavailable
+from voice_gateway.domain.events import Ended
+from voice_gateway.domain.ids import ReplyId
+from voice_gateway.domain.instant import Instant, after_ms, ms_between
+from voice_gateway.session import clock
+from voice_gateway.session.calls import BackendCalls, Surroundings
+from voice_gateway.session.hearing import Hearing
+from voice_gateway.session.playout import Playout
+from voice_gateway.session.ports import ClientSink, SessionInfo, SessionRequest
+from voice_gateway.turn import effects, inputs
+from voice_gateway.turn.core import Core
+
+MAX_INBOX = 4_096
+"""Facts that may wait. The loop empties the inbox at every turn, so more means that it does not turn any more."""
+
+
+class SessionRunner:
+    """One conversation; implements `ports.Session`."""
+
+    def __init__(
+        self, info: SessionInfo, request: SessionRequest, core: Core, sink: ClientSink, around: Surroundings
+    ) -> None:
+        self._info = info
+        self._request = request
+        self._core = core
+        self._sink = sink
+        self._around = around
+        self._hearing = Hearing(info.input_rate_hz, info.asr_rate_hz)
+        self._playout = Playout(info.output_rate_hz, info.policy.lead_ms, around.pacer, sink.play, self._post)
+        self._inbox: deque[inputs.Input] = deque()
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed_for: Instant | None = None
+        self._calls = BackendCalls(info, around, self._hearing, self._playout, self._post)
+        self._outcome: Ended | GatewayError | None = None
+        self._post(inputs.SessionStarted())
+
+    # --- ports.Session -------------------------------------------------------------------------------------------
+
+    @property
+    def info(self) -> SessionInfo:
+        """What was negotiated."""
+        return self._info
+
+    def hear(self, pcm: bytes, offset_samples: int) -> None:
+        """Take audio; it goes to the tape and to recognition, never to the core."""
+        self._hearing.hear(pcm, offset_samples)
+
+    def has_room(self) -> bool:
+        """Whether input is welcome."""
+        return self._hearing.has_room()
+
+    async def wait_for_room(self) -> None:
+        """Return when input is welcome, or the session is over."""
+        await self._hearing.wait_for_room()
+
+    def type_text(self, text: str) -> None:
+        """Take a typed turn."""
+        self._post(inputs.TextTyped(text))
+
+    def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:
+        """Take a position of the client's player, together with what was sent by now."""
+        self._post(inputs.PlaybackReported(reply, played_samples, self._playout.sent(reply), is_final))
+
+    def interrupt(self) -> None:
+        """Stop the running reply."""
+        self._post(inputs.ClientInterrupted())
+
+    def commit(self) -> None:
+        """End the user's turn now."""
+        self._post(inputs.CommitRequested(self._hearing.received_samples))
+
+    def finish(self) -> None:
+        """The client half-closed."""
+        self._post(inputs.InputEnded())
+
+    def end(self) -> None:
+        """The client wants to stop now."""
+        self._post(inputs.EndRequested())
+
+    async def run(self) -> Ended:
+        """Hold the conversation to its end."""
+        started = clock.now()
+        self._around.telemetry.session_started(self._info, self._request)
+        try:
+            with self._around.roster.present(self):
+                outcome = await self._converse()
+        finally:
+            self._around.telemetry.session_ended(self._info, self._outcome, ms_between(started, clock.now()))
+        if isinstance(outcome, Ended):
+            return outcome
+        raise outcome
+
+    def drain(self, deadline_ms: int) -> None:
+        """The server is leaving."""
+        self._post(inputs.DrainRequested(after_ms(clock.now(), deadline_ms)))
+
+    # --- the loop ------------------------------------------------------------------------------------------------
+
+    async def _converse(self) -> Ended | GatewayError:
+        try:
+            while self._outcome is None:
+                await self._wake.wait()
+                self._wake.clear()
+                self._step()
+        except Exception as error:  # noqa: BLE001  a fault of our own ends this session alone, and is told and logged
+            self._around.telemetry.trouble(self._info, InternalError(f"{type(error).__name__}: {error}"))
+            self._outcome = InternalError()
+        finally:
+            self._arm(None)
+            self._hearing.release()
+            self._playout.close()
+            await self._calls.close()
+        return self._outcome
+
+    def _post(self, fact: inputs.Input) -> None:
+        if len(self._inbox) >= MAX_INBOX:
+            self._outcome = self._outcome or InternalError("the session's inbox is full")
+        else:
+            self._inbox.append(fact)
+        self._wake.set()
+
+    def _step(self) -> None:
+        while self._inbox and self._outcome is None:
+            self._perform(self._core.handle(self._inbox.popleft(), clock.now()))
+        deadline = self._core.deadline()
+        if deadline is not None and deadline <= clock.now() and self._outcome is None:
+            self._perform(self._core.on_deadline(clock.now()))
+            deadline = self._core.deadline()
+        self._arm(deadline)
+
+    def _arm(self, deadline: Instant | None) -> None:
+        if deadline == self._armed_for and deadline is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed_for = deadline
+        self._timer = None
+        if deadline is not None:
+            self._timer = asyncio.get_running_loop().call_at(clock.loop_time(deadline), self._ring)
+
+    def _ring(self) -> None:
+        self._armed_for = None
+        self._wake.set()
+
+    def _perform(self, batch: tuple[effects.Effect, ...]) -> None:
+        for effect in batch:
+            self._PERFORM[type(effect)](self, effect)
+
+    # --- effects -------------------------------------------------------------------------------------------------
+
+    def _open_recognition(self, effect: effects.OpenRecognition) -> None:
+        self._calls.recognise(effect.stream, self._hearing.open_feed(effect.from_samples))
+
+    def _start_reply(self, effect: effects.StartReply) -> None:
+        self._playout.begin(effect.reply)
+        self._calls.write(effect.reply, effect.messages)
+
+    def _cancel_reply(self, effect: effects.CancelReply) -> None:
+        self._calls.cancel_writing(effect.reply)
+        self._calls.cancel_speaking(effect.reply)
+
+    def _flush(self, effect: effects.Flush) -> None:
+        self._playout.flush(effect.reply)
+        self._sink.flush(effect.reply)
+
+    def _record_turn(self, effect: effects.RecordTurn) -> None:
+        self._calls.cancel_speaking(effect.record.finished.reply)
+        self._around.telemetry.turn_ended(self._info, effect.record)
+
+    def _close(self, effect: effects.Close) -> None:
+        self._outcome = effect.ended
+
+    def _fail(self, effect: effects.Fail) -> None:
+        if effect.backend is not None:
+            self._outcome = BackendError(effect.backend, effect.reason, effect.message)
+        else:
+            self._outcome = Unavailable(effect.reason, effect.message)
+
+    _PERFORM: ClassVar[dict[type[effects.Effect], Callable[["SessionRunner", Any], None]]] = {
+        effects.OpenRecognition: _open_recognition,
+        effects.FinishRecognition: lambda self, _: self._hearing.finish_feed(),
+        effects.CancelRecognition: lambda self, effect: self._calls.cancel_recognition(effect.stream),
+        effects.ForgetAudio: lambda self, effect: self._hearing.forget(effect.before_samples),
+        effects.StartReply: _start_reply,
+        effects.CancelReply: _cancel_reply,
+        effects.Synthesize: lambda self, effect: self._calls.speak(effect),
+        effects.CancelSynthesis: lambda self, effect: self._calls.cancel_speaking(effect.reply),
+        effects.Play: lambda self, effect: self._playout.play(effect.reply, effect.sentence),
+        effects.EndPlay: lambda self, effect: self._playout.end(effect.reply),
+        effects.Flush: _flush,
+        effects.Emit: lambda self, effect: self._sink.emit(effect.event),
+        effects.RecordTurn: _record_turn,
+        effects.Close: _close,
+        effects.Fail: _fail,
+    }

@@ -1,0 +1,260 @@
+"""The agent's side: the reply in flight, the one that is being settled, and the history both write."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from voice_gateway.domain.errors import Backend, Reason
+from voice_gateway.domain.events import (
+    InterruptCause,
+    Notice,
+    ReplyFinished,
+    ReplyHeard,
+    ReplyInterrupted,
+    ReplyKind,
+    ReplyOutcome,
+    TurnRecord,
+    TurnReport,
+)
+from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.instant import Instant, after_ms, ms_between
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.turn import inputs
+from voice_gateway.turn.effects import CancelReply, Effect, Emit, Fail, Flush, RecordTurn, StartReply
+from voice_gateway.turn.history import History
+from voice_gateway.turn.playback import Heard, Playback
+from voice_gateway.turn.reply import ReplyInFlight, TurnClock
+from voice_gateway.turn.tables import REPLY, Floor, FloorEvent, Machine, Reply, ReplyEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """What the agent is told and what it says when it cannot answer."""
+
+    system_prompt: str
+    apology: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedTurn:
+    """What the user said, and when."""
+
+    id: TurnId
+    text: str
+    spoke: Instant
+    """The last speech sample; for a typed turn its arrival."""
+    committed: Instant
+    is_live: bool
+    """Whether it may have been spoken over a reply. One that may not waits until earlier turns are answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Settling:
+    """An interrupted reply whose client has yet to tell how far it played."""
+
+    reply: ReplyInFlight
+    heard: Heard
+    """By the clock, when it was interrupted."""
+    deadline: Instant
+
+
+class Agent:
+    """Replies of one session, one at a time."""
+
+    def __init__(self, policy: TurnPolicy, persona: Persona, floor: Machine[Floor, FloorEvent], rate_hz: int) -> None:
+        self._policy = policy
+        self._persona = persona
+        self._floor = floor
+        self._rate_hz = rate_hz
+        """Of reply audio."""
+        self._machine = Machine(REPLY, Reply.NONE)
+        self._history = History(persona.system_prompt)
+        self._reply: ReplyInFlight | None = None
+        self._settling: _Settling | None = None
+        self._last = ReplyId(0)
+        self._has_reports = False
+
+    @property
+    def state(self) -> Reply:
+        """What the reply in flight is doing."""
+        return self._machine.state
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the next reply may begin."""
+        return self._reply is None and self._settling is None
+
+    def said(self, text: str) -> None:
+        """The user said something that is not answered on its own."""
+        self._history.said(text)
+
+    def answer(self, turn: CommittedTurn, now: Instant) -> list[Effect]:
+        """Begin the reply to a turn."""
+        self._machine.move(ReplyEvent.ASKED)
+        self._history.said(turn.text)
+        self._last = ReplyId(self._last + 1)
+        policy = self._policy
+        playback = Playback(self._rate_hz, policy.client_buffer_ms, policy.stall_ms, self._has_reports)
+        clock = TurnClock(turn.spoke, turn.committed, now, turn.is_live)
+        self._reply = ReplyInFlight(self._last, turn.id, len(turn.text), clock, playback, self._rate_hz)
+        return [StartReply(self._last, turn.id, self._history.messages())]
+
+    def interrupt(self, cause: InterruptCause, now: Instant) -> list[Effect]:
+        """Stop the reply in flight, if any; what was heard of it is settled now or soon."""
+        reply = self._reply
+        if reply is None:
+            return []
+        self._release(reply)
+        effects: list[Effect] = [CancelReply(reply.id), Flush(reply.id), Emit(ReplyInterrupted(reply.id, cause))]
+        heard = reply.playback.heard(now)
+        if reply.clock.played is None or reply.playback.is_settled or not reply.playback.is_reporting:
+            return [*effects, *self._close_interrupted(reply, heard)]
+        self._settling = _Settling(reply, heard, after_ms(now, self._policy.playback_settle_ms))
+        return effects
+
+    def settle(self) -> list[Effect]:
+        """Wait no longer for the client's last report."""
+        settling, self._settling = self._settling, None
+        return self._close_interrupted(settling.reply, settling.heard) if settling else []
+
+    def finish(self, now: Instant) -> list[Effect]:
+        """End the reply in flight if everything of it was heard, or shown when there was nothing to hear."""
+        reply = self._reply
+        if reply is None or not (reply.is_told_without_audio or reply.playback.is_over(now)):
+            return []
+        self._release(reply)
+        text = reply.whole_text()
+        self._history.heard(text)
+        outcome = ReplyOutcome.FAILED if reply.has_failed else ReplyOutcome.COMPLETED
+        return self._record(reply, outcome, reply.playback.paced(now), len(text))
+
+    def deadline(self) -> Instant | None:
+        """When to look again."""
+        if self._settling is not None:
+            return self._settling.deadline
+        return self._reply.playback.deadline() if self._reply is not None else None
+
+    def on_deadline(self, now: Instant) -> list[Effect]:
+        """Give up on a client that stands still; settle what has waited long enough."""
+        if self._reply is not None and self._reply.playback.is_stalled(now):
+            return [Fail(Reason.CLIENT_STALLED, "playback has stood still while audio was due")]
+        if self._settling is not None and now >= self._settling.deadline:
+            return self.settle()
+        return []
+
+    def handle(self, fact: inputs.ReplyInput, now: Instant) -> list[Effect]:
+        """Take a fact about a reply; one that concerns no reply in flight, or a part of it that is over, is dropped."""
+        if isinstance(fact, inputs.PlaybackReported):
+            return self._on_playback_reported(fact, now)
+        if self._reply is None or self._is_stale(self._reply, fact):
+            return []
+        return self._HANDLERS[type(fact)](self, self._reply, fact, now)
+
+    def _is_stale(self, reply: ReplyInFlight, fact: inputs.ReplyInput) -> bool:
+        if fact.reply != reply.id:
+            return True
+        if isinstance(fact, inputs.SpeechReady | inputs.SpeechCompleted | inputs.SpeechFailed):
+            return not reply.awaits_speech(fact.sentence)
+        is_written = isinstance(fact, inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ReplyFailed)
+        return is_written and reply.is_written
+
+    def _on_delta(self, reply: ReplyInFlight, fact: inputs.ReplyDelta, now: Instant) -> list[Effect]:
+        return reply.write(fact.text, now)
+
+    def _on_completed(self, reply: ReplyInFlight, _: inputs.ReplyCompleted, now: Instant) -> list[Effect]:
+        if reply.has_written:
+            return reply.finish_writing(now)
+        return self._apologise(reply, Reason.LLM_FAILED, "the language model wrote nothing", now)
+
+    def _on_failed(self, reply: ReplyInFlight, fact: inputs.ReplyFailed, now: Instant) -> list[Effect]:
+        return self._apologise(reply, fact.reason, fact.message, now)
+
+    def _apologise(self, reply: ReplyInFlight, reason: Reason, message: str, now: Instant) -> list[Effect]:
+        """Say that there will be no answer, or no more of it."""
+        if not reply.has_written:
+            reply.kind = ReplyKind.APOLOGY
+        reply.has_failed = True
+        notice = Emit(Notice(reason, message, Backend.LLM, reply.turn))
+        apology = reply.write(f"\n{self._persona.apology}", now) if self._persona.apology else []
+        return [notice, *apology, *reply.finish_writing(now)]
+
+    def _on_speech_ready(self, reply: ReplyInFlight, fact: inputs.SpeechReady, now: Instant) -> list[Effect]:
+        return reply.speech_ready(fact.sentence, now)
+
+    def _on_speech_completed(self, reply: ReplyInFlight, fact: inputs.SpeechCompleted, _: Instant) -> list[Effect]:
+        return reply.speech_done(fact.sentence, fact.samples, fact.words)
+
+    def _on_speech_failed(self, reply: ReplyInFlight, fact: inputs.SpeechFailed, _: Instant) -> list[Effect]:
+        reply.has_failed = True
+        notice = Emit(Notice(fact.reason, fact.message, Backend.TTS, reply.turn))
+        return [notice, *reply.go_mute(fact.sentence, fact.samples)]
+
+    def _on_playout_started(self, reply: ReplyInFlight, fact: inputs.PlayoutStarted, now: Instant) -> list[Effect]:
+        reply.playback.started(fact.at_samples, now)
+        self._machine.move(ReplyEvent.AUDIBLE)
+        self._floor.move(FloorEvent.AGENT_SPOKE)
+        if reply.clock.played is not None:
+            return []
+        reply.clock.played = now
+        total_ms = max(0, ms_between(reply.clock.spoke, now))
+        reply.report = TurnReport(reply.turn, reply.id, total_ms, reply.clock.spans())
+        return [Emit(reply.report)]
+
+    def _on_playout_starved(self, reply: ReplyInFlight, fact: inputs.PlayoutStarved, now: Instant) -> list[Effect]:
+        reply.playback.starved(fact.at_samples, now)
+        return []
+
+    def _on_playout_completed(self, reply: ReplyInFlight, fact: inputs.PlayoutCompleted, _: Instant) -> list[Effect]:
+        reply.playback.completed(fact.total_samples)
+        self._machine.move(ReplyEvent.SENT)
+        return []
+
+    def _on_playback_reported(self, fact: inputs.PlaybackReported, now: Instant) -> list[Effect]:
+        self._has_reports = True
+        if not 1 <= fact.reply <= self._last:
+            return [Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, f"there is no reply {fact.reply}"))]
+        reply, settling = self._reply, self._settling
+        played = max(0, min(fact.played_samples, fact.sent_samples))
+        effects: list[Effect] = []
+        if reply is not None and fact.reply == reply.id:
+            reply.playback.reported(played, is_final=fact.is_final, now=now)
+        elif settling is not None and fact.reply == settling.reply.id and fact.is_final:
+            self._settling = None
+            effects += self._close_interrupted(settling.reply, Heard(played, is_estimate=False))
+        else:
+            return []
+        if fact.played_samples > fact.sent_samples:
+            told = f"reply {fact.reply}: {fact.played_samples} samples reported, {fact.sent_samples} sent"
+            effects.append(Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, told)))
+        return effects
+
+    def _close_interrupted(self, reply: ReplyInFlight, heard: Heard) -> list[Effect]:
+        text = reply.heard_text(heard.samples)
+        self._history.heard(text)
+        told = Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate))
+        return [told, *self._record(reply, ReplyOutcome.INTERRUPTED, heard.samples, len(text))]
+
+    def _release(self, reply: ReplyInFlight) -> None:
+        self._reply = None
+        self._has_reports = self._has_reports or reply.playback.is_reporting
+        self._machine.move(ReplyEvent.ENDED)
+        self._floor.move(FloorEvent.AGENT_DONE)
+
+    def _record(self, reply: ReplyInFlight, outcome: ReplyOutcome, samples: int, chars: int) -> list[Effect]:
+        finished = ReplyFinished(reply.id, reply.turn, reply.kind, outcome, samples)
+        record = TurnRecord(finished, reply.report, reply.user_chars, chars, reply.sentence_count, samples)
+        return [Emit(finished), RecordTurn(record)]
+
+    _HANDLERS: ClassVar[
+        dict[type[inputs.ReplyInput], Callable[["Agent", ReplyInFlight, Any, Instant], list[Effect]]]
+    ] = {
+        inputs.ReplyDelta: _on_delta,
+        inputs.ReplyCompleted: _on_completed,
+        inputs.ReplyFailed: _on_failed,
+        inputs.SpeechReady: _on_speech_ready,
+        inputs.SpeechCompleted: _on_speech_completed,
+        inputs.SpeechFailed: _on_speech_failed,
+        inputs.PlayoutStarted: _on_playout_started,
+        inputs.PlayoutStarved: _on_playout_starved,
+        inputs.PlayoutCompleted: _on_playout_completed,
+    }

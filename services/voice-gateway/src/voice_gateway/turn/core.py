@@ -1,0 +1,259 @@
+"""The conversation as a pure machine: facts in, orders out.
+
+Three small machines (`tables.py`) say who has the floor, what the reply in flight does and what recognition does; this
+module joins them. Rules, in order of precedence:
+
+1. Nothing happens after the end: `Close` and `Fail` are absorbing.
+2. A result of something that is no longer in flight is stale and dies here (`_is_stale`, in this module for streams and
+   in `agent.py` for replies), and nowhere else.
+3. A final transcript with words ends the turn. Live, it interrupts the reply in flight and supersedes turns that wait.
+   Speech that nobody can have spoken over a reply waits its turn instead: what comes after the client half-closed, and
+   what was pushed faster than real time.
+4. One reply at a time. The next begins when the last is settled: history holds what was heard before the model reads
+   it.
+5. When nothing is left to answer, a half-closed or draining session ends.
+
+The shell calls `handle` for each fact, performs the effects in order, and calls `on_deadline` once `deadline()` is due.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar
+
+from voice_gateway.domain.errors import Reason
+from voice_gateway.domain.events import (
+    EndCause,
+    Ended,
+    GoingAway,
+    InterruptCause,
+    SpeechEnded,
+    SpeechStarted,
+    Transcript,
+)
+from voice_gateway.domain.ids import TurnId
+from voice_gateway.domain.instant import Instant, ms_between, samples_to_ns
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.turn import inputs
+from voice_gateway.turn.agent import Agent, CommittedTurn, Persona
+from voice_gateway.turn.effects import Close, Effect, Emit, Fail
+from voice_gateway.turn.listening import Recognition
+from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, Reply
+
+
+class Phase(Enum):
+    """How far the session is."""
+
+    NEW = "new"
+    RUNNING = "running"
+    FINISHING = "finishing"
+    """The client half-closed: answer what was heard."""
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the core is doing, for whoever watches."""
+
+    phase: Phase
+    floor: Floor
+    reply: Reply
+    listening: Listening
+
+
+class Core:
+    """One conversation. Not thread-safe, not reentrant; raises only `Forbidden`, and that is a bug of its own."""
+
+    def __init__(self, policy: TurnPolicy, persona: Persona, *, input_rate_hz: int, output_rate_hz: int) -> None:
+        self._input_rate_hz = input_rate_hz
+        self._phase = Phase.NEW
+        self._floor = Machine(FLOOR, Floor.NOBODY)
+        self._agent = Agent(policy, persona, self._floor, output_rate_hz)
+        self._recognition = Recognition()
+        self._waiting: deque[CommittedTurn] = deque()
+        self._superseded: set[TurnId] = set()
+        """Waiting turns that are still said, but not answered on their own."""
+        self._started_at = Instant(0)
+        self._turn = TurnId(1)
+        """The turn being spoken, or the next one."""
+        self._is_speaking = False
+        self._drain_deadline: Instant | None = None
+
+    @property
+    def state(self) -> State:
+        """What the core is doing."""
+        return State(self._phase, self._floor.state, self._agent.state, self._recognition.state)
+
+    def handle(self, fact: inputs.Input, now: Instant) -> tuple[Effect, ...]:
+        """Take a fact; the effects are to be performed in order (`effects.py` has the contract)."""
+        if self._is_stale(fact):
+            return ()
+        if isinstance(fact, inputs.ReplyInput):
+            return self._settle_down(self._agent.handle(fact, now), now)
+        return self._settle_down(self._HANDLERS[type(fact)](self, fact, now), now)
+
+    def deadline(self) -> Instant | None:
+        """When `on_deadline` is to be called if no fact comes first."""
+        if self._phase is Phase.ENDED:
+            return None
+        candidates = (self._recognition.deadline(), self._agent.deadline(), self._drain_deadline)
+        return min((instant for instant in candidates if instant is not None), default=None)
+
+    def on_deadline(self, now: Instant) -> tuple[Effect, ...]:
+        """Do what has become due."""
+        if self._phase is Phase.ENDED:
+            return ()
+        if self._drain_deadline is not None and now >= self._drain_deadline:
+            late = Fail(Reason.DRAIN_DEADLINE, "the server had to leave before the turn was complete")
+            return self._settle_down([late], now)
+        return self._settle_down([*self._recognition.on_deadline(now), *self._agent.on_deadline(now)], now)
+
+    def _is_stale(self, fact: inputs.Input) -> bool:
+        if self._phase is Phase.ENDED:
+            return True
+        if isinstance(fact, inputs.SessionStarted):
+            return self._phase is not Phase.NEW
+        if self._phase is Phase.NEW:
+            return not isinstance(fact, inputs.EndRequested)
+        if isinstance(fact, inputs.InputEnded):
+            return self._phase is Phase.FINISHING
+        stream = getattr(fact, "stream", None)
+        return stream is not None and self._recognition.is_stale(stream)
+
+    def _settle_down(self, effects: list[Effect], now: Instant) -> tuple[Effect, ...]:
+        """Run the couplings to a fixed point: what has failed ends, what is over finishes, what waits begins."""
+        if self._phase is Phase.ENDED:
+            return tuple(effects)
+        for effect in effects:
+            if isinstance(effect, Fail):
+                return tuple(self._end(effect, now))
+        effects += self._agent.finish(now)
+        if self._is_speaking:
+            self._floor.move(FloorEvent.USER_SPOKE)
+        if self._agent.is_free:
+            effects += self._answer_next(now)
+        cause = self._reason_to_end()
+        return tuple(effects) if cause is None else (*effects, *self._end(Close(Ended(cause)), now))
+
+    def _answer_next(self, now: Instant) -> list[Effect]:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if turn.id not in self._superseded:
+                return self._agent.answer(turn, now)
+            self._superseded.remove(turn.id)
+            self._agent.said(turn.text)
+        return []
+
+    def _reason_to_end(self) -> EndCause | None:
+        if not self._agent.is_free:
+            return None
+        if self._phase is Phase.FINISHING and self._recognition.is_over:
+            return EndCause.CLIENT_HALF_CLOSED
+        if self._drain_deadline is not None and not self._is_speaking:
+            return EndCause.DRAINING
+        return None
+
+    def _end(self, last: Close | Fail, now: Instant) -> list[Effect]:
+        self._phase = Phase.ENDED
+        effects = [*self._agent.interrupt(InterruptCause.CLIENT, now), *self._agent.settle()]
+        effects += self._recognition.close()
+        if isinstance(last, Close):
+            effects.append(Emit(last.ended))
+        return [*effects, last]
+
+    # --- facts about the session ---------------------------------------------------------------------------------
+
+    def _on_session_started(self, _: inputs.SessionStarted, now: Instant) -> list[Effect]:
+        self._phase, self._started_at = Phase.RUNNING, now
+        return self._recognition.open()
+
+    def _on_input_ended(self, _: inputs.InputEnded, now: Instant) -> list[Effect]:
+        self._phase = Phase.FINISHING
+        return self._recognition.input_ended(now)
+
+    def _on_end_requested(self, _: inputs.EndRequested, now: Instant) -> list[Effect]:
+        return self._end(Close(Ended(EndCause.CLIENT_ENDED)), now)
+
+    def _on_drain_requested(self, fact: inputs.DrainRequested, now: Instant) -> list[Effect]:
+        self._drain_deadline = fact.deadline
+        return [Emit(GoingAway(max(0, ms_between(now, fact.deadline))))]
+
+    # --- facts about the user ------------------------------------------------------------------------------------
+
+    def _on_transcript_revised(self, fact: inputs.TranscriptRevised, now: Instant) -> list[Effect]:
+        self._recognition.answered(now)
+        text = fact.text.strip()
+        if not text:
+            return []
+        interim = Transcript(self._turn, text, is_final=False, stability=fact.stability)
+        return [*self._speech_started(fact.end_samples), Emit(interim)]
+
+    def _on_segment_final(self, fact: inputs.SegmentFinal, now: Instant) -> list[Effect]:
+        self._recognition.answered(now)
+        effects = self._recognition.confirmed(fact.covered_samples)
+        text = fact.text.strip()
+        if text:
+            effects += self._speech_started(fact.words[0].start_samples if fact.words else fact.end_samples)
+        if self._is_speaking:
+            self._is_speaking = False
+            self._floor.move(FloorEvent.USER_DONE)
+            effects.append(Emit(SpeechEnded(fact.end_samples)))
+        if not text:
+            return effects
+        silence_ns = samples_to_ns(max(0, fact.received_samples - fact.end_samples), self._input_rate_hz)
+        waits = self._phase is Phase.FINISHING or self._is_ahead(fact.end_samples, now)
+        turn = CommittedTurn(self._turn, text, Instant(now - silence_ns), now, is_live=not waits)
+        effects.append(Emit(Transcript(self._turn, text, is_final=True, words=fact.words)))
+        return [*effects, *self._commit(turn, InterruptCause.USER_SPEECH, now)]
+
+    def _is_ahead(self, end_samples: int, now: Instant) -> bool:
+        """Whether the segment ends later than real time has come: it was pushed, nobody is listening to a reply yet."""
+        return samples_to_ns(end_samples, self._input_rate_hz) > now - self._started_at
+
+    def _speech_started(self, at_samples: int) -> list[Effect]:
+        if self._is_speaking:
+            return []
+        self._is_speaking = True
+        return [Emit(SpeechStarted(at_samples))]
+
+    def _on_text_typed(self, fact: inputs.TextTyped, now: Instant) -> list[Effect]:
+        turn = CommittedTurn(self._turn, fact.text.strip(), spoke=now, committed=now, is_live=True)
+        effects: list[Effect] = [Emit(Transcript(turn.id, turn.text, is_final=True))]
+        return [*effects, *self._commit(turn, InterruptCause.INPUT, now)]
+
+    def _on_commit_requested(self, fact: inputs.CommitRequested, now: Instant) -> list[Effect]:
+        return self._recognition.commit(fact.received_samples, now)
+
+    def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> list[Effect]:
+        return self._recognition.ended(fact.stream, now)
+
+    def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> list[Effect]:
+        return self._recognition.broke(fact.stream, fact.message, now)
+
+    def _on_client_interrupted(self, _: inputs.ClientInterrupted, now: Instant) -> list[Effect]:
+        return self._agent.interrupt(InterruptCause.CLIENT, now)
+
+    def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> list[Effect]:
+        """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""
+        effects: list[Effect] = []
+        if turn.is_live:
+            self._superseded.update(waiting.id for waiting in self._waiting)
+            effects = self._agent.interrupt(cause, now)
+        self._turn = TurnId(self._turn + 1)
+        self._waiting.append(turn)
+        return effects
+
+    _HANDLERS: ClassVar[dict[type[inputs.Input], Callable[["Core", Any, Instant], list[Effect]]]] = {
+        inputs.SessionStarted: _on_session_started,
+        inputs.TranscriptRevised: _on_transcript_revised,
+        inputs.SegmentFinal: _on_segment_final,
+        inputs.RecognitionEnded: _on_recognition_ended,
+        inputs.RecognitionFailed: _on_recognition_failed,
+        inputs.TextTyped: _on_text_typed,
+        inputs.CommitRequested: _on_commit_requested,
+        inputs.ClientInterrupted: _on_client_interrupted,
+        inputs.InputEnded: _on_input_ended,
+        inputs.EndRequested: _on_end_requested,
+        inputs.DrainRequested: _on_drain_requested,
+    }

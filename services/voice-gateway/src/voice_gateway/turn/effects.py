@@ -1,0 +1,150 @@
+"""What the core orders, in the imperative. The shell performs a batch in its order and never waits inside it.
+
+The contract of a batch:
+
+1. What ends comes before what begins: CancelReply, Flush, the events of the ended reply, then StartReply.
+2. `Flush(n)` precedes every `Play` of a later reply; after `CancelReply(n)` nothing more is ordered for reply n.
+3. `Emit(ReplyText)` of a sentence precedes its `Play`; sentences are played in order of their ids.
+4. `EndPlay(n)` follows the last `Play` of reply n, or stands alone never: a reply without audio has none.
+5. `FinishRecognition(n)` precedes `OpenRecognition(n + 1)` of the same batch.
+6. `Close` or `Fail` is the last effect of the last batch.
+"""
+
+from dataclasses import dataclass
+
+from voice_gateway.domain.chat import ChatMessage
+from voice_gateway.domain.errors import Backend, Reason
+from voice_gateway.domain.events import Ended, Event, TurnRecord
+from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId, TurnId
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRecognition:
+    """Open a recognition stream and feed it the input from `from_samples` (input clock) on."""
+
+    stream: StreamId
+    from_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class FinishRecognition:
+    """Half-close a stream at the input received so far: its last final follows, then RecognitionEnded."""
+
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRecognition:
+    """Drop a stream."""
+
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetAudio:
+    """Input before this position (input clock) is never replayed again."""
+
+    before_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartReply:
+    """Ask the language model."""
+
+    reply: ReplyId
+    turn: TurnId
+    messages: tuple[ChatMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReply:
+    """Cancel the language model and all synthesis of the reply."""
+
+    reply: ReplyId
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesize:
+    """Speak a sentence; sentences of one reply are synthesised one after another, in order."""
+
+    reply: ReplyId
+    sentence: SentenceId
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelSynthesis:
+    """Cancel what is still being synthesised for the reply; audio that is there stays."""
+
+    reply: ReplyId
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Send the audio of a sentence, what is there and what still comes, after that of the sentences before."""
+
+    reply: ReplyId
+    sentence: SentenceId
+
+
+@dataclass(frozen=True, slots=True)
+class EndPlay:
+    """No more sentences follow: PlayoutCompleted comes when all is sent."""
+
+    reply: ReplyId
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Send nothing more of the reply, and forget its audio."""
+
+    reply: ReplyId
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Tell the client."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTurn:
+    """Hand the finished reply to telemetry."""
+
+    record: TurnRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The session ends well; the event has been emitted."""
+
+    ended: Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The session ends badly."""
+
+    reason: Reason
+    message: str
+    backend: Backend | None = None
+
+
+Effect = (
+    OpenRecognition
+    | FinishRecognition
+    | CancelRecognition
+    | ForgetAudio
+    | StartReply
+    | CancelReply
+    | Synthesize
+    | CancelSynthesis
+    | Play
+    | EndPlay
+    | Flush
+    | Emit
+    | RecordTurn
+    | Close
+    | Fail
+)

@@ -1,0 +1,37 @@
+"""The conversation as the language model reads it: what the user said, and what the user heard."""
+
+from dataclasses import dataclass, field
+
+from voice_gateway.domain.chat import ChatMessage, Role
+
+LONGEST_CHARS = 24_000
+"""Text kept for the language model, about 6,000 tokens: fits the 8 k context of the smallest models NIM serves."""
+
+
+@dataclass(slots=True)
+class History:
+    """Messages in turn; neighbours of the same role are one message, as strict chat templates demand."""
+
+    system_prompt: str
+    _messages: list[ChatMessage] = field(default_factory=list, init=False)
+
+    def said(self, text: str) -> None:
+        """The user said `text`."""
+        self._add(Role.USER, text)
+
+    def heard(self, text: str) -> None:
+        """The user heard `text` of a reply; nothing heard is nothing said."""
+        if text:
+            self._add(Role.ASSISTANT, text)
+
+    def messages(self) -> tuple[ChatMessage, ...]:
+        """The system prompt, if any, then the conversation."""
+        system = (ChatMessage(Role.SYSTEM, self.system_prompt),) if self.system_prompt else ()
+        return (*system, *self._messages)
+
+    def _add(self, role: Role, text: str) -> None:
+        if self._messages and self._messages[-1].role is role:
+            text = f"{self._messages.pop().text}\n{text}"
+        self._messages.append(ChatMessage(role, text))
+        while len(self._messages) > 1 and sum(len(message.text) for message in self._messages) > LONGEST_CHARS:
+            del self._messages[0]

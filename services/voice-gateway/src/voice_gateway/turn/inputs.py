@@ -1,0 +1,211 @@
+"""Facts that the core is told, named in the past tense.
+
+Input positions (`start_samples`, `end_samples`, `received_samples`) are samples of the client's input clock;
+output positions are samples of the reply's own timeline. Everything in flight carries the id of what it belongs to:
+the core drops what is stale, and nobody else does.
+"""
+
+from dataclasses import dataclass
+
+from voice_gateway.domain.errors import Reason
+from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
+from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.transcript import SpokenWord, Word
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """The first input, once. Input sample 0 is not earlier than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptRevised:
+    """An interim transcript of the running segment."""
+
+    stream: StreamId
+    text: str
+    stability: float
+    end_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFinal:
+    """A final transcript: the recogniser has ended a segment."""
+
+    stream: StreamId
+    text: str
+    words: tuple[Word, ...]
+    end_samples: int
+    """End of the last word; of the audio covered where the recogniser gives no words."""
+    covered_samples: int
+    """Audio before this position is transcribed for good."""
+    received_samples: int
+    """How much input had been received when the final came."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionEnded:
+    """A recognition stream has delivered all it had."""
+
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionFailed:
+    """A recognition stream broke."""
+
+    stream: StreamId
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextTyped:
+    """The client sent a typed turn."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRequested:
+    """The client ended the user's turn (push-to-talk)."""
+
+    received_samples: int
+    """How much input had been received by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientInterrupted:
+    """The client stopped the running reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputEnded:
+    """The client half-closed: it will say nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndRequested:
+    """The client wants to stop now."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrainRequested:
+    """The server is leaving."""
+
+    deadline: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDelta:
+    """The language model wrote on."""
+
+    reply: ReplyId
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyCompleted:
+    """The language model has finished."""
+
+    reply: ReplyId
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFailed:
+    """The language model failed, before or after its first words."""
+
+    reply: ReplyId
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechReady:
+    """The first audio of a sentence has come."""
+
+    reply: ReplyId
+    sentence: SentenceId
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechCompleted:
+    """All audio of a sentence has come."""
+
+    reply: ReplyId
+    sentence: SentenceId
+    samples: int
+    words: tuple[SpokenWord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechFailed:
+    """Synthesis of a sentence failed after `samples` samples."""
+
+    reply: ReplyId
+    sentence: SentenceId
+    samples: int
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutStarted:
+    """Audio of the reply leaves from `at_samples` on, in real time (at most `lead_ms` ahead of it)."""
+
+    reply: ReplyId
+    at_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutStarved:
+    """Real time has caught up with all audio there is, `at_samples`, and more is to come."""
+
+    reply: ReplyId
+    at_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutCompleted:
+    """The last audio of the reply has been handed to the client."""
+
+    reply: ReplyId
+    total_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackReported:
+    """The client told how far it has played."""
+
+    reply: ReplyId
+    played_samples: int
+    sent_samples: int
+    """How much of the reply had been sent by then."""
+    is_final: bool
+
+
+SpeakerInput = (
+    TranscriptRevised
+    | SegmentFinal
+    | RecognitionEnded
+    | RecognitionFailed
+    | TextTyped
+    | CommitRequested
+    | ClientInterrupted
+)
+"""Facts about the user."""
+SessionInput = SessionStarted | InputEnded | EndRequested | DrainRequested
+"""Facts about the session as a whole."""
+ReplyInput = (
+    ReplyDelta
+    | ReplyCompleted
+    | ReplyFailed
+    | SpeechReady
+    | SpeechCompleted
+    | SpeechFailed
+    | PlayoutStarted
+    | PlayoutStarved
+    | PlayoutCompleted
+    | PlaybackReported
+)
+"""Facts about a reply; each has its id."""
+Input = SpeakerInput | SessionInput | ReplyInput

@@ -1,0 +1,72 @@
+"""From samples heard to words heard, and back to the model's own text. Always whole words."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from voice_gateway.domain.transcript import SpokenWord
+
+CHARS_PER_SECOND = 15
+"""Speaking rate assumed for a sentence whose audio is not complete; about 180 words a minute."""
+_WORD = re.compile(r"\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenSentence:
+    """One sentence and where its audio stands."""
+
+    text: str
+    """As the model wrote it."""
+    spoken: str
+    """As it is read aloud; empty for a sentence that is shown only."""
+    samples: int | None = None
+    """Length of its audio; None while that is not known."""
+    words: tuple[SpokenWord, ...] = ()
+    """When its words sound, where the synthesis tells."""
+
+
+def heard_text(sentences: Sequence[SpokenSentence], heard_samples: int, rate_hz: int) -> str:
+    """The model's text up to the last word that ends within the first `heard_samples` of the reply's timeline.
+
+    A sentence that is shown only counts as heard once the audio before it is.
+    """
+    heard, start = "", 0
+    for sentence in sentences:
+        samples = _length(sentence, rate_hz)
+        if start + samples > heard_samples or sentence.samples is None:
+            return (heard + _heard_part(sentence, heard_samples - start, samples)).rstrip()
+        heard += sentence.text
+        start += samples
+    return heard.rstrip()
+
+
+def _length(sentence: SpokenSentence, rate_hz: int) -> int:
+    if sentence.samples is not None:
+        return sentence.samples
+    return max(1, len(sentence.spoken)) * rate_hz // CHARS_PER_SECOND
+
+
+def _heard_part(sentence: SpokenSentence, heard_samples: int, samples: int) -> str:
+    spoken = [match.group() for match in _WORD.finditer(sentence.spoken)]
+    ends = _told_ends(sentence, spoken) or _even_ends(sentence.spoken, samples)
+    count = sum(end <= heard_samples for end in ends)
+    return sentence.text[: _written_end(sentence.text, spoken[:count])]
+
+
+def _told_ends(sentence: SpokenSentence, spoken: list[str]) -> list[int]:
+    if len(sentence.words) != len(spoken):
+        return []
+    return [word.end_samples for word in sentence.words]
+
+
+def _even_ends(spoken: str, samples: int) -> list[int]:
+    return [match.end() * samples // len(spoken) for match in _WORD.finditer(spoken)]
+
+
+def _written_end(written: str, words: list[str]) -> int:
+    """Where in the written text the last of `words` ends; what is not read aloud lies between them."""
+    end = 0
+    for word in words:
+        found = written.find(word, end)
+        end = found + len(word) if found >= 0 else end
+    return end

@@ -1,0 +1,113 @@
+"""How far a reply has been heard: the client's reports where it gives them, else the clock.
+
+Positions are computed from edges: playout started, starved or complete, and the client's reports.
+"""
+
+from dataclasses import dataclass, field
+
+from voice_gateway.domain.instant import Instant, after_ms, samples_between, samples_to_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A position in the reply's timeline, and whether the client's own last word stands behind it."""
+
+    samples: int
+    is_estimate: bool
+
+
+@dataclass(slots=True)
+class Playback:
+    """Playout of one reply."""
+
+    rate_hz: int
+    client_buffer_ms: int
+    stall_ms: int
+    expects_reports: bool
+    """Whether this client has reported on earlier replies."""
+    _anchor: Instant | None = field(default=None, init=False)
+    _anchor_samples: int = field(default=0, init=False)
+    _is_running: bool = field(default=False, init=False)
+    _total: int | None = field(default=None, init=False)
+    _reported: int | None = field(default=None, init=False)
+    _reported_at: Instant = field(default=Instant(0), init=False)
+    _moved_at: Instant = field(default=Instant(0), init=False)
+    _is_settled: bool = field(default=False, init=False)
+
+    def started(self, at_samples: int, now: Instant) -> None:
+        """Audio leaves from `at_samples` on."""
+        self._anchor, self._anchor_samples, self._is_running, self._moved_at = now, at_samples, True, now
+
+    def starved(self, at_samples: int, now: Instant) -> None:
+        """Playout waits at `at_samples` for more audio."""
+        self._anchor, self._anchor_samples, self._is_running = now, at_samples, False
+
+    def completed(self, total_samples: int) -> None:
+        """All audio has left."""
+        self._total = total_samples
+
+    def reported(self, played_samples: int, *, is_final: bool, now: Instant) -> None:
+        """The client has played so far; reports that go back are ignored."""
+        if self._reported is None or played_samples > self._reported:
+            self._reported, self._moved_at = played_samples, now
+        self._reported_at = now
+        self._is_settled = self._is_settled or is_final
+
+    @property
+    def is_reporting(self) -> bool:
+        """Whether the client reports, on this reply or on earlier ones."""
+        return self.expects_reports or self._reported is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the client has told its last position."""
+        return self._is_settled
+
+    def paced(self, now: Instant) -> int:
+        """Where real time stands in the reply."""
+        if self._anchor is None:
+            return 0
+        moved = samples_between(self._anchor, now, self.rate_hz) if self._is_running else 0
+        paced = self._anchor_samples + moved
+        return paced if self._total is None else min(paced, self._total)
+
+    def heard(self, now: Instant) -> Heard:
+        """What has been heard by `now`; never more than was sent."""
+        paced = self.paced(now)
+        if self._reported is None:
+            return Heard(max(0, paced - self.client_buffer_ms * self.rate_hz // 1_000), is_estimate=True)
+        if self._is_settled:
+            return Heard(self._reported, is_estimate=False)
+        since = samples_between(self._reported_at, now, self.rate_hz)
+        return Heard(max(self._reported, min(paced, self._reported + since)), is_estimate=True)
+
+    def is_over(self, now: Instant) -> bool:
+        """Whether all of a completed playout has been heard."""
+        if self._total is None:
+            return False
+        if self.is_reporting:
+            return self._is_settled or (self._reported or 0) >= self._total
+        over_at = self._over_at()
+        return over_at is not None and now >= over_at
+
+    def deadline(self) -> Instant | None:
+        """When to look again: the end by the clock, or the instant a reporting client counts as stalled."""
+        if not self.is_reporting:
+            return self._over_at()
+        return after_ms(self._moved_at, self.stall_ms) if self._is_audio_due() else None
+
+    def is_stalled(self, now: Instant) -> bool:
+        """Whether a reporting client's playback has stood still for `stall_ms` while audio was due."""
+        return self.is_reporting and self._is_audio_due() and now >= after_ms(self._moved_at, self.stall_ms)
+
+    def _is_audio_due(self) -> bool:
+        if self._is_settled or self._anchor is None:
+            return False
+        limit = self._anchor_samples if self._total is None else self._total
+        return (self._reported or 0) < limit or (self._is_running and self._total is None)
+
+    def _over_at(self) -> Instant | None:
+        if self._total is None or self._anchor is None:
+            return None
+        left = samples_to_ns(max(0, self._total - self._anchor_samples), self.rate_hz)
+        return after_ms(Instant(self._anchor + left), self.client_buffer_ms)

@@ -1,0 +1,206 @@
+"""Plays a script of facts to a core and writes down what comes of it, readable as a phone call.
+
+A script is lines `<time> ms: <fact>`; below each stand the effects. Both rates are 16 kHz, so 16 samples are 1 ms.
+What the user says and is told stands in capitals' columns, what the machine orders in brackets.
+"""
+
+import re
+from collections.abc import Callable
+
+from voice_gateway.domain import events
+from voice_gateway.domain.errors import Reason
+from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
+from voice_gateway.domain.instant import NS_PER_MS, Instant
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.transcript import SpokenWord, Word
+from voice_gateway.turn import effects, inputs
+from voice_gateway.turn.agent import Persona
+from voice_gateway.turn.core import Core
+
+RATE_HZ = 16_000
+PER_MS = RATE_HZ // 1_000
+PERSONA = Persona(system_prompt="Be brief.", apology="Sorry, I have no answer.")
+_STEP = re.compile(r"(\d+) ms: (.+)")
+
+
+def new_core(policy: TurnPolicy | None = None, persona: Persona = PERSONA) -> Core:
+    """A core as the scripts use it."""
+    return Core(policy or TurnPolicy(), persona, input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ)
+
+
+def play(script: str) -> str:
+    """The script with its effects written anew; lines that are neither steps nor effects are kept."""
+    core, lines = new_core(), []
+    for line in script.splitlines():
+        step = _STEP.fullmatch(line.strip())
+        if step:
+            until = int(step[1])
+            lines += _deadlines(core, until)
+            lines.append(f"{until} ms: {step[2]}")
+            if step[2] != "(time passes)":
+                lines += _render(core.handle(parse(step[2], until), at(until)))
+        elif line.startswith("#") or not line.strip():
+            lines.append(line)
+    return "\n".join(line for line in lines if not line.startswith("@")) + "\n"
+
+
+def at(milliseconds: int) -> Instant:
+    """The instant of a script's time."""
+    return Instant(milliseconds * NS_PER_MS)
+
+
+def _deadlines(core: Core, until_ms: int) -> list[str]:
+    lines = []
+    while (deadline := core.deadline()) is not None and deadline <= at(until_ms):
+        done = _render(core.on_deadline(deadline))
+        lines += [f"    ({-(-deadline // NS_PER_MS)} ms: the deadline comes)", *done]
+    return lines
+
+
+# --- facts -----------------------------------------------------------------------------------------------------------
+
+_Facts = Callable[[re.Match[str], int], inputs.Input]
+
+
+def _words(text: str, end: int) -> tuple[Word, ...]:
+    each = text.split()
+    return tuple(
+        Word(word, end - (len(each) - i) * 200 * PER_MS, end - (len(each) - i - 1) * 200 * PER_MS)
+        for i, word in enumerate(each)
+    )
+
+
+def _final(match: re.Match[str], now_ms: int) -> inputs.Input:
+    text, stream = match[1], StreamId(int(match[2] or 1))
+    end = int(match[3]) * PER_MS if match[3] else max(0, now_ms - 500) * PER_MS
+    received = max(end, now_ms * PER_MS)
+    return inputs.SegmentFinal(stream, text, _words(text, end), end, end, received)
+
+
+def _speech_done(match: re.Match[str], _: int) -> inputs.Input:
+    reply, sentence, samples = _part(match)
+    return inputs.SpeechCompleted(reply, sentence, samples)
+
+
+def _speech_timed(match: re.Match[str], _: int) -> inputs.Input:
+    reply, sentence, samples = _part(match)
+    texts = match[4].split()
+    each = samples // len(texts)
+    words = tuple(SpokenWord(text, i * each, (i + 1) * each) for i, text in enumerate(texts))
+    return inputs.SpeechCompleted(reply, sentence, samples, words)
+
+
+def _part(match: re.Match[str]) -> tuple[ReplyId, SentenceId, int]:
+    return ReplyId(int(match[1])), SentenceId(int(match[2])), int(match[3]) * PER_MS
+
+
+_FACTS: dict[str, _Facts] = {
+    r"session starts": lambda _, __: inputs.SessionStarted(),
+    r'interim "(.*)"(?: on (\d+))?': lambda m, now: inputs.TranscriptRevised(
+        StreamId(int(m[2] or 1)), m[1], 0.5, max(0, now - 200) * PER_MS
+    ),
+    r'final "(.*?)"(?: on (\d+))?(?: ending at (\d+) ms)?': _final,
+    r'types "(.*)"': lambda m, _: inputs.TextTyped(m[1]),
+    r"commits": lambda _, now: inputs.CommitRequested(now * PER_MS),
+    r"interrupts": lambda _, __: inputs.ClientInterrupted(),
+    r"half-closes": lambda _, __: inputs.InputEnded(),
+    r"ends": lambda _, __: inputs.EndRequested(),
+    r"server leaves in (\d+) ms": lambda m, now: inputs.DrainRequested(at(now + int(m[1]))),
+    r"recognition (\d+) ends": lambda m, _: inputs.RecognitionEnded(StreamId(int(m[1]))),
+    r"recognition (\d+) breaks": lambda m, _: inputs.RecognitionFailed(StreamId(int(m[1])), "connection lost"),
+    r'model (\d+) writes "(.*)"': lambda m, _: inputs.ReplyDelta(ReplyId(int(m[1])), m[2].replace("\\n", "\n")),
+    r"model (\d+) is done": lambda m, _: inputs.ReplyCompleted(ReplyId(int(m[1]))),
+    r"model (\d+) fails": lambda m, _: inputs.ReplyFailed(ReplyId(int(m[1])), Reason.LLM_FAILED, "connection lost"),
+    r"speech (\d+)\.(\d+) comes": lambda m, _: inputs.SpeechReady(ReplyId(int(m[1])), SentenceId(int(m[2]))),
+    r"speech (\d+)\.(\d+) is complete, (\d+) ms": _speech_done,
+    r'speech (\d+)\.(\d+) is complete, (\d+) ms, words "(.*)"': _speech_timed,
+    r"speech (\d+)\.(\d+) fails after (\d+) ms": lambda m, _: inputs.SpeechFailed(
+        *_part(m), Reason.TTS_FAILED, "connection lost"
+    ),
+    r"playout (\d+) starts at (\d+) ms": lambda m, _: inputs.PlayoutStarted(ReplyId(int(m[1])), int(m[2]) * PER_MS),
+    r"playout (\d+) starves at (\d+) ms": lambda m, _: inputs.PlayoutStarved(ReplyId(int(m[1])), int(m[2]) * PER_MS),
+    r"playout (\d+) is complete, (\d+) ms": lambda m, _: inputs.PlayoutCompleted(
+        ReplyId(int(m[1])), int(m[2]) * PER_MS
+    ),
+    r"client played (\d+) ms of (\d+), (\d+) ms sent(, final)?": lambda m, _: inputs.PlaybackReported(
+        ReplyId(int(m[2])), int(m[1]) * PER_MS, int(m[3]) * PER_MS, is_final=bool(m[4])
+    ),
+}
+
+
+def parse(fact: str, now_ms: int) -> inputs.Input:
+    """The input that a script's words mean.
+
+    Raises:
+        ValueError: nobody knows these words.
+    """
+    for pattern, make in _FACTS.items():
+        match = re.fullmatch(pattern, fact)
+        if match:
+            return make(match, now_ms)
+    raise ValueError(f"no such fact: {fact}")
+
+
+# --- effects ---------------------------------------------------------------------------------------------------------
+
+
+def _render(batch: tuple[effects.Effect, ...]) -> list[str]:
+    return [f"    {_effect(effect)}" for effect in batch]
+
+
+def _ms(samples: int) -> str:
+    return f"{samples // PER_MS} ms"
+
+
+def _effect(effect: effects.Effect) -> str:  # noqa: C901  one line for each effect
+    match effect:
+        case effects.Emit(event):
+            return _event(event)
+        case effects.OpenRecognition(stream, start):
+            return f"[open recognition {stream} from {_ms(start)}]"
+        case effects.ForgetAudio(before):
+            return f"[forget audio before {_ms(before)}]"
+        case effects.StartReply(reply, turn, messages):
+            told = " | ".join(f"{message.role}: {message.text!r}" for message in messages)
+            return f"[ask the model for reply {reply} to turn {turn}: {told}]"
+        case effects.Synthesize(reply, sentence, text):
+            return f"[synthesize {reply}.{sentence}: {text!r}]"
+        case effects.Play(reply, sentence):
+            return f"[play {reply}.{sentence}]"
+        case effects.RecordTurn(record):
+            return (
+                f"[record reply {record.finished.reply}: {record.finished.outcome}, {_ms(record.heard_samples)} heard]"
+            )
+        case effects.Close(ended):
+            return f"[close: {ended.cause}]"
+        case effects.Fail(reason, message, backend):
+            return f"[fail: {reason} {backend or ''} {message}]"
+        case _:
+            name = re.sub(r"(?<!^)([A-Z])", r" \1", type(effect).__name__).lower()
+            return f"[{name} {getattr(effect, 'reply', None) or getattr(effect, 'stream', None)}]"
+
+
+def _event(event: events.Event) -> str:  # noqa: C901  one line for each event
+    match event:
+        case events.SpeechStarted(start):
+            return f"user    (speaks from {_ms(start)})"
+        case events.SpeechEnded(end):
+            return f"user    (silent from {_ms(end)})"
+        case events.Transcript(turn, text, is_final, _, _):
+            return f"USER    {text}  <turn {turn}>" if is_final else f"user    {text}..."
+        case events.ReplyText(reply, _, kind, sentence, text):
+            return f"AGENT   {text!r}  <{kind.lower()} {reply}.{sentence}>"
+        case events.ReplyInterrupted(reply, cause):
+            return f"agent   (stops reply {reply}: {cause.lower()})"
+        case events.ReplyHeard(reply, heard, text, is_estimate):
+            return f"agent   (reply {reply} heard to {_ms(heard)}{' by the clock' if is_estimate else ''}: {text!r})"
+        case events.ReplyFinished(reply, _, _, outcome, total):
+            return f"agent   (reply {reply} {outcome.lower()}, {_ms(total)})"
+        case events.TurnReport(turn, _, total_ms, spans):
+            return f"report  turn {turn}: {total_ms} ms = " + " + ".join(f"{s.name} {s.duration_ms}" for s in spans)
+        case events.Notice(reason, message, _, _):
+            return f"notice  {reason}: {message}"
+        case events.GoingAway(deadline_ms):
+            return f"server  (leaves in {deadline_ms} ms)"
+        case events.Ended(cause):
+            return f"server  (ended: {cause.lower()})"

@@ -1,0 +1,91 @@
+"""From samples heard to words heard."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from voice_gateway.domain.transcript import SpokenWord
+from voice_gateway.turn.history import LONGEST_CHARS, History
+from voice_gateway.turn.ledger import SpokenSentence, heard_text
+
+RATE_HZ = 1_000
+TOLD = (SpokenWord("two", 0, 100), SpokenWord("words", 100, 900))
+
+
+@pytest.mark.parametrize(
+    ("heard", "text"),
+    [
+        (0, ""),
+        (999, "One"),
+        (1_000, "One **sentence**."),
+        (1_100, "One **sentence**. Two"),
+        (2_000, "One **sentence**. Two words."),
+        (9_000, "One **sentence**. Two words."),
+    ],
+)
+def test_words_by_share_of_the_sentence(heard: int, text: str) -> None:
+    """Without word times a word ends where its share of the characters ends; the model's own text is what is cut."""
+    sentences = [
+        SpokenSentence("One **sentence**. ", "One sentence.", 1_000),
+        SpokenSentence("Two words. ", "Two words.", 200),
+    ]
+    assert heard_text(sentences, heard, RATE_HZ) == text
+
+
+@pytest.mark.parametrize(("heard", "text"), [(99, ""), (100, "two"), (899, "two"), (900, "two words")])
+def test_words_by_their_told_times(heard: int, text: str) -> None:
+    """Where synthesis tells word times, a word is heard when its end is."""
+    assert heard_text([SpokenSentence("two words", "two words", 1_000, TOLD)], heard, RATE_HZ) == text
+
+
+def test_told_times_that_do_not_fit_are_not_used() -> None:
+    """Word times that do not match the words are worse than the share by characters."""
+    assert heard_text([SpokenSentence("two more words", "two more words", 1_400, TOLD)], 1_000, RATE_HZ) == "two more"
+
+
+def test_a_sentence_that_is_still_coming() -> None:
+    """While a sentence's length is not known its words are reckoned at the usual speed, and none after it is heard."""
+    sentences = [SpokenSentence("fifteen letters", "fifteen letters", None), SpokenSentence("never", "", 0)]
+    assert heard_text(sentences, 1_000, RATE_HZ) == "fifteen letters"
+    assert heard_text(sentences, 600, RATE_HZ) == "fifteen"
+
+
+def test_shown_only_counts_once_what_precedes_it_is_heard() -> None:
+    """A code block between two sentences is known to the user when the sentence before it has sounded."""
+    sentences = [
+        SpokenSentence("Look: ", "Look:", 500),
+        SpokenSentence("`x`\n", "", 0),
+        SpokenSentence("So.", "So.", 500),
+    ]
+    assert heard_text(sentences, 499, RATE_HZ) == ""
+    assert heard_text(sentences, 500, RATE_HZ) == "Look: `x`"
+
+
+def test_a_spoken_word_that_is_not_in_the_text() -> None:
+    """A word that the speakable form has changed keeps the place where the last one ended."""
+    assert heard_text([SpokenSentence("a|b c", "a, b c", 600)], 550, RATE_HZ) == "a|b"
+
+
+@given(st.integers(0, 5_000), st.integers(0, 5_000))
+def test_hearing_more_never_takes_words_back(less: int, more: int) -> None:
+    """The heard text only grows with the samples heard."""
+    sentences = [SpokenSentence("One two three. ", "One two three.", 1_500), SpokenSentence("Four.", "Four.", None)]
+    less, more = sorted((less, more))
+    assert heard_text(sentences, more, RATE_HZ).startswith(heard_text(sentences, less, RATE_HZ))
+
+
+def test_history_is_bounded() -> None:
+    """The oldest messages go when the conversation outgrows the model's context; the system prompt stays."""
+    history = History("prompt")
+    for _ in range(20):
+        history.said("x" * (LONGEST_CHARS // 10))
+        history.heard("y")
+    messages = history.messages()
+    assert messages[0].text == "prompt"
+    assert sum(len(message.text) for message in messages[1:]) <= LONGEST_CHARS
+
+
+def test_one_message_may_fill_the_history() -> None:
+    """A single message that is too long is kept: an empty conversation would be worse."""
+    history = History("")
+    history.said("x" * (LONGEST_CHARS + 1))
+    assert len(history.messages()) == 1

@@ -1,0 +1,77 @@
+"""Where sentences end, and where they do not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from voice_gateway.turn.text.sentences import FIRST_CLAUSE_CHARS, LONGEST_CHARS, SentenceSplitter
+
+
+def split(text: str) -> list[str]:
+    """All sentences of a whole text, without the space between them."""
+    splitter = SentenceSplitter()
+    return [sentence.strip() for sentence in (*splitter.feed(text), *splitter.finish())]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
+        ("Dr. Smith met Mrs. Jones. They talked.", ["Dr. Smith met Mrs. Jones.", "They talked."]),
+        ("Pi is 3.14 and e is 2.72. Good.", ["Pi is 3.14 and e is 2.72.", "Good."]),
+        ("Use e.g. Riva. Done.", ["Use e.g. Riva.", "Done."]),
+        ("Bring pens etc. and paper.", ["Bring pens etc. and paper."]),
+        ("Bring pens etc. Then go.", ["Bring pens etc.", "Then go."]),
+        ("At 5 p.m. we met.", ["At 5 p.m. we met."]),
+        ("J. R. Tolkien wrote. I did. So am I. Yes.", ["J. R. Tolkien wrote.", "I did.", "So am I.", "Yes."]),
+        ("1. First thing\n2. Second thing\n", ["1. First thing", "2. Second thing"]),
+        ("It costs 5. Take it.", ["It costs 5.", "Take it."]),
+        ('He said "Go." Then he left.', ['He said "Go."', "Then he left."]),
+        ("Wait... what? Yes\u2026 no.", ["Wait...", "what?", "Yes\u2026", "no."]),
+        ("\u4f60\u597d\u3002\u518d\u89c1\uff01", ["\u4f60\u597d\u3002", "\u518d\u89c1\uff01"]),
+        ("See example.org today.", ["See example.org today."]),
+        ("**Bold.** Next.", ["**Bold.**", "Next."]),
+        ("\n\nHello.\n\nWorld", ["Hello.", "World"]),
+        ("...", ["..."]),
+        (". Odd.", [".", "Odd."]),
+        ("", []),
+    ],
+)
+def test_sentence_ends(text: str, sentences: list[str]) -> None:
+    """Abbreviations, decimals, initials and list numbers end no sentence; marks, line breaks and CJK stops do."""
+    assert split(text) == sentences
+
+
+def test_the_first_clause_comes_early() -> None:
+    """A long first sentence is cut at its first clause, so that the first sound does not wait for the full stop."""
+    splitter = SentenceSplitter()
+    first = splitter.feed("The recogniser turns what you say into text, and then the model")
+    assert first == ["The recogniser turns what you say into text, "]
+    assert splitter.feed(" answers, as it must, with care and without haste, always, and") == []
+
+
+def test_a_short_first_clause_stays() -> None:
+    """A clause of a few words would sound broken alone."""
+    assert SentenceSplitter().feed("Well, yes, " + "x" * (FIRST_CLAUSE_CHARS // 2)) == []
+
+
+def test_an_undecided_abbreviation_waits() -> None:
+    """Whether `etc.` ends the sentence is known only when the next word comes."""
+    splitter = SentenceSplitter()
+    assert splitter.feed("Pens etc. ") == []
+    assert splitter.feed("Then") == ["Pens etc. "]
+
+
+@pytest.mark.parametrize("word", ["word ", "word, ", "w"])
+def test_no_sentence_grows_without_end(word: str) -> None:
+    """Text without any full stop is cut at a clause, a space, or by force."""
+    sentences = SentenceSplitter().feed("First. " + word * (LONGEST_CHARS + 1))
+    assert max(map(len, sentences)) <= LONGEST_CHARS + 1
+    assert len(sentences) > 1
+
+
+@given(st.lists(st.text(alphabet="aB1 .,!?\n\"'\u3002(-", max_size=12), max_size=20))
+def test_nothing_is_lost_and_pieces_do_not_matter(pieces: list[str]) -> None:
+    """The sentences put together are the text; only the early first clause depends on how the text came in."""
+    splitter = SentenceSplitter()
+    sentences = [sentence for piece in pieces for sentence in splitter.feed(piece)] + splitter.finish()
+    assert "".join(sentences) == "".join(pieces)
