@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
@@ -65,7 +66,7 @@ class BackendCalls:
         def failed(_: Reason, message: str) -> inputs.Input:
             return inputs.RecognitionFailed(stream, message)
 
-        self._spawn(f"asr-{stream}", self._recognise(stream, feed), failed)
+        self._spawn(f"asr-{stream}", self._guard(partial(self._recognise, stream, feed), failed))
 
     def write(self, reply: ReplyId, messages: Sequence[ChatMessage]) -> None:
         """Ask the language model."""
@@ -73,14 +74,14 @@ class BackendCalls:
         def failed(reason: Reason, message: str) -> inputs.Input:
             return inputs.ReplyFailed(reply, reason, message)
 
-        self._spawn(f"llm-{reply}", self._write(reply, messages), failed)
+        self._spawn(f"llm-{reply}", self._guard(partial(self._write, reply, messages), failed))
 
     def speak(self, order: Synthesize) -> None:
         """Synthesise a sentence after those of the same reply that were ordered before."""
         queue = self._sentences.get(order.reply)
         if queue is None:
             queue = self._sentences[order.reply] = asyncio.Queue()
-            self._spawn(f"tts-{order.reply}", self._speak_all(queue), None)
+            self._spawn(f"tts-{order.reply}", self._speak_all(queue))
         queue.put_nowait(order)
 
     def cancel_recognition(self, stream: StreamId) -> None:
@@ -103,14 +104,8 @@ class BackendCalls:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _spawn(
-        self,
-        name: str,
-        call: Coroutine[Any, Any, None],
-        failed: Callable[[Reason, str], inputs.Input] | None,
-    ) -> None:
-        guarded = call if failed is None else self._guard(call, failed)
-        task = self._tasks[name] = asyncio.create_task(guarded, name=f"{self._info.session_id}-{name}")
+    def _spawn(self, name: str, call: Coroutine[Any, Any, None]) -> None:
+        task = self._tasks[name] = asyncio.create_task(call, name=f"{self._info.session_id}-{name}")
         task.add_done_callback(lambda done: self._tasks.pop(name, None) if self._tasks.get(name) is done else None)
 
     def _cancel(self, name: str) -> None:
@@ -121,7 +116,7 @@ class BackendCalls:
     async def _guard(self, call: Coroutine[Any, Any, None], failed: Callable[[Reason, str], inputs.Input]) -> None:
         """Await a call; its failure becomes a log line and a fact, also a failure that is our own fault."""
         try:
-            await call
+            await call()
         except GatewayError as error:
             self._around.telemetry.trouble(self._info, error)
             self._post(failed(error.reason, error.message))
@@ -168,7 +163,7 @@ class BackendCalls:
                 self._playout.complete(order.reply, order.sentence)
                 return inputs.SpeechFailed(order.reply, order.sentence, so_far.samples, reason, message)
 
-            await self._guard(self._speak(order, progress), failed)
+            await self._guard(partial(self._speak, order, progress), failed)
 
     async def _speak(self, order: Synthesize, progress: "_Progress") -> None:
         spec = VoiceSpec(self._info.language_code, self._info.voice, self._info.output_rate_hz)

@@ -1,0 +1,190 @@
+"""Fakes of the session's ports, for virtual time. What they do is a script; what was asked of them is written down."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from voice_gateway.domain.chat import ChatMessage
+from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason
+from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
+from voice_gateway.domain.ids import ReplyId
+from voice_gateway.domain.transcript import RecognitionResult
+from voice_gateway.session.ports import (
+    RecognitionSpec,
+    SessionInfo,
+    SessionRequest,
+    SpeechChunk,
+    VoiceSpec,
+)
+
+Step = RecognitionResult | BackendError | float
+"""A result, a failure, or seconds to wait."""
+
+
+@dataclass
+class FakeRecognizer:
+    """Plays one script for each stream it is asked for; after the last, every stream is silent to its end."""
+
+    scripts: list[list[Step]] = field(default_factory=list)
+    heard: list[bytearray] = field(default_factory=list)
+    specs: list[RecognitionSpec] = field(default_factory=list)
+    open_streams: int = 0
+
+    async def recognize(
+        self, spec: RecognitionSpec, audio: AsyncIterator[bytes]
+    ) -> AsyncGenerator[RecognitionResult, None]:
+        """Take the audio and play the script beside it."""
+        self.specs.append(spec)
+        taken = bytearray()
+        self.heard.append(taken)
+        script = self.scripts[len(self.heard) - 1] if len(self.heard) <= len(self.scripts) else []
+        self.open_streams += 1
+        listener = asyncio.create_task(self._listen(audio, taken))
+        try:
+            for step in script:
+                if isinstance(step, BackendError):
+                    raise step
+                if isinstance(step, float):
+                    await asyncio.sleep(step)
+                else:
+                    yield step
+            await listener
+        finally:
+            self.open_streams -= 1
+            listener.cancel()
+
+    async def _listen(self, audio: AsyncIterator[bytes], taken: bytearray) -> None:
+        async for batch in audio:
+            taken += batch
+
+    def languages(self) -> frozenset[str]:
+        """English and German."""
+        return frozenset({"en-US", "de-DE"})
+
+
+@dataclass
+class FakeLlm:
+    """Answers each request with the next script: pieces of text, failures, or seconds to wait."""
+
+    scripts: list[list[str | BackendError | float]] = field(default_factory=list)
+    requests: list[Sequence[ChatMessage]] = field(default_factory=list)
+    open_requests: int = 0
+
+    async def reply(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[str, None]:
+        """Play the script."""
+        self.requests.append(messages)
+        self.open_requests += 1
+        try:
+            for step in self.scripts[len(self.requests) - 1]:
+                if isinstance(step, BackendError):
+                    raise step
+                if isinstance(step, float):
+                    await asyncio.sleep(step)
+                else:
+                    yield step
+        finally:
+            self.open_requests -= 1
+
+
+@dataclass
+class FakeSynthesizer:
+    """Speaks 50 ms a character in chunks of 100 ms, the first after `first_audio_s`; a sample is its sentence number."""
+
+    first_audio_s: float = 0.05
+    fail_on: str = ""
+    """A sentence that holds this text fails after its first chunk."""
+    texts: list[str] = field(default_factory=list)
+    open_calls: int = 0
+
+    async def synthesize(self, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
+        """Speak."""
+        self.texts.append(text)
+        number = len(self.texts)
+        self.open_calls += 1
+        try:
+            await asyncio.sleep(self.first_audio_s)
+            for _ in range(max(1, len(text) // 2)):
+                yield SpeechChunk(number.to_bytes(2, "little") * (spec.rate_hz // 10))
+                if self.fail_on and self.fail_on in text:
+                    raise BackendError(Backend.TTS, Reason.TTS_FAILED, "gone")
+        finally:
+            self.open_calls -= 1
+
+    def voices(self) -> Mapping[str, tuple[str, ...]]:
+        """One English voice and one French."""
+        return {"en-US": ("Anna",), "fr-FR": ("Luc",)}
+
+
+@dataclass
+class FakeSink:
+    """Keeps what the client was told, with the instant."""
+
+    events: list[tuple[float, Event]] = field(default_factory=list)
+    audio: list[tuple[float, ReplyAudio]] = field(default_factory=list)
+    flushed: list[ReplyId] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def emit(self, event: Event) -> None:
+        """Keep."""
+        self.events.append((asyncio.get_running_loop().time(), event))
+        self.changed.set()
+
+    def play(self, audio: ReplyAudio) -> None:
+        """Keep."""
+        self.audio.append((asyncio.get_running_loop().time(), audio))
+        self.changed.set()
+
+    def flush(self, reply: ReplyId) -> None:
+        """Keep."""
+        self.flushed.append(reply)
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        """Events of one kind, in order."""
+        return [event for _, event in self.events if isinstance(event, kind)]
+
+    async def wait_for(self, kind: type[Event], count: int = 1) -> None:
+        """Return when so many of a kind have come."""
+        while len(self.of(kind)) < count:
+            self.changed.clear()
+            await self.changed.wait()
+
+
+@dataclass
+class FakeTelemetry:
+    """Keeps what it was told."""
+
+    started: list[SessionInfo] = field(default_factory=list)
+    ended: list[Ended | GatewayError | None] = field(default_factory=list)
+    turns: list[TurnRecord] = field(default_factory=list)
+    troubles: list[GatewayError] = field(default_factory=list)
+
+    def session_started(self, info: SessionInfo, request: SessionRequest) -> None:
+        """Keep."""
+        del request
+        self.started.append(info)
+
+    def session_ended(self, info: SessionInfo, outcome: Ended | GatewayError | None, duration_ms: int) -> None:
+        """Keep."""
+        del info, duration_ms
+        self.ended.append(outcome)
+
+    def turn_ended(self, info: SessionInfo, record: TurnRecord) -> None:
+        """Keep."""
+        del info
+        self.turns.append(record)
+
+    def trouble(self, info: SessionInfo, error: GatewayError) -> None:
+        """Keep."""
+        del info
+        self.troubles.append(error)
+
+
+@dataclass
+class FakeHealth:
+    """A backend that answers, or not."""
+
+    backend: Backend
+    is_healthy: bool = True
+
+    async def probe(self) -> None:
+        """Nothing to ask."""

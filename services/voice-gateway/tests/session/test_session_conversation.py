@@ -1,0 +1,433 @@
+"""Whole sessions on fakes of the ports, in virtual time."""
+
+import asyncio
+import itertools
+from dataclasses import dataclass, field
+
+import pytest
+from gateway_kit import virtual_time
+from gateway_kit.port_fakes import (
+    FakeHealth,
+    FakeLlm,
+    FakeRecognizer,
+    FakeSink,
+    FakeSynthesizer,
+    FakeTelemetry,
+)
+from voice_gateway.domain.errors import Backend, BackendError, ClientError, GatewayError, Reason, Unavailable
+from voice_gateway.domain.events import (
+    EndCause,
+    Ended,
+    GoingAway,
+    Notice,
+    ReplyAudio,
+    ReplyFinished,
+    ReplyHeard,
+    ReplyOutcome,
+    ReplyText,
+    Transcript,
+    TurnReport,
+)
+from voice_gateway.domain.ids import SessionId
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.transcript import RecognitionResult, Word
+from voice_gateway.session.calls import Surroundings
+from voice_gateway.session.pacer import Pacer
+from voice_gateway.session.playout import FRAME_MS
+from voice_gateway.session.ports import Session, SessionRequest
+from voice_gateway.session.roster import Roster
+from voice_gateway.session.service import SessionService, SessionSettings
+from voice_gateway.turn.agent import Persona
+
+REQUEST = SessionRequest(transport="grpc_v1", input_rate_hz=16_000)
+FRAME = bytes(640)
+
+
+def heard(text: str, at_ms: int, *, is_final: bool = True) -> RecognitionResult:
+    """A result that covers `at_ms` of the stream; its words end 500 ms earlier."""
+    end = (at_ms - 500) * 16
+    words = (Word(text, max(0, end - 8_000), end),) if is_final else ()
+    return RecognitionResult(text, is_final, 0.0, at_ms * 16, words)
+
+
+@dataclass
+class World:
+    """A service and everything round it."""
+
+    recognizer: FakeRecognizer = field(default_factory=FakeRecognizer)
+    llm: FakeLlm = field(default_factory=FakeLlm)
+    synthesizer: FakeSynthesizer = field(default_factory=FakeSynthesizer)
+    telemetry: FakeTelemetry = field(default_factory=FakeTelemetry)
+    sink: FakeSink = field(default_factory=FakeSink)
+    health: list[FakeHealth] = field(default_factory=lambda: [FakeHealth(backend) for backend in Backend])
+    roster: Roster = field(default_factory=Roster)
+
+    def service(self) -> SessionService:
+        """The service under test."""
+        settings = SessionSettings("en-US", "Anna", 16_000, 16_000, Persona("Be brief.", "Sorry."))
+        around = Surroundings(self.recognizer, self.llm, self.synthesizer, self.telemetry, Pacer(), self.roster)
+        ids = (SessionId(f"s{number}") for number in itertools.count(1))
+        return SessionService(settings, TurnPolicy(), around, self.health, lambda: next(ids))
+
+    async def open(self, request: SessionRequest = REQUEST) -> tuple[Session, asyncio.Task[Ended]]:
+        """A running session."""
+        session = await self.service().open(request, self.sink)
+        return session, asyncio.create_task(session.run())
+
+    def nothing_is_left(self) -> bool:
+        """Whether no backend call and no session is open."""
+        open_calls = self.recognizer.open_streams + self.llm.open_requests + self.synthesizer.open_calls
+        return open_calls == 0 and len(self.roster) == 0 and len(asyncio.all_tasks()) == 1
+
+
+def test_a_spoken_turn_is_answered_and_everything_is_told() -> None:
+    """Speech in, transcript and reply out, in the order of the contract, ended by half-close, with nothing left."""
+
+    async def main() -> None:
+        world = World()
+        world.recognizer.scripts = [[0.5, heard("hello", 500, is_final=False), 1.0, heard("Hello.", 1_400)]]
+        world.llm.scripts = [["Good day. ", "How are", " you?"]]
+        session, run = await world.open()
+        for index in range(75):
+            session.hear(FRAME, index * 320)
+            await asyncio.sleep(0.02)
+        await world.sink.wait_for(ReplyFinished)
+        session.finish()
+        assert await run == Ended(EndCause.CLIENT_HALF_CLOSED)
+        told = [type(event).__name__ for _, event in world.sink.events]
+        order = "SpeechStarted Transcript SpeechEnded Transcript ReplyText TurnReport ReplyText ReplyFinished Ended"
+        assert " ".join(told) == order
+        assert bytes(world.recognizer.heard[0]) == FRAME * 75
+        assert [text.text for text in world.sink.of(ReplyText) if isinstance(text, ReplyText)] == [
+            "Good day. ",
+            "How are you?",
+        ]
+        assert world.telemetry.turns[0].finished.outcome is ReplyOutcome.COMPLETED
+        assert world.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+def test_reply_audio_is_contiguous_paced_and_marked_last() -> None:
+    """Frames follow one another without a gap, at most lead_ms ahead of real time, and the last one says so."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [["One two three four five. Six seven eight nine ten."]]
+        session, run = await world.open()
+        session.type_text("Count.")
+        await world.sink.wait_for(ReplyFinished)
+        first_at = world.sink.audio[0][0]
+        expected = 0
+        for at, audio in world.sink.audio:
+            assert audio.offset_samples == expected
+            ahead_ms = expected / 16 - (at - first_at) * 1_000
+            assert ahead_ms <= 200
+            expected += len(audio.pcm) // 2
+        assert [audio.is_last for _, audio in world.sink.audio].index(True) == len(world.sink.audio) - 1
+        (finished,) = world.sink.of(ReplyFinished)
+        assert isinstance(finished, ReplyFinished)
+        assert finished.total_samples == expected
+        sentences = [audio.sentence for _, audio in world.sink.audio if audio.pcm]
+        assert sentences == sorted(sentences)
+        session.end()
+        assert await run == Ended(EndCause.CLIENT_ENDED)
+        assert world.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+def test_the_first_frame_leaves_at_once() -> None:
+    """The first synthesised chunk is not held for a tick: model, synthesis and playout add up to the report's total."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [[0.123, "Yes. "]]
+        session, run = await world.open()
+        begun = asyncio.get_running_loop().time()
+        session.type_text("Well?")
+        await world.sink.wait_for(TurnReport)
+        assert world.sink.audio[0][0] - begun == pytest.approx(0.123 + 0.05, abs=0.001)
+        (report,) = world.sink.of(TurnReport)
+        assert isinstance(report, TurnReport)
+        assert report.total_ms == sum(span.duration_ms for span in report.spans) == 173
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+def test_an_interruption_stops_the_audio_and_history_has_what_was_heard() -> None:
+    """After an interrupt no frame leaves, calls are cancelled, and the next request has the words that were heard."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [["One two three four five six seven. ", 60.0, "More."], ["Yes."]]
+        session, run = await world.open()
+        session.type_text("Count.")
+        await world.sink.wait_for(TurnReport)
+        await asyncio.sleep(0.6)
+        session.interrupt()
+        await world.sink.wait_for(ReplyHeard)
+        sent = len(world.sink.audio)
+        assert world.sink.flushed == [1]
+        await asyncio.sleep(1)
+        assert len(world.sink.audio) == sent
+        assert world.llm.open_requests == world.synthesizer.open_calls == 0
+        (told,) = world.sink.of(ReplyHeard)
+        assert isinstance(told, ReplyHeard)
+        assert told.heard_samples == pytest.approx(500 * 16, abs=320)
+        session.type_text("Go on.")
+        await world.sink.wait_for(ReplyFinished, 2)
+        assert [message.text for message in world.llm.requests[1]] == ["Be brief.", "Count.", told.heard_text, "Go on."]
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+def test_recognition_dies_mid_utterance_and_no_word_is_lost() -> None:
+    """The second stream gets the audio since the last final, the client a notice, and the turn is answered."""
+
+    async def main() -> None:
+        world = World()
+        gone = BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "connection lost")
+        world.recognizer.scripts = [[1.0, heard("First.", 600), 0.4, gone], [0.8, heard("Second.", 1_600)]]
+        world.llm.scripts = [["One."], ["Two."]]
+        session, run = await world.open()
+        frames = [index.to_bytes(2, "little") * 320 for index in range(100)]
+        for index, frame in enumerate(frames):
+            session.hear(frame, index * 320)
+            await asyncio.sleep(0.02)
+        await world.sink.wait_for(ReplyFinished, 2)
+        notices = [event.reason for event in world.sink.of(Notice) if isinstance(event, Notice)]
+        assert notices == [Reason.RECOGNITION_INTERRUPTED]
+        replayed = b"".join(frames[30:])
+        assert replayed.startswith(world.recognizer.heard[1])
+        assert len(replayed) - len(world.recognizer.heard[1]) < 2 * len(FRAME)
+        finals = [event.text for event in world.sink.of(Transcript) if isinstance(event, Transcript) and event.is_final]
+        assert finals == ["First.", "Second."]
+        session.end()
+        await run
+        assert world.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+def test_recognition_stays_down_and_the_session_says_so() -> None:
+    """When no stream can be had the session fails UNAVAILABLE for ASR instead of going deaf."""
+
+    async def main() -> None:
+        world = World()
+        gone = BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "connection refused")
+        world.recognizer.scripts = [[gone]] * 10
+        _, run = await world.open()
+        with pytest.raises(BackendError) as failed:
+            await run
+        assert (failed.value.backend, failed.value.reason) == (Backend.ASR, Reason.BACKEND_UNAVAILABLE)
+        assert isinstance(world.telemetry.ended[0], BackendError)
+        assert world.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize(
+    ("script", "texts", "outcome"),
+    [
+        ([BackendError(Backend.LLM, Reason.LLM_TIMEOUT, "late")], ["Sorry."], ReplyOutcome.FAILED),
+        (
+            ["Well. It is ", BackendError(Backend.LLM, Reason.LLM_FAILED, "gone")],
+            ["Well.", "It is", "Sorry."],
+            ReplyOutcome.FAILED,
+        ),
+    ],
+)
+def test_the_model_fails_and_the_user_hears_of_it(
+    script: list[str | BackendError | float], texts: list[str], outcome: ReplyOutcome
+) -> None:
+    """A model that refuses, hangs or dies mid-sentence leads to a notice and an apology; the session goes on."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [script, ["Fine."]]
+        session, run = await world.open()
+        session.type_text("Hello?")
+        await world.sink.wait_for(ReplyFinished)
+        assert world.synthesizer.texts == texts
+        assert world.telemetry.turns[0].finished.outcome is outcome
+        session.type_text("Again?")
+        await world.sink.wait_for(ReplyFinished, 2)
+        assert world.telemetry.turns[1].finished.outcome is ReplyOutcome.COMPLETED
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+def test_synthesis_dies_mid_sentence_and_the_rest_is_shown() -> None:
+    """The audio that came is played, the other sentences come as text, a notice says why, and the next reply speaks."""
+
+    async def main() -> None:
+        world = World()
+        world.synthesizer.fail_on = "bad"
+        world.llm.scripts = [["Good. A bad one. ", 0.2, "Never spoken."], ["Fine."]]
+        session, run = await world.open()
+        session.type_text("Hello?")
+        await world.sink.wait_for(ReplyFinished)
+        assert world.synthesizer.texts == ["Good.", "A bad one."]
+        assert len(world.sink.of(ReplyText)) == 3
+        assert world.sink.audio[-1][1].is_last
+        assert [error.reason for error in world.telemetry.troubles] == [Reason.TTS_FAILED]
+        session.type_text("Again?")
+        await world.sink.wait_for(ReplyFinished, 2)
+        assert world.synthesizer.texts[-1] == "Fine."
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+def test_a_client_that_vanishes_leaves_nothing_behind() -> None:
+    """Cancelling the session mid-reply cancels recognition, model and synthesis before it returns."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [["One two three. ", 60.0]]
+        session, run = await world.open()
+        session.type_text("Count.")
+        await world.sink.wait_for(TurnReport)
+        assert not world.nothing_is_left()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        assert world.nothing_is_left()
+        assert world.telemetry.ended == [None]
+
+    virtual_time.run(main())
+
+
+def test_a_fault_of_ours_ends_the_session_with_internal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception inside the loop is told as INTERNAL and logged; it does not escape as something else."""
+
+    async def main() -> None:
+        world = World()
+        session, run = await world.open()
+        monkeypatch.setattr(session, "_perform", lambda _: 1 / 0)
+        session.type_text("Hello.")
+        with pytest.raises(GatewayError) as failed:
+            await run
+        assert failed.value.reason is Reason.INTERNAL
+        assert "ZeroDivisionError" in world.telemetry.troubles[0].message
+        assert world.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+def test_the_server_leaves() -> None:
+    """A drain lets the running turn finish, tells the client, admits nobody, and the roster empties."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [["One two three. "]]
+        session, run = await world.open()
+        session.type_text("Count.")
+        await world.sink.wait_for(TurnReport)
+        world.roster.drain(30_000)
+        assert await run == Ended(EndCause.DRAINING)
+        assert world.sink.of(GoingAway)
+        assert world.telemetry.turns[0].finished.outcome is ReplyOutcome.COMPLETED
+        with pytest.raises(Unavailable) as refused:
+            await world.open()
+        assert refused.value.reason is Reason.DRAINING
+        await world.roster.wait_empty()
+
+    virtual_time.run(main())
+
+
+def test_a_session_admitted_just_before_the_drain_is_told_too() -> None:
+    """Nobody falls between admission and the first step."""
+
+    async def main() -> None:
+        world = World()
+        _, run = await world.open()
+        world.roster.drain(30_000)
+        assert await run == Ended(EndCause.DRAINING)
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (SessionRequest("grpc_v1", 16_000, language_code="xx-XX"), Reason.LANGUAGE_UNSUPPORTED),
+        (SessionRequest("grpc_v1", 16_000, language_code="de-DE"), Reason.LANGUAGE_UNSUPPORTED),
+        (SessionRequest("grpc_v1", 16_000, voice="Nobody"), Reason.VOICE_UNSUPPORTED),
+        (SessionRequest("grpc_v1", 9_999), Reason.AUDIO_FORMAT_UNSUPPORTED),
+        (SessionRequest("grpc_v1", 16_000, output_rate_hz=7), Reason.AUDIO_FORMAT_UNSUPPORTED),
+        (SessionRequest("grpc_v1", 16_000, policy={"lead_ms": 1}), Reason.POLICY_OUT_OF_RANGE),
+    ],
+)
+def test_admission_refuses_what_is_not_there(request_: SessionRequest, reason: Reason) -> None:
+    """A language that is not both heard and spoken, an unknown voice, a rate or a policy value is refused by name."""
+
+    async def main() -> None:
+        with pytest.raises(ClientError) as refused:
+            await World().open(request_)
+        assert refused.value.reason is reason
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("backend", list(Backend))
+def test_admission_names_the_backend_that_is_down(backend: Backend) -> None:
+    """A start that cannot be served is refused for the backend that is missing."""
+
+    async def main() -> None:
+        world = World(health=[FakeHealth(each, is_healthy=each is not backend) for each in Backend])
+        with pytest.raises(BackendError) as refused:
+            await world.open()
+        assert (refused.value.backend, refused.value.reason) == (backend, Reason.BACKEND_UNAVAILABLE)
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize(("code", "matched"), [("", "en-US"), ("EN-us", "en-US"), ("en", "en-US")])
+def test_languages_match_in_any_case_and_by_primary_tag(code: str, matched: str) -> None:
+    """`en` finds `en-US`; nothing at all finds the server's default."""
+
+    async def main() -> None:
+        session, run = await World().open(SessionRequest("grpc_v1", 16_000, language_code=code))
+        assert session.info.language_code == matched
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+def test_many_sessions_share_one_pacer() -> None:
+    """Fifty replies at once: each is contiguous and no frame is later than a tick."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [["One two three four five six. "]] * 50
+        service = world.service()
+        sinks = [FakeSink() for _ in range(50)]
+        sessions = [await service.open(REQUEST, sink) for sink in sinks]
+        runs = [asyncio.create_task(session.run()) for session in sessions]
+        for session in sessions:
+            session.type_text("Count.")
+        for sink in sinks:
+            await sink.wait_for(ReplyFinished)
+            _assert_never_late(sink.audio)
+        for session in sessions:
+            session.end()
+        await asyncio.gather(*runs)
+        assert world.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+def _assert_never_late(audio: list[tuple[float, ReplyAudio]]) -> None:
+    first_at = audio[0][0]
+    for at, chunk in audio:
+        assert (at - first_at) * 1_000 <= chunk.offset_samples / 16 + FRAME_MS

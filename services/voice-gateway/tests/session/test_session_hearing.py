@@ -1,0 +1,117 @@
+"""The tape: gaps, clocks, replay, and how much of it there may be."""
+
+import asyncio
+
+import pytest
+from gateway_kit import virtual_time
+from voice_gateway.session.hearing import MAX_AHEAD_MS, MAX_SILENCE_MS, MAX_TAPE_MS, Feed, Hearing
+
+MS = 16
+"""Samples of a millisecond at 16 kHz."""
+
+
+def audio(duration_ms: int, value: int = 1) -> bytes:
+    """`duration_ms` of one value."""
+    return value.to_bytes(2, "little") * (duration_ms * MS)
+
+
+async def drain(feed: Feed) -> bytes:
+    """All that a finished feed has."""
+    return b"".join([batch async for batch in feed])
+
+
+def test_a_feed_gives_all_audio_in_batches() -> None:
+    """What was heard comes out, whole, in batches of at least 40 ms, the rest at the end."""
+
+    async def main() -> None:
+        hearing = Hearing(16_000, 16_000)
+        feed = hearing.open_feed(0)
+        first = asyncio.create_task(feed.__anext__())
+        for index in range(3):
+            hearing.hear(audio(20, index), index * 20 * MS)
+            await asyncio.sleep(0)
+        assert await first == audio(20, 0) + audio(20, 1)
+        hearing.finish_feed()
+        assert await drain(feed) == audio(20, 2)
+
+    virtual_time.run(main())
+
+
+def test_a_gap_is_silence_and_a_long_one_is_shortened() -> None:
+    """The recogniser hears silence where the client's clock has a gap; positions stay the client's."""
+
+    async def main() -> None:
+        hearing = Hearing(16_000, 16_000)
+        feed = hearing.open_feed(0)
+        hearing.hear(audio(100), 0)
+        hearing.hear(audio(100), 400 * MS)
+        assert hearing.received_samples == 500 * MS
+        hearing.hear(audio(100), 3_600_000 * MS)
+        assert hearing.received_samples == 3_600_100 * MS
+        hearing.finish_feed()
+        tape = await drain(feed)
+        assert tape == audio(100) + audio(300, 0) + audio(100) + audio(MAX_SILENCE_MS, 0) + audio(100)
+        assert hearing.to_input(hearing.to_tape(450 * MS)) == 450 * MS
+        assert hearing.to_input(hearing.to_tape(3_600_050 * MS)) == 3_600_050 * MS
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 44_100, 48_000])
+def test_positions_are_the_clients(rate_hz: int) -> None:
+    """With another input rate the tape's positions are told in the client's clock, and small drift is no gap."""
+    hearing = Hearing(rate_hz, 16_000)
+    for index in range(50):
+        hearing.hear(audio(20), index * rate_hz // 50)
+    assert hearing.received_samples == rate_hz
+    assert hearing.to_tape(rate_hz // 2) == 8_000
+
+
+def test_replay_begins_where_transcription_has_come_to() -> None:
+    """A new feed starts at the position asked for, or at the oldest audio that is kept."""
+
+    async def main() -> None:
+        hearing = Hearing(16_000, 16_000)
+        hearing.open_feed(0)
+        for index in range(10):
+            hearing.hear(audio(100, index), index * 100 * MS)
+        hearing.forget(300 * MS)
+        feed = hearing.open_feed(500 * MS)
+        hearing.finish_feed()
+        assert await drain(feed) == b"".join(audio(100, index) for index in range(5, 10))
+        feed = hearing.open_feed(0)
+        hearing.finish_feed()
+        assert await drain(feed) == b"".join(audio(100, index) for index in range(3, 10))
+
+    virtual_time.run(main())
+
+
+def test_the_tape_is_bounded() -> None:
+    """Without any final the oldest audio is forgotten: an hour of silence must not fill the memory."""
+    hearing = Hearing(16_000, 16_000)
+    for index in range(2 * MAX_TAPE_MS // 1_000):
+        hearing.hear(audio(1_000), index * 1_000 * MS)
+    assert hearing.end() - hearing.base() == MAX_TAPE_MS * MS
+
+
+def test_input_far_ahead_finds_no_room_until_the_feed_takes_it() -> None:
+    """More than five seconds ahead of the recogniser there is no room; taking audio, or the end, makes room."""
+
+    async def main() -> None:
+        hearing = Hearing(16_000, 16_000)
+        feed = hearing.open_feed(0)
+        for index in range(MAX_AHEAD_MS // 1_000):
+            assert hearing.has_room()
+            hearing.hear(audio(1_000), index * 1_000 * MS)
+        assert not hearing.has_room()
+        waiting = asyncio.create_task(hearing.wait_for_room())
+        await asyncio.sleep(1)
+        assert not waiting.done()
+        await feed.__anext__()
+        await waiting
+        hearing.hear(audio(2_000), 5_000 * MS)
+        assert not hearing.has_room()
+        hearing.release()
+        assert hearing.has_room()
+
+    virtual_time.run(main())
