@@ -88,7 +88,7 @@ class FakeLlm:
 
 @dataclass
 class FakeSynthesizer:
-    """Speaks 50 ms a character in chunks of 100 ms, the first after `first_audio_s`; a sample is its sentence number."""
+    """Speaks 50 ms a character in chunks of 100 ms, the first after `first_audio_s`; samples number it."""
 
     first_audio_s: float = 0.05
     fail_on: str = ""

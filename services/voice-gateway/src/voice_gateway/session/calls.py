@@ -28,6 +28,8 @@ from voice_gateway.session.roster import Roster
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import Synthesize
 
+_Call = Callable[[], Coroutine[Any, Any, None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -113,7 +115,7 @@ class BackendCalls:
         if task is not None:
             task.cancel()
 
-    async def _guard(self, call: Coroutine[Any, Any, None], failed: Callable[[Reason, str], inputs.Input]) -> None:
+    async def _guard(self, call: _Call, failed: Callable[[Reason, str], inputs.Input]) -> None:
         """Await a call; its failure becomes a log line and a fact, also a failure that is our own fault."""
         try:
             await call()
