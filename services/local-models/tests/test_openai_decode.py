@@ -1,0 +1,96 @@
+"""Reading chat requests: what is refused, with which status, code and field."""
+
+import json
+from typing import Any
+
+import pytest
+from local_models.openai_http.decode import parse_request
+from local_models.openai_http.errors import ApiError, BadRequestError, UnsupportedError
+
+GOOD: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
+
+
+def _with(**fields: Any) -> bytes:
+    return json.dumps(GOOD | fields).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b"\xff\xfe", None),
+        (b"[]", None),
+        (b"[" * 100_000, None),
+        (_with(model=3), "model"),
+        (_with(messages=[]), "messages"),
+        (_with(messages="Hi"), "messages"),
+        (_with(messages=[{"role": "user", "content": "x"}] * 3000), "messages"),
+        (_with(messages=["Hi"]), "messages[0]"),
+        (_with(messages=[{"role": "robot", "content": "Hi"}]), "messages[0].role"),
+        (_with(messages=[{"role": ["user"], "content": "Hi"}]), "messages[0].role"),
+        (_with(messages=[{"role": "user"}]), "messages[0].content"),
+        (_with(messages=[{"role": "user", "content": 3}]), "messages[0].content"),
+        (_with(messages=[{"role": "tool", "content": "x"}]), "messages[0].tool_call_id"),
+        (_with(messages=[{"role": "tool", "content": "x", "tool_call_id": "c9"}]), "messages[0].tool_call_id"),
+        (_with(messages=[{"role": "user", "content": "x", "tool_calls": [{}]}]), "messages[0].tool_calls[0].function"),
+        (_with(max_tokens=0), "max_tokens"),
+        (_with(max_tokens=True), "max_tokens"),
+        (_with(max_completion_tokens="5"), "max_completion_tokens"),
+        (_with(temperature=2.1), "temperature"),
+        (_with(temperature=float("nan")), "temperature"),
+        (_with(top_p="1"), "top_p"),
+        (_with(stop=["a", "b", "c", "d", "e"]), "stop"),
+        (_with(stop=[""]), "stop"),
+        (_with(stream="yes"), "stream"),
+        (_with(stream_options={"include_usage": True}), "stream_options"),
+        (_with(tool_choice="auto"), "tool_choice"),
+        (_with(tools=[TOOL], tool_choice="always"), "tool_choice"),
+        (_with(tools=[TOOL], tool_choice={"type": "function", "function": {"name": "g"}}), "tool_choice"),
+        (_with(tools=[{"type": "function", "function": {"name": ""}}]), "tools[0].function.name"),
+        (
+            _with(tools=[{"type": "function", "function": {"name": "f", "parameters": 3}}]),
+            "tools[0].function.parameters",
+        ),
+    ],
+)
+def test_a_request_that_breaks_the_protocol_is_refused_naming_the_field(body: bytes, param: str | None) -> None:
+    """Bad input gets a 400 that says where, never a 500."""
+    with pytest.raises(BadRequestError) as caught:
+        parse_request(body)
+    assert (caught.value.status, caught.value.param) == (400, param)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (_with(n=2), "n"),
+        (_with(logprobs=True), "logprobs"),
+        (_with(response_format={"type": "json_object"}), "response_format"),
+        (_with(functions=[{}]), "functions"),
+        (_with(tools=[{"type": "retrieval"}]), "tools[0].type"),
+        (_with(messages=[{"role": "user", "content": [{"type": "image_url"}]}]), "messages[0].content[0]"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_and_not_ignored(body: bytes, param: str) -> None:
+    """A client never believes it got JSON, two choices or a look at an image when it did not."""
+    with pytest.raises(UnsupportedError) as caught:
+        parse_request(body)
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", param)
+
+
+def test_fields_without_meaning_here_are_ignored() -> None:
+    """Clients of vLLM and NIM send extra fields; they must not fail for it."""
+    request = parse_request(_with(top_k=40, frequency_penalty=0.1, n=1, response_format={"type": "text"}, user="u"))
+    assert request.messages[0].text == "Hi"
+
+
+def test_the_newer_token_limit_wins() -> None:
+    """`max_completion_tokens` replaced `max_tokens`; a client that sends both means the newer."""
+    assert parse_request(_with(max_tokens=9, max_completion_tokens=4)).max_tokens == 4
+
+
+def test_an_error_body_has_the_four_fields_of_openai() -> None:
+    """The `openai` package reads message, type, param and code."""
+    assert ApiError("no", param="n").body() == {
+        "error": {"message": "no", "type": "invalid_request_error", "param": "n", "code": None}
+    }
