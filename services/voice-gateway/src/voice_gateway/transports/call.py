@@ -1,0 +1,226 @@
+"""One gRPC call around one session; the wires differ only in their codec.
+
+Of a call's tasks, `run` holds the conversation, `reader` feeds it and `drain` is the one writer. Whatever ends the
+call, all three are over before its status is sent: a client that has vanished or does not read leaves nothing behind.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import grpc
+
+from voice_gateway.domain.audio import AudioFormat
+from voice_gateway.domain.errors import GatewayError, InternalError, Reason, Unavailable
+from voice_gateway.session.ports import OpenSession, Session, SessionInfo, SessionRequest
+from voice_gateway.transports import inputs
+from voice_gateway.transports.audio_in import AudioIn, open_audio_in
+from voice_gateway.transports.outbox import Encoder, Outbox
+from voice_gateway.transports.status import abort
+
+_LOG = logging.getLogger(__name__)
+
+SERVER_OPTIONS: Final = (
+    # a 5 MB message reaches the codec and gets its typed refusal instead of gRPC's own
+    ("grpc.max_receive_message_length", 8 * 1_048_576),
+    # a powered-off client sends no reset: its call is cancelled 40 s later at most, not after gRPC's default of 2 h
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
+"""Options that the server of these transports needs."""
+
+_CALL_ENDED: Final = (grpc.aio.BaseError, asyncio.InvalidStateError)
+"""What gRPC raises when a call has ended under its handler."""
+
+RawContext = grpc.aio.ServicerContext[bytes, bytes]
+"""Messages stay bytes up to the codec, which knows what to say of one that is too large or does not parse."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """How patient a call is."""
+
+    write_stall_ms: int = 2_000
+    """A write pending for longer: the client does not read (design.md section 5)."""
+    max_queued_bytes: int = 1_048_576
+    """More waiting than this: the client does not read. The largest lead, 5 s at 48 kHz, is 480 kB."""
+    end_grace_ms: int = 1_000
+    """After `end`, how long the client may take to half-close before the call is closed for it."""
+
+
+class Codec(Encoder, Protocol):
+    """One call's translation between its wire and the session. `start` first, then `opened`, then the others."""
+
+    @property
+    def audio_in(self) -> AudioFormat:
+        """Format of the client's audio; known after `start`."""
+
+    def start(self, raw: bytes | None) -> SessionRequest:
+        """Read the first message; None: the client half-closed without one. Raises ClientError."""
+
+    def opened(self, info: SessionInfo) -> Iterable[bytes]:
+        """Messages that greet the client."""
+
+    def receive(self, raw: bytes) -> inputs.Input:
+        """Read any later message. Raises ClientError."""
+
+
+async def hold_call(context: RawContext, codec: Codec, open_session: OpenSession, limits: CallLimits) -> None:
+    """Serve a call from its first message to its status."""
+    try:
+        await _hold(context, codec, open_session, limits)
+    except GatewayError as error:
+        failure = error
+    except Exception:  # noqa: BLE001  logged here; the client gets the typed status that it is owed
+        _LOG.exception("call failed")
+        failure = InternalError()
+    else:
+        return
+    try:
+        await abort(context, failure)
+    except grpc.aio.InternalError:
+        _LOG.warning("the call took no status any more: %s", failure)
+
+
+async def _hold(context: RawContext, codec: Codec, open_session: OpenSession, limits: CallLimits) -> None:
+    request = codec.start(await _read(context))
+    outbox = Outbox(codec, max_bytes=limits.max_queued_bytes, write_stall_ms=limits.write_stall_ms)
+    session = await open_session(request, outbox)
+    call = _Call(context, codec, session, outbox)
+    for raw in codec.opened(session.info):
+        outbox.put(raw)
+    # `greet` waits before anything can cancel this: a task that is cancelled before its first step never runs, and a
+    # session that never runs is never released
+    run = asyncio.create_task(session.run(), name="session")
+    try:
+        await call.greet()
+        await _converse(call, run, limits)
+    finally:
+        await _cancel(run, raised=sys.exception())
+
+
+async def _converse(call: "_Call", run: asyncio.Task[Any], limits: CallLimits) -> None:
+    """Read and write until the call is over."""
+    reader = asyncio.create_task(call.read(), name="call reader")
+    drain = asyncio.create_task(call.outbox.drain(call.write), name="call writer")
+    try:
+        await _finish(call, run, reader, drain, limits)
+    finally:
+        raised = sys.exception()
+        call.outbox.close()
+        run.cancel()
+        await _cancel(reader, raised=raised)
+        # what has been said is written before the status, unless nobody reads it
+        over: set[asyncio.Future[Any]] = {drain, call.outbox.stalled}
+        await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
+        await _cancel(drain, raised=raised)
+
+
+class _Call:
+    """What passes between one client and its session."""
+
+    def __init__(self, context: RawContext, codec: Codec, session: Session, outbox: Outbox) -> None:
+        self._context = context
+        self._codec = codec
+        self._session = session
+        self._audio_in: AudioIn = open_audio_in(codec.audio_in, session.info.asr_rate_hz, session.hear)
+        self.outbox = outbox
+        self.is_ended = False
+        """The client sent `end`."""
+
+    async def read(self) -> None:
+        """Feed the session until the client half-closes. Raises ClientError.
+
+        A client that vanishes reads as a half-close, too; the cancellation of the call follows at once.
+        """
+        while (raw := await _read(self._context)) is not None:
+            said = self._codec.receive(raw)
+            if isinstance(said, inputs.Audio):
+                self._audio_in.feed(said.data, said.offset_samples)
+                if not self._session.has_room():
+                    await self._session.wait_for_room()
+            else:
+                self._do(said)
+        if not self.is_ended:
+            self._audio_in.flush()
+            self._session.finish()
+
+    async def greet(self) -> None:
+        """Send the headers: a status cannot be sent while they are on their way with a message that is cancelled."""
+        try:
+            await self._context.send_initial_metadata(())
+        except _CALL_ENDED as error:
+            raise InternalError("the call takes no headers") from error
+
+    async def write(self, raw: bytes) -> None:
+        """Write a message. Raises InternalError when the call has ended under us: the client is gone."""
+        try:
+            await self._context.write(raw)
+        except _CALL_ENDED as error:
+            raise InternalError("the call takes no more messages") from error
+
+    def _do(self, said: inputs.Input) -> None:
+        match said:
+            case inputs.TextTyped(text):
+                self._session.type_text(text)
+            case inputs.PlaybackReported(reply, played_samples, is_final):
+                self._session.report_playback(reply, played_samples, is_final=is_final)
+            case inputs.Interrupted():
+                self._session.interrupt()
+            case inputs.Committed():
+                self._audio_in.flush()
+                self._session.commit()
+            case inputs.EndRequested():
+                self.is_ended = True
+                self._session.end()
+            case inputs.Refused(notice):
+                self.outbox.emit(notice)
+
+
+async def _finish(
+    call: _Call,
+    run: asyncio.Task[Any],
+    reader: asyncio.Task[None],
+    drain: asyncio.Task[None],
+    limits: CallLimits,
+) -> None:
+    """See the session to its end, then what it said to the client, then the client to its half-close."""
+    await _until(run, call.outbox, reader, drain)
+    call.outbox.close()
+    await _until(drain, call.outbox, reader)
+    drain.result()
+    run.result()
+    if call.is_ended:
+        await asyncio.wait({reader}, timeout=limits.end_grace_ms / 1_000)
+        if reader.done():
+            reader.result()
+
+
+async def _until(goal: asyncio.Future[Any], outbox: Outbox, *others: asyncio.Task[None]) -> None:
+    """Wait for `goal`; raise at once what one of the others raises, or that the client is stalled."""
+    watched: set[asyncio.Future[Any]] = {goal, outbox.stalled, *others}
+    while not goal.done():
+        done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+        if outbox.stalled in done:
+            raise Unavailable(Reason.CLIENT_STALLED, outbox.stalled.result())
+        for other in done - {goal}:
+            other.result()
+        watched -= done
+
+
+async def _cancel(*tasks: asyncio.Task[Any], raised: BaseException | None) -> None:
+    """Cancel tasks and wait until they are over; what they die of is logged unless it is `raised` or typed."""
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception) and outcome is not raised and not isinstance(outcome, GatewayError):
+            _LOG.error("a task of the call died", exc_info=outcome)
+
+
+async def _read(context: RawContext) -> bytes | None:
+    """The next message; None: the client half-closed."""
+    raw: Any = await context.read()
+    return None if raw is grpc.aio.EOF else raw

@@ -1,0 +1,30 @@
+"""voice_workflow.VoiceGateway on grpc.aio."""
+
+from typing import Final
+
+import grpc
+import voice_workflow_pb2
+
+from voice_gateway.session.ports import OpenSession
+from voice_gateway.transports.call import CallLimits, RawContext, hold_call
+from voice_gateway.transports.grpc_legacy.codec import Codec
+
+SERVICE_NAME: Final[str] = voice_workflow_pb2.DESCRIPTOR.services_by_name["VoiceGateway"].full_name
+"""For server reflection."""
+
+
+def add_to_server(
+    server: grpc.aio.Server,
+    *,
+    open_session: OpenSession,
+    limits: CallLimits = CallLimits(),  # noqa: B008  a frozen value
+) -> None:
+    """Serve VoiceGateway on `server`, which needs `transports.call.SERVER_OPTIONS`."""
+
+    async def stream_audio(_: object, context: RawContext) -> None:
+        await hold_call(context, Codec(), open_session, limits)
+
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        "StreamAudio": grpc.stream_stream_rpc_method_handler(stream_audio)
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, handlers),))

@@ -1,0 +1,172 @@
+"""voicegateway.v1 as values: requests in, responses out. No socket, no clock."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from typing import ClassVar, Final
+
+from voicegateway.v1 import audio_pb2, client_pb2, policy_pb2
+from voicegateway.v1.voice_gateway_service_pb2 import ConverseRequest
+
+from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, AudioFormat, Encoding
+from voice_gateway.domain.errors import ClientError, Reason
+from voice_gateway.domain.events import Event, Notice, ReplyAudio
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.session.ports import SessionInfo, SessionRequest
+from voice_gateway.transports import inputs
+from voice_gateway.transports.grpc_v1.encoding import ENCODINGS, Encoder, started
+
+TRANSPORT: Final = "grpc_v1"
+DEFAULT_INPUT_RATE_HZ: Final = 16_000
+"""audio.proto, `AudioFormat.sample_rate_hz`."""
+MAX_PROMPT_CHARS: Final = 16_000
+"""client.proto, `Start.system_prompt`."""
+
+_DECODINGS: Final = {audio_pb2.AUDIO_ENCODING_UNSPECIFIED: Encoding.LINEAR_PCM} | {
+    wire: encoding for encoding, wire in ENCODINGS.items()
+}
+_POLICY_IN_FORCE: Final = frozenset(spec.name for spec in fields(TurnPolicy))
+
+
+def _unavailable(feature: str) -> Callable[["Codec", ConverseRequest], inputs.Input]:
+    notice = Notice(Reason.FEATURE_UNAVAILABLE, f"this server has no {feature}; the message was ignored")
+    return lambda _, __: inputs.Refused(notice)
+
+
+def _start_again(_: "Codec", __: ConverseRequest) -> inputs.Input:
+    raise ClientError(Reason.START_REPEATED, "start may be sent only once")
+
+
+class Codec:
+    """One call. `start` first, then `opened`, then the others.
+
+    The order of the wire is kept here: what comes before `start`, twice, or after `end` is refused.
+    """
+
+    def __init__(self, server_version: str) -> None:
+        self._server_version = server_version
+        self._audio_in = AudioFormat(Encoding.LINEAR_PCM, DEFAULT_INPUT_RATE_HZ)
+        self._audio_out = Encoding.LINEAR_PCM
+        self._encoder = Encoder(session_id="", audio_out=self._audio_out)
+        self._clock = inputs.InputClock()
+        self._is_ended = False
+
+    @property
+    def audio_in(self) -> AudioFormat:
+        """Format of the client's audio; known after `start`."""
+        return self._audio_in
+
+    def start(self, raw: bytes | None) -> SessionRequest:
+        """Read the first message; None: the client half-closed without one.
+
+        Raises:
+            ClientError: START_REQUIRED, AUDIO_FORMAT_UNSUPPORTED, TEXT_INVALID, FEATURE_UNAVAILABLE,
+                RESUME_UNAVAILABLE, MESSAGE_TOO_LARGE.
+        """
+        request = ConverseRequest() if raw is None else inputs.parse(raw, ConverseRequest)
+        if request.WhichOneof("payload") != "start":
+            raise ClientError(Reason.START_REQUIRED, "the first message must be start")
+        start = request.start
+        if start.tools:
+            raise ClientError(Reason.FEATURE_UNAVAILABLE, "this server has no tools; see GetCapabilities.features")
+        if start.resume_token:
+            raise ClientError(Reason.RESUME_UNAVAILABLE, "this server cannot resume a session; start afresh")
+        self._audio_in = AudioFormat(
+            _encoding(start.audio_in), _rate(start.audio_in, INPUT_RATES_HZ) or DEFAULT_INPUT_RATE_HZ
+        )
+        self._audio_out = _encoding(start.audio_out)
+        return SessionRequest(
+            transport=TRANSPORT,
+            input_rate_hz=self._audio_in.rate_hz,
+            output_rate_hz=_rate(start.audio_out, OUTPUT_RATES_HZ),
+            language_code=start.language_code,
+            voice=start.voice,
+            system_prompt=_system_prompt(start),
+            policy=_policy(start.policy),
+        )
+
+    def opened(self, info: SessionInfo) -> Iterable[bytes]:
+        """Messages that greet the client; ids of the session are known from here on."""
+        self._encoder = Encoder(info.session_id, self._audio_out)
+        return [started(info, self._audio_in.encoding, self._audio_out, self._server_version)]
+
+    def encode_event(self, event: Event) -> Sequence[bytes]:
+        """Messages that tell of `event`."""
+        return [self._encoder.encode_event(event)]
+
+    def encode_audio(self, audio: ReplyAudio) -> Sequence[bytes]:
+        """Messages that carry `audio`."""
+        return [self._encoder.encode_audio(audio)]
+
+    def receive(self, raw: bytes) -> inputs.Input:
+        """Read any later message.
+
+        Raises:
+            ClientError: INPUT_AFTER_END, START_REPEATED, MESSAGE_EMPTY, MESSAGE_TOO_LARGE, AUDIO_MISALIGNED,
+                AUDIO_OVERLAP, TEXT_INVALID.
+        """
+        if self._is_ended:
+            raise ClientError(Reason.INPUT_AFTER_END, "nothing may follow end")
+        request = inputs.parse(raw, ConverseRequest)
+        payload = request.WhichOneof("payload")
+        if payload is None:
+            raise ClientError(Reason.MESSAGE_EMPTY, "the message has no payload that this server knows")
+        return self._RECEIVERS[payload](self, request)
+
+    def _audio(self, request: ConverseRequest) -> inputs.Input:
+        data, offset_samples = request.audio.data, request.audio.offset_samples
+        count = inputs.count_samples(data, self._audio_in.encoding)
+        if count == 0:
+            raise ClientError(Reason.AUDIO_MISALIGNED, "audio data is empty")
+        self._clock = self._clock.after(offset_samples, count)
+        return inputs.Audio(data, offset_samples)
+
+    def _playback(self, request: ConverseRequest) -> inputs.Input:
+        report = request.playback
+        reply = self._encoder.reply_of(report.reply_id)
+        if reply is None:
+            return inputs.Refused(Notice(Reason.PLAYBACK_IMPLAUSIBLE, "a playback report names an unknown reply"))
+        return inputs.PlaybackReported(reply, report.played_samples, report.is_final)
+
+    def _end(self, _: ConverseRequest) -> inputs.Input:
+        self._is_ended = True
+        return inputs.EndRequested()
+
+    _RECEIVERS: ClassVar[dict[str, Callable[["Codec", ConverseRequest], inputs.Input]]] = {
+        "start": _start_again,
+        "audio": _audio,
+        "text": lambda _, request: inputs.TextTyped(inputs.check_typed(request.text.text)),
+        "playback": _playback,
+        "interrupt": lambda _, __: inputs.Interrupted(),
+        "commit": lambda _, __: inputs.Committed(),
+        "dtmf": _unavailable("dtmf"),
+        "tool_result": _unavailable("tools"),
+        "update": _unavailable("update"),
+        "end": _end,
+    }
+
+
+def _encoding(wish: audio_pb2.AudioFormat) -> Encoding:
+    encoding = _DECODINGS.get(wish.encoding)
+    if encoding is None:
+        raise ClientError(Reason.AUDIO_FORMAT_UNSUPPORTED, f"encoding {wish.encoding} is not in GetCapabilities")
+    return encoding
+
+
+def _rate(wish: audio_pb2.AudioFormat, offered_hz: Sequence[int]) -> int | None:
+    """The rate asked for; None when none is."""
+    rate_hz = wish.sample_rate_hz
+    if rate_hz and rate_hz not in offered_hz:
+        offer = ", ".join(map(str, offered_hz))
+        raise ClientError(Reason.AUDIO_FORMAT_UNSUPPORTED, f"sample_rate_hz is {rate_hz}; it must be one of {offer}")
+    return rate_hz or None
+
+
+def _system_prompt(start: client_pb2.Start) -> str | None:
+    if not start.HasField("system_prompt"):
+        return None
+    return inputs.check_prose(start.system_prompt, "system_prompt", MAX_PROMPT_CHARS)
+
+
+def _policy(policy: policy_pb2.TurnPolicy) -> dict[str, int]:
+    """The fields that are set and take effect; the others are accepted and change nothing."""
+    return {spec.name: value for spec, value in policy.ListFields() if spec.name in _POLICY_IN_FORCE}

@@ -1,0 +1,56 @@
+"""voicegateway.v1.VoiceGatewayService on grpc.aio."""
+
+from typing import Final
+
+import grpc
+from voicegateway.v1 import voice_gateway_service_pb2
+
+from voice_gateway.domain.errors import GatewayError
+from voice_gateway.session.ports import DescribeCapabilities, OpenSession
+from voice_gateway.transports.call import CallLimits, RawContext, hold_call
+from voice_gateway.transports.grpc_v1.codec import Codec
+from voice_gateway.transports.grpc_v1.encoding import capabilities
+from voice_gateway.transports.status import abort
+
+SERVICE_NAME: Final[str] = voice_gateway_service_pb2.DESCRIPTOR.services_by_name["VoiceGatewayService"].full_name
+"""For server reflection."""
+
+
+class _Servicer:
+    """Handlers that take and give bytes; the codec parses, so that what does not parse gets a typed status too."""
+
+    def __init__(
+        self, open_session: OpenSession, describe: DescribeCapabilities, server_version: str, limits: CallLimits
+    ) -> None:
+        self._open_session = open_session
+        self._describe = describe
+        self._server_version = server_version
+        self._limits = limits
+
+    async def converse(self, _: object, context: RawContext) -> None:
+        """Hold one conversation."""
+        await hold_call(context, Codec(self._server_version), self._open_session, self._limits)
+
+    async def get_capabilities(self, _: bytes, context: RawContext) -> bytes:
+        """Tell what the server can do now."""
+        try:
+            return capabilities(self._describe(), self._server_version)
+        except GatewayError as error:
+            await abort(context, error)
+
+
+def add_to_server(
+    server: grpc.aio.Server,
+    *,
+    open_session: OpenSession,
+    capabilities: DescribeCapabilities,
+    server_version: str,
+    limits: CallLimits = CallLimits(),  # noqa: B008  a frozen value
+) -> None:
+    """Serve VoiceGatewayService on `server`, which needs `transports.call.SERVER_OPTIONS`."""
+    servicer = _Servicer(open_session, capabilities, server_version, limits)
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        "Converse": grpc.stream_stream_rpc_method_handler(servicer.converse),
+        "GetCapabilities": grpc.unary_unary_rpc_method_handler(servicer.get_capabilities),
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, handlers),))

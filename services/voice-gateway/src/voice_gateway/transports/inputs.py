@@ -1,0 +1,154 @@
+"""What a client says, whatever its wire, and the rules that every wire keeps."""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from voice_gateway.domain.audio import Encoding
+from voice_gateway.domain.errors import ClientError, Reason
+from voice_gateway.domain.events import Notice
+from voice_gateway.domain.ids import ReplyId
+
+MAX_AUDIO_BYTES: Final = 1_048_576
+"""Largest audio message: client.proto, `AudioInput.data`."""
+MAX_TEXT_CHARS: Final = 4_000
+"""Longest typed turn: client.proto, `TextInput.text`."""
+MAX_REQUEST_BYTES: Final = MAX_AUDIO_BYTES + 262_144
+"""Largest message of any kind. The largest lawful ones are a start with a checkpoint of 1 MiB and a prompt of 16000
+characters, and the output of a tool, 65536 characters; a character has up to 4 bytes (client.proto)."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Unicode category Cc but for tab and newline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Microphone audio in the client's format."""
+
+    data: bytes
+    offset_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextTyped:
+    """A typed turn."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackReported:
+    """A position of the client's player."""
+
+    reply: ReplyId
+    played_samples: int
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The running reply is to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The user's turn ends now."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndRequested:
+    """The client wants to stop now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something that is not taken, while the call goes on."""
+
+    notice: Notice
+
+
+Input = Audio | TextTyped | PlaybackReported | Interrupted | Committed | EndRequested | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class InputClock:
+    """How far the client's own sample clock has come."""
+
+    end_samples: int = 0
+
+    def after(self, offset_samples: int, count_samples: int) -> "InputClock":
+        """The clock after audio at `offset_samples`.
+
+        Raises:
+            ClientError: AUDIO_OVERLAP, when it begins before the end of the audio already sent.
+        """
+        if offset_samples < self.end_samples:
+            raise ClientError(
+                Reason.AUDIO_OVERLAP,
+                f"offset_samples is {offset_samples}; the audio already sent ends at {self.end_samples}",
+            )
+        return InputClock(offset_samples + count_samples)
+
+
+MessageT_co = TypeVar("MessageT_co", bound=Message, covariant=True)
+
+
+class MessageType(Protocol[MessageT_co]):
+    """A generated message class."""
+
+    def FromString(self, serialized: bytes, /) -> MessageT_co:  # noqa: N802  the generated name
+        """Parse."""
+
+
+def parse(raw: bytes, message_type: MessageType[MessageT_co]) -> MessageT_co:
+    """The message in `raw`.
+
+    Raises:
+        ClientError: MESSAGE_TOO_LARGE; TEXT_INVALID when it does not parse, which of a generated client's messages is
+            true only if a text in it is not UTF-8.
+    """
+    if len(raw) > MAX_REQUEST_BYTES:
+        raise ClientError(Reason.MESSAGE_TOO_LARGE, f"the message has {len(raw)} bytes; at most {MAX_REQUEST_BYTES}")
+    try:
+        return message_type.FromString(raw)
+    except DecodeError as error:
+        raise ClientError(Reason.TEXT_INVALID, "the message does not parse: is a text in it not UTF-8?") from error
+
+
+def count_samples(data: bytes, encoding: Encoding) -> int:
+    """Samples of an audio message.
+
+    Raises:
+        ClientError: MESSAGE_TOO_LARGE; AUDIO_MISALIGNED when it is cut inside a sample.
+    """
+    if len(data) > MAX_AUDIO_BYTES:
+        raise ClientError(Reason.MESSAGE_TOO_LARGE, f"audio data has {len(data)} bytes; at most {MAX_AUDIO_BYTES}")
+    if len(data) % encoding.sample_bytes:
+        raise ClientError(Reason.AUDIO_MISALIGNED, f"audio data has {len(data)} bytes, not whole samples")
+    return len(data) // encoding.sample_bytes
+
+
+def check_prose(text: str, name: str, max_chars: int) -> str:
+    """`text` itself.
+
+    Raises:
+        ClientError: TEXT_INVALID, when it is longer than `max_chars` or holds control characters.
+    """
+    if len(text) > max_chars:
+        raise ClientError(Reason.TEXT_INVALID, f"{name} has {len(text)} characters; at most {max_chars}")
+    if found := _CONTROL.search(text):
+        raise ClientError(Reason.TEXT_INVALID, f"{name} has the control character U+{ord(found[0]):04X}")
+    return text
+
+
+def check_typed(text: str) -> str:
+    """`text` itself, as a typed turn.
+
+    Raises:
+        ClientError: TEXT_INVALID, when it is empty or white space, too long, or holds control characters.
+    """
+    if not text or text.isspace():
+        raise ClientError(Reason.TEXT_INVALID, "text is empty")
+    return check_prose(text, "text", MAX_TEXT_CHARS)

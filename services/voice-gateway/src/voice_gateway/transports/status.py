@@ -1,0 +1,63 @@
+"""How a session's failure reads as a gRPC status."""
+
+from types import MappingProxyType
+from typing import Any, Final, Never
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from voice_gateway.domain.errors import BackendError, GatewayError, Reason
+
+ERROR_DOMAIN: Final = "voicegateway.v1"
+"""`ErrorInfo.domain` of every status, also of the older contract's: the reasons are the same set."""
+
+CODES: Final = MappingProxyType(
+    {
+        Reason.START_REQUIRED: grpc.StatusCode.INVALID_ARGUMENT,
+        Reason.START_REPEATED: grpc.StatusCode.INVALID_ARGUMENT,
+        Reason.MESSAGE_EMPTY: grpc.StatusCode.INVALID_ARGUMENT,
+        Reason.MESSAGE_TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
+        Reason.LANGUAGE_UNSUPPORTED: grpc.StatusCode.INVALID_ARGUMENT,
+        Reason.VOICE_UNSUPPORTED: grpc.StatusCode.INVALID_ARGUMENT,
+        Reason.AUDIO_FORMAT_UNSUPPORTED: grpc.StatusCode.INVALID_ARGUMENT,
+        Reason.AUDIO_MISALIGNED: grpc.StatusCode.INVALID_ARGUMENT,
+        Reason.AUDIO_OVERLAP: grpc.StatusCode.INVALID_ARGUMENT,
+        Reason.TEXT_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+        Reason.POLICY_OUT_OF_RANGE: grpc.StatusCode.INVALID_ARGUMENT,
+        Reason.INPUT_AFTER_END: grpc.StatusCode.INVALID_ARGUMENT,
+        Reason.PLAYBACK_IMPLAUSIBLE: grpc.StatusCode.INVALID_ARGUMENT,
+        Reason.FEATURE_UNAVAILABLE: grpc.StatusCode.UNIMPLEMENTED,
+        Reason.RESUME_UNAVAILABLE: grpc.StatusCode.FAILED_PRECONDITION,
+        Reason.TOKEN_INVALID: grpc.StatusCode.UNAUTHENTICATED,
+        Reason.BACKEND_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+        Reason.RECOGNITION_INTERRUPTED: grpc.StatusCode.UNAVAILABLE,
+        Reason.LLM_FAILED: grpc.StatusCode.UNAVAILABLE,
+        Reason.LLM_TIMEOUT: grpc.StatusCode.UNAVAILABLE,
+        Reason.TTS_FAILED: grpc.StatusCode.UNAVAILABLE,
+        Reason.TTS_TIMEOUT: grpc.StatusCode.UNAVAILABLE,
+        Reason.CLIENT_STALLED: grpc.StatusCode.DEADLINE_EXCEEDED,
+        Reason.DRAINING: grpc.StatusCode.UNAVAILABLE,
+        Reason.DRAIN_DEADLINE: grpc.StatusCode.UNAVAILABLE,
+        Reason.AT_CAPACITY: grpc.StatusCode.RESOURCE_EXHAUSTED,
+        Reason.INTERNAL: grpc.StatusCode.INTERNAL,
+    }
+)
+"""As the comments of error.proto say. Reasons that it knows as notices only end a call when nothing can go on without
+the backend, hence UNAVAILABLE."""
+
+
+def to_status(error: GatewayError) -> status_pb2.Status:
+    """The status of a failure: code, its message, and an ErrorInfo with the reason and the backend concerned."""
+    metadata = {"backend": str(error.backend)} if isinstance(error, BackendError) else {}
+    info = error_details_pb2.ErrorInfo(domain=ERROR_DOMAIN, reason=str(error.reason), metadata=metadata)
+    detail = any_pb2.Any()
+    detail.Pack(info)
+    code: int = CODES[error.reason].value[0]
+    return status_pb2.Status(code=code, message=error.message, details=[detail])
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: GatewayError) -> Never:
+    """End the call with the status of `error`; raises what gRPC wants raised."""
+    await context.abort_with_status(rpc_status.to_status(to_status(error)))

@@ -1,0 +1,57 @@
+"""Each reason reads as one code, the one that error.proto writes beside it."""
+
+import re
+from pathlib import Path
+
+from google.rpc import error_details_pb2
+from voice_gateway.domain.errors import Backend, BackendError, ClientError, GatewayError, InternalError, Reason
+from voice_gateway.transports.status import CODES, to_status
+
+ERROR_PROTO = Path(__file__).resolve().parents[4] / "proto" / "voicegateway" / "v1" / "error.proto"
+ENTRY = re.compile(r"// ([A-Z_]+)(?: for `start`, a notice elsewhere)?: .*\n(?:  //.*\n)*  ERROR_REASON_([A-Z_]+) =")
+NOTICES_ONLY = {
+    "PLAYBACK_IMPLAUSIBLE",
+    "RECOGNITION_INTERRUPTED",
+    "LLM_FAILED",
+    "LLM_TIMEOUT",
+    "TTS_FAILED",
+    "TTS_TIMEOUT",
+}
+
+
+def info_of(error: GatewayError) -> error_details_pb2.ErrorInfo:
+    """The ErrorInfo that a client finds in the status."""
+    info = error_details_pb2.ErrorInfo()
+    assert to_status(error).details[0].Unpack(info)
+    return info
+
+
+def test_codes_are_those_of_the_contract() -> None:
+    """A client that acts on the code alone gets what error.proto promises for the reason."""
+    documented = {reason: code for code, reason in ENTRY.findall(ERROR_PROTO.read_text(encoding="utf-8"))}
+    assert {str(reason): code.name for reason, code in CODES.items() if reason not in NOTICES_ONLY} == documented
+
+
+def test_every_reason_has_a_code() -> None:
+    """No reason can end a call without a code, not even one that is meant for notices."""
+    assert set(CODES) == set(Reason)
+
+
+def test_status_carries_reason_and_message() -> None:
+    """A person reads the message, a program the reason."""
+    status = to_status(ClientError(Reason.TEXT_INVALID, "text is empty"))
+    assert (status.code, status.message) == (3, "text is empty")
+    info = info_of(ClientError(Reason.TEXT_INVALID, "text is empty"))
+    assert (info.domain, info.reason, dict(info.metadata)) == ("voicegateway.v1", "TEXT_INVALID", {})
+
+
+def test_status_names_the_backend() -> None:
+    """The person on call sees which backend is missing."""
+    info = info_of(BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "asr has no healthy address"))
+    assert (info.reason, dict(info.metadata)) == ("BACKEND_UNAVAILABLE", {"backend": "asr"})
+
+
+def test_fault_of_our_own_is_internal() -> None:
+    """Our own mistakes never look like the client's."""
+    assert to_status(InternalError()).code == 13
+    assert info_of(InternalError()).reason == "INTERNAL"

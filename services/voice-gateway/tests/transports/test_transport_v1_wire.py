@@ -1,0 +1,592 @@
+"""Converse and GetCapabilities on a real socket, around a scripted session."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import grpc
+import pytest
+from transports.transport_fakes import (
+    INFO,
+    VERSION,
+    FakeGateway,
+    FakeSession,
+    RawCall,
+    audio,
+    converse,
+    read_all,
+    reason_of,
+    send,
+    serving,
+    text,
+)
+from voice_gateway.domain import events
+from voice_gateway.domain.errors import (
+    Backend,
+    BackendError,
+    ClientError,
+    GatewayError,
+    Reason,
+    Unavailable,
+)
+from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.session.ports import SessionRequest
+from voice_gateway.transports.call import CallLimits, hold_call
+from voice_gateway.transports.grpc_v1.codec import Codec
+from voicegateway.v1 import audio_pb2, client_pb2, error_pb2, server_pb2
+from voicegateway.v1.voice_gateway_service_pb2 import (
+    ConverseRequest,
+    ConverseResponse,
+    GetCapabilitiesRequest,
+)
+from voicegateway.v1.voice_gateway_service_pb2_grpc import VoiceGatewayServiceStub
+
+IMPATIENT = CallLimits(write_stall_ms=100, end_grace_ms=20)
+OURS = {"session", "call reader", "call writer"}
+
+
+def raw(**payload: Any) -> bytes:
+    """A request on the wire."""
+    return ConverseRequest(**payload).SerializeToString()
+
+
+START = raw(start=client_pb2.Start())
+END = raw(end=client_pb2.End())
+
+
+def sound(data: bytes, offset: int = 0) -> bytes:
+    """Audio on the wire."""
+    return raw(audio=client_pb2.AudioInput(data=data, offset_samples=offset))
+
+
+def payloads(replies: Sequence[bytes]) -> list[str | None]:
+    """The kinds of messages, in order."""
+    return [ConverseResponse.FromString(reply).WhichOneof("payload") for reply in replies]
+
+
+async def next_reply(call: RawCall) -> ConverseResponse:
+    """The next message, which must come."""
+    reply = await call.read()
+    assert isinstance(reply, bytes)
+    return ConverseResponse.FromString(reply)
+
+
+def our_tasks() -> set[asyncio.Task[Any]]:
+    """Tasks of calls that are still there."""
+    return {task for task in asyncio.all_tasks() if task.get_name() in OURS}
+
+
+async def nothing_is_left() -> None:
+    """Every task of every call comes to its end."""
+    if left := our_tasks():
+        _, pending = await asyncio.wait(left, timeout=5)
+        assert not pending
+
+
+async def flood(session: FakeSession) -> events.Ended:
+    """Speak without pause, far ahead of anyone who listens."""
+    while True:
+        session.sink.play(audio(1, pcm=bytes(65_536)))
+        await asyncio.sleep(0)
+
+
+# --- the conversation ---
+
+
+async def one_turn(session: FakeSession) -> events.Ended:
+    """Hear one frame, answer it, and end when the client does."""
+    await session.heard.get()
+    sink = session.sink
+    sink.emit(events.SpeechStarted(0))
+    sink.emit(events.Transcript(TurnId(1), "Hi.", is_final=True))
+    sink.emit(text(1))
+    sink.play(audio(1, is_last=True))
+    finished = events.ReplyFinished(ReplyId(1), TurnId(1), events.ReplyKind.ANSWER, events.ReplyOutcome.COMPLETED, 1)
+    sink.emit(finished)
+    ended = events.Ended(await session.stop)
+    sink.emit(ended)
+    return ended
+
+
+async def test_a_turn_from_start_to_half_close() -> None:
+    """A client that speaks and half-closes gets the whole answer, `ended` and OK."""
+    gateway = FakeGateway(one_turn)
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, START, sound(b"\1\0"))
+        await call.done_writing()
+        told = await read_all(call)
+        assert payloads(told) == [
+            "started",
+            "speech_started",
+            "transcript",
+            "reply_text",
+            "reply_audio",
+            "reply_finished",
+            "ended",
+        ]
+        assert ConverseResponse.FromString(told[-1]).ended.reason == server_pb2.END_REASON_CLIENT_HALF_CLOSED
+        assert await call.code() is grpc.StatusCode.OK
+        assert (await gateway.sessions.get()).told == [("hear", b"\1\0", 0), ("finish",)]
+    await nothing_is_left()
+
+
+async def test_generated_stub_is_served() -> None:
+    """The stub that clients generate from the contract finds the service under its name."""
+    gateway = FakeGateway()
+    async with serving(gateway) as channel:
+        call = VoiceGatewayServiceStub(channel).Converse()
+        await call.write(ConverseRequest(start=client_pb2.Start(language_code="en-US")))
+        first = await call.read()
+        assert isinstance(first, ConverseResponse)
+        assert (first.started.session_id, first.started.server_version) == ("s7", VERSION)
+        await call.done_writing()
+        last = await call.read()
+        assert isinstance(last, ConverseResponse)
+        assert last.ended.reason == server_pb2.END_REASON_CLIENT_HALF_CLOSED
+        assert await call.code() is grpc.StatusCode.OK
+    assert gateway.requests == [SessionRequest(transport="grpc_v1", input_rate_hz=16_000, language_code="en-US")]
+
+
+async def test_everything_a_client_may_say_reaches_the_session() -> None:
+    """Each message is done to the session, in order; what the server lacks is a notice and the call goes on."""
+    gateway = FakeGateway()
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, START)
+        session = await gateway.sessions.get()
+        assert (await next_reply(call)).started.session_id == "s7"
+        session.sink.emit(text(4))
+        reply_id = (await next_reply(call)).reply_text.reply_id
+        await send(
+            call,
+            raw(text=client_pb2.TextInput(text="Hi.")),
+            raw(playback=client_pb2.Playback(reply_id=reply_id, played_samples=99)),
+            raw(playback=client_pb2.Playback(reply_id="s7-5", played_samples=99)),
+            raw(dtmf=client_pb2.Dtmf(digits="1")),
+            raw(interrupt=client_pb2.Interrupt()),
+            raw(commit=client_pb2.Commit()),
+        )
+        reasons = [(await next_reply(call)).notice.reason for _ in range(2)]
+        assert reasons == [error_pb2.ERROR_REASON_PLAYBACK_IMPLAUSIBLE, error_pb2.ERROR_REASON_FEATURE_UNAVAILABLE]
+        await call.done_writing()
+        assert payloads(await read_all(call)) == ["ended"]
+    assert session.told == [
+        ("type_text", "Hi."),
+        ("report_playback", 4, 99, False),
+        ("interrupt",),
+        ("commit",),
+        ("finish",),
+    ]
+
+
+async def test_telephone_audio_is_heard_as_pcm() -> None:
+    """A client at 8 kHz mu-law is heard at the recogniser's rate, whole, before the half-close is told."""
+    gateway = FakeGateway(info=replace(INFO, input_rate_hz=8_000))
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        wish = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_MULAW, sample_rate_hz=8_000)
+        await send(call, raw(start=client_pb2.Start(audio_in=wish)))
+        await send(call, *(sound(b"\xff" * 320, at * 320) for at in range(5)))
+        await call.done_writing()
+        assert payloads(await read_all(call)) == ["started", "ended"]
+    told = (await gateway.sessions.get()).told
+    assert told.pop() == ("finish",)
+    assert sum(len(pcm) for _, pcm, _ in told) == 2 * 3_200
+
+
+async def test_commit_hands_on_what_the_filter_holds() -> None:
+    """Push-to-talk: the end of the last word is heard before the turn is ended."""
+    gateway = FakeGateway(info=replace(INFO, input_rate_hz=48_000))
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, raw(start=client_pb2.Start(audio_in=audio_pb2.AudioFormat(sample_rate_hz=48_000))))
+        await send(call, sound(bytes(2 * 4_800)), raw(commit=client_pb2.Commit()))
+        await call.done_writing()
+        await read_all(call)
+    *heard, commit, finish = (await gateway.sessions.get()).told
+    assert (commit, finish) == (("commit",), ("finish",))
+    assert sum(len(pcm) for _, pcm, _ in heard) == 2 * 1_600
+
+
+async def test_reading_stops_while_there_is_no_room() -> None:
+    """Input that runs too far ahead waits with the client, not in our memory."""
+    gateway = FakeGateway()
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, START)
+        session = await gateway.sessions.get()
+        session.is_full = True
+        await send(call, sound(b"\1\0"), sound(b"\2\0", 1))
+        await session.waits_for_room.wait()
+        assert session.told == [("hear", b"\1\0", 0)]
+        session.is_full = False
+        session.room.set()
+        await call.done_writing()
+        await read_all(call)
+    assert session.told == [("hear", b"\1\0", 0), ("hear", b"\2\0", 1), ("finish",)]
+
+
+async def test_server_may_end_first() -> None:
+    """A session that ends by itself, as in a drain, ends the call OK though the client still sends."""
+
+    async def leave(session: FakeSession) -> events.Ended:
+        session.sink.emit(events.GoingAway(1_000))
+        session.sink.emit(events.Ended(events.EndCause.DRAINING))
+        return events.Ended(events.EndCause.DRAINING)
+
+    async with serving(FakeGateway(leave)) as channel:
+        call = converse(channel)
+        await send(call, START)
+        assert payloads(await read_all(call)) == ["started", "going_away", "ended"]
+        assert await call.code() is grpc.StatusCode.OK
+    await nothing_is_left()
+
+
+# --- end ---
+
+
+async def test_end_then_half_close() -> None:
+    """`end` stops the session at once; the half-close after it is not a second end."""
+    gateway = FakeGateway()
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, START, END)
+        await call.done_writing()
+        told = await read_all(call)
+        assert ConverseResponse.FromString(told[-1]).ended.reason == server_pb2.END_REASON_CLIENT_ENDED
+        assert await call.code() is grpc.StatusCode.OK
+    assert (await gateway.sessions.get()).told == [("end",)]
+
+
+async def test_end_without_half_close() -> None:
+    """A client that forgets to half-close after `end` is not waited for without end."""
+    async with serving(FakeGateway(), IMPATIENT) as channel:
+        call = converse(channel)
+        await send(call, START, END)
+        assert payloads(await read_all(call)) == ["started", "ended"]
+        assert await call.code() is grpc.StatusCode.OK
+    await nothing_is_left()
+
+
+async def test_audio_after_end() -> None:
+    """Audio after `end` is a breach of the contract even when `ended` has already been read."""
+    gateway = FakeGateway()
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, START, END)
+        assert [(await next_reply(call)).WhichOneof("payload") for _ in range(2)] == ["started", "ended"]
+        await send(call, sound(b"\0\0"))
+        assert await reason_of(call) == (grpc.StatusCode.INVALID_ARGUMENT, "INPUT_AFTER_END", {})
+    assert (await gateway.sessions.get()).told == [("end",)]
+
+
+# --- refusals ---
+
+
+@pytest.mark.parametrize(
+    ("first", "code", "reason"),
+    [
+        (sound(b"\0\0"), grpc.StatusCode.INVALID_ARGUMENT, "START_REQUIRED"),
+        (b"", grpc.StatusCode.INVALID_ARGUMENT, "START_REQUIRED"),
+        (None, grpc.StatusCode.INVALID_ARGUMENT, "START_REQUIRED"),
+        (
+            raw(start=client_pb2.Start(audio_in=audio_pb2.AudioFormat(sample_rate_hz=7))),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "AUDIO_FORMAT_UNSUPPORTED",
+        ),
+        (
+            raw(start={"audio_out": {"encoding": 99}}),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "AUDIO_FORMAT_UNSUPPORTED",
+        ),
+        (
+            raw(start=client_pb2.Start(system_prompt="\x1b[31m")),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "TEXT_INVALID",
+        ),
+        (
+            raw(start=client_pb2.Start(tools=[client_pb2.Tool(name="t")])),
+            grpc.StatusCode.UNIMPLEMENTED,
+            "FEATURE_UNAVAILABLE",
+        ),
+        (
+            raw(start=client_pb2.Start(resume_token=b"t")),
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "RESUME_UNAVAILABLE",
+        ),
+        (
+            raw(start=client_pb2.Start(resume_token=bytes(5_000_000))),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "MESSAGE_TOO_LARGE",
+        ),
+    ],
+    ids=["audio", "empty", "half-close", "rate", "encoding", "control", "tools", "token", "5 MB"],
+)
+async def test_first_messages_that_are_refused(first: bytes | None, code: grpc.StatusCode, reason: str) -> None:
+    """A wrong first message ends the call with its exact status and opens no session."""
+    gateway = FakeGateway()
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        if first is None:
+            await call.done_writing()
+        else:
+            await send(call, first)
+        assert await read_all(call) == []
+        assert await reason_of(call) == (code, reason, {})
+    assert gateway.requests == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code", "metadata"),
+    [
+        (ClientError(Reason.LANGUAGE_UNSUPPORTED, "no Klingon"), grpc.StatusCode.INVALID_ARGUMENT, {}),
+        (ClientError(Reason.VOICE_UNSUPPORTED, "no voice"), grpc.StatusCode.INVALID_ARGUMENT, {}),
+        (ClientError(Reason.POLICY_OUT_OF_RANGE, "no policy"), grpc.StatusCode.INVALID_ARGUMENT, {}),
+        (
+            BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "no asr"),
+            grpc.StatusCode.UNAVAILABLE,
+            {"backend": "asr"},
+        ),
+        (Unavailable(Reason.DRAINING, "leaving"), grpc.StatusCode.UNAVAILABLE, {}),
+        (Unavailable(Reason.AT_CAPACITY, "full"), grpc.StatusCode.RESOURCE_EXHAUSTED, {}),
+    ],
+    ids=lambda value: str(value.reason) if isinstance(value, GatewayError) else "",
+)
+async def test_sessions_that_are_refused(
+    refusal: GatewayError, code: grpc.StatusCode, metadata: dict[str, str]
+) -> None:
+    """A start that cannot be served gets the session's reason and nothing else."""
+    async with serving(FakeGateway(refusal=refusal)) as channel:
+        call = converse(channel)
+        await send(call, START)
+        assert await read_all(call) == []
+        assert await reason_of(call) == (code, refusal.reason, metadata)
+        assert await call.details() == refusal.message
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (START, "START_REPEATED"),
+        (b"", "MESSAGE_EMPTY"),
+        (sound(b"\0\0\0", 100), "AUDIO_MISALIGNED"),
+        (sound(b"", 100), "AUDIO_MISALIGNED"),
+        (sound(b"\0\0", 99), "AUDIO_OVERLAP"),
+        (sound(bytes(5_000_000), 100), "MESSAGE_TOO_LARGE"),
+        (raw(text=client_pb2.TextInput(text="ring \x07")), "TEXT_INVALID"),
+        (b"\x1a\x04\x0a\x02\xff\xfe", "TEXT_INVALID"),
+    ],
+    ids=["start", "empty", "odd", "no audio", "overlap", "5 MB", "control", "not UTF-8"],
+)
+async def test_later_messages_that_are_refused(message: bytes, reason: str) -> None:
+    """A breach of the contract ends the call with its exact status, and the session with it."""
+    gateway = FakeGateway()
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, START, sound(bytes(200)), message)
+        await read_all(call)
+        assert await reason_of(call) == (grpc.StatusCode.INVALID_ARGUMENT, reason, {})
+        session = await gateway.sessions.get()
+        assert session.was_cancelled
+        assert ("finish",) not in session.told
+    await nothing_is_left()
+
+
+# --- failures ---
+
+
+async def test_failed_session_ends_with_its_status() -> None:
+    """What the session said before it failed still reaches the client, then the reason comes."""
+
+    async def fail(session: FakeSession) -> events.Ended:
+        session.sink.emit(events.Notice(Reason.RECOGNITION_INTERRUPTED, "again", Backend.ASR))
+        raise BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "asr is gone")
+
+    async with serving(FakeGateway(fail)) as channel:
+        call = converse(channel)
+        await send(call, START)
+        assert payloads(await read_all(call)) == ["started", "notice"]
+        assert await reason_of(call) == (grpc.StatusCode.UNAVAILABLE, "BACKEND_UNAVAILABLE", {"backend": "asr"})
+    await nothing_is_left()
+
+
+async def test_refusal_follows_what_was_said() -> None:
+    """A status never overtakes, and never gets lost behind, a message that is just being written (300 tries)."""
+    async with serving(FakeGateway()) as channel:
+        for _ in range(300):
+            call = converse(channel)
+            await send(call, START, b"")
+            assert payloads(await read_all(call)) == ["started"]
+            assert await reason_of(call) == (grpc.StatusCode.INVALID_ARGUMENT, "MESSAGE_EMPTY", {})
+    await nothing_is_left()
+
+
+async def test_fault_of_our_own_is_logged_and_internal(caplog: pytest.LogCaptureFixture) -> None:
+    """A client is told INTERNAL and no more; the log has the traceback."""
+
+    async def crash(_: FakeSession) -> events.Ended:
+        raise ZeroDivisionError
+
+    async with serving(FakeGateway(crash)) as channel:
+        call = converse(channel)
+        await send(call, START)
+        await read_all(call)
+        assert await reason_of(call) == (grpc.StatusCode.INTERNAL, "INTERNAL", {})
+        assert await call.details() == "internal error"
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
+
+
+async def test_fault_while_leaving_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A session that breaks while it is being cancelled is not silent about it; the client's own reason stands."""
+
+    async def break_on_the_way_out(session: FakeSession) -> events.Ended:
+        try:
+            return events.Ended(await session.stop)
+        finally:
+            raise ZeroDivisionError
+
+    async with serving(FakeGateway(break_on_the_way_out)) as channel:
+        call = converse(channel)
+        await send(call, START, b"")
+        await read_all(call)
+        assert await reason_of(call) == (grpc.StatusCode.INVALID_ARGUMENT, "MESSAGE_EMPTY", {})
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
+
+
+async def test_client_that_does_not_read() -> None:
+    """A write that stays pending ends the session, and the client reads why when it reads again."""
+    gateway = FakeGateway(flood)
+    async with serving(gateway, replace(IMPATIENT, max_queued_bytes=2**30)) as channel:
+        call = converse(channel)
+        await send(call, START)
+        session = await gateway.sessions.get()
+        await session.over.wait()
+        await nothing_is_left()
+        assert session.was_cancelled
+        await read_all(call)
+        assert await reason_of(call) == (grpc.StatusCode.DEADLINE_EXCEEDED, "CLIENT_STALLED", {})
+
+
+async def test_client_that_reads_too_slowly() -> None:
+    """More waiting audio than the bound ends the session without waiting for the write."""
+    gateway = FakeGateway(flood)
+    async with serving(gateway, CallLimits(write_stall_ms=3_600_000)) as channel:
+        call = converse(channel)
+        await send(call, START)
+        await (await gateway.sessions.get()).over.wait()
+        await read_all(call)
+        assert await reason_of(call) == (grpc.StatusCode.DEADLINE_EXCEEDED, "CLIENT_STALLED", {})
+
+
+async def test_stalled_client_that_leaves_without_reading(caplog: pytest.LogCaptureFixture) -> None:
+    """A status that nobody takes is no error of the server's."""
+    gateway = FakeGateway(flood)
+    caplog.set_level(logging.INFO)
+    async with serving(gateway, replace(IMPATIENT, max_queued_bytes=2**30)) as channel:
+        call = converse(channel)
+        await send(call, START)
+        await (await gateway.sessions.get()).over.wait()
+        call.cancel()
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("way", ["cancel", "close"])
+async def test_vanishing_client_leaves_nothing(way: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A client that disappears in the middle of a reply takes its session and every task of its call with it."""
+
+    async def speak(session: FakeSession) -> events.Ended:
+        for offset in range(100_000):
+            session.sink.play(audio(1, offset=offset))
+            await asyncio.sleep(0)
+        raise AssertionError("nobody stopped the session")
+
+    gateway = FakeGateway(speak)
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, START)
+        assert [(await next_reply(call)).WhichOneof("payload") for _ in range(2)] == ["started", "reply_audio"]
+        session = await gateway.sessions.get()
+        if way == "cancel":
+            call.cancel()
+        else:
+            await channel.close()
+        await session.over.wait()
+        await nothing_is_left()
+        assert session.was_cancelled
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_vanishing_client_while_there_is_no_room() -> None:
+    """A call that does not read sees its client vanish all the same."""
+    gateway = FakeGateway()
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, START)
+        session = await gateway.sessions.get()
+        session.is_full = True
+        await send(call, sound(b"\0\0"))
+        await session.waits_for_room.wait()
+        call.cancel()
+        await session.over.wait()
+        await nothing_is_left()
+
+
+class DeadContext:
+    """A call that has ended under its handler: it takes no status, and no headers or else no message."""
+
+    def __init__(self, *, takes_headers: bool) -> None:
+        self._requests = [START]
+        self._takes_headers = takes_headers
+
+    async def read(self) -> bytes:
+        """The start; then nothing ever again."""
+        if self._requests:
+            return self._requests.pop()
+        return await asyncio.Future[bytes]()
+
+    async def send_initial_metadata(self, _: object) -> None:
+        """As gRPC does; on a live call it takes a moment."""
+        await asyncio.sleep(0)
+        if not self._takes_headers:
+            raise grpc.aio.InternalError
+
+    async def write(self, _: bytes) -> None:
+        """As gRPC does on an ended call."""
+        raise asyncio.InvalidStateError
+
+    async def abort_with_status(self, _: object) -> None:
+        """As gRPC does on an ended call."""
+        raise grpc.aio.InternalError
+
+
+@pytest.mark.parametrize("takes_headers", [True, False])
+async def test_call_that_ended_under_us(takes_headers: bool, caplog: pytest.LogCaptureFixture) -> None:  # noqa: FBT001  a parameter
+    """A call that has just ended stops its session without noise."""
+    gateway = FakeGateway()
+    context: Any = DeadContext(takes_headers=takes_headers)
+    await hold_call(context, Codec(VERSION), gateway.open_session, CallLimits())
+    assert (await gateway.sessions.get()).was_cancelled
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert our_tasks() == set()
+
+
+# --- capabilities ---
+
+
+async def test_capabilities() -> None:
+    """A client learns before the call what it may ask for."""
+    async with serving(FakeGateway()) as channel:
+        told = await VoiceGatewayServiceStub(channel).GetCapabilities(GetCapabilitiesRequest())
+    assert [(each.language_code, list(each.voices)) for each in told.languages] == [("en-US", ["alba", "bruce"])]
+    assert told.server_version == VERSION
+
+
+async def test_capabilities_before_a_backend_answered() -> None:
+    """Nothing is promised as long as nobody knows."""
+    refusal = BackendError(Backend.TTS, Reason.BACKEND_UNAVAILABLE, "tts has not answered yet")
+    async with serving(FakeGateway(refusal=refusal)) as channel:
+        call: Any = VoiceGatewayServiceStub(channel).GetCapabilities(GetCapabilitiesRequest())
+        assert await reason_of(call) == (grpc.StatusCode.UNAVAILABLE, "BACKEND_UNAVAILABLE", {"backend": "tts"})

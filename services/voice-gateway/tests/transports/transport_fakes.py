@@ -1,0 +1,214 @@
+"""A session that does what a script says, and a server with both gRPC transports around it on a loopback socket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+from voice_gateway.domain.errors import GatewayError
+from voice_gateway.domain.events import EndCause, Ended, ReplyAudio, ReplyKind, ReplyText
+from voice_gateway.domain.ids import ReplyId, SentenceId, SessionId, TurnId
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.session.ports import ClientSink, Language, SessionInfo, SessionRequest
+from voice_gateway.transports.call import SERVER_OPTIONS, CallLimits
+from voice_gateway.transports.grpc_legacy import server as legacy_server
+from voice_gateway.transports.grpc_v1 import server as v1_server
+
+VERSION = "1.2.3"
+RawCall = grpc.aio.StreamStreamCall[bytes, bytes]
+Script = Callable[["FakeSession"], Awaitable[Ended]]
+
+INFO = SessionInfo(
+    session_id=SessionId("s7"),
+    input_rate_hz=16_000,
+    asr_rate_hz=16_000,
+    output_rate_hz=22_050,
+    language_code="en-US",
+    voice="alba",
+    policy=TurnPolicy(),
+)
+
+
+def text(reply: int, sentence: int = 1, words: str = "Hello.", turn: int | None = None) -> ReplyText:
+    """A sentence of a reply; turn and reply have the same number unless told otherwise."""
+    return ReplyText(
+        ReplyId(reply), TurnId(reply if turn is None else turn), ReplyKind.ANSWER, SentenceId(sentence), words
+    )
+
+
+def audio(reply: int, sentence: int = 1, pcm: bytes = b"\1\0", offset: int = 0, *, is_last: bool = False) -> ReplyAudio:
+    """Audio of a reply."""
+    return ReplyAudio(ReplyId(reply), SentenceId(sentence), offset, pcm, is_last)
+
+
+async def until_told_to_stop(session: "FakeSession") -> Ended:
+    """A session without a word: it ends when the client does."""
+    cause = await session.stop
+    session.sink.emit(Ended(cause))
+    return Ended(cause)
+
+
+@dataclass
+class FakeSession:
+    """Writes down what it is told and runs its script."""
+
+    info: SessionInfo
+    sink: ClientSink
+    script: Script
+    told: list[tuple[Any, ...]] = field(default_factory=list)
+    stop: asyncio.Future[EndCause] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    is_full: bool = False
+    was_cancelled: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    room: asyncio.Event = field(default_factory=asyncio.Event)
+    waits_for_room: asyncio.Event = field(default_factory=asyncio.Event)
+    heard: asyncio.Queue[tuple[Any, ...]] = field(default_factory=asyncio.Queue)
+
+    def _note(self, *what: Any) -> None:
+        self.told.append(what)
+        self.heard.put_nowait(what)
+
+    def hear(self, pcm: bytes, offset_samples: int) -> None:
+        """Note it."""
+        self._note("hear", pcm, offset_samples)
+
+    def has_room(self) -> bool:
+        """False while a test says so."""
+        return not self.is_full
+
+    async def wait_for_room(self) -> None:
+        """Wait until the test makes room."""
+        self.waits_for_room.set()
+        await self.room.wait()
+
+    def type_text(self, text: str) -> None:
+        """Note it."""
+        self._note("type_text", text)
+
+    def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:
+        """Note it."""
+        self._note("report_playback", reply, played_samples, is_final)
+
+    def interrupt(self) -> None:
+        """Note it."""
+        self._note("interrupt")
+
+    def commit(self) -> None:
+        """Note it."""
+        self._note("commit")
+
+    def finish(self) -> None:
+        """Note it, and end."""
+        self._note("finish")
+        self._stop(EndCause.CLIENT_HALF_CLOSED)
+
+    def end(self) -> None:
+        """Note it, and end."""
+        self._note("end")
+        self._stop(EndCause.CLIENT_ENDED)
+
+    def _stop(self, cause: EndCause) -> None:
+        if not self.stop.done():
+            self.stop.set_result(cause)
+
+    async def run(self) -> Ended:
+        """Do as the script says."""
+        try:
+            return await self.script(self)
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+        finally:
+            self.over.set()
+
+
+@dataclass
+class FakeGateway:
+    """Opens sessions that run `script`, or refuses with `refusal`."""
+
+    script: Script = until_told_to_stop
+    info: SessionInfo = INFO
+    refusal: GatewayError | None = None
+    requests: list[SessionRequest] = field(default_factory=list)
+    sessions: asyncio.Queue[FakeSession] = field(default_factory=asyncio.Queue)
+
+    async def open_session(self, request: SessionRequest, sink: ClientSink) -> FakeSession:
+        """Admit or refuse."""
+        self.requests.append(request)
+        if self.refusal is not None:
+            raise self.refusal
+        session = FakeSession(self.info, sink, self.script)
+        self.sessions.put_nowait(session)
+        return session
+
+    def describe(self) -> tuple[Language, ...]:
+        """One language, or the refusal."""
+        if self.refusal is not None:
+            raise self.refusal
+        return (Language("en-US", ("alba", "bruce")),)
+
+
+@asynccontextmanager
+async def serving(gateway: FakeGateway, limits: CallLimits | None = None) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to a server with both transports."""
+    limits = limits or CallLimits()
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    v1_server.add_to_server(
+        server,
+        open_session=gateway.open_session,
+        capabilities=gateway.describe,
+        server_version=VERSION,
+        limits=limits,
+    )
+    legacy_server.add_to_server(server, open_session=gateway.open_session, limits=limits)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield channel
+    finally:
+        await server.stop(0)
+
+
+def converse(channel: grpc.aio.Channel) -> RawCall:
+    """A Converse call whose messages are bytes."""
+    return channel.stream_stream("/voicegateway.v1.VoiceGatewayService/Converse")()
+
+
+def stream_audio(channel: grpc.aio.Channel) -> RawCall:
+    """A StreamAudio call whose messages are bytes."""
+    return channel.stream_stream("/voice_workflow.VoiceGateway/StreamAudio")()
+
+
+async def send(call: RawCall, *messages: bytes) -> None:
+    """Write messages, as far as the server still takes them."""
+    for message in messages:
+        await call.write(message)
+
+
+async def read_all(call: RawCall) -> list[bytes]:
+    """Everything the server says until it ends the call."""
+    replies: list[bytes] = []
+    try:
+        while isinstance(raw := await call.read(), bytes):
+            replies.append(raw)
+    except grpc.aio.AioRpcError:
+        # the status is for `reason_of` to look at
+        return replies
+    return replies
+
+
+async def reason_of(call: RawCall) -> tuple[grpc.StatusCode, str, dict[str, str]]:
+    """Code, reason and metadata of a call's status."""
+    code = await call.code()
+    for key, value in await call.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            detail = status_pb2.Status.FromString(value).details[0]
+            info = error_details_pb2.ErrorInfo()
+            assert detail.Unpack(info)
+            assert info.domain == "voicegateway.v1"
+            return code, info.reason, dict(info.metadata)
+    return code, "", {}
