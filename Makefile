@@ -28,3 +28,68 @@ setup: .venv/.installed ## install everything into .venv
 lock: ## resolve the dependencies again into requirements.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev \
 	  $(LOCAL:%=--no-emit-package %) $(MANIFESTS) --output-file requirements.lock
+
+SERVICES := services/voice-gateway services/local-models services/voice-client services/testkit
+GENERATORS := $(sort $(wildcard scripts/gen_*.py))
+CORE_TESTS := services/voice-gateway/tests/turn services/voice-gateway/tests/domain
+
+.PHONY: proto
+proto: setup ## generate the stubs from the .proto files
+	scripts/gen_proto.sh
+
+.PHONY: docs
+docs: setup ## generate the reference pages that come from the code
+	for generator in $(GENERATORS); do $(BIN)/python $$generator; done
+
+.PHONY: fmt
+fmt: setup ## format the code
+	$(BIN)/ruff check --quiet --select I --fix .
+	$(BIN)/ruff format --quiet .
+
+.PHONY: lint
+lint: setup ## style of Python, .proto files and shell scripts
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/interrogate -c pyproject.toml -vv --omit-covered-files $(wildcard $(SERVICES:%=%/tests))
+	cd proto && ../$(BIN)/buf lint
+	$(BIN)/shellcheck .ci/run $(wildcard scripts/*.sh)
+
+.PHONY: types
+types: setup ## mypy, strict, one package at a time
+	for package in $(SERVICES); do \
+	  $(BIN)/mypy --no-error-summary $$package/src $$package/tests; \
+	done
+	$(BIN)/mypy --no-error-summary $(wildcard scripts/*.py)
+
+.PHONY: imports
+imports: setup ## which room may import which
+	$(BIN)/lint-imports --cache-dir .cache/import_linter
+
+.PHONY: generated
+generated: setup ## generated files are as their sources say
+	scripts/gen_proto.sh --check
+	for generator in $(GENERATORS); do $(BIN)/python $$generator --check; done
+
+.PHONY: coverage
+coverage: setup ## the core's own tests cover every branch of it
+	$(BIN)/coverage run -m pytest --quiet --no-header --durations=0 --durations-min=1 $(CORE_TESTS)
+	$(BIN)/coverage report
+
+.PHONY: test
+test: setup ## the whole suite
+	$(BIN)/pytest
+
+.PHONY: check
+check: lint types imports generated coverage test ## everything above that must be green; the suite last
+
+.PHONY: demo
+demo: setup ## a spoken conversation on this machine; LLM=gguf for a real language model
+	$(BIN)/python scripts/demo.py $(if $(LLM),--llm $(LLM))
+
+.PHONY: up
+up: setup ## start local-models and the gateway and leave them running
+	$(BIN)/python scripts/up.py
+
+.PHONY: accept
+accept: setup ## every real-time acceptance line, as a table
+	$(BIN)/python scripts/accept.py

@@ -2,16 +2,16 @@
 
 import sys
 import textwrap
-from pathlib import Path
 from typing import Any
 
+import generated
 from voice_gateway.config import LLM_SYSTEM_PROMPT, SECTIONS, Section, Setting
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "settings.md"
-HEAD = """\
+HEADS = ("name", "default", "unit", "allowed", "meaning")
+HEAD = f"""\
 # Settings of the gateway
 
-<!-- Generated from services/voice-gateway/src/voice_gateway/config.py by `make docs`; edit that. -->
+{generated.note("services/voice-gateway/src/voice_gateway/config.py")}
 
 The gateway reads these environment variables once, when it starts.
 It checks all of them first: each mistake is one line on standard error, and the exit code is 2.
@@ -21,23 +21,14 @@ A secret is never printed.
 """
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
-def _default(setting: Setting[Any]) -> str:
-    return setting.default_note or f"`{setting.default}`"
-
-
-def _row(setting: Setting[Any]) -> str:
+def _row(setting: Setting[Any]) -> tuple[str, ...]:
+    default = setting.default_note or f"`{setting.default}`"
     meaning = setting.doc + (" (secret)" if setting.is_secret else "")
-    cells = (f"`{setting.name}`", _default(setting), setting.unit, setting.allowed, meaning)
-    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+    return f"`{setting.name}`", default, setting.unit, setting.allowed, meaning
 
 
 def _section(section: Section) -> str:
-    head = f"## {section.title}\n\n| name | default | unit | allowed | meaning |\n|---|---|---|---|---|"
-    return "\n".join([head, *(_row(setting) for setting in section.settings)]) + "\n"
+    return f"## {section.title}\n\n{generated.table(HEADS, map(_row, section.settings))}"
 
 
 def page() -> str:
@@ -47,17 +38,5 @@ def page() -> str:
     return "\n".join([HEAD, *(_section(section) for section in SECTIONS), tail])
 
 
-def main() -> int:
-    """Write the page, or compare it."""
-    if "--check" not in sys.argv[1:]:
-        PAGE.parent.mkdir(parents=True, exist_ok=True)
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    print(f"{PAGE.name} is stale: run make docs", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated.publish("settings.md", page()))

@@ -11,10 +11,10 @@ from voice_gateway.domain import events
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
+from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.transcript import SpokenWord, Word
 from voice_gateway.turn import effects, inputs
-from voice_gateway.turn.agent import Persona
 from voice_gateway.turn.core import Core
 
 RATE_HZ = 16_000

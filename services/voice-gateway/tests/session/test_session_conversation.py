@@ -29,6 +29,7 @@ from voice_gateway.domain.events import (
     TurnReport,
 )
 from voice_gateway.domain.ids import SessionId
+from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.transcript import RecognitionResult, Word
 from voice_gateway.session.calls import Surroundings
@@ -37,7 +38,6 @@ from voice_gateway.session.playout import FRAME_MS
 from voice_gateway.session.ports import Session, SessionRequest
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService, SessionSettings
-from voice_gateway.turn.agent import Persona
 
 REQUEST = SessionRequest(transport="grpc_v1", input_rate_hz=16_000)
 FRAME = bytes(640)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ
 from voice_gateway.domain.errors import Backend, BackendError, ClientError, Reason, Unavailable
 from voice_gateway.domain.ids import SessionId
+from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.calls import Surroundings
 from voice_gateway.session.ports import BackendHealth, ClientSink, Language, Session, SessionInfo, SessionRequest
 from voice_gateway.session.runner import SessionRunner
-from voice_gateway.turn.agent import Persona
 from voice_gateway.turn.core import Core
 
 

@@ -18,6 +18,7 @@ from voice_gateway.domain.events import (
 )
 from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.domain.instant import Instant, after_ms, ms_between
+from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import CancelReply, Effect, Emit, Fail, Flush, RecordTurn, StartReply
@@ -25,14 +26,6 @@ from voice_gateway.turn.history import History
 from voice_gateway.turn.playback import Heard, Playback
 from voice_gateway.turn.reply import ReplyInFlight, TurnClock
 from voice_gateway.turn.tables import REPLY, Floor, FloorEvent, Machine, Reply, ReplyEvent
-
-
-@dataclass(frozen=True, slots=True)
-class Persona:
-    """What the agent is told and what it says when it cannot answer."""
-
-    system_prompt: str
-    apology: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,10 @@ from voice_gateway.domain.events import (
 )
 from voice_gateway.domain.ids import TurnId
 from voice_gateway.domain.instant import Instant, ms_between, samples_to_ns
+from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
-from voice_gateway.turn.agent import Agent, CommittedTurn, Persona
+from voice_gateway.turn.agent import Agent, CommittedTurn
 from voice_gateway.turn.effects import Close, Effect, Emit, Fail
 from voice_gateway.turn.listening import Recognition
 from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, Reply

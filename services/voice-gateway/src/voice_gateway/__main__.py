@@ -1,0 +1,40 @@
+"""The command line: `voice-gateway serve`, `voice-gateway check-config`."""
+
+import argparse
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+
+def main() -> int:
+    """Run one verb; the exit code is 0 for a clean end, 2 for a wrong configuration, 1 for anything else."""
+    arguments = _parser().parse_args()
+    # A spinning BLAS thread triples the CPU (design.md section 9), and numpy reads this once, when it is imported:
+    # that is why app is imported here and not above.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    from voice_gateway import app  # noqa: PLC0415 - see above
+
+    if arguments.verb == "serve":
+        return app.serve(arguments.ports_file)
+    return app.check_config()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="voice-gateway",
+        description="Streams speech both ways between clients and Riva ASR, an LLM and Riva TTS.",
+        epilog="Settings come from environment variables; docs/reference/settings.md lists them.",
+    )
+    parser.add_argument("--version", action="version", version=f"voice-gateway {version('voice-gateway')}")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    serve = verbs.add_parser("serve", help="serve until SIGTERM")
+    serve.add_argument(
+        "--ports-file", type=Path, metavar="PATH", help='write {"grpc": port} here once the port is open'
+    )
+    verbs.add_parser("check-config", help="check the environment and print what it sets")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

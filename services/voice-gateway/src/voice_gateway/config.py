@@ -1,0 +1,442 @@
+"""Every setting, and the only reader of the environment.
+
+A setting is one row of a table: its environment name, default, range and meaning. Values are read once, checked all
+together, and handed to each room as that room's own frozen settings. An empty value counts as unset.
+"""
+
+import difflib
+import os
+import re
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
+from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
+from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ
+from voice_gateway.domain.errors import ClientError
+from voice_gateway.domain.persona import Persona
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.session.service import SessionSettings
+
+T = TypeVar("T")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_TURN_NAME = re.compile(r"TURN_[A-Z_]+_MS")
+_HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\],]+):(?P<port>[0-9]{1,5})")
+_METADATA = re.compile(r"(?P<key>[0-9a-z_.-]+)=(?P<value>[ -~]+)")
+_MAX_PORT = 65_535
+_DEFAULT_LLM_URL = "http://localhost:8061/v1"
+_POLICY = TurnPolicy()
+_LLM = OpenAiChatSettings(_DEFAULT_LLM_URL)
+_TTS = RivaTtsSettings(RivaSettings(("localhost:50061",)))
+SPOKEN_REPLIES = (
+    "You are a voice assistant. Your answer is read aloud, so write plain spoken sentences: no lists, headings, "
+    "code, links or emoji. Keep it to one to three short sentences unless asked for more. "
+    "If you did not understand, ask one short question."
+)
+
+
+class ConfigError(Exception):
+    """The environment is wrong.
+
+    Attributes:
+        mistakes: one clear line each, none of them holding a secret.
+    """
+
+    def __init__(self, mistakes: tuple[str, ...]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Generic[T]):
+    """One row of the table."""
+
+    name: str
+    default: str
+    parse: Callable[[str], T]
+    """Raises ValueError whose text says what the value must be, for example "must be 1 to 5"."""
+    doc: str
+    unit: str = ""
+    allowed: str = ""
+    """The range, in words."""
+    default_note: str = ""
+    """What stands in the documentation where the default is empty or long."""
+    is_secret: bool = False
+
+
+# --- kinds of values ---------------------------------------------------------------------------------------------
+
+
+def _text(name: str, default: str, doc: str, *, default_note: str = "", is_secret: bool = False) -> Setting[str]:
+    return Setting(name, default, str, doc, default_note=default_note, is_secret=is_secret)
+
+
+def _integer(name: str, default: int, bounds: tuple[int, int], unit: str, doc: str) -> Setting[int]:
+    low, high = bounds
+
+    def parse(raw: str) -> int:
+        try:
+            value = int(raw)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return value
+
+    return Setting(name, str(default), parse, doc, unit, f"{low} to {high}")
+
+
+def _decimal(name: str, default: float, bounds: tuple[float, float], doc: str) -> Setting[float]:
+    low, high = bounds
+
+    def parse(raw: str) -> float:
+        try:
+            value = float(raw)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:  # false for nan too
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
+        return value
+
+    return Setting(name, f"{default:g}", parse, doc, "", f"{low:g} to {high:g}")
+
+
+def _choice(name: str, default: str, choices: tuple[str, ...], doc: str) -> Setting[str]:
+    def parse(raw: str) -> str:
+        if raw.upper() not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return raw.upper()
+
+    return Setting(name, default, parse, doc, "", ", ".join(choices))
+
+
+def _rate(name: str, default: int, rates_hz: tuple[int, ...], doc: str) -> Setting[int]:
+    known = {str(rate_hz): rate_hz for rate_hz in rates_hz}
+
+    def parse(raw: str) -> int:
+        if raw not in known:
+            raise ValueError(f"must be one of {', '.join(known)}")
+        return known[raw]
+
+    return Setting(name, str(default), parse, doc, "Hz", ", ".join(known))
+
+
+def _switch(name: str, *, default: bool, doc: str) -> Setting[bool]:
+    known = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+    def parse(raw: str) -> bool:
+        if raw.lower() not in known:
+            raise ValueError("must be true or false")
+        return known[raw.lower()]
+
+    return Setting(name, str(default).lower(), parse, doc, "", "true, false")
+
+
+def _addresses(name: str, default: str, doc: str, *, default_note: str = "") -> Setting[tuple[str, ...]]:
+    def parse(raw: str) -> tuple[str, ...]:
+        addresses = tuple(dict.fromkeys(part.strip() for part in raw.split(",")) if raw else ())
+        for address in addresses:
+            match = _HOST_PORT.fullmatch(address)
+            if match is None or not 1 <= int(match["port"]) <= _MAX_PORT:
+                raise ValueError(f"must be host:port, or several joined by commas; {address!r} is not")
+        return addresses
+
+    return Setting(name, default, parse, doc, "", "host:port[,host:port...]", default_note)
+
+
+def _web_address(name: str, default: str, doc: str) -> Setting[str]:
+    def parse(raw: str) -> str:
+        if re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", raw) is None:
+            raise ValueError("must be a URL that begins with http:// or https://, without a user or a query")
+        return raw.rstrip("/")
+
+    return Setting(name, default, parse, doc, "", "http:// or https:// URL")
+
+
+def _metadata(name: str, doc: str) -> Setting[tuple[tuple[str, str], ...]]:
+    def parse(raw: str) -> tuple[tuple[str, str], ...]:
+        pairs = [_METADATA.fullmatch(part.strip()) for part in raw.split(",") if part.strip()]
+        if not all(pairs):
+            raise ValueError("must be key=value, or several joined by commas, keys in lower case")
+        return tuple((pair["key"], pair["value"]) for pair in pairs if pair)
+
+    return Setting(name, "", parse, doc, "", "key=value[,key=value...]", "none", is_secret=True)
+
+
+def _file(name: str, doc: str) -> Setting[Path | None]:
+    def parse(raw: str) -> Path | None:
+        if not raw:
+            return None
+        try:
+            Path(raw).read_bytes()
+        except OSError as error:
+            raise ValueError(f"must be a file that can be read: {error.strerror}: {raw}") from error
+        return Path(raw)
+
+    return Setting(name, "", parse, doc, "", "path", "none")
+
+
+# --- the table ---------------------------------------------------------------------------------------------------
+
+GRPC_PORT = _integer("GRPC_PORT", 50_051, (0, _MAX_PORT), "", "port that clients call; 0 picks a free one")
+GRPC_TLS_CERT = _file("GRPC_TLS_CERT", "PEM certificate chain; with GRPC_TLS_KEY, clients must use TLS")
+GRPC_TLS_KEY = _file("GRPC_TLS_KEY", "PEM private key of GRPC_TLS_CERT")
+SHUTDOWN_GRACE_PERIOD = _integer(
+    "SHUTDOWN_GRACE_PERIOD", 30, (0, 86_400), "s", "after SIGTERM, running turns may go on for so long"
+)
+LOG_LEVEL = _choice("LOG_LEVEL", "INFO", _LEVELS, "least severe log lines that are written")
+RIVA_URI = _addresses("RIVA_URI", "localhost:50061", "Riva, where one address serves both ASR and TTS")
+ASR_URI = _addresses("ASR_URI", "", "Riva ASR; several addresses share the load", default_note="`RIVA_URI`")
+TTS_URI = _addresses("TTS_URI", "", "Riva TTS; several addresses share the load", default_note="`RIVA_URI`")
+RIVA_TLS = _switch("RIVA_TLS", default=False, doc="call Riva over TLS")
+RIVA_TLS_CA = _file("RIVA_TLS_CA", "PEM certificates that Riva's are checked against, instead of the system's")
+RIVA_METADATA = _metadata("RIVA_METADATA", "gRPC metadata sent with every call to Riva, as hosted services ask for")
+ASR_LANGUAGE = _text("ASR_LANGUAGE", "en-US", "language of sessions that name none, as a BCP-47 code")
+ASR_SAMPLE_RATE = _rate("ASR_SAMPLE_RATE", 16_000, INPUT_RATES_HZ, "rate of the audio sent to Riva ASR")
+TTS_VOICE = _text("TTS_VOICE", "", "voice of sessions that name none", default_note="Riva's choice")
+TTS_SAMPLE_RATE = _rate("TTS_SAMPLE_RATE", 22_050, OUTPUT_RATES_HZ, "rate of reply audio in sessions that name none")
+LLM_SERVICE_URL = _web_address("LLM_SERVICE_URL", _DEFAULT_LLM_URL, "base of an OpenAI-compatible API")
+LLM_MODEL = _text("LLM_MODEL", "", "model that is asked for", default_note="the first that is listed")
+LLM_TEMPERATURE = _decimal("LLM_TEMPERATURE", _LLM.temperature, (0, 2), "how freely the model writes")
+LLM_MAX_TOKENS = _integer(
+    "LLM_MAX_TOKENS", _LLM.max_tokens, (1, 32_768), "count", "longest reply, in the model's tokens"
+)
+LLM_SYSTEM_PROMPT = _text(
+    "LLM_SYSTEM_PROMPT", SPOKEN_REPLIES, "instructions of sessions that bring none", default_note="see below"
+)
+LLM_API_KEY = _text("LLM_API_KEY", "", "key of the API", default_note="none", is_secret=True)
+LLM_APOLOGY = _text(
+    "LLM_APOLOGY", "Sorry, I cannot answer right now. Please ask me again.", "what is said when no answer could be had"
+)
+LLM_FIRST_TOKEN_DEADLINE_MS = _integer(
+    "LLM_FIRST_TOKEN_DEADLINE_MS",
+    _LLM.first_token_deadline_ms,
+    (100, 120_000),
+    "ms",
+    "longest wait for the first token",
+)
+LLM_TOTAL_DEADLINE_MS = _integer(
+    "LLM_TOTAL_DEADLINE_MS", _LLM.total_deadline_ms, (1_000, 600_000), "ms", "longest time a reply may take to write"
+)
+TTS_FIRST_AUDIO_DEADLINE_MS = _integer(
+    "TTS_FIRST_AUDIO_DEADLINE_MS",
+    _TTS.first_audio_deadline_ms,
+    (100, 60_000),
+    "ms",
+    "longest wait for the first audio of a sentence",
+)
+
+
+def _turn_settings() -> tuple[Setting[int], ...]:
+    """One setting per field of TurnPolicy: environment TURN_LEAD_MS is proto and policy lead_ms."""
+    rows = []
+    for spec in fields(TurnPolicy):
+        bounds = (spec.metadata["low"], spec.metadata["high"])
+        default = int(getattr(_POLICY, spec.name))
+        rows.append(_integer(_turn_name(spec.name), default, bounds, spec.metadata["unit"], spec.metadata["doc"]))
+    return tuple(rows)
+
+
+def _turn_name(field_name: str) -> str:
+    return f"TURN_{field_name.upper()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Settings that an operator thinks of together."""
+
+    title: str
+    settings: tuple[Setting[Any], ...]
+
+
+SECTIONS = (
+    Section("Server", (GRPC_PORT, GRPC_TLS_CERT, GRPC_TLS_KEY, SHUTDOWN_GRACE_PERIOD, LOG_LEVEL)),
+    Section("Riva", (RIVA_URI, ASR_URI, TTS_URI, RIVA_TLS, RIVA_TLS_CA, RIVA_METADATA)),
+    Section("Speech recognition", (ASR_LANGUAGE, ASR_SAMPLE_RATE)),
+    Section("Speech synthesis", (TTS_VOICE, TTS_SAMPLE_RATE, TTS_FIRST_AUDIO_DEADLINE_MS)),
+    Section(
+        "Language model",
+        (
+            LLM_SERVICE_URL,
+            LLM_MODEL,
+            LLM_API_KEY,
+            LLM_SYSTEM_PROMPT,
+            LLM_TEMPERATURE,
+            LLM_MAX_TOKENS,
+            LLM_APOLOGY,
+            LLM_FIRST_TOKEN_DEADLINE_MS,
+            LLM_TOTAL_DEADLINE_MS,
+        ),
+    ),
+    Section("Turn-taking", _turn_settings()),
+)
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Reads settings and collects what is wrong with them."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.mistakes: list[str] = []
+
+    def raw(self, setting: Setting[Any]) -> str:
+        """The value as written, or the default."""
+        return self._environment.get(setting.name, "").strip() or setting.default
+
+    def read(self, setting: Setting[T]) -> T:
+        """The value; the default, and a mistake noted, when it cannot be read."""
+        raw = self.raw(setting)
+        try:
+            return setting.parse(raw)
+        except ValueError as error:
+            said = "" if setting.is_secret else f" (it is {raw!r})"
+            self.mistakes.append(f"{setting.name} {error}{said}")
+            return setting.parse(setting.default)
+
+    def turn_policy(self) -> TurnPolicy:
+        """The policy; settings that contradict one another are a mistake."""
+        values = {setting.name.removeprefix("TURN_").lower(): self.read(setting) for setting in _turn_settings()}
+        try:
+            return TurnPolicy(**values)
+        except ClientError as error:
+            self.mistakes.append(re.sub(r"[a-z]+(_[a-z]+)*_ms", lambda name: _turn_name(name[0]), error.message))
+            return TurnPolicy()
+
+    def note_unknown(self) -> None:
+        """A misspelt policy name would be silently without effect; other prefixes are shared with other programs."""
+        known = [setting.name for setting in _turn_settings()]
+        for name in sorted(self._environment):
+            if _TURN_NAME.fullmatch(name) and name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                self.mistakes.append(f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else ""))
+
+
+# --- assembling --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """What the server shows its clients."""
+
+    cert: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """The server itself."""
+
+    grpc_port: int
+    """0: the operating system chooses."""
+    tls: TlsFiles | None
+    grace_s: int
+    log_level: str
+
+
+def _server(reader: _Reader) -> ServerSettings:
+    mistakes = len(reader.mistakes)
+    cert, key = reader.read(GRPC_TLS_CERT), reader.read(GRPC_TLS_KEY)
+    tls = None
+    if cert and key:
+        tls = TlsFiles(cert, key)
+        reader.mistakes += _pair_mistakes(tls)
+    elif (cert or key) and len(reader.mistakes) == mistakes:
+        reader.mistakes.append(f"{GRPC_TLS_CERT.name} and {GRPC_TLS_KEY.name} must both be set, or neither")
+    return ServerSettings(
+        grpc_port=reader.read(GRPC_PORT),
+        tls=tls,
+        grace_s=reader.read(SHUTDOWN_GRACE_PERIOD),
+        log_level=reader.read(LOG_LEVEL),
+    )
+
+
+def _pair_mistakes(tls: TlsFiles) -> tuple[str, ...]:
+    try:
+        # An empty password: an encrypted key must be refused, not asked for on a terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert, tls.key, password="")
+    except (ssl.SSLError, OSError) as error:
+        return (f"{GRPC_TLS_CERT.name} and {GRPC_TLS_KEY.name} are not a certificate and its key: {error}",)
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Each room's settings."""
+
+    server: ServerSettings
+    asr: RivaSettings
+    tts: RivaTtsSettings
+    llm: OpenAiChatSettings
+    session: SessionSettings
+    policy: TurnPolicy
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read everything.
+
+    Raises:
+        ConfigError: with every mistake, not only the first.
+    """
+    reader = _Reader(environment)
+    settings = Settings(
+        server=_server(reader),
+        asr=_riva(reader, ASR_URI),
+        tts=RivaTtsSettings(_riva(reader, TTS_URI), reader.read(TTS_FIRST_AUDIO_DEADLINE_MS)),
+        llm=_llm(reader),
+        session=_session(reader),
+        policy=reader.turn_policy(),
+    )
+    reader.note_unknown()
+    if reader.mistakes:
+        raise ConfigError(tuple(dict.fromkeys(reader.mistakes)))
+    return settings
+
+
+def describe(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """A line per setting with the value in force, secrets hidden."""
+    reader = _Reader(environment)
+    lines = []
+    for setting in (setting for section in SECTIONS for setting in section.settings):
+        raw = reader.raw(setting).replace("\n", "\\n")
+        lines.append(f"{setting.name}={'(secret)' if setting.is_secret and raw else raw}")
+    return tuple(lines)
+
+
+def _riva(reader: _Reader, addresses: Setting[tuple[str, ...]]) -> RivaSettings:
+    is_tls, ca_file = reader.read(RIVA_TLS), reader.read(RIVA_TLS_CA)
+    if ca_file and not is_tls:
+        reader.mistakes.append(f"{RIVA_TLS_CA.name} is set, but {RIVA_TLS.name} is false")
+    return RivaSettings(
+        addresses=reader.read(addresses) or reader.read(RIVA_URI),
+        tls=is_tls,
+        tls_ca_file=ca_file,
+        metadata=reader.read(RIVA_METADATA),
+    )
+
+
+def _llm(reader: _Reader) -> OpenAiChatSettings:
+    return OpenAiChatSettings(
+        base_url=reader.read(LLM_SERVICE_URL),
+        model=reader.read(LLM_MODEL),
+        api_key=reader.read(LLM_API_KEY),
+        temperature=reader.read(LLM_TEMPERATURE),
+        max_tokens=reader.read(LLM_MAX_TOKENS),
+        first_token_deadline_ms=reader.read(LLM_FIRST_TOKEN_DEADLINE_MS),
+        total_deadline_ms=reader.read(LLM_TOTAL_DEADLINE_MS),
+    )
+
+
+def _session(reader: _Reader) -> SessionSettings:
+    return SessionSettings(
+        language_code=reader.read(ASR_LANGUAGE),
+        voice=reader.read(TTS_VOICE),
+        asr_rate_hz=reader.read(ASR_SAMPLE_RATE),
+        output_rate_hz=reader.read(TTS_SAMPLE_RATE),
+        persona=Persona(reader.read(LLM_SYSTEM_PROMPT), reader.read(LLM_APOLOGY)),
+    )

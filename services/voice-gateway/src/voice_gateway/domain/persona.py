@@ -1,0 +1,11 @@
+"""Who the agent is."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """What the agent is told and what it says when it cannot answer."""
+
+    system_prompt: str
+    apology: str

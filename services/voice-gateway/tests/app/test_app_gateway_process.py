@@ -1,0 +1,93 @@
+"""The program as an operator runs it: an environment, signals, a log and an exit code."""
+
+import signal
+from pathlib import Path
+from typing import Any, cast
+
+import grpc
+import grpc.aio
+import pytest
+import trustme
+from app.gateway_process import BOUND_S, NOWHERE, is_serving, outcome, serving
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from voicegateway.v1 import voice_gateway_service_pb2, voice_gateway_service_pb2_grpc
+
+GATEWAY_NAMES = ("voicegateway.v1.VoiceGatewayService", "voice_workflow.VoiceGateway")
+
+
+async def test_every_mistake_is_one_line_and_the_exit_code_is_2() -> None:
+    """An operator mends all mistakes at once, and a pod that cannot work does not start."""
+    for verb in ("serve", "check-config"):
+        code, out, err = await outcome(verb, GRPC_PORT="many", TTS_SAMPLE_RATE="1", LLM_API_KEY="hush")
+        assert (code, out) == (2, [])
+        assert err == [
+            "voice-gateway: GRPC_PORT must be a whole number from 0 to 65535 (it is 'many')",
+            "voice-gateway: TTS_SAMPLE_RATE must be one of 8000, 16000, 22050, 24000, 44100, 48000 (it is '1')",
+        ]
+
+
+async def test_check_config_tells_what_is_in_force_without_secrets() -> None:
+    """What the gateway would run with can be read, and pasted into a report."""
+    code, out, err = await outcome("check-config", LLM_API_KEY="hush", RIVA_METADATA="authorization=hush")
+    assert (code, err) == (0, [])
+    assert {"LLM_API_KEY=(secret)", "RIVA_METADATA=(secret)", f"RIVA_URI={NOWHERE}", "LOG_LEVEL=INFO"} <= set(out)
+    assert "hush" not in "\n".join(out)
+
+
+async def test_the_version_is_told() -> None:
+    """A bug report begins with it."""
+    code, out, _ = await outcome("--version")
+    assert (code, out) == (0, ["voice-gateway 0.1.0"])
+
+
+async def test_without_backends_it_lives_unready_and_says_whose_fault_it_is(tmp_path: Path) -> None:
+    """A pod whose backends are down is not restarted, gets no calls, and refuses one naming the backend."""
+    async with serving(tmp_path / "ports.json", {}) as gateway:
+        async with gateway.channel() as channel:
+            assert await is_serving(channel, "liveness")
+            for name in ("readiness", "", *GATEWAY_NAMES):
+                assert not await is_serving(channel, name)
+            stub = voice_gateway_service_pb2_grpc.VoiceGatewayServiceStub(channel)
+            request = voice_gateway_service_pb2.GetCapabilitiesRequest()
+            with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                await stub.GetCapabilities(request, timeout=BOUND_S)
+            assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
+        gateway.process.send_signal(signal.SIGTERM)
+        assert await gateway.ended() == 0
+        assert gateway.events[-2:] == ["draining", "stopped"]
+
+
+async def test_server_reflection_lists_both_contracts(tmp_path: Path) -> None:
+    """Grpcurl works without the .proto files."""
+    async with serving(tmp_path / "ports.json", {}) as gateway, gateway.channel() as channel:
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(cast("Any", channel))
+        call = stub.ServerReflectionInfo(timeout=BOUND_S)
+        await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+        listed = {service.name for service in (await call.read()).list_services_response.service}
+        assert {*GATEWAY_NAMES, "grpc.health.v1.Health"} <= listed
+        await call.done_writing()
+
+
+async def test_tls_is_served_by_certificate_files(tmp_path: Path) -> None:
+    """With a certificate, clients that trust it get in and clients without TLS do not."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    issued.private_key_pem.write_to_path(key)
+    environment = {"GRPC_TLS_CERT": str(cert), "GRPC_TLS_KEY": str(key)}
+    async with serving(tmp_path / "ports.json", environment) as gateway:
+        async with gateway.channel(authority.cert_pem.bytes()) as channel:
+            assert await is_serving(channel, "liveness")
+        async with gateway.channel() as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                await is_serving(channel, "liveness")
+            assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_taken_port_is_told_and_not_shared(tmp_path: Path) -> None:
+    """Two gateways on one port would share its calls without a word."""
+    async with serving(tmp_path / "ports.json", {}) as gateway:
+        code, _, err = await outcome("serve", GRPC_PORT=str(gateway.port))
+        assert code == 1
+        assert f"port {gateway.port} cannot be opened" in "".join(err)

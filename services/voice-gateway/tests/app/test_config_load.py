@@ -1,0 +1,158 @@
+"""The environment as a whole, and what each room gets of it."""
+
+from pathlib import Path
+
+import pytest
+import trustme
+from voice_gateway.config import ConfigError, describe, load
+
+
+def mistakes(environment: dict[str, str]) -> tuple[str, ...]:
+    """What is wrong with an environment."""
+    with pytest.raises(ConfigError) as caught:
+        load(environment)
+    return caught.value.mistakes
+
+
+def test_the_defaults_reach_local_models() -> None:
+    """With nothing set, the gateway talks to local-models on the same machine."""
+    settings = load({})
+    assert settings.asr.addresses == settings.tts.riva.addresses == ("localhost:50061",)
+    assert settings.llm.base_url == "http://localhost:8061/v1"
+    assert (settings.server.grpc_port, settings.server.grace_s, settings.server.tls) == (50_051, 30, None)
+    assert (settings.session.asr_rate_hz, settings.session.output_rate_hz) == (16_000, 22_050)
+    assert settings.session.language_code == "en-US"
+
+
+def test_the_config_map_of_the_older_deployment_is_understood() -> None:
+    """Its names go on to mean what they meant."""
+    settings = load(
+        {
+            "RIVA_URI": "riva-api:50051",
+            "LLM_SERVICE_URL": "http://nim-llm:8000/v1",
+            "LLM_MODEL": "meta/llama-3.1-8b-instruct",
+            "LLM_TEMPERATURE": "0.5",
+            "LLM_MAX_TOKENS": "200",
+            "LLM_SYSTEM_PROMPT": "Be brief.",
+            "LLM_API_KEY": "k",
+            "ASR_LANGUAGE": "de-DE",
+            "ASR_SAMPLE_RATE": "8000",
+            "TTS_VOICE": "Magpie",
+            "TTS_SAMPLE_RATE": "24000",
+            "SHUTDOWN_GRACE_PERIOD": "10",
+        }
+    )
+    assert settings.asr.addresses == settings.tts.riva.addresses == ("riva-api:50051",)
+    assert (settings.llm.base_url, settings.llm.model) == ("http://nim-llm:8000/v1", "meta/llama-3.1-8b-instruct")
+    assert (settings.llm.temperature, settings.llm.max_tokens, settings.llm.api_key) == (0.5, 200, "k")
+    assert settings.session.persona.system_prompt == "Be brief."
+    assert (settings.session.language_code, settings.session.voice) == ("de-DE", "Magpie")
+    assert (settings.session.asr_rate_hz, settings.session.output_rate_hz) == (8_000, 24_000)
+    assert settings.server.grace_s == 10
+
+
+def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
+    """No setting is read and then dropped."""
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_text("x")
+    settings = load(
+        {
+            "ASR_URI": "a:1,b:2",
+            "TTS_URI": "c:3",
+            "RIVA_TLS": "true",
+            "RIVA_TLS_CA": str(ca_file),
+            "RIVA_METADATA": "function-id=7",
+            "TTS_FIRST_AUDIO_DEADLINE_MS": "1500",
+            "LLM_FIRST_TOKEN_DEADLINE_MS": "2500",
+            "LLM_TOTAL_DEADLINE_MS": "3500",
+            "LLM_APOLOGY": "Pardon.",
+            "GRPC_PORT": "0",
+            "LOG_LEVEL": "debug",
+            "TURN_LEAD_MS": "300",
+        }
+    )
+    assert (settings.asr.addresses, settings.tts.riva.addresses) == (("a:1", "b:2"), ("c:3",))
+    for riva in (settings.asr, settings.tts.riva):
+        assert (riva.tls, riva.tls_ca_file, riva.metadata) == (True, ca_file, (("function-id", "7"),))
+    assert settings.tts.first_audio_deadline_ms == 1_500
+    assert (settings.llm.first_token_deadline_ms, settings.llm.total_deadline_ms) == (2_500, 3_500)
+    assert settings.session.persona.apology == "Pardon."
+    assert (settings.server.grpc_port, settings.server.log_level) == (0, "DEBUG")
+    assert settings.policy.lead_ms == 300
+
+
+def test_all_mistakes_are_told_at_once_and_each_once() -> None:
+    """An operator mends everything in one go; RIVA_URI serves two rooms and is told once."""
+    assert mistakes({"RIVA_URI": "riva", "GRPC_PORT": "x", "LOG_LEVEL": "loud", "TURN_LEAD_MS": "1"}) == (
+        "GRPC_PORT must be a whole number from 0 to 65535 (it is 'x')",
+        "LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR (it is 'loud')",
+        "RIVA_URI must be host:port, or several joined by commas; 'riva' is not (it is 'riva')",
+        "TURN_LEAD_MS must be a whole number from 40 to 5000 (it is '1')",
+    )
+
+
+def test_secrets_are_never_printed() -> None:
+    """Not in a mistake, not in what is in force, not in a settings object that ends up in a log."""
+    assert mistakes({"RIVA_METADATA": "hush"}) == (
+        "RIVA_METADATA must be key=value, or several joined by commas, keys in lower case",
+    )
+    environment = {"RIVA_METADATA": "authorization=hush", "LLM_API_KEY": "hush"}
+    assert "hush" not in repr(load(environment))
+    assert "hush" not in "".join(describe(environment))
+
+
+def test_what_is_in_force_is_one_line_a_setting() -> None:
+    """A system prompt of several lines does not read as several settings."""
+    lines = describe({"LLM_SYSTEM_PROMPT": "Be brief.\nBe kind."})
+    assert "LLM_SYSTEM_PROMPT=Be brief.\\nBe kind." in lines
+    assert all("\n" not in line for line in lines)
+
+
+def test_settings_that_contradict_one_another_are_a_mistake_in_their_own_names() -> None:
+    """What the policy itself refuses is told in the spelling the operator used."""
+    assert mistakes({"TURN_STOP_HISTORY_MS": "200"}) == (
+        "TURN_STOP_HISTORY_EOU_MS 240 must be below TURN_STOP_HISTORY_MS 200",
+    )
+
+
+def test_a_misspelt_policy_name_is_a_mistake_and_other_programs_names_are_not() -> None:
+    """A policy that silently has no effect is worse than a pod that does not start; a Service called turn is fine."""
+    assert mistakes({"TURN_LAED_MS": "3"}) == ("TURN_LAED_MS is not a setting; did you mean TURN_LEAD_MS?",)
+    load({"TURN_SERVICE_HOST": "10.0.0.1", "TURN_PORT_3478_TCP": "tcp://10.0.0.1:3478"})
+
+
+def test_an_empty_value_counts_as_unset() -> None:
+    """A chart writes empty strings for what nobody chose."""
+    assert load({"GRPC_PORT": "", "ASR_URI": " ", "TTS_VOICE": "", "RIVA_TLS_CA": ""}) == load({})
+
+
+def test_certificate_and_key_come_together_and_fit(tmp_path: Path) -> None:
+    """A half-configured TLS must not fall back to none, and files that do not fit are told before serving."""
+    issued, other = (trustme.CA().issue_cert("localhost") for _ in range(2))
+    cert, key, wrong = (tmp_path / name for name in ("cert.pem", "key.pem", "wrong.pem"))
+    issued.cert_chain_pems[0].write_to_path(cert)
+    issued.private_key_pem.write_to_path(key)
+    other.private_key_pem.write_to_path(wrong)
+    tls = load({"GRPC_TLS_CERT": str(cert), "GRPC_TLS_KEY": str(key)}).server.tls
+    assert tls is not None
+    assert (tls.cert, tls.key) == (cert, key)
+    both = "GRPC_TLS_CERT and GRPC_TLS_KEY"
+    assert mistakes({"GRPC_TLS_CERT": str(cert)}) == (f"{both} must both be set, or neither",)
+    assert mistakes({"GRPC_TLS_KEY": str(key)}) == (f"{both} must both be set, or neither",)
+    (misfit,) = mistakes({"GRPC_TLS_CERT": str(cert), "GRPC_TLS_KEY": str(wrong)})
+    assert misfit.startswith(f"{both} are not a certificate and its key: ")
+
+
+def test_a_certificate_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    """One mistake, one line."""
+    key = tmp_path / "key.pem"
+    key.write_text("x")
+    (mistake,) = mistakes({"GRPC_TLS_CERT": str(tmp_path / "gone.pem"), "GRPC_TLS_KEY": str(key)})
+    assert mistake.startswith("GRPC_TLS_CERT must be a file that can be read")
+
+
+def test_a_certificate_authority_without_tls_is_a_mistake(tmp_path: Path) -> None:
+    """Whoever names an authority believes the traffic is encrypted."""
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_text("x")
+    assert mistakes({"RIVA_TLS_CA": str(ca_file)}) == ("RIVA_TLS_CA is set, but RIVA_TLS is false",)

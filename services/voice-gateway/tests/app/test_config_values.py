@@ -1,0 +1,115 @@
+"""Each kind of setting: what it takes, and the one clear line for what it does not."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from voice_gateway import config
+from voice_gateway.config import SECTIONS, Setting
+from voice_gateway.domain.policy import TurnPolicy
+
+ALL = [setting for section in SECTIONS for setting in section.settings]
+
+
+@pytest.mark.parametrize("setting", ALL, ids=lambda setting: setting.name)
+def test_every_default_is_a_value_that_may_be_set(setting: Setting[Any]) -> None:
+    """The default printed in the documentation can be copied into a ConfigMap."""
+    setting.parse(setting.default)
+    assert re.fullmatch(r"[A-Z][A-Z0-9_]*", setting.name)
+    assert setting.doc
+
+
+def test_every_setting_of_the_module_is_in_the_documentation() -> None:
+    """A setting left out of SECTIONS would be read but never documented."""
+    declared = {value.name for value in vars(config).values() if isinstance(value, Setting)}
+    listed = [setting.name for setting in ALL]
+    assert declared <= set(listed)
+    assert len(listed) == len(set(listed))
+
+
+def test_every_field_of_the_turn_policy_is_a_setting_of_the_same_name_default_and_range() -> None:
+    """One name, four spellings: proto lead_ms is TURN_LEAD_MS here."""
+    rows = {setting.name: setting for setting in ALL if setting.name.startswith("TURN_")}
+    assert list(rows) == [f"TURN_{spec.name.upper()}" for spec in fields(TurnPolicy)]
+    lead = rows["TURN_LEAD_MS"]
+    assert (lead.default, lead.unit, lead.allowed) == ("200", "ms", "40 to 5000")
+
+
+@pytest.mark.parametrize(
+    ("setting", "raw", "value"),
+    [
+        (config.GRPC_PORT, "0", 0),
+        (config.GRPC_PORT, "65535", 65_535),
+        (config.LLM_TEMPERATURE, "0", 0.0),
+        (config.LLM_TEMPERATURE, "1.25", 1.25),
+        (config.LOG_LEVEL, "warning", "WARNING"),
+        (config.TTS_SAMPLE_RATE, "48000", 48_000),
+        (config.RIVA_TLS, "True", True),
+        (config.RIVA_TLS, "off", False),
+        (config.ASR_URI, "riva:50051", ("riva:50051",)),
+        (config.ASR_URI, " a.b.svc:1 , 10.0.0.1:2,[::1]:3,a.b.svc:1", ("a.b.svc:1", "10.0.0.1:2", "[::1]:3")),
+        (config.LLM_SERVICE_URL, "https://llm.example/v1/", "https://llm.example/v1"),
+        (
+            config.RIVA_METADATA,
+            "function-id=12-ab, authorization=Bearer x=y",
+            (("function-id", "12-ab"), ("authorization", "Bearer x=y")),
+        ),
+    ],
+    ids=lambda value: value.name if isinstance(value, Setting) else None,
+)
+def test_what_operators_write_is_understood(setting: Setting[Any], raw: str, value: object) -> None:
+    """The forms people write in a ConfigMap or a shell mean what they say."""
+    assert setting.parse(raw) == value
+
+
+@pytest.mark.parametrize(
+    ("setting", "raw", "said"),
+    [
+        (config.GRPC_PORT, "65536", "must be a whole number from 0 to 65535"),
+        (config.GRPC_PORT, "-1", "must be a whole number from 0 to 65535"),
+        (config.GRPC_PORT, "tcp://10.0.0.1:50051", "must be a whole number from 0 to 65535"),
+        (config.SHUTDOWN_GRACE_PERIOD, "1.5", "must be a whole number from 0 to 86400"),
+        (config.LLM_TEMPERATURE, "nan", "must be a number from 0 to 2"),
+        (config.LLM_TEMPERATURE, "hot", "must be a number from 0 to 2"),
+        (config.LOG_LEVEL, "loud", "must be one of DEBUG, INFO, WARNING, ERROR"),
+        (config.TTS_SAMPLE_RATE, "22000", "must be one of 8000, 16000, 22050, 24000, 44100, 48000"),
+        (config.RIVA_TLS, "maybe", "must be true or false"),
+        (config.RIVA_URI, "riva", "must be host:port, or several joined by commas; 'riva' is not"),
+        (config.RIVA_URI, "riva:70000", "must be host:port, or several joined by commas; 'riva:70000' is not"),
+        (config.RIVA_URI, "http://riva:1", "must be host:port, or several joined by commas; 'http://riva:1' is not"),
+        (config.RIVA_URI, "riva:1,", "must be host:port, or several joined by commas; '' is not"),
+        (
+            config.LLM_SERVICE_URL,
+            "llm:8000",
+            "must be a URL that begins with http:// or https://, without a user or a query",
+        ),
+        (
+            config.LLM_SERVICE_URL,
+            "http://",
+            "must be a URL that begins with http:// or https://, without a user or a query",
+        ),
+        (
+            config.LLM_SERVICE_URL,
+            "http://me:secret@llm/v1",
+            "must be a URL that begins with http:// or https://, without a user or a query",
+        ),
+        (config.RIVA_METADATA, "Bearer", "must be key=value, or several joined by commas, keys in lower case"),
+        (config.RIVA_METADATA, "Key=1", "must be key=value, or several joined by commas, keys in lower case"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Setting) else None,
+)
+def test_what_cannot_be_meant_is_refused_in_words(setting: Setting[Any], raw: str, said: str) -> None:
+    """The line says what the value must be, so that nobody has to look it up."""
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        setting.parse(raw)
+
+
+def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
+    """A certificate that is not mounted is found before the server starts."""
+    there = tmp_path / "there.pem"
+    there.write_text("x")
+    assert config.GRPC_TLS_CERT.parse(str(there)) == there
+    with pytest.raises(ValueError, match=r"^must be a file that can be read: No such file or directory: .*gone\.pem$"):
+        config.GRPC_TLS_CERT.parse(str(tmp_path / "gone.pem"))

@@ -1,0 +1,84 @@
+"""Log lines as whoever reads standard error gets them."""
+
+import io
+import json
+import logging
+import queue
+import warnings
+from typing import Any
+
+import pytest
+from voice_gateway.observability.logs import DroppingQueueHandler, JsonFormatter, json_logging
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    """The objects written, one a line."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_one_object_with_its_fields() -> None:
+    """A collector splits lines and indexes fields: time, level and event are always there."""
+    stream = io.StringIO()
+    with json_logging("INFO", stream):
+        logging.getLogger("a.b").info("turn", extra={"turn": 3, "label": 'x"\n\u00e9'})
+    (line,) = lines(stream)
+    assert line.pop("time").endswith("Z")
+    assert line == {"level": "info", "logger": "a.b", "event": "turn", "turn": 3, "label": 'x"\n\u00e9'}
+
+
+def test_an_exception_stays_in_its_line() -> None:
+    """A traceback spread over lines cannot be joined again by a collector."""
+    stream = io.StringIO()
+    with json_logging("INFO", stream):
+        try:
+            {"here": 1}["gone"]
+        except KeyError:
+            logging.getLogger("a").exception("failed")
+    (line,) = lines(stream)
+    assert line["level"] == "error"
+    assert line["exception"].startswith("Traceback")
+    assert "KeyError: 'gone'" in line["exception"]
+
+
+def test_the_level_is_kept_and_libraries_are_quiet() -> None:
+    """LOG_LEVEL decides what is written; a line per request of a library would drown ours."""
+    stream = io.StringIO()
+    with json_logging("INFO", stream):
+        logging.getLogger("a").debug("no")
+        logging.getLogger("httpx").info("no")
+        logging.getLogger("httpx").warning("yes")
+    assert [line["event"] for line in lines(stream)] == ["yes"]
+
+
+def test_warnings_become_lines() -> None:
+    """What a library warns of is seen by whoever reads the log."""
+    stream = io.StringIO()
+    with json_logging("INFO", stream), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+    assert "DeprecationWarning: old" in lines(stream)[0]["event"]
+
+
+def test_a_full_queue_drops_lines_and_says_how_many() -> None:
+    """A stalled reader of standard error costs lines, never a blocked call."""
+    waiting: queue.Queue[logging.LogRecord] = queue.Queue(2)
+    handler = DroppingQueueHandler(waiting)
+    handler.setFormatter(JsonFormatter())
+    record = logging.LogRecord("a", logging.INFO, __file__, 1, "line", None, None)
+    for _ in range(5):
+        handler.handle(record)
+    assert [json.loads(waiting.get().getMessage())["event"] for _ in range(2)] == ["line", "line"]
+    handler.handle(record)
+    dropped = json.loads(waiting.get().getMessage())
+    assert (dropped["event"], dropped["dropped"], dropped["level"]) == ("log lines dropped", 3, "warning")
+    assert json.loads(waiting.get().getMessage())["event"] == "line"
+
+
+@pytest.mark.parametrize("level", ["WARNING", "ERROR"])
+def test_logging_is_left_as_it_was(level: str) -> None:
+    """The block leaves no handler and no level behind."""
+    root = logging.getLogger()
+    before = (list(root.handlers), root.level)
+    with json_logging(level, io.StringIO()):
+        pass
+    assert (list(root.handlers), root.level) == before

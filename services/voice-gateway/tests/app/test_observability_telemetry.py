@@ -1,0 +1,142 @@
+"""The lines of a session."""
+
+import logging
+from typing import Any
+
+import pytest
+from voice_gateway.domain.errors import Backend, BackendError, ClientError, GatewayError, InternalError, Reason
+from voice_gateway.domain.events import (
+    EndCause,
+    Ended,
+    LatencySpan,
+    ReplyFinished,
+    ReplyKind,
+    ReplyOutcome,
+    TurnRecord,
+    TurnReport,
+)
+from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.observability.logs import fields_of
+from voice_gateway.observability.telemetry import LogTelemetry
+from voice_gateway.session.ports import SessionInfo, SessionRequest, Telemetry
+
+INFO = SessionInfo(SessionId("s1"), 16_000, 16_000, 22_050, "en-US", "aria", TurnPolicy())
+REQUEST = SessionRequest(
+    "grpc_v1", 16_000, system_prompt="a private matter", policy={"lead_ms": 100}, client_label="c" * 500
+)
+
+
+def record(report: TurnReport | None) -> TurnRecord:
+    """A turn that was answered."""
+    finished = ReplyFinished(ReplyId(2), TurnId(1), ReplyKind.ANSWER, ReplyOutcome.COMPLETED, 44_100)
+    return TurnRecord(finished, report, user_chars=11, reply_chars=80, sentences=2, heard_samples=44_000)
+
+
+def read(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, dict[str, Any]]]:
+    """Level, event and fields of every line."""
+    return [(line.levelname, line.getMessage(), fields_of(line)) for line in caplog.records]
+
+
+def test_a_turn_is_one_line_with_its_latency(caplog: pytest.LogCaptureFixture) -> None:
+    """The canonical line holds everything one asks about a turn, its spans and the label of its call included."""
+    caplog.set_level(logging.INFO)
+    telemetry: Telemetry = LogTelemetry()
+    telemetry.session_started(INFO, REQUEST)
+    spans = (LatencySpan("end of turn", 0, 240, "TURN_STOP_HISTORY_MS"), LatencySpan("llm", 240, 100))
+    telemetry.turn_ended(INFO, record(TurnReport(TurnId(1), ReplyId(2), 340, spans)))
+    assert read(caplog)[-1] == (
+        "INFO",
+        "turn",
+        {
+            "session": "s1",
+            "transport": "grpc_v1",
+            "client_label": "c" * 128,
+            "turn": 1,
+            "reply": 2,
+            "kind": "ANSWER",
+            "outcome": "COMPLETED",
+            "user_chars": 11,
+            "reply_chars": 80,
+            "sentences": 2,
+            "total_samples": 44_100,
+            "heard_samples": 44_000,
+            "latency_ms": 340,
+            "spans": [
+                {"name": "end of turn", "start_ms": 0, "duration_ms": 240, "setting": "TURN_STOP_HISTORY_MS"},
+                {"name": "llm", "start_ms": 240, "duration_ms": 100, "setting": ""},
+            ],
+        },
+    )
+
+
+def test_a_turn_without_audio_has_no_latency(caplog: pytest.LogCaptureFixture) -> None:
+    """A turn that made no sound still has its line."""
+    caplog.set_level(logging.INFO)
+    telemetry = LogTelemetry()
+    telemetry.session_started(INFO, REQUEST)
+    telemetry.turn_ended(INFO, record(None))
+    fields = read(caplog)[-1][2]
+    assert (fields["latency_ms"], fields["spans"]) == (None, [])
+
+
+def test_a_session_has_a_first_and_a_last_line(caplog: pytest.LogCaptureFixture) -> None:
+    """The lines of a call begin with what was negotiated and end with how it went; none holds its words."""
+    caplog.set_level(logging.INFO)
+    telemetry = LogTelemetry()
+    telemetry.session_started(INFO, REQUEST)
+    telemetry.turn_ended(INFO, record(None))
+    telemetry.turn_ended(INFO, record(None))
+    telemetry.session_ended(INFO, Ended(EndCause.CLIENT_HALF_CLOSED), 1_234)
+    first, *_, last = read(caplog)
+    assert first[1] == "session_started"
+    assert first[2]["policy"] == {"lead_ms": 100}
+    assert last[1] == "session_ended"
+    assert (last[2]["outcome"], last[2]["duration_ms"], last[2]["turns"]) == ("CLIENT_HALF_CLOSED", 1_234, 2)
+    assert last[2]["client_label"] == "c" * 128
+    assert "private" not in caplog.text + str(read(caplog))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "level", "reason"),
+    [
+        (InternalError(), "ERROR", "INTERNAL"),
+        (BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "no address"), "WARNING", "BACKEND_UNAVAILABLE"),
+        (ClientError(Reason.AUDIO_OVERLAP, "overlap"), "INFO", "AUDIO_OVERLAP"),
+    ],
+)
+def test_the_level_says_whose_fault_it_was(
+    caplog: pytest.LogCaptureFixture, outcome: GatewayError, level: str, reason: str
+) -> None:
+    """Our faults are errors, a backend's are warnings, a client's wake nobody."""
+    caplog.set_level(logging.INFO)
+    telemetry = LogTelemetry()
+    telemetry.session_started(INFO, REQUEST)
+    telemetry.session_ended(INFO, outcome, 1)
+    assert read(caplog)[-1][0] == level
+    assert read(caplog)[-1][2]["reason"] == reason
+
+
+def test_a_client_that_vanished_is_told_from_one_that_left(caplog: pytest.LogCaptureFixture) -> None:
+    """A lost connection is not a clean end, and nothing of the session is kept."""
+    caplog.set_level(logging.INFO)
+    telemetry = LogTelemetry()
+    telemetry.session_started(INFO, REQUEST)
+    telemetry.session_ended(INFO, None, 5)
+    assert read(caplog)[-1][2]["outcome"] == "CLIENT_VANISHED"
+    telemetry.session_ended(INFO, None, 5)
+    assert "client_label" not in read(caplog)[-1][2]
+
+
+def test_trouble_names_its_backend(caplog: pytest.LogCaptureFixture) -> None:
+    """A failure from which the session went on is seen with whose it was; our own fault is an error."""
+    caplog.set_level(logging.INFO)
+    telemetry = LogTelemetry()
+    telemetry.session_started(INFO, REQUEST)
+    telemetry.trouble(INFO, BackendError(Backend.TTS, Reason.TTS_TIMEOUT, "no audio for 3000 ms"))
+    level, event, fields = read(caplog)[-1]
+    assert (level, event) == ("WARNING", "trouble")
+    assert (fields["backend"], fields["reason"]) == ("tts", "TTS_TIMEOUT")
+    assert (fields["detail"], fields["session"]) == ("no audio for 3000 ms", "s1")
+    telemetry.trouble(INFO, InternalError("KeyError"))
+    assert read(caplog)[-1][0] == "ERROR"

@@ -1,0 +1,74 @@
+"""The whole gateway in this process, on real sockets, with the test kit's fakes behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from voice_gateway import config
+from voice_gateway.app import Gateway
+from voicegateway_testkit import FakeAsr, FakeLlm, FakeTts, LlmTiming, TtsTiming, Utterance
+
+NOWHERE = "127.0.0.1:1"
+"""Nobody listens there."""
+APOLOGY = "Sorry, please ask again."
+FAST_TTS = TtsTiming(first_audio_ms=5, chunk_every_ms=1, ms_per_char=30)
+FAST_LLM = LlmTiming(ttft_ms=5, token_ms=1)
+
+
+@dataclass
+class World:
+    """A serving gateway and its backends."""
+
+    asr: FakeAsr
+    tts: FakeTts
+    llm: FakeLlm
+    gateway: Gateway
+    address: str
+
+    async def wait_quiet(self) -> None:
+        """Return when no backend call is open; raises TimeoutError."""
+        await self.asr.wait_until(lambda: self.asr.open_streams == 0)
+        await self.tts.wait_until(lambda: self.tts.open_calls == 0)
+        await self.llm.wait_until(lambda: self.llm.open_requests == 0)
+
+
+@asynccontextmanager
+async def world(
+    *said: str, replies: tuple[str, ...] = ("Certainly. It is done.",), settings: Mapping[str, str] | None = None
+) -> AsyncIterator[World]:
+    """A gateway that is ready; `said` is what the user's utterances say, `settings` are further ones of the gateway."""
+    asr = FakeAsr([Utterance(words) for words in said])
+    tts, llm = FakeTts(timing=FAST_TTS), FakeLlm(replies, timing=FAST_LLM)
+    async with asr, tts, llm:
+        environment = {
+            "ASR_URI": asr.address,
+            "TTS_URI": tts.address,
+            "LLM_SERVICE_URL": llm.base_url,
+            "LLM_APOLOGY": APOLOGY,
+            "GRPC_PORT": "0",
+            **(settings or {}),
+        }
+        gateway = Gateway(config.load(environment))
+        port = await gateway.start()
+        watching = asyncio.create_task(gateway.watch_backends())
+        try:
+            if not any(NOWHERE in value for value in environment.values()):
+                await _wait_ready(f"127.0.0.1:{port}")
+            yield World(asr, tts, llm, gateway, f"127.0.0.1:{port}")
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await gateway.stop()
+
+
+async def _wait_ready(address: str) -> None:
+    async with grpc.aio.insecure_channel(address) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest(service="readiness"))
+        while (await watch.read()).status != health_pb2.HealthCheckResponse.SERVING:
+            pass
+        watch.cancel()
