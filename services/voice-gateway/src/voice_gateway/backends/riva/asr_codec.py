@@ -1,0 +1,96 @@
+"""Riva speech recognition on the wire: messages of riva_asr.proto to and from the domain. Messages have no types."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from riva.client.proto import riva_asr_pb2, riva_audio_pb2
+
+from voice_gateway.backends.riva.replicas import Offers
+from voice_gateway.domain.transcript import RecognitionResult, Word
+from voice_gateway.session.ports import RecognitionSpec
+
+_MS_PER_S = 1_000
+
+
+def encode_config(spec: RecognitionSpec) -> Any:
+    """The first message of a stream."""
+    config = riva_asr_pb2.RecognitionConfig(
+        encoding=riva_audio_pb2.LINEAR_PCM,
+        sample_rate_hertz=spec.rate_hz,
+        language_code=spec.language_code,
+        max_alternatives=1,
+        audio_channel_count=1,
+        enable_word_time_offsets=True,
+        enable_automatic_punctuation=True,
+        endpointing_config=riva_asr_pb2.EndpointingConfig(
+            stop_history=spec.stop_history_ms, stop_history_eou=spec.stop_history_eou_ms
+        ),
+    )
+    streaming = riva_asr_pb2.StreamingRecognitionConfig(config=config, interim_results=True)
+    return riva_asr_pb2.StreamingRecognizeRequest(streaming_config=streaming)
+
+
+def encode_audio(pcm: bytes) -> Any:
+    """Any later message of a stream: LINEAR_PCM at the stream's rate."""
+    return riva_asr_pb2.StreamingRecognizeRequest(audio_content=pcm)
+
+
+def decode_response(response: Any, rate_hz: int, sent_samples: int) -> tuple[RecognitionResult, ...]:
+    """The results of one StreamingRecognizeResponse, in order.
+
+    Interim results that follow one another are parts of one text, the stable part first, and become one result, as
+    NVIDIA's own client prints them; each final result stands for itself. Results that tell no text are left out.
+
+    Args:
+        response: the message.
+        rate_hz: rate of the stream's audio.
+        sent_samples: how much audio the stream was given. No result covers more, whatever padding the server adds,
+            and a result that does not say what it covers is taken to cover it all.
+    """
+    telling = [result for result in response.results if result.alternatives or result.is_final]
+    decoded: list[RecognitionResult] = []
+    for is_final, group in groupby(telling, key=lambda result: bool(result.is_final)):
+        run = tuple(group)
+        texts = [(result,) for result in run] if is_final else [run]
+        decoded += (_decode_parts(parts, rate_hz, sent_samples) for parts in texts)
+    return tuple(decoded)
+
+
+def decode_languages(response: Any) -> Offers:
+    """The languages of a RivaSpeechRecognitionConfigResponse that can be streamed.
+
+    A model of several languages lists them with commas. A model that does not say its type is taken to stream.
+    """
+    return {
+        code.strip(): ()
+        for config in response.model_config
+        if config.parameters.get("type", "online") == "online"
+        for code in config.parameters.get("language_code", "").split(",")
+        if code.strip()
+    }
+
+
+def _decode_parts(parts: Sequence[Any], rate_hz: int, sent_samples: int) -> RecognitionResult:
+    alternatives = [part.alternatives[0] for part in parts if part.alternatives]
+    is_final = bool(parts[0].is_final)
+    covered_s = max(part.audio_processed for part in parts)
+    covered_samples = round(covered_s * rate_hz) if covered_s > 0 else sent_samples
+    return RecognitionResult(
+        text="".join(alternative.transcript for alternative in alternatives).strip(),
+        is_final=is_final,
+        # A text is as stable as its least stable part.
+        stability=0.0 if is_final else min(max(min(part.stability for part in parts), 0.0), 1.0),
+        end_samples=min(covered_samples, sent_samples),
+        words=tuple(_decode_word(word, rate_hz) for alternative in alternatives for word in alternative.words),
+    )
+
+
+def _decode_word(word: Any, rate_hz: int) -> Word:
+    """Riva's word times are milliseconds of the stream's audio; a confidence of 0 is one that is not set."""
+    return Word(
+        text=word.word,
+        start_samples=word.start_time * rate_hz // _MS_PER_S,
+        end_samples=word.end_time * rate_hz // _MS_PER_S,
+        confidence=word.confidence or None,
+    )

@@ -1,0 +1,154 @@
+"""Speech synthesis by Riva: `SynthesizeOnline` on grpc.aio, one call a sentence."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import grpc.aio
+from riva.client.proto import riva_tts_pb2, riva_tts_pb2_grpc
+
+from voice_gateway.backends.riva.channels import RivaChannels
+from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedError, failure_of
+from voice_gateway.backends.riva.replicas import Offers, Replica
+from voice_gateway.backends.riva.settings import RivaTtsSettings
+from voice_gateway.backends.riva.tts_codec import SpeechAssembler, decode_voices, encode_request
+from voice_gateway.domain.errors import Backend, BackendError, Reason
+from voice_gateway.session.ports import SpeechChunk, VoiceSpec
+
+_MS_PER_S = 1_000
+
+
+class RivaSynthesizer:
+    """A SpeechSynthesizer and its BackendHealth. Belongs to the event loop it is made in."""
+
+    def __init__(self, settings: RivaTtsSettings) -> None:
+        self._settings = settings
+        self._channels = RivaChannels(settings.riva, riva_tts_pb2_grpc.RivaSpeechSynthesisStub)
+
+    @property
+    def backend(self) -> Backend:
+        """TTS."""
+        return Backend.TTS
+
+    @property
+    def is_healthy(self) -> bool:
+        """True while at least one address answers."""
+        return self._channels.replicas.is_healthy
+
+    def voices(self) -> Mapping[str, tuple[str, ...]]:
+        """Voices by language code, as the addresses last said; empty before the first answer."""
+        return self._channels.replicas.offers
+
+    async def probe(self) -> None:
+        """Ask each address for its voices."""
+        await self._channels.probe(self._ask)
+
+    async def close(self) -> None:
+        """Close the channels, once no sentence is being spoken."""
+        await self._channels.close()
+
+    async def synthesize(self, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
+        """Audio as it comes; see SpeechSynthesizer.
+
+        An address that fails or gives no audio in time is passed over for the next; once audio has come, a failure
+        ends the sentence. Words that come after the last audio come in a chunk whose `pcm` is empty.
+
+        Raises:
+            BackendError: TTS_TIMEOUT or TTS_FAILED; its cause tells what happened.
+        """
+        try:
+            sentence, first = await self._open(spec, text)
+            try:
+                yield first
+                while (chunk := await sentence.next()) is not None:
+                    yield chunk
+            finally:
+                sentence.close()
+        except CallFailedError as failure:
+            reason = Reason.TTS_TIMEOUT if failure.is_timeout else Reason.TTS_FAILED
+            raise BackendError(Backend.TTS, reason, f"speech synthesis failed: {failure.cause}") from failure
+
+    async def _open(self, spec: VoiceSpec, text: str) -> tuple["_Sentence", SpeechChunk]:
+        """The first address that speaks, and what it said first; raises CallFailedError."""
+        failure = CallFailedError(Blame.REPLICA, "no address")
+        for replica in self._channels.replicas.in_order(spec.language_code):
+            sentence = _Sentence(replica, self._settings, spec.rate_hz)
+            try:
+                return sentence, await sentence.start(encode_request(spec, text))
+            except CallFailedError as error:
+                failure = error
+                if failure.blame is Blame.REQUEST:
+                    break
+        raise failure
+
+    async def _ask(self, stub: Any) -> Offers:
+        response = await stub.GetRivaSynthesisConfig(
+            riva_tts_pb2.RivaSynthesisConfigRequest(),
+            timeout=self._settings.riva.probe_deadline_ms / _MS_PER_S,
+            metadata=self._settings.riva.metadata,
+        )
+        return decode_voices(response)
+
+
+class _Sentence:
+    """One call."""
+
+    def __init__(self, replica: Replica, settings: RivaTtsSettings, rate_hz: int) -> None:
+        self._replica = replica
+        self._connect_s = settings.riva.connect_deadline_ms / _MS_PER_S
+        self._first_audio_s = settings.first_audio_deadline_ms / _MS_PER_S
+        self._next_audio_s = settings.next_audio_deadline_ms / _MS_PER_S
+        self._assembler = SpeechAssembler(rate_hz)
+        self._call = replica.stub.SynthesizeOnline(metadata=settings.riva.metadata)
+        replica.calls += 1
+
+    async def start(self, request: Any) -> SpeechChunk:
+        """The first audio. A sentence that could not be started is closed; raises CallFailedError."""
+        try:
+            async with asyncio.timeout(self._first_audio_s):
+                chunk = await self._ask_for_audio(request)
+        except CALL_ERRORS as error:
+            failure = self._noted(error)
+            self.close()
+            raise failure from error
+        except BaseException:
+            self.close()
+            raise
+        self._replica.note_answer()
+        return chunk
+
+    async def next(self) -> SpeechChunk | None:
+        """More audio, or None at the end; raises CallFailedError."""
+        try:
+            async with asyncio.timeout(self._next_audio_s):
+                return await self._read()
+        except CALL_ERRORS as error:
+            raise self._noted(error) from error
+
+    def close(self) -> None:
+        """Cancel the call if it still runs."""
+        self._call.cancel()
+        self._replica.calls -= 1
+
+    async def _ask_for_audio(self, request: Any) -> SpeechChunk:
+        async with asyncio.timeout(self._connect_s):
+            await self._call.write(request)
+        with suppress(grpc.aio.InternalError):  # the call has ended; reading tells how
+            await self._call.done_writing()
+        chunk = await self._read()
+        if chunk is None or not chunk.pcm:
+            # No fault of the address: as far as the model goes there is nothing to be said in this text.
+            raise CallFailedError(Blame.REQUEST, "no audio")
+        return chunk
+
+    async def _read(self) -> SpeechChunk | None:
+        while (response := await self._call.read()) is not grpc.aio.EOF:
+            if chunk := self._assembler.take(response):
+                return chunk
+        return self._assembler.finish()
+
+    def _noted(self, error: grpc.aio.AioRpcError | TimeoutError) -> CallFailedError:
+        failure = failure_of(error)
+        self._replica.note_failure(failure)
+        return failure

@@ -1,0 +1,87 @@
+"""Riva speech synthesis on the wire: messages of riva_tts.proto to and from the domain. Messages have no types."""
+
+from typing import Any
+
+from riva.client.proto import riva_audio_pb2, riva_tts_pb2
+
+from voice_gateway.backends.riva.replicas import Offers, merge_offers
+from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
+from voice_gateway.domain.transcript import SpokenWord
+from voice_gateway.session.ports import SpeechChunk, VoiceSpec
+
+_MS_PER_S = 1_000
+
+
+def encode_request(spec: VoiceSpec, text: str) -> Any:
+    """The only message of a call: one sentence. The server resamples to the rate asked for."""
+    return riva_tts_pb2.SynthesizeSpeechRequest(
+        text=text,
+        language_code=spec.language_code,
+        encoding=riva_audio_pb2.LINEAR_PCM,
+        sample_rate_hz=spec.rate_hz,
+        voice_name=spec.voice,
+        enable_word_time_offsets=True,
+    )
+
+
+class SpeechAssembler:
+    """Cuts the responses of one sentence into chunks of whole samples, each with the words told by then.
+
+    Messages may end inside a sample; the odd byte waits for the rest of it. Half a sample at the very end is no sound
+    and is dropped. Words that do not come after those already told are repeats of them and are left out, so that
+    positions never go back.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._odd_byte = b""
+        self._words: list[SpokenWord] = []
+        self._told_until_ms = (-1, -1)
+
+    def take(self, response: Any) -> SpeechChunk | None:
+        """The next chunk; None while there is no whole sample."""
+        self._take_words(response.meta.words)
+        data = self._odd_byte + response.audio
+        whole_bytes = len(data) - len(data) % PCM_SAMPLE_BYTES
+        self._odd_byte = data[whole_bytes:]
+        return self._chunk(data[:whole_bytes]) if whole_bytes else None
+
+    def finish(self) -> SpeechChunk | None:
+        """Words that came after the last audio, in a chunk without any; None if there are none."""
+        return self._chunk(b"") if self._words else None
+
+    def _chunk(self, pcm: bytes) -> SpeechChunk:
+        words, self._words = tuple(self._words), []
+        return SpeechChunk(pcm, words)
+
+    def _take_words(self, words: Any) -> None:
+        for word in words:
+            position_ms = (word.start_time, word.end_time)
+            if position_ms <= self._told_until_ms:
+                continue
+            self._told_until_ms = position_ms
+            start_samples, end_samples = (time_ms * self._rate_hz // _MS_PER_S for time_ms in position_ms)
+            self._words.append(SpokenWord(word.word, start_samples, end_samples))
+
+
+def decode_voices(response: Any) -> Offers:
+    """The voices of a RivaSynthesisConfigResponse by language."""
+    return merge_offers(_decode_model(config.parameters) for config in response.model_config)
+
+
+def _decode_model(parameters: Any) -> Offers:
+    """One model's voices: `voice_name.name` for each `name:id` of its `subvoices`, or `voice_name` without any.
+
+    A model of several languages lists them with commas and begins the names of its voices with the language
+    (`EN-US.Aria`); a voice that names none of the model's languages speaks them all.
+    """
+    codes = [code.strip() for code in parameters.get("language_code", "").split(",") if code.strip()]
+    base = parameters.get("voice_name", "")
+    names = [name for entry in parameters.get("subvoices", "").split(",") if (name := entry.partition(":")[0].strip())]
+    voices: dict[str, list[str]] = {code: [] for code in codes}
+    for name in names or [""]:
+        voice = ".".join(part for part in (base, name) if part)
+        native = [code for code in codes if code.casefold() == name.partition(".")[0].casefold()]
+        for code in native or codes:
+            voices[code] += [voice] if voice else []
+    return {code: tuple(listed) for code, listed in voices.items()}

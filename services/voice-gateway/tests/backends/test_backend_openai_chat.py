@@ -1,0 +1,327 @@
+"""The language model over real sockets, against the test kit's OpenAI server."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+from voice_gateway.backends.openai_chat.client import OpenAiChat
+from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
+from voice_gateway.domain.chat import ChatMessage, Role
+from voice_gateway.domain.errors import Backend, BackendError, Reason
+from voicegateway_testkit.fake_llm import FakeLlm, LlmOutcome, LlmTiming
+from voicegateway_testkit.faults import (
+    CloseBeforeAnswer,
+    DieAfterTokens,
+    Hang,
+    HttpFailure,
+    LlmFault,
+    MalformedAfterTokens,
+    StallAfterTokens,
+)
+
+REPLY = "It is noon. The sun is high, café open."
+MESSAGES = (ChatMessage(Role.SYSTEM, "Be brief."), ChatMessage(Role.USER, "What time is it?"))
+SETTINGS = OpenAiChatSettings("http://unset", model="fake-model")
+
+
+def fake_llm() -> FakeLlm:
+    """A model without delays."""
+    return FakeLlm([REPLY], timing=LlmTiming(ttft_ms=0, token_ms=0))
+
+
+@asynccontextmanager
+async def llm(base_url: str, settings: OpenAiChatSettings = SETTINGS) -> AsyncGenerator[OpenAiChat, None]:
+    """A client of this endpoint."""
+    client = OpenAiChat(replace(settings, base_url=base_url))
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def collect(client: OpenAiChat, written: list[str] | None = None) -> list[str]:
+    """All pieces of the reply; `written` keeps those before an error."""
+    pieces = [] if written is None else written
+    async for piece in client.reply(MESSAGES):
+        pieces.append(piece)
+    return pieces
+
+
+async def failure_of(fault: LlmFault, settings: OpenAiChatSettings = SETTINGS) -> tuple[BackendError, FakeLlm]:
+    """The error of a reply whose every request meets `fault`."""
+    async with fake_llm() as fake, llm(fake.base_url, settings) as client:
+        fake.faults.always(fault)
+        with pytest.raises(BackendError) as caught:
+            await collect(client)
+        await fake.wait_until(lambda: fake.open_requests == 0)
+    assert caught.value.backend is Backend.LLM
+    return caught.value, fake
+
+
+async def test_reply_arrives_whole_and_in_pieces() -> None:
+    """Every token of the reply comes out, in order, and the request ran to its proper end."""
+    async with fake_llm() as fake, llm(fake.base_url) as client:
+        pieces = await collect(client)
+        await fake.wait_until(lambda: fake.open_requests == 0)
+        assert fake.requests[0].outcome is LlmOutcome.FINISHED
+    assert "".join(pieces) == REPLY
+    assert len(pieces) > 1
+
+
+async def test_request_carries_conversation_and_settings() -> None:
+    """The server sees the messages, the model, its limits and the key; a URL without its version works."""
+    settings = replace(SETTINGS, model="m", api_key="sk-1", temperature=0.25, max_tokens=77)
+    async with fake_llm() as fake, llm(fake.base_url.removesuffix("/v1"), settings) as client:
+        await collect(client)
+        (request,) = fake.requests
+    assert request.messages == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "What time is it?"},
+    ]
+    assert (request.body["model"], request.body["temperature"], request.body["max_tokens"]) == ("m", 0.25, 77)
+    assert request.authorization == "Bearer sk-1"
+
+
+async def test_model_defaults_to_the_first_listed() -> None:
+    """Without a configured model the endpoint's first is used, also before any probe."""
+    async with fake_llm() as fake, llm(fake.base_url, replace(SETTINGS, model="")) as client:
+        await collect(client)
+        assert fake.requests[0].body["model"] == "fake-model"
+
+
+async def test_next_reply_uses_the_same_connection() -> None:
+    """A reply is read to the end of its body, so that the next turn does not pay for a new connection."""
+    peers: list[object] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        peers.append(request.get_extra_info("peername"))
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b'data: {"choices": [{"delta": {"content": "Hi."}, "finish_reason": "stop"}]}\n\n')
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    async with http_server(answer) as url, llm(url) as client:
+        assert [await collect(client) for _ in range(3)] == [["Hi."]] * 3
+    assert len(peers) == 3
+    assert len(set(peers)) == 1
+
+
+@asynccontextmanager
+async def http_server(answer: object) -> AsyncGenerator[str, None]:
+    """The URL of a server whose every request is handled by `answer`."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)  # type: ignore[arg-type]  # any handler
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("fault", [HttpFailure(429), HttpFailure(503), CloseBeforeAnswer(), DieAfterTokens(0)], ids=str)
+async def test_passing_failure_before_the_first_token_is_repeated_once(fault: LlmFault) -> None:
+    """What a second request may mend costs the user a moment, not the reply."""
+    async with fake_llm() as fake, llm(fake.base_url) as client:
+        fake.faults.next(fault)
+        assert "".join(await collect(client)) == REPLY
+        assert len(fake.requests) == 2
+
+
+@pytest.mark.parametrize("fault", [HttpFailure(429), HttpFailure(503), CloseBeforeAnswer()], ids=str)
+async def test_failure_that_stays_is_told_after_two_requests(fault: LlmFault) -> None:
+    """A server in trouble is asked twice and no more, and the reason is LLM_FAILED."""
+    error, fake = await failure_of(fault)
+    assert error.reason is Reason.LLM_FAILED
+    assert len(fake.requests) == 2
+
+
+async def test_refused_key_is_not_repeated_and_not_shown() -> None:
+    """A wrong key stays wrong: one request, and a message without key, address or the server's own words."""
+    error, fake = await failure_of(HttpFailure(401), replace(SETTINGS, api_key="sk-secret"))
+    assert error.reason is Reason.LLM_FAILED
+    assert "401" in error.message
+    assert len(fake.requests) == 1
+    for secret in ("sk-secret", "127.0.0.1", "the fake answers"):
+        assert secret not in error.message
+
+
+async def test_silence_before_the_first_token_is_a_timeout() -> None:
+    """A server that never begins fails with LLM_TIMEOUT at the deadline; its request is aborted, none is repeated."""
+    error, fake = await failure_of(Hang(), replace(SETTINGS, first_token_deadline_ms=60))
+    assert error.reason is Reason.LLM_TIMEOUT
+    assert [request.outcome for request in fake.requests] == [LlmOutcome.DISCONNECTED]
+
+
+async def test_headers_alone_do_not_meet_the_deadline() -> None:
+    """A server that accepts at once and then says nothing has not begun to reply."""
+    error, fake = await failure_of(StallAfterTokens(0), replace(SETTINGS, first_token_deadline_ms=60))
+    assert error.reason is Reason.LLM_TIMEOUT
+    assert [request.outcome for request in fake.requests] == [LlmOutcome.DISCONNECTED]
+
+
+async def test_reply_that_never_ends_is_a_timeout() -> None:
+    """A reply that stops in mid-sentence and stays open is given up at the total deadline, after what it said."""
+    written: list[str] = []
+    async with fake_llm() as fake, llm(fake.base_url, replace(SETTINGS, total_deadline_ms=150)) as client:
+        fake.faults.always(StallAfterTokens(3))
+        with pytest.raises(BackendError) as caught:
+            await collect(client, written)
+        await fake.wait_until(lambda: fake.disconnects == 1)
+        assert len(fake.requests) == 1
+    assert caught.value.reason is Reason.LLM_TIMEOUT
+    assert "".join(written) == "It is noon."
+
+
+@pytest.mark.parametrize("fault", [DieAfterTokens(3), MalformedAfterTokens(3)], ids=str)
+async def test_death_in_mid_sentence_is_noticed(fault: LlmFault) -> None:
+    """A broken stream is a failure after what was written, never a finished reply, and is not written anew."""
+    written: list[str] = []
+    async with FakeLlm([REPLY], timing=LlmTiming(ttft_ms=0, token_ms=5)) as fake, llm(fake.base_url) as client:
+        fake.faults.always(fault)
+        with pytest.raises(BackendError) as caught:
+            await collect(client, written)
+        assert len(fake.requests) == 1
+    assert caught.value.reason is Reason.LLM_FAILED
+    assert REPLY.startswith("".join(written))
+    assert written
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'data: {"choices": [{"delta": {"content": "It is"}}]}\n\n', "broke off"),
+        (
+            b'data: {"choices": [{"delta": {"content": "It is"}}]}\n\ndata: {"error": {"message": "oom"}}\n\n',
+            "reported",
+        ),
+        (b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n', "no text"),
+        (b"<html>hello</html>", "broke off"),
+    ],
+)
+async def test_accepted_stream_without_a_proper_reply_is_a_failure(body: bytes, says: str) -> None:
+    """A clean end of the body proves nothing: without text and a stated end there is no reply."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="text/event-stream")
+
+    async with http_server(answer) as url, llm(url) as client:
+        with pytest.raises(BackendError, match=says) as caught:
+            await collect(client)
+    assert caught.value.reason is Reason.LLM_FAILED
+
+
+@pytest.mark.parametrize("breaks", [True, False], ids=["breaks the connection", "keeps it open"])
+async def test_stated_end_is_the_end(*, breaks: bool) -> None:
+    """What a server does with the connection after the end of its reply neither spoils the reply nor holds it up."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b'data: {"choices": [{"delta": {"content": "Hi."}, "finish_reason": "stop"}]}\n\n')
+        if breaks and request.transport is not None:
+            request.transport.close()
+        await asyncio.Event().wait()
+        return response
+
+    async with http_server(answer) as url, llm(url) as client, asyncio.timeout(5):
+        assert await collect(client) == ["Hi."]
+
+
+async def test_closing_aborts_the_request() -> None:
+    """An interrupted reply stops costing tokens: the server sees the peer go while it still writes."""
+    async with fake_llm() as fake, llm(fake.base_url) as client:
+        fake.faults.next(StallAfterTokens(2))
+        async with aclosing(client.reply(MESSAGES)) as pieces:
+            await anext(pieces)
+        await fake.wait_until(lambda: fake.disconnects == 1)
+
+
+async def test_cancelled_reader_aborts_the_request() -> None:
+    """A task cancelled while it waits for the first token aborts its request, and stays cancelled."""
+    async with fake_llm() as fake, llm(fake.base_url) as client:
+        fake.faults.next(Hang())
+        reader = asyncio.create_task(collect(client))
+        await fake.wait_until(lambda: fake.open_requests == 1)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        await fake.wait_until(lambda: fake.disconnects == 1)
+
+
+async def test_probe_follows_the_endpoint() -> None:
+    """Health is unknown, then good, then bad with the server gone, then good again."""
+    async with fake_llm() as fake, llm(fake.base_url) as client:
+        assert client.backend is Backend.LLM
+        seen = [client.is_healthy]
+        for change in (None, fake.stop, fake.start):
+            if change is not None:
+                await change()
+            await client.probe()
+            seen.append(client.is_healthy)
+    assert seen == [False, True, False, True]
+
+
+async def test_changes_of_health_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The person on call sees that the model went and came, not a line for each probe, and no address or key."""
+    caplog.set_level(logging.INFO, "voice_gateway")
+    async with fake_llm() as fake, llm(fake.base_url) as client:
+        await client.probe()
+        await client.probe()
+        await fake.stop()
+        await client.probe()
+        await client.probe()
+    records = [record for record in caplog.records if record.name.startswith("voice_gateway")]
+    assert [record.levelname for record in records] == ["INFO", "WARNING"]
+    assert vars(records[1])["cause"] == "cannot be reached"
+
+
+async def test_unreachable_endpoint_fails_the_reply_and_its_health() -> None:
+    """With nobody listening a reply fails at once and typed, and the endpoint counts as down until it answers."""
+    async with fake_llm() as fake, llm(fake.base_url) as client:
+        await collect(client)
+        assert client.is_healthy
+        await fake.stop()
+        with pytest.raises(BackendError, match="cannot be reached") as caught:
+            await collect(client)
+        assert caught.value.reason is Reason.LLM_FAILED
+        assert not client.is_healthy
+
+
+async def test_one_requests_failure_leaves_the_endpoint_healthy() -> None:
+    """A refused or broken reply is that request's trouble; new sessions are still let in."""
+    async with fake_llm() as fake, llm(fake.base_url) as client:
+        await client.probe()
+        fake.faults.next(HttpFailure(400), DieAfterTokens(2))
+        for _ in range(2):
+            with pytest.raises(BackendError):
+                await collect(client)
+        assert client.is_healthy
+
+
+async def test_probe_gives_up_at_its_deadline() -> None:
+    """An endpoint that accepts and never answers is failing, not waited for."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with llm(url, replace(SETTINGS, probe_deadline_ms=50)) as client:
+            await client.probe()
+            assert not client.is_healthy
+
+
+async def test_probe_wants_a_listing() -> None:
+    """A proxy that answers everything with its own page is no model server, and no exception either."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(text="<html>")
+
+    async with http_server(answer) as url, llm(url) as client:
+        await client.probe()
+        assert not client.is_healthy
