@@ -1,0 +1,58 @@
+"""The voice of the fake synthesiser: each text has its own sound, so that samples tell which sentence they are of."""
+
+import zlib
+from dataclasses import dataclass
+
+from voicegateway_testkit.script import TimedWord
+from voicegateway_testkit.speech import speech
+from voicegateway_testkit.wav import to_pcm
+
+DEFAULT_MS_PER_CHAR = 60
+"""About 16 characters a second, as English is spoken."""
+MIN_SENTENCE_MS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenText:
+    """A text and its sound."""
+
+    text: str
+    rate_hz: int
+    pcm: bytes
+    """S16le, the whole sentence."""
+    words: tuple[TimedWord, ...]
+    """The words, side by side, positions in samples at `rate_hz`."""
+
+    @property
+    def samples(self) -> int:
+        """Length in samples."""
+        return len(self.pcm) // 2
+
+
+def speak(text: str, rate_hz: int, ms_per_char: int = DEFAULT_MS_PER_CHAR) -> SpokenText:
+    """Gives the sound of `text`: a word lasts `ms_per_char` for each letter and for the space after it."""
+    duration_ms = max(MIN_SENTENCE_MS, len(text) * ms_per_char)
+    pcm = to_pcm(speech(duration_ms, rate_hz, seed=zlib.crc32(text.encode())))
+    return SpokenText(text, rate_hz, pcm, _time_words(text, len(pcm) // 2))
+
+
+def locate(pcm: bytes, sentences: list[SpokenText]) -> tuple[SpokenText, int] | None:
+    """Finds which sentence `pcm` was cut from, and its first sample there; None if from none. 10 ms are enough."""
+    for sentence in sentences:
+        at = sentence.pcm.find(pcm)
+        while at > 0 and at % 2:  # a match at odd bytes is chance
+            at = sentence.pcm.find(pcm, at + 1)
+        if at >= 0:
+            return sentence, at // 2
+    return None
+
+
+def _time_words(text: str, samples: int) -> tuple[TimedWord, ...]:
+    """Shares the samples among the words by their place in the text."""
+    words = []
+    at_char = 0
+    for word in text.split():
+        start_char = text.index(word, at_char)
+        at_char = start_char + len(word)
+        words.append(TimedWord(word, samples * start_char // len(text), samples * at_char // len(text)))
+    return tuple(words)
