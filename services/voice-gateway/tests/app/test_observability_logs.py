@@ -45,8 +45,8 @@ def test_the_level_is_kept_and_libraries_are_quiet() -> None:
     stream = io.StringIO()
     with json_logging("INFO", stream):
         logging.getLogger("a").debug("no")
-        logging.getLogger("httpx").info("no")
-        logging.getLogger("httpx").warning("yes")
+        logging.getLogger("httpx2").info("no")
+        logging.getLogger("httpx2").warning("yes")
     assert [line["event"] for line in lines(stream)] == ["yes"]
 
 

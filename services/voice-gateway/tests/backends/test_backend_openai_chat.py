@@ -156,14 +156,14 @@ async def test_refused_key_is_not_repeated_and_not_shown() -> None:
 
 async def test_silence_before_the_first_token_is_a_timeout() -> None:
     """A server that never begins fails with LLM_TIMEOUT at the deadline; its request is aborted, none is repeated."""
-    error, fake = await failure_of(Hang(), replace(SETTINGS, first_token_deadline_ms=60))
+    error, fake = await failure_of(Hang(), replace(SETTINGS, first_token_deadline_ms=500))
     assert error.reason is Reason.LLM_TIMEOUT
     assert [request.outcome for request in fake.requests] == [LlmOutcome.DISCONNECTED]
 
 
 async def test_headers_alone_do_not_meet_the_deadline() -> None:
     """A server that accepts at once and then says nothing has not begun to reply."""
-    error, fake = await failure_of(StallAfterTokens(0), replace(SETTINGS, first_token_deadline_ms=60))
+    error, fake = await failure_of(StallAfterTokens(0), replace(SETTINGS, first_token_deadline_ms=500))
     assert error.reason is Reason.LLM_TIMEOUT
     assert [request.outcome for request in fake.requests] == [LlmOutcome.DISCONNECTED]
 
@@ -171,7 +171,7 @@ async def test_headers_alone_do_not_meet_the_deadline() -> None:
 async def test_reply_that_never_ends_is_a_timeout() -> None:
     """A reply that stops in mid-sentence and stays open is given up at the total deadline, after what it said."""
     written: list[str] = []
-    async with fake_llm() as fake, llm(fake.base_url, replace(SETTINGS, total_deadline_ms=150)) as client:
+    async with fake_llm() as fake, llm(fake.base_url, replace(SETTINGS, total_deadline_ms=500)) as client:
         fake.faults.always(StallAfterTokens(3))
         with pytest.raises(BackendError) as caught:
             await collect(client, written)

@@ -105,7 +105,7 @@ async def test_dead_address_is_passed_over() -> None:
 
 async def test_silent_address_is_passed_over_at_the_deadline() -> None:
     """An address that takes the request and says nothing loses the sentence to the next, and its call is cancelled."""
-    async with fake_tts() as first, fake_tts() as second, synthesizer(first, second, deadline_ms=100) as client:
+    async with fake_tts() as first, fake_tts() as second, synthesizer(first, second, deadline_ms=500) as client:
         first.faults.next(Hang())
         assert joined(await collect(client)) == second.sentences[0].spoken.pcm
         await first.wait_until(lambda: first.open_calls == 0)
@@ -114,7 +114,7 @@ async def test_silent_address_is_passed_over_at_the_deadline() -> None:
 
 async def test_last_silent_address_is_a_timeout() -> None:
     """When no address speaks in time the reason is TTS_TIMEOUT, and nothing stays open."""
-    async with fake_tts() as fake, synthesizer(fake, deadline_ms=50) as client:
+    async with fake_tts() as fake, synthesizer(fake, deadline_ms=500) as client:
         await client.probe()
         fake.faults.next(Hang())
         with pytest.raises(BackendError) as caught:
@@ -127,7 +127,7 @@ async def test_last_silent_address_is_a_timeout() -> None:
 async def test_stalled_sentence_is_a_timeout() -> None:
     """Audio that stops coming in mid-sentence is noticed; what came is kept and the other address is not asked."""
     heard: list[SpeechChunk] = []
-    async with fake_tts() as fake, fake_tts() as other, synthesizer(fake, other, deadline_ms=100) as client:
+    async with fake_tts() as fake, fake_tts() as other, synthesizer(fake, other, deadline_ms=500) as client:
         fake.faults.next(StallAfterSamples(4_000))
         with pytest.raises(BackendError) as caught:
             await collect(client, heard=heard)

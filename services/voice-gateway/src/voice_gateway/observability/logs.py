@@ -80,8 +80,8 @@ def json_logging(level: str, stream: TextIO | None = None) -> Iterator[None]:
     root.addHandler(handler)
     root.setLevel(level)
     logging.captureWarnings(capture=True)
-    # One line a request from these would be a line a turn that says less than ours.
-    chatty = [logging.getLogger(name) for name in ("httpx", "httpcore", "openai")]
+    # A line a request from these says less than ours, and may show the address with its password.
+    chatty = [logging.getLogger(name) for name in ("httpx2", "httpcore2", "openai")]
     for logger in chatty:
         logger.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
     listener.start()
