@@ -5,7 +5,8 @@ cd "$(dirname "$0")/.."
 out=proto/stubs
 target=$out
 [ "${1:-}" = "--check" ] && target=$(mktemp -d) && trap 'rm -rf "$target"' EXIT
-mapfile -t sources < <(cd proto && find voice_workflow.proto voicegateway -name '*.proto' | sort)
+sources=() # filled line by line: macOS ships a bash without mapfile
+while IFS= read -r source; do sources+=("$source"); done < <(cd proto && find voice_workflow.proto voicegateway -name '*.proto' | sort)
 bin=$PWD/.venv/bin
 PATH=$bin:$PATH "$bin/python" -m grpc_tools.protoc -I proto --python_out="$target" --grpc_python_out="$target" \
   --mypy_out="quiet:$target" --mypy_grpc_out="quiet:$target" "${sources[@]}"

@@ -17,7 +17,7 @@ def main() -> int:
         with stack.running(logs=LOGS, gateway_port=PORT) as servers:
             print((servers.logs / "local-models.log").read_text())
             print(f"gateway on {servers.gateway}; logs in {servers.logs}")
-            print("talk to it:   .venv/bin/voice-client talk            (microphone; pip install 'voice-client[mic]')")
+            print("talk to it:   .venv/bin/voice-client talk            (microphone; on Linux it needs libportaudio2)")
             print("or type:      .venv/bin/voice-client talk --text")
             print("Ctrl-C ends both servers", flush=True)
             signal.pause()
