@@ -2,7 +2,7 @@
 
 import os
 
-# Before anything imports numpy: a spinning BLAS thread triples the CPU use of small models (design.md, section 9).
+# Before anything imports numpy: a spinning BLAS thread triples the CPU use of small models.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse

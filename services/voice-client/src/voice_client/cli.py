@@ -105,8 +105,13 @@ async def _capabilities(target: Target) -> ExitStatus:
     return ExitStatus.OK
 
 
+def _encoding_name(number: int) -> str:
+    known = audio_pb2.AudioEncoding.DESCRIPTOR.values_by_number.get(number)
+    return known.name.removeprefix("AUDIO_ENCODING_") if known else f"encoding {number}"
+
+
 def _capability_lines(answer: voice_gateway_service_pb2.GetCapabilitiesResponse) -> list[str]:
-    names = [audio_pb2.AudioEncoding.Name(value).removeprefix("AUDIO_ENCODING_") for value in answer.encodings]
+    names = [_encoding_name(value) for value in answer.encodings]
     limits = answer.limits
     facts = {
         "server": answer.server_version,

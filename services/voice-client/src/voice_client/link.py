@@ -111,7 +111,7 @@ class Link:
         await self._channel.close()
 
     def send(self, message: ClientMessage) -> None:
-        """Queue a message; after `half_close` and on a call that has ended it is dropped.
+        """Queue a message; after `half_close`, after the server's `ended` and on a call that is over it is dropped.
 
         Raises:
             UnreachableError: the server has not read for `MAX_PENDING_BYTES`.
@@ -142,6 +142,8 @@ class Link:
         try:
             async for response in self._call:
                 payload = response.WhichOneof("payload")
+                # A write that meets the end of the call would turn its status into INTERNAL (grpcio 1.85).
+                self._is_closing |= payload == "ended"
                 if payload is not None:
                     yield getattr(response, payload)
         except grpc.aio.AioRpcError as error:

@@ -20,11 +20,14 @@ from voice_client.session import Session
 from voice_client.talk import Conversation, leave
 from voice_client.terminal import Terminal
 
+MAX_LINES_AHEAD = 64
+"""Lines read from standard input before they are wanted: an endless pipe must fill neither memory nor the loop."""
+
 LIVE_HINT = "Speak. Ctrl-C interrupts the agent; a second one, or one in silence, leaves."
 
 
 class InputTextError(VoiceClientError):
-    """Standard input is not text."""
+    """Standard input is closed or not text."""
 
     status = ExitStatus.FILE
 
@@ -43,7 +46,7 @@ class TalkOptions:
     is_verbose: bool = False
 
 
-async def talk(options: TalkOptions, terminal: Terminal, stdin: TextIO) -> ExitStatus:
+async def talk(options: TalkOptions, terminal: Terminal, stdin: TextIO | None) -> ExitStatus:
     """Hold the conversation that was asked for.
 
     Raises:
@@ -52,6 +55,8 @@ async def talk(options: TalkOptions, terminal: Terminal, stdin: TextIO) -> ExitS
     if options.wavs:
         return await _talk_files(options, terminal)
     if options.is_typed:
+        if stdin is None:  # Python's word for a closed descriptor
+            raise InputTextError("standard input is closed")
         return await _talk_typed(options, terminal, stdin)
     return await _talk_live(options, terminal)
 
@@ -134,6 +139,7 @@ async def _lines(stdin: TextIO) -> AsyncIterator[str]:
     """Lines as they come, read by a daemon thread: a blocked read must keep neither the loop nor the exit waiting."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[str | UnicodeDecodeError | None] = asyncio.Queue()
+    room = threading.Semaphore(MAX_LINES_AHEAD)
 
     def put(item: str | UnicodeDecodeError | None) -> None:
         if not loop.is_closed():
@@ -142,6 +148,7 @@ async def _lines(stdin: TextIO) -> AsyncIterator[str]:
     def pump() -> None:
         try:
             for line in stdin:
+                room.acquire()
                 put(line)
         except UnicodeDecodeError as error:
             put(error)
@@ -151,6 +158,7 @@ async def _lines(stdin: TextIO) -> AsyncIterator[str]:
     while (item := await queue.get()) is not None:
         if isinstance(item, UnicodeDecodeError):
             raise InputTextError(f"standard input is not text: {item}") from item
+        room.release()
         yield item
 
 

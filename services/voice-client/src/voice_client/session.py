@@ -209,6 +209,9 @@ class Session:
 
     def _finish(self, failure: Exception | None) -> None:
         if self.is_over:
+            # A sound card may still fail while the last audio plays out, and whoever waits for that must hear of it.
+            self.failure = self.failure or failure
+            self._tock()
             return
         self.failure = failure
         self._is_over.set()

@@ -10,7 +10,7 @@ from pathlib import Path
 def main() -> int:
     """Run one verb; the exit code is 0 for a clean end, 2 for a wrong configuration, 1 for anything else."""
     arguments = _parser().parse_args()
-    # A spinning BLAS thread triples the CPU (design.md section 9), and numpy reads this once, when it is imported:
+    # A spinning BLAS thread triples the CPU, and numpy reads this once, when it is imported:
     # that is why app is imported here and not above.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from voice_gateway import app  # noqa: PLC0415 - see above

@@ -42,7 +42,7 @@ EXIT_FAILED, EXIT_MISCONFIGURED = 1, 2
 SERVICES = (grpc_v1.SERVICE_NAME, grpc_legacy.SERVICE_NAME)
 PORT_OPTIONS = (
     # Clients behind NAT ping for themselves; the default answers more than one in 300 s with GOAWAY
-    # (protocols.md section 7).
+    # (gRPC's doc/keepalive.md).
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
@@ -98,7 +98,7 @@ def _tell_mistakes(error: config.ConfigError) -> int:
 
 
 def _prefer_batch_scheduling() -> None:
-    """Ask for SCHED_BATCH before gRPC makes its threads, which inherit it: 15 % less CPU (design.md section 9)."""
+    """Ask for SCHED_BATCH before gRPC makes its threads, which inherit it: 15 % less CPU (measured on two cores)."""
     if not hasattr(os, "sched_setscheduler"):
         return  # not Linux
     try:

@@ -1,4 +1,4 @@
-"""The older contract on a raw channel, its messages written by hand from the field numbers of design.md section 3."""
+"""The older contract on a raw channel, its messages written by hand from the contract's field numbers."""
 
 import asyncio
 

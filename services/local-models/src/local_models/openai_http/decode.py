@@ -57,13 +57,23 @@ def _load(body: bytes) -> JsonObject:
         raise BadRequestError(f"the body is not valid JSON: {error}") from error
     except RecursionError as error:
         raise BadRequestError("the body is nested too deeply") from error
+    if b"\\ud" in body.lower() and not _is_unicode(data):
+        raise BadRequestError("the body holds half a surrogate pair, which is no character")
     if not isinstance(data, dict):
         raise BadRequestError("the body must be a JSON object")
     return data
 
 
+def _is_unicode(data: object) -> bool:
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _refuse_unsupported(data: JsonObject) -> None:
-    if data.get("n") not in {None, 1}:
+    if data.get("n") not in (None, 1):  # noqa: PLR6201 - what came may be a list, which no set can be asked for
         raise UnsupportedError("only one choice is made: n must be 1", param="n")
     if data.get("logprobs"):
         raise UnsupportedError("logprobs are not available", param="logprobs")
@@ -232,6 +242,6 @@ def _tool_choice(value: object, tools: tuple[Tool, ...]) -> tuple[ToolMode, str 
                 "tool_choice must be none, auto, required or a function", param="tool_choice"
             ) from error
     name = _object(_object(value, "tool_choice").get("function"), "tool_choice.function").get("name")
-    if name not in {tool.name for tool in tools}:
+    if name not in [tool.name for tool in tools]:
         raise BadRequestError("tool_choice names a function that is not in tools", param="tool_choice")
     return ToolMode.REQUIRED, str(name)

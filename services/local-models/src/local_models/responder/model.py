@@ -20,10 +20,13 @@ from local_models.openai_http.chat import (
 )
 from local_models.openai_http.limits import StopCutter, split_tokens
 from local_models.responder.facts import FACTS_DIR, FactIndex, read_facts
-from local_models.responder.skills import MANNERS, NOT_HEARD, SKILLS, UNKNOWN, Ask, Skill
+from local_models.responder.skills import MANNERS, NOT_HEARD, SKILLS, TOO_LONG, UNKNOWN, Ask, Skill
 from local_models.responder.tools import Missing, choose_call, speak_result
 
 MODEL_ID = "local-responder"
+MAX_TEXT_CHARACTERS = 4_000
+"""More than anybody says in a turn. The skills search the text on the event loop, and some take the square of its
+length: 20 ms for this much, minutes for a megabyte (measured 2026-11-21)."""
 _LEANS_ON_CONTEXT = re.compile(r"\b(?:it|its|he|him|his|she|her|they|them|their)\b")
 
 
@@ -86,18 +89,20 @@ class Responder:
         text = last.text if last.role is Role.USER else ""
         if not text.strip() and request.tool_mode is not ToolMode.REQUIRED:
             return NOT_HEARD
+        if len(text) > MAX_TEXT_CHARACTERS:
+            return TOO_LONG
         call = choose_call(request, text)
         if isinstance(call, Missing):
             return f"Which {call.parameter} do you mean?"
         return call or self._say(self._ask(request.messages, text))
 
     def _ask(self, messages: Sequence[Message], text: str) -> Ask:
-        earlier = messages[:-1]
+        earlier = [(each.role, each.text[:MAX_TEXT_CHARACTERS]) for each in messages[:-1]]
         return Ask(
             text=text,
             now=self._now(),
-            earlier_user=tuple(each.text for each in earlier if each.role is Role.USER),
-            earlier_replies=tuple(each.text for each in earlier if each.role is Role.ASSISTANT and each.text),
+            earlier_user=tuple(said for role, said in earlier if role is Role.USER),
+            earlier_replies=tuple(said for role, said in earlier if role is Role.ASSISTANT and said),
         )
 
     def _say(self, ask: Ask) -> str:

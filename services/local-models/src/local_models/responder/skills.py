@@ -14,6 +14,8 @@ MAX_COUNT = 100
 """Counting further takes minutes and shows nothing new."""
 MAX_OPERAND = 10**9
 """Larger numbers cannot be said or heard reliably; it also bounds the work."""
+MAX_OPERANDS = 20
+"""Nobody says a longer sum; it keeps every result within what a float can hold."""
 NOON_HOUR, EVENING_HOUR, HOURS_ON_A_CLOCK = 12, 18, 12
 
 IDENTITY = (
@@ -24,6 +26,7 @@ ABILITIES = (
     " I also know a little about containers, speech, and a few books."
 )
 UNKNOWN = "I do not know that. I am a small local responder, and I only know a few facts."
+TOO_LONG = "That was too long for me. Please say it in fewer words."
 NOT_HEARD = "I did not hear any words. Please say that again."
 
 
@@ -150,7 +153,8 @@ _REWRITES = tuple(
         (r"\b(?:minus|negative) (?=\d)", "-"),
     )
 )
-_EXPRESSION = re.compile(r"-?\d+(?:\.\d+)?(?:\s*[-+*/]\s*-?\d+(?:\.\d+)?)+")
+_EXPRESSION = re.compile(r"-?\d+(?:\.\d+)?(?:\s*[-+*/]\s*-?\d+(?:\.\d+)?)+", re.ASCII)
+_LEADING_ZEROS = re.compile(r"(?<![\d.])0+(?=\d)")
 _OPERAND = re.compile(r"\d+(?:\.\d+)?")
 _SAID = MappingProxyType({"+": "plus", "-": "minus", "*": "times", "/": "divided by"})
 
@@ -163,8 +167,11 @@ def arithmetic(ask: Ask) -> str | None:
     found = _EXPRESSION.search(text)
     if found is None:
         return None
-    expression = found.group()
-    if any(float(number) > MAX_OPERAND for number in _OPERAND.findall(expression)):
+    expression = _LEADING_ZEROS.sub("", found.group())
+    operands = _OPERAND.findall(expression)
+    if len(operands) > MAX_OPERANDS:
+        return TOO_LONG
+    if any(float(number) > MAX_OPERAND for number in operands):
         return "Those numbers are too large for me."
     try:
         value = float(SimpleEval(functions={}, names={}).eval(expression))

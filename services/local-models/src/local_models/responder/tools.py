@@ -53,9 +53,12 @@ def choose_call(request: ChatRequest, text: str) -> ToolCall | Missing | None:
 def speak_result(content: str) -> str:
     """Say a tool's answer: JSON objects as "key is value" sentences, anything else as it is."""
     try:
-        value = json.loads(content)
-    except ValueError:
-        value = content
+        return _say_result(json.loads(content))
+    except (ValueError, RecursionError):  # no JSON, or nested so deeply that nobody could follow
+        return _say_result(content)
+
+
+def _say_result(value: object) -> str:
     if isinstance(value, dict) and value:
         return " ".join(f"The {_spaced(str(key)).lower()} is {_say(each)}." for key, each in value.items())
     said = _say(value)

@@ -12,7 +12,8 @@ from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.instant import Instant, ms_between
 
 BLIP_MS = 30_000
-"""A backend may be without a healthy address for so long before the pod turns unready (design.md section 7)."""
+"""A backend may be without a healthy address for so long before the pod turns unready: all pods share their backends,
+and a blip must not empty the Service."""
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ OVERALL = ""
 """Service names that probes ask for; the empty one is what clients ask for by default and means readiness."""
 
 PROBE_PERIOD_MS = 5_000
-"""design.md section 7. Probes keep to multiples of it, so that they neither drift nor bunch."""
+"""Probes keep to multiples of it, so that they neither drift nor bunch."""
 FIRST_PERIOD_MS = 500
 """Until the pod has been ready once: a rollout waits for it."""
 PROBE_LIMIT_MS = 4_000

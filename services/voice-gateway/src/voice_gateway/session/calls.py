@@ -104,7 +104,8 @@ class BackendCalls:
         tasks = tuple(self._tasks.values())
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks)  # unlike `gather`, cancels nobody a second time when it is cancelled itself
 
     def _spawn(self, name: str, call: Coroutine[Any, Any, None]) -> None:
         task = self._tasks[name] = asyncio.create_task(call, name=f"{self._info.session_id}-{name}")

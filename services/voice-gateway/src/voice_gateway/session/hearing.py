@@ -13,7 +13,7 @@ from operator import itemgetter
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 
 MAX_AHEAD_MS = 5_000
-"""Input may run so far ahead of what the recogniser was sent; then nothing is read (design section 3)."""
+"""Input may run so far ahead of what the recogniser was sent; then nothing is read."""
 MAX_TAPE_MS = 65_000
 """Audio kept for replay: the longest turn (60 s) and the wait for its final. Older audio is forgotten."""
 MAX_SILENCE_MS = 2_000
@@ -21,7 +21,7 @@ MAX_SILENCE_MS = 2_000
 JITTER_MS = 20
 """A smaller difference between the client's clock and the tape is resampling, not a gap."""
 BATCH_MS = 40
-"""Audio is handed on in pieces of at least this: a write a frame costs more than all else (design section 9)."""
+"""Audio is handed on in pieces of at least this: a write a frame costs more than all else."""
 MAX_BATCH_MS = 1_000
 """Largest piece, so that a replay does not make one huge message."""
 
@@ -64,14 +64,14 @@ class Hearing:
         self._update_room()
         return self._feed
 
-    def finish_feed(self) -> None:
-        """The newest feed ends with the audio received so far."""
+    def finish_feed(self, at_samples: int | None = None) -> None:
+        """The newest feed ends at this position, or with the audio received so far."""
         if self._feed is not None:
-            self._feed.finish()
+            self._feed.finish(self._end if at_samples is None else min(self.to_tape(at_samples), self._end))
 
     def forget(self, before_samples: int) -> None:
         """Audio before this position is not replayed again."""
-        self._drop(self.to_tape(before_samples) - self._base)
+        self._drop(min(self.to_tape(before_samples), self._end) - self._base)
 
     def has_room(self) -> bool:
         """False while input is too far ahead of what was taken by the newest feed."""
@@ -88,13 +88,16 @@ class Hearing:
 
     def to_input(self, tape_samples: int) -> int:
         """Position on the tape to position in the input clock."""
-        tape, position = self._anchors[bisect_right(self._anchors, tape_samples, key=itemgetter(0)) - 1]
+        tape, position = self._anchors[max(0, bisect_right(self._anchors, tape_samples, key=itemgetter(0)) - 1)]
         return position + (tape_samples - tape) * self._input_rate_hz // self._asr_rate_hz
 
     def to_tape(self, input_samples: int) -> int:
         """Position in the input clock to position on the tape."""
-        tape, position = self._anchors[max(0, bisect_right(self._anchors, input_samples, key=itemgetter(1)) - 1)]
-        return tape + (input_samples - position) * self._asr_rate_hz // self._input_rate_hz
+        following = max(1, bisect_right(self._anchors, input_samples, key=itemgetter(1)))
+        tape, position = self._anchors[following - 1]
+        samples = tape + (input_samples - position) * self._asr_rate_hz // self._input_rate_hz
+        is_last = following == len(self._anchors)
+        return samples if is_last else min(samples, self._anchors[following][0])  # a long gap is shorter on the tape
 
     def end(self) -> int:
         """End of the tape."""
@@ -124,8 +127,8 @@ class Hearing:
 
     def _forget_oldest(self) -> None:
         excess = self._end - self._base - MAX_TAPE_MS * self._asr_rate_hz // 1_000
-        if excess > 0:
-            self._drop(excess)
+        taken = self._end if self._feed is None else self._feed.position
+        self._drop(min(excess, taken - self._base))  # one message may hold more than the tape does
 
     def _drop(self, samples: int) -> None:
         if samples <= 0:
@@ -162,9 +165,9 @@ class Feed(AsyncIterator[bytes]):
         if self._hearing.end() - self.position >= self._batch:
             self._more.set()
 
-    def finish(self) -> None:
-        """The stream ends where the tape ends now."""
-        self._end = self._hearing.end()
+    def finish(self, end: int) -> None:
+        """The stream ends at this tape position, or where more was taken already."""
+        self._end = end
         self._more.set()
 
     async def __anext__(self) -> bytes:

@@ -190,7 +190,7 @@ class SessionRunner:
 
     _PERFORM: ClassVar[dict[type[effects.Effect], Callable[["SessionRunner", Any], None]]] = {
         effects.OpenRecognition: _open_recognition,
-        effects.FinishRecognition: lambda self, _: self._hearing.finish_feed(),
+        effects.FinishRecognition: lambda self, effect: self._hearing.finish_feed(effect.at_samples),
         effects.CancelRecognition: lambda self, effect: self._calls.cancel_recognition(effect.stream),
         effects.ForgetAudio: lambda self, effect: self._hearing.forget(effect.before_samples),
         effects.StartReply: _start_reply,

@@ -44,7 +44,7 @@ class CallLimits:
     """How patient a call is."""
 
     write_stall_ms: int = 2_000
-    """A write pending for longer: the client does not read (design.md section 5)."""
+    """A write pending for longer: the client does not read."""
     max_queued_bytes: int = 1_048_576
     """More waiting than this: the client does not read. The largest lead, 5 s at 48 kHz, is 480 kB."""
     end_grace_ms: int = 1_000
@@ -214,7 +214,8 @@ async def _until(goal: asyncio.Future[Any], outbox: Outbox, *others: asyncio.Tas
 async def _cancel(*tasks: asyncio.Task[Any], raised: BaseException | None) -> None:
     """Cancel tasks and wait until they are over; what they die of is logged unless it is `raised` or typed."""
     for task in tasks:
-        task.cancel()
+        if not task.cancelling():  # a second time would break into what it does to end well
+            task.cancel()
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(outcome, Exception) and outcome is not raised and not isinstance(outcome, GatewayError):
             _LOG.error("a task of the call died", exc_info=outcome)

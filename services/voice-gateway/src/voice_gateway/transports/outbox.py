@@ -7,7 +7,7 @@ Rules:
    they tell of is the audio before them.
 3. `flush` drops the waiting audio of a reply.
 4. A client is stalled when more than the bound waits, or when one write has been pending for too long. gRPC's own
-   backpressure is no such detector: it takes minutes of audio before a write blocks (design.md section 5).
+   backpressure is no such detector: it takes minutes of audio before a write blocks (measured).
 """
 
 import asyncio

@@ -81,6 +81,12 @@ class Agent:
         """The user said something that is not answered on its own."""
         self._history.said(text)
 
+    def input_ended(self) -> None:
+        """The client half-closed: it reports no more, so that the clock alone tells how far it has played."""
+        self._has_reports = False
+        if self._reply is not None:
+            self._reply.playback.reports_ended()
+
     def answer(self, turn: CommittedTurn, now: Instant) -> list[Effect]:
         """Begin the reply to a turn."""
         self._machine.move(ReplyEvent.ASKED)
@@ -119,7 +125,7 @@ class Agent:
         text = reply.whole_text()
         self._history.heard(text)
         outcome = ReplyOutcome.FAILED if reply.has_failed else ReplyOutcome.COMPLETED
-        return self._record(reply, outcome, reply.playback.paced(now), len(text))
+        return self._record(reply, outcome, reply.playback.total_samples, len(text))
 
     def deadline(self) -> Instant | None:
         """When to look again."""

@@ -33,7 +33,7 @@ from voice_gateway.domain.events import (
     Transcript,
 )
 from voice_gateway.domain.ids import TurnId
-from voice_gateway.domain.instant import Instant, ms_between, samples_to_ns
+from voice_gateway.domain.instant import Instant, after_ms, ms_between, samples_to_ns
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
@@ -41,6 +41,10 @@ from voice_gateway.turn.agent import Agent, CommittedTurn
 from voice_gateway.turn.effects import Close, Effect, Emit, Fail
 from voice_gateway.turn.listening import Recognition
 from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, Reply
+
+AHEAD_MS = 1_000
+"""Input that is so far ahead of real time was pushed. Less is a client's clock that runs fast: at 100 ppm, a sound
+card's tolerance, it gains this in three hours."""
 
 
 class Phase(Enum):
@@ -151,7 +155,7 @@ class Core:
             return None
         if self._phase is Phase.FINISHING and self._recognition.is_over:
             return EndCause.CLIENT_HALF_CLOSED
-        if self._drain_deadline is not None and not self._is_speaking:
+        if self._drain_deadline is not None and not (self._is_speaking or self._recognition.owes_a_final):
             return EndCause.DRAINING
         return None
 
@@ -167,10 +171,11 @@ class Core:
 
     def _on_session_started(self, _: inputs.SessionStarted, now: Instant) -> list[Effect]:
         self._phase, self._started_at = Phase.RUNNING, now
-        return self._recognition.open()
+        return self._recognition.open(now)
 
     def _on_input_ended(self, _: inputs.InputEnded, now: Instant) -> list[Effect]:
         self._phase = Phase.FINISHING
+        self._agent.input_ended()
         return self._recognition.input_ended(now)
 
     def _on_end_requested(self, _: inputs.EndRequested, now: Instant) -> list[Effect]:
@@ -183,7 +188,7 @@ class Core:
     # --- facts about the user ------------------------------------------------------------------------------------
 
     def _on_transcript_revised(self, fact: inputs.TranscriptRevised, now: Instant) -> list[Effect]:
-        self._recognition.answered(now)
+        self._recognition.answered(fact.stream, now)
         text = fact.text.strip()
         if not text:
             return []
@@ -191,8 +196,8 @@ class Core:
         return [*self._speech_started(fact.end_samples), Emit(interim)]
 
     def _on_segment_final(self, fact: inputs.SegmentFinal, now: Instant) -> list[Effect]:
-        self._recognition.answered(now)
-        effects = self._recognition.confirmed(fact.covered_samples)
+        self._recognition.answered(fact.stream, now)
+        effects = self._recognition.confirmed(fact.stream, fact.covered_samples)
         text = fact.text.strip()
         if text:
             effects += self._speech_started(fact.words[0].start_samples if fact.words else fact.end_samples)
@@ -202,15 +207,18 @@ class Core:
             effects.append(Emit(SpeechEnded(fact.end_samples)))
         if not text:
             return effects
-        silence_ns = samples_to_ns(max(0, fact.received_samples - fact.end_samples), self._input_rate_hz)
-        waits = self._phase is Phase.FINISHING or self._is_ahead(fact.end_samples, now)
-        turn = CommittedTurn(self._turn, text, Instant(now - silence_ns), now, is_live=not waits)
+        is_ahead = self._is_ahead(fact.received_samples, now)
+        # of speech that was pushed nobody knows when it was spoken
+        silent = 0 if is_ahead else max(0, fact.received_samples - fact.end_samples)
+        spoke = Instant(now - samples_to_ns(silent, self._input_rate_hz))
+        is_live = not (is_ahead or self._phase is Phase.FINISHING)
+        turn = CommittedTurn(self._turn, text, spoke, now, is_live)
         effects.append(Emit(Transcript(self._turn, text, is_final=True, words=fact.words)))
         return [*effects, *self._commit(turn, InterruptCause.USER_SPEECH, now)]
 
-    def _is_ahead(self, end_samples: int, now: Instant) -> bool:
-        """Whether the segment ends later than real time has come: it was pushed, nobody is listening to a reply yet."""
-        return samples_to_ns(end_samples, self._input_rate_hz) > now - self._started_at
+    def _is_ahead(self, received_samples: int, now: Instant) -> bool:
+        """Whether the input is ahead of real time: it was pushed, nobody is listening to a reply yet."""
+        return self._started_at + samples_to_ns(received_samples, self._input_rate_hz) > after_ms(now, AHEAD_MS)
 
     def _speech_started(self, at_samples: int) -> list[Effect]:
         if self._is_speaking:

@@ -28,9 +28,11 @@ class OpenRecognition:
 
 @dataclass(frozen=True, slots=True)
 class FinishRecognition:
-    """Half-close a stream at the input received so far: its last final follows, then RecognitionEnded."""
+    """Half-close the newest stream: its last final follows, then RecognitionEnded."""
 
     stream: StreamId
+    at_samples: int | None = None
+    """Where it ends (input clock), unless more of the input was taken already; None: with all input received."""
 
 
 @dataclass(frozen=True, slots=True)

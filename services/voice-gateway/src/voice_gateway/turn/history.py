@@ -33,5 +33,10 @@ class History:
         if self._messages and self._messages[-1].role is role:
             text = f"{self._messages.pop().text}\n{text}"
         self._messages.append(ChatMessage(role, text))
-        while len(self._messages) > 1 and sum(len(message.text) for message in self._messages) > LONGEST_CHARS:
+        while len(self._messages) > 1 and self._is_too_long():
             del self._messages[0]
+            if self._messages[0].role is Role.ASSISTANT:
+                del self._messages[0]  # the same templates demand that the user begins
+
+    def _is_too_long(self) -> bool:
+        return sum(len(message.text) for message in self._messages) > LONGEST_CHARS

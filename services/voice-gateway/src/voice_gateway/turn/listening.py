@@ -20,6 +20,11 @@ from voice_gateway.turn.tables import LISTENING, Listening, ListeningEvent, Mach
 REOPEN_MS = (0, 500, 1_000, 2_000, 4_000)
 """Waits before a broken stream is opened again, one for each failure in a row; a Riva pod restarts in its place within
 that time or another address answers. After the last one the session gives up."""
+STEADY_MS = 30_000
+"""A stream that has been open for so long was in order: its end is no failure in a row, such as that of an idle stream,
+which Riva drops every minute. Longer than `FINALISE_MS`, so that a stream that does not finalise stays a failure."""
+MAX_FINALISING = 4
+"""So many streams may wait for their finals; more commits than that have nothing to cut off yet."""
 FINALISE_MS = 10_000
 """A half-closed stream that says nothing for so long is broken. Riva answers within 0.1 s; a laptop that decodes half a
 minute of audio pushed ahead of real time needs a few seconds."""
@@ -27,15 +32,22 @@ minute of audio pushed ahead of real time needs a few seconds."""
 
 @dataclass(slots=True)
 class Recognition:
-    """Recognition streams of one session. Exactly one is fed; at most one more is being finalised."""
+    """Recognition streams of one session. The newest is fed until the input is over; those that are half-closed are
+    being finalised, oldest first."""
 
     _machine: Machine[Listening, ListeningEvent] = field(init=False)
     _newest: StreamId = field(default=StreamId(0), init=False)
-    _finalising: StreamId | None = field(default=None, init=False)
+    _finalising: list[StreamId] = field(default_factory=list, init=False)
     _finalise_by: Instant | None = field(default=None, init=False)
     _reopen_at: Instant | None = field(default=None, init=False)
+    _opened_at: Instant = field(default=Instant(0), init=False)
     _failures: int = field(default=0, init=False)
+    """In a row: none of these streams has transcribed anything for good."""
     _confirmed_samples: int = field(default=0, init=False)
+    _from_samples: int = field(default=0, init=False)
+    """Where the newest stream begins."""
+    _commit_at: int | None = field(default=None, init=False)
+    """Where the user's turn ended that the next stream is to finalise."""
     _is_input_over: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -51,62 +63,76 @@ class Recognition:
         """Whether the input has ended and everything in it is transcribed."""
         return self._is_input_over and self.state is Listening.CLOSED and self._reopen_at is None
 
+    @property
+    def owes_a_final(self) -> bool:
+        """Whether the end of the user's turn was called and its final may still come."""
+        return bool(self._finalising) or self._commit_at is not None or (self._is_input_over and not self.is_over)
+
     def is_stale(self, stream: StreamId) -> bool:
         """Whether results of this stream are of no more use."""
         return stream not in self._live()
 
-    def open(self) -> list[Effect]:
-        """Open the next stream where transcription has come to."""
-        self._machine.move(ListeningEvent.OPENED)
+    def open(self, now: Instant) -> list[Effect]:
+        """Open the next stream where transcription has come to, and finalise what was to be finalised."""
         self._reopen_at = None
-        self._newest = StreamId(self._newest + 1)
-        return [OpenRecognition(self._newest, self._confirmed_samples)]
+        effects = self._open_at(self._confirmed_samples, now)
+        if self._is_input_over:
+            return [*effects, *self._half_close(None, now)]
+        if self._commit_at is not None:
+            return [*effects, *self.commit(self._commit_at, now)]
+        return effects
 
-    def answered(self, now: Instant) -> None:
+    def answered(self, stream: StreamId, now: Instant) -> None:
         """A stream gave a result: it is alive."""
-        self._failures = 0
-        if self._finalising is not None:
+        if stream in self._finalising:
             self._finalise_by = after_ms(now, FINALISE_MS)
 
-    def confirmed(self, samples: int) -> list[Effect]:
-        """Input before `samples` is transcribed for good."""
-        if samples <= self._confirmed_samples:
+    def confirmed(self, stream: StreamId, samples: int) -> list[Effect]:
+        """Input before `samples` is transcribed for good, unless an older stream has not told what was said before."""
+        if stream != self._live()[0] or samples <= self._confirmed_samples:
             return []
+        self._failures = 0
         self._confirmed_samples = samples
         return [ForgetAudio(samples)]
 
     def commit(self, received_samples: int, now: Instant) -> list[Effect]:
-        """Force the final of what was heard, and listen on."""
-        if self.state is not Listening.OPEN:
+        """Force the final of what was heard, and listen on. While no stream is open, the next one will."""
+        if self.state is Listening.CLOSED:
+            self._commit_at = received_samples
             return []
-        effects = self._half_close(now)
-        self._newest = StreamId(self._newest + 1)
-        self._machine.move(ListeningEvent.OPENED)
-        return [*effects, OpenRecognition(self._newest, received_samples)]
+        self._commit_at = None
+        is_empty = received_samples <= self._from_samples
+        if is_empty or self._is_input_over or len(self._finalising) == MAX_FINALISING:
+            return []
+        return [*self._half_close(received_samples, now), *self._open_at(received_samples, now)]
 
     def input_ended(self, now: Instant) -> list[Effect]:
         """The client says nothing more: force the last final."""
         self._is_input_over = True
-        if self.state is Listening.CLOSED:
-            return []
-        return self._half_close(now)
+        return [] if self.state is Listening.CLOSED else self._half_close(None, now)
 
     def ended(self, stream: StreamId, now: Instant) -> list[Effect]:
         """A stream has delivered all it had. One that nobody half-closed has broken politely."""
-        if stream != self._finalising:
+        if stream not in self._finalising:
             return self.broke(stream, "the recogniser ended the stream", now)
-        self._finalising = self._finalise_by = None
-        self._machine.move(ListeningEvent.EXHAUSTED if stream == self._newest else ListeningEvent.FINALISED)
-        if self.state is Listening.OPEN and self._is_input_over:
-            return self._half_close(now)
+        self._finalising.remove(stream)
+        if self._finalising:
+            self._finalise_by = after_ms(now, FINALISE_MS)
+            return []
+        self._finalise_by = None
+        self._machine.move(ListeningEvent.EXHAUSTED if self._is_input_over else ListeningEvent.FINALISED)
         return []
 
     def broke(self, stream: StreamId, message: str, now: Instant) -> list[Effect]:
         """A stream broke: everything since the last final is replayed on a new one, also what was to be finalised."""
+        if now >= after_ms(self._opened_at, STEADY_MS):
+            self._failures = 0
         if self._failures == len(REOPEN_MS):
             return [Fail(Reason.BACKEND_UNAVAILABLE, f"speech recognition: {message}", Backend.ASR)]
         effects: list[Effect] = [CancelRecognition(other) for other in self._live() if other != stream]
-        self._finalising = self._finalise_by = None
+        if self._finalising and not self._is_input_over:
+            self._commit_at = self._from_samples
+        self._finalising, self._finalise_by = [], None
         self._machine.move(ListeningEvent.BROKE)
         self._reopen_at = after_ms(now, REOPEN_MS[self._failures])
         self._failures += 1
@@ -120,10 +146,9 @@ class Recognition:
     def on_deadline(self, now: Instant) -> list[Effect]:
         """Open again a stream that broke; give up on one that does not finalise."""
         if self._reopen_at is not None and now >= self._reopen_at:
-            opened = self.open()
-            return [*opened, *(self._half_close(now) if self._is_input_over else [])]
-        if self._finalising is not None and self._finalise_by is not None and now >= self._finalise_by:
-            silent = self._finalising
+            return self.open(now)
+        if self._finalise_by is not None and now >= self._finalise_by:
+            silent = self._finalising[0]
             return [CancelRecognition(silent), *self.broke(silent, "no final transcript came", now)]
         return []
 
@@ -134,14 +159,16 @@ class Recognition:
     def _live(self) -> list[StreamId]:
         if self.state is Listening.CLOSED:
             return []
-        if self._finalising is None or self._finalising == self._newest:
-            return [self._newest]
-        return [self._finalising, self._newest]
+        return [*self._finalising] if self._is_input_over else [*self._finalising, self._newest]
 
-    def _half_close(self, now: Instant) -> list[Effect]:
+    def _open_at(self, from_samples: int, now: Instant) -> list[Effect]:
+        self._machine.move(ListeningEvent.OPENED)
+        self._newest = StreamId(self._newest + 1)
+        self._from_samples, self._opened_at = from_samples, now
+        return [OpenRecognition(self._newest, from_samples)]
+
+    def _half_close(self, at_samples: int | None, now: Instant) -> list[Effect]:
         self._machine.move(ListeningEvent.HALF_CLOSED)
-        if self._finalising is not None:
-            return []
-        self._finalising = self._newest
+        self._finalising.append(self._newest)
         self._finalise_by = after_ms(now, FINALISE_MS)
-        return [FinishRecognition(self._newest)]
+        return [FinishRecognition(self._newest, at_samples)]

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from voice_gateway.domain.instant import Instant, after_ms, samples_between, samples_to_ns
 
+SLACK_MS = 20
+"""A player that has come so near to the end of what was sent has played it: players count in blocks and resample."""
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -33,6 +36,7 @@ class Playback:
     _reported_at: Instant = field(default=Instant(0), init=False)
     _moved_at: Instant = field(default=Instant(0), init=False)
     _is_settled: bool = field(default=False, init=False)
+    _can_report: bool = field(default=True, init=False)
 
     def started(self, at_samples: int, now: Instant) -> None:
         """Audio leaves from `at_samples` on."""
@@ -49,14 +53,23 @@ class Playback:
     def reported(self, played_samples: int, *, is_final: bool, now: Instant) -> None:
         """The client has played so far; reports that go back are ignored."""
         if self._reported is None or played_samples > self._reported:
-            self._reported, self._moved_at = played_samples, now
+            self._reported, self._moved_at, self._is_settled = played_samples, now, False
         self._reported_at = now
         self._is_settled = self._is_settled or is_final
+
+    def reports_ended(self) -> None:
+        """The client can report no more."""
+        self._can_report = False
+
+    @property
+    def total_samples(self) -> int:
+        """Length of a completed playout; 0 before, or without any audio."""
+        return self._total or 0
 
     @property
     def is_reporting(self) -> bool:
         """Whether the client reports, on this reply or on earlier ones."""
-        return self.expects_reports or self._reported is not None
+        return self._can_report and (self.expects_reports or self._reported is not None)
 
     @property
     def is_settled(self) -> bool:
@@ -86,7 +99,7 @@ class Playback:
         if self._total is None:
             return False
         if self.is_reporting:
-            return self._is_settled or (self._reported or 0) >= self._total
+            return self._is_settled or self._is_played(self._total)
         over_at = self._over_at()
         return over_at is not None and now >= over_at
 
@@ -104,7 +117,10 @@ class Playback:
         if self._is_settled or self._anchor is None:
             return False
         limit = self._anchor_samples if self._total is None else self._total
-        return (self._reported or 0) < limit or (self._is_running and self._total is None)
+        return not self._is_played(limit) or (self._is_running and self._total is None)
+
+    def _is_played(self, until_samples: int) -> bool:
+        return (self._reported or 0) + SLACK_MS * self.rate_hz // 1_000 >= until_samples
 
     def _over_at(self) -> Instant | None:
         if self._total is None or self._anchor is None:

@@ -25,9 +25,9 @@ ENCODINGS: Final = {
 FEATURES: Final = ("commit",)
 LIMITS: Final = server_pb2.Limits(
     max_message_bytes=inputs.MAX_AUDIO_BYTES,
-    max_ahead_ms=5_000,  # design.md section 3, `audio`
+    max_ahead_ms=5_000,  # as the session reads (session/hearing.py)
     max_text_chars=inputs.MAX_TEXT_CHARS,
-    preferred_frame_ms=40,  # design.md section 9: half the messages of 20 ms frames
+    preferred_frame_ms=40,  # half the messages of 20 ms frames
 )
 
 _POLICY_NOT_YET_IN_FORCE: Final = {
