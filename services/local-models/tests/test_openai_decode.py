@@ -46,6 +46,8 @@ def _with(**fields: Any) -> bytes:
         (_with(tool_choice="auto"), "tool_choice"),
         (_with(tools=[TOOL], tool_choice="always"), "tool_choice"),
         (_with(tools=[TOOL], tool_choice={"type": "function", "function": {"name": "g"}}), "tool_choice"),
+        (_with(tools=[TOOL], tool_choice={"type": "function", "function": {"name": []}}), "tool_choice"),
+        (_with(messages=[{"role": "user", "content": "\ud800"}]), None),
         (_with(tools=[{"type": "function", "function": {"name": ""}}]), "tools[0].function.name"),
         (
             _with(tools=[{"type": "function", "function": {"name": "f", "parameters": 3}}]),
@@ -64,6 +66,7 @@ def test_a_request_that_breaks_the_protocol_is_refused_naming_the_field(body: by
     ("body", "param"),
     [
         (_with(n=2), "n"),
+        (_with(n=[]), "n"),
         (_with(logprobs=True), "logprobs"),
         (_with(response_format={"type": "json_object"}), "response_format"),
         (_with(functions=[{}]), "functions"),

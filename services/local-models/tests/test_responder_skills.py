@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from local_models.openai_http.chat import ChatRequest, Message, Role
 from local_models.responder.model import Responder
-from local_models.responder.skills import ABILITIES, IDENTITY, NOT_HEARD, UNKNOWN
+from local_models.responder.skills import ABILITIES, IDENTITY, NOT_HEARD, TOO_LONG, UNKNOWN
 from local_models.responder.words import plain, spoken_number
 
 AFTERNOON = datetime(2026, 11, 21, 15, 45)  # noqa: DTZ001 - the wall clock that a user reads has no zone
@@ -37,6 +37,10 @@ def answer(*user_lines: str, now: datetime = AFTERNOON) -> str:
             "Five hundred and three minus twenty one is four hundred and eighty two.",
         ),
         ("What is two plus three times four?", "Two plus three times four is fourteen."),
+        ("What is 007 plus 1.05?", "Seven plus one point zero five is eight point zero five."),
+        ("What is " + "999999999 times " * 60 + "2?", TOO_LONG),
+        ("What is ٣ + ٣?", UNKNOWN),
+        ("one " * 250_000, TOO_LONG),
         ("what is the sum of six and seven", "Six plus seven is thirteen."),
         ("Subtract five from nine", "Nine minus five is four."),
         ("multiply six by seven", "Six times seven is forty two."),

@@ -92,6 +92,12 @@ def test_a_tool_result_is_spoken(content: str, said: str) -> None:
     assert speak_result(content) == said
 
 
+def test_a_tool_result_too_deep_to_follow_is_read_out_as_it_is() -> None:
+    """A tool's answer never breaks the reply."""
+    assert speak_result("[" * 100_000).startswith("The answer is [[[")
+    assert speak_result("[" * 600 + "]" * 600).startswith("The answer is [[[")
+
+
 def test_a_tool_message_is_answered() -> None:
     """After the result has come, the reply is about it and no second call is made."""
     messages = (

@@ -104,6 +104,13 @@ def test_hibari_reads_what_the_library_itself_would_read(hibari: HibariEngine) -
         assert ours == reference.phonemize(text)
 
 
+def test_hibari_reads_a_number_it_has_no_name_for_digit_by_digit(hibari: HibariEngine) -> None:
+    """A reply that spells out a long number is spoken and does not break off."""
+    (piece,) = hibari.speak(f"It is {'1' * 40}.", hibari.voices[0])
+    assert piece.processed_text.count("one") + piece.processed_text.count("1") == 40
+    assert [word.text for word in piece.words] == ["It", "is", f"{'1' * 40}."]
+
+
 def test_hibari_says_the_same_each_time(hibari: HibariEngine) -> None:
     """Recordings of a demo can be compared bit by bit."""
     first, second = (next(iter(hibari.speak("Same.", hibari.voices[0]))).samples for _ in range(2))

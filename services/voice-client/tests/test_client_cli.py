@@ -5,7 +5,9 @@ import io
 import itertools
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import grpc
 import numpy as np
@@ -15,8 +17,12 @@ from scripted_gateway import OUTPUT_RATE_HZ, Peer, Script, serving, started, ton
 from voice_client.cli import run
 from voice_client.errors import ExitStatus
 from voice_client.link import Target
+from voice_client.modes import MAX_LINES_AHEAD
 from voicegateway.v1 import audio_pb2, error_pb2, server_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
+
+# An encoding that a newer server may have; the generated type knows no such member.
+NEWER_ENCODING = cast("audio_pb2.AudioEncoding.ValueType", 99)
 
 
 async def echo(peer: Peer) -> None:
@@ -99,6 +105,38 @@ async def speech_script(peer: Peer) -> None:
         await peer.answer(f"t{number}", "tone", f"Answer {number}.", tone(60))
     await peer.until(lambda: peer.has_half_closed)
     await peer.end(server_pb2.END_REASON_CLIENT_HALF_CLOSED)
+
+
+async def test_client_cli_says_that_standard_input_is_closed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Started by a service manager without standard input, it ends with one line and not with a traceback."""
+    monkeypatch.setattr("sys.stdin", None)
+    assert await run(["talk", "--text", "--server", "127.0.0.1:1"]) == ExitStatus.FILE
+    assert capsys.readouterr().err == "voice-client: standard input is closed\n"
+
+
+async def test_client_cli_reads_no_more_lines_than_it_will_soon_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`yes | voice-client talk --text` fills neither memory nor the event loop."""
+    taken = itertools.count()
+
+    class Endless:
+        def __iter__(self) -> Iterator[str]:
+            return ("hello\n" for _ in taken)
+
+        def isatty(self) -> bool:
+            return False
+
+    async def script(peer: Peer) -> None:
+        await peer.send(started())
+        await peer.until(lambda: bool(peer.of("text")))
+        await peer.answer("t", "hello", "Hello.", tone(100))
+        await peer.abort(grpc.StatusCode.UNAVAILABLE, "DRAINING", "because")
+
+    async with serving(script) as (_, target):
+        monkeypatch.setattr("sys.stdin", Endless())
+        assert await run(["talk", "--text", "--server", target.address]) == ExitStatus.SERVER
+    assert next(taken) < 2 * MAX_LINES_AHEAD
 
 
 async def test_client_cli_says_files_and_writes_both_sides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,7 +272,7 @@ async def test_client_cli_prints_capabilities(capsys: pytest.CaptureFixture[str]
         gateway.capabilities = service_pb2.GetCapabilitiesResponse(
             server_version="0.1.0",
             languages=[service_pb2.Language(language_code="en-US", voices=["Aria", "Leo"])],
-            encodings=[audio_pb2.AUDIO_ENCODING_LINEAR_PCM, audio_pb2.AUDIO_ENCODING_MULAW],
+            encodings=[audio_pb2.AUDIO_ENCODING_LINEAR_PCM, audio_pb2.AUDIO_ENCODING_MULAW, NEWER_ENCODING],
             input_sample_rates_hz=[8000, 16_000],
             output_sample_rates_hz=[24_000],
             limits=server_pb2.Limits(max_message_bytes=1_048_576, max_text_chars=4000),
@@ -244,7 +282,7 @@ async def test_client_cli_prints_capabilities(capsys: pytest.CaptureFixture[str]
     lines = capsys.readouterr().out.splitlines()
     assert lines[:5] == [
         "server:    0.1.0",
-        "encodings: LINEAR_PCM, MULAW",
+        "encodings: LINEAR_PCM, MULAW, encoding 99",
         "rates in:  8000 Hz, 16000 Hz",
         "rates out: 24000 Hz",
         "features:  commit",

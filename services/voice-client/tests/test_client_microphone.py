@@ -20,6 +20,7 @@ from voice_client.cli import run
 from voice_client.device import Playout
 from voice_client.errors import ExitStatus
 from voice_client.microphone import AudioDeviceError, SoundCard, load_sounddevice
+from voice_client.session import Session, start_message
 from voicegateway.v1 import server_pb2
 
 BLOCK_S = 0.02
@@ -223,6 +224,22 @@ async def test_client_live_talks_is_interrupted_and_leaves(
     assert "       [interrupted, heard until “A long”]" in lines
     assert not any(stream.active for stream in streams)
     assert len(streams[1].played.strip(b"\0")) < len(tone(2000))
+
+
+async def test_client_says_that_the_sound_card_failed_after_the_servers_goodbye() -> None:
+    """A headset pulled out while the last reply still plays ends the program instead of leaving it waiting for ever."""
+    module, streams = fake_sounddevice()
+
+    async def script(peer: Peer) -> None:
+        await peer.send(started())
+        await peer.begin_reply("t", "Goodbye.", tone(2000))
+        await peer.end(server_pb2.END_REASON_DRAINING)
+
+    async with serving(script) as (_, target), Session(target, start_message(), SoundCard(module)) as session:
+        await session.wait_over()
+        streams[1].active = False
+        with pytest.raises(AudioDeviceError, match="has stopped"):
+            await asyncio.wait_for(session.played_out(), 10)
 
 
 async def test_client_ctrl_c_at_a_real_terminal() -> None:

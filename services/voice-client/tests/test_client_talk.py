@@ -7,7 +7,8 @@ import grpc
 import pytest
 from scripted_gateway import OUTPUT_RATE_HZ, Peer, serving, started, tone
 from voice_client.device import INPUT_RATE_HZ
-from voice_client.errors import ContractError, NoReplyError, ServerError
+from voice_client.errors import ContractError, NoReplyError, ServerError, UnreachableError
+from voice_client.link import MAX_PENDING_BYTES
 from voice_client.session import start_message
 from voice_client.talk import Conversation, leave
 from voicegateway.v1 import audio_pb2, server_pb2
@@ -222,6 +223,24 @@ async def test_client_says_when_the_server_leaves_a_turn_unanswered() -> None:
             await conversation.turn_done()
 
 
+async def test_client_sends_nothing_after_the_servers_goodbye() -> None:
+    """A write that meets the end of the call would turn an orderly end into an error."""
+    may_end = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.send(started())
+        await peer.end(server_pb2.END_REASON_DRAINING)
+        await may_end.wait()
+
+    async with serving(script) as (_, target), Conversation(target) as conversation:
+        async for event in conversation.events():
+            if isinstance(event, server_pb2.Ended):
+                break
+        conversation.session.hear(bytes(MAX_PENDING_BYTES + 2))  # would be refused if it were sent
+        may_end.set()
+        await conversation.session.wait_over()
+
+
 async def test_client_raises_the_status_that_ends_a_running_call() -> None:
     """A status in the middle of a turn reaches whoever waits for the answer, with its reason."""
 
@@ -233,6 +252,20 @@ async def test_client_raises_the_status_that_ends_a_running_call() -> None:
     async with serving(script) as (_, target), Conversation(target, has_microphone=False) as conversation:
         conversation.say_text("hi")
         with pytest.raises(ServerError, match="UNAVAILABLE / DRAIN_DEADLINE: connect again"):
+            await conversation.turn_done()
+
+
+async def test_client_says_that_a_running_call_was_lost() -> None:
+    """A server that dies in the middle is lost, and not one that might want --tls."""
+
+    async def script(peer: Peer) -> None:
+        await peer.send(started())
+        await peer.until(lambda: bool(peer.of("text")))
+        await peer.context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+
+    async with serving(script) as (_, target), Conversation(target, has_microphone=False) as conversation:
+        conversation.say_text("hi")
+        with pytest.raises(UnreachableError, match=r"^lost 127\.0\.0\.1:\d+: Socket closed$"):
             await conversation.turn_done()
 
 

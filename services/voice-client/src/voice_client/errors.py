@@ -1,7 +1,7 @@
 """What can go wrong, each with the exit status that tells a script which.
 
 VoiceClientError
-  UnreachableError     nothing answers at the address
+  UnreachableError     nothing answers at the address, or not any longer
   TlsError             the certificate or the choice of TLS is wrong
   ServerError          the server ended the call with a status; `reason` is its google.rpc.ErrorInfo
   ContractError        the server broke the contract
@@ -70,13 +70,17 @@ class ServerError(VoiceClientError):
 _TLS_WORDS = ("ssl", "tls", "certificate", "handshake")
 
 
-def error_of_rpc(error: grpc.aio.AioRpcError, target: str, *, tls: bool) -> VoiceClientError:
-    """The error to show for a failed call to `target`."""
+def error_of_rpc(
+    error: grpc.aio.AioRpcError, target: str, *, tls: bool, has_answered: bool = False
+) -> VoiceClientError:
+    """The error to show for a failed call to `target`, which may have answered before it failed."""
     # gRPC puts the cause last: "failed to connect to all addresses; last error: UNKNOWN: ipv4:...: Connection refused".
     details = (error.details() or "no details").splitlines()[0].rpartition("last error: ")[2]
     reason = reason_of_rpc(error)
     if reason or error.code() is not grpc.StatusCode.UNAVAILABLE:
         return ServerError(error.code().name, reason, details)
+    if has_answered:
+        return UnreachableError(f"lost {target}: {details}")
     if tls and any(word in details.lower() for word in _TLS_WORDS):
         return TlsError(f"no TLS with {target}: {details}")
     hint = "" if tls or "refused" in details else " (if it speaks TLS, add --tls)"

@@ -139,15 +139,18 @@ class Link:
         Raises:
             UnreachableError, TlsError, ServerError: see errors.py.
         """
+        has_answered = False
         try:
             async for response in self._call:
+                has_answered = True
                 payload = response.WhichOneof("payload")
                 # A write that meets the end of the call would turn its status into INTERNAL (grpcio 1.85).
                 self._is_closing |= payload == "ended"
                 if payload is not None:
                     yield getattr(response, payload)
         except grpc.aio.AioRpcError as error:
-            raise error_of_rpc(error, self._target.address, tls=self._target.tls) from error
+            target = self._target
+            raise error_of_rpc(error, target.address, tls=target.tls, has_answered=has_answered) from error
 
     async def _write_all(self) -> None:
         try:

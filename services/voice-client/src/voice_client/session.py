@@ -141,8 +141,13 @@ class Session:
         self.raise_failure()
 
     async def played_out(self) -> None:
-        """Wait until nothing is left to play; the last audio still plays when the call has ended."""
-        while not self.playout.is_idle and self.failure is None:
+        """Wait until nothing is left to play; the last audio still plays when the call has ended.
+
+        Raises:
+            VoiceClientError: the session broke before; see errors.py.
+        """
+        while not self.playout.is_idle:
+            self.raise_failure()
             await self.ticked()
 
     def raise_failure(self) -> None:

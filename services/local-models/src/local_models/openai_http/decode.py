@@ -73,7 +73,7 @@ def _is_unicode(data: object) -> bool:
 
 
 def _refuse_unsupported(data: JsonObject) -> None:
-    if data.get("n") not in (None, 1):  # noqa: PLR6201 - what came may be a list, which no set can be asked for
+    if data.get("n") not in (None, 1):
         raise UnsupportedError("only one choice is made: n must be 1", param="n")
     if data.get("logprobs"):
         raise UnsupportedError("logprobs are not available", param="logprobs")
