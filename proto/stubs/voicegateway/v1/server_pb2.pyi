@@ -526,7 +526,7 @@ class ReplyFinished(_message.Message):
     outcome: Global___ReplyOutcome.ValueType
     """How it ended."""
     total_samples: _builtins.int
-    """Length of the audio that was sent, in samples of the reply's timeline."""
+    """Length of the reply's audio, in samples of its timeline; of an interrupted reply, what was heard of it."""
     def __init__(
         self,
         *,

@@ -73,7 +73,7 @@ def _words(text: str, end: int) -> tuple[Word, ...]:
 def _final(match: re.Match[str], now_ms: int) -> inputs.Input:
     text, stream = match[1], StreamId(int(match[2] or 1))
     end = int(match[3]) * PER_MS if match[3] else max(0, now_ms - 500) * PER_MS
-    received = max(end, now_ms * PER_MS)
+    received = int(match[4]) * PER_MS if match[4] else max(end, now_ms * PER_MS)
     return inputs.SegmentFinal(stream, text, _words(text, end), end, end, received)
 
 
@@ -99,7 +99,7 @@ _FACTS: dict[str, _Facts] = {
     r'interim "(.*)"(?: on (\d+))?': lambda m, now: inputs.TranscriptRevised(
         StreamId(int(m[2] or 1)), m[1], 0.5, max(0, now - 200) * PER_MS
     ),
-    r'final "(.*?)"(?: on (\d+))?(?: ending at (\d+) ms)?': _final,
+    r'final "(.*?)"(?: on (\d+))?(?: ending at (\d+) ms)?(?:, (\d+) ms received)?': _final,
     r'types "(.*)"': lambda m, _: inputs.TextTyped(m[1]),
     r"commits": lambda _, now: inputs.CommitRequested(now * PER_MS),
     r"interrupts": lambda _, __: inputs.ClientInterrupted(),

@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from unittest.mock import patch
 
 import pytest
 from gateway_kit import virtual_time
@@ -14,6 +16,9 @@ from gateway_kit.port_fakes import (
     FakeSynthesizer,
     FakeTelemetry,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+from voice_gateway.domain.chat import ChatMessage
 from voice_gateway.domain.errors import Backend, BackendError, ClientError, GatewayError, Reason, Unavailable
 from voice_gateway.domain.events import (
     EndCause,
@@ -29,9 +34,11 @@ from voice_gateway.domain.events import (
     TurnReport,
 )
 from voice_gateway.domain.ids import SessionId
+from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.transcript import RecognitionResult, Word
+from voice_gateway.session import clock
 from voice_gateway.session.calls import Surroundings
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.playout import FRAME_MS
@@ -302,6 +309,53 @@ def test_a_client_that_vanishes_leaves_nothing_behind() -> None:
             await run
         assert world.nothing_is_left()
         assert world.telemetry.ended == [None]
+
+    virtual_time.run(main())
+
+
+@dataclass
+class SlowToCloseLlm(FakeLlm):
+    """A model whose connection takes a second to close."""
+
+    has_closed: bool = False
+
+    async def reply(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[str, None]:
+        """Write a word, then hang."""
+        del messages
+        try:
+            yield "One. "
+            await asyncio.sleep(3_600)
+        finally:
+            await asyncio.sleep(1)
+            self.has_closed = True
+
+
+def test_a_client_that_vanishes_while_the_session_closes_breaks_into_nothing() -> None:
+    """Backend calls that are being closed are not cancelled a second time."""
+
+    async def main() -> None:
+        llm = SlowToCloseLlm()
+        session, run = await World(llm=llm).open()
+        session.type_text("Count.")
+        await asyncio.sleep(0.5)
+        session.end()
+        await asyncio.sleep(0.5)
+        run.cancel()
+        await asyncio.sleep(1)
+        assert run.cancelled()
+        assert llm.has_closed
+
+    virtual_time.run(main())
+
+
+@given(st.integers(0, 10**15))
+def test_a_timer_never_rings_before_its_instant(nanoseconds: int) -> None:
+    """At the loop's time of an instant the clock shows that instant, at least for 11 days: what rings is due."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with patch.object(loop, "time", lambda: clock.loop_time(Instant(nanoseconds))):
+            assert clock.now() == nanoseconds
 
     virtual_time.run(main())
 

@@ -86,6 +86,73 @@ def test_replay_begins_where_transcription_has_come_to() -> None:
     virtual_time.run(main())
 
 
+def test_a_feed_ends_where_it_is_told() -> None:
+    """A stream that was to end at the commit ends there, though more has been received; the next goes on from there."""
+
+    async def main() -> None:
+        hearing = Hearing(16_000, 16_000)
+        first = hearing.open_feed(0)
+        hearing.hear(audio(200, 1), 0)
+        hearing.hear(audio(200, 2), 200 * MS)
+        hearing.finish_feed(200 * MS)
+        second = hearing.open_feed(200 * MS)
+        hearing.finish_feed()
+        assert await drain(first) == audio(200, 1)
+        assert await drain(second) == audio(200, 2)
+
+    virtual_time.run(main())
+
+
+def test_positions_inside_a_shortened_gap() -> None:
+    """A position that the tape does not have, or has no more, is the nearest one: nothing behind it is forgotten."""
+
+    async def main() -> None:
+        hearing = Hearing(16_000, 16_000)
+        hearing.hear(audio(100, 1), 0)
+        hearing.hear(audio(100, 2), 3_600_000 * MS)
+        hearing.forget(1_800_000 * MS)
+        hearing.forget(7_200_000 * MS + 1)
+        assert (hearing.base(), hearing.end()) == ((2_200) * MS, 2_200 * MS)
+        hearing.hear(audio(100, 3), 3_600_100 * MS)
+        feed = hearing.open_feed(0)
+        hearing.finish_feed()
+        assert await drain(feed) == audio(100, 3)
+        hearing.hear(audio(100, 4), 9_000_000 * MS)
+        assert hearing.to_input(50 * MS) < 3_600_200 * MS
+
+    virtual_time.run(main())
+
+
+def test_forgetting_inside_a_gap_keeps_what_follows() -> None:
+    """The middle of an hour's gap lies at its end on the tape; the audio behind it stays."""
+
+    async def main() -> None:
+        hearing = Hearing(16_000, 16_000)
+        hearing.hear(audio(100, 1), 0)
+        hearing.hear(audio(100, 2), 3_600_000 * MS)
+        hearing.forget(1_800_000 * MS)
+        feed = hearing.open_feed(0)
+        hearing.finish_feed()
+        assert await drain(feed) == audio(100, 2)
+
+    virtual_time.run(main())
+
+
+def test_one_message_longer_than_the_tape_is_heard_whole() -> None:
+    """A mebibyte of telephone audio is 131 s: none of it is forgotten before recognition has taken it."""
+
+    async def main() -> None:
+        hearing = Hearing(8_000, 16_000)
+        feed = hearing.open_feed(0)
+        hearing.hear(audio(2 * MAX_TAPE_MS), 0)
+        hearing.finish_feed()
+        assert len(await drain(feed)) == len(audio(2 * MAX_TAPE_MS))
+        hearing.hear(audio(20), 2 * MAX_TAPE_MS * 8)
+        assert hearing.end() - hearing.base() == MAX_TAPE_MS * MS
+
+    virtual_time.run(main())
+
+
 def test_the_tape_is_bounded() -> None:
     """Without any final the oldest audio is forgotten: an hour of silence must not fill the memory."""
     hearing = Hearing(16_000, 16_000)

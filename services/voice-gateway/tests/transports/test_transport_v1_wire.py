@@ -519,6 +519,30 @@ async def test_vanishing_client_leaves_nothing(way: str, caplog: pytest.LogCaptu
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
+async def test_a_session_that_ends_itself_well_is_cancelled_once() -> None:
+    """Backends are left in good order when a client vanishes: a second cancellation would break into that."""
+    has_left_well = asyncio.Event()
+
+    async def slow_to_leave(_: FakeSession) -> events.Ended:
+        try:
+            await asyncio.Event().wait()
+            raise AssertionError("nobody stopped the session")
+        finally:
+            for _turn in range(1_000):  # turns of the loop in which the call does all else that it does when it ends
+                await asyncio.sleep(0)
+            has_left_well.set()
+
+    gateway = FakeGateway(slow_to_leave)
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, START)
+        session = await gateway.sessions.get()
+        await call.read()
+        call.cancel()
+        await session.over.wait()
+    assert has_left_well.is_set()
+
+
 async def test_vanishing_client_while_there_is_no_room() -> None:
     """A call that does not read sees its client vanish all the same."""
     gateway = FakeGateway()

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from voice_gateway.domain.chat import Role
 from voice_gateway.domain.transcript import SpokenWord
 from voice_gateway.turn.history import LONGEST_CHARS, History
 from voice_gateway.turn.ledger import SpokenSentence, heard_text
@@ -65,6 +66,15 @@ def test_a_spoken_word_that_is_not_in_the_text() -> None:
     assert heard_text([SpokenSentence("a|b c", "a, b c", 600)], 550, RATE_HZ) == "a|b"
 
 
+def test_a_spoken_word_is_not_found_inside_another() -> None:
+    """What is not read aloud lies between the words: a short word must not be found in an address."""
+    sentences = [SpokenSentence("See https://example.org now at ten.", "See now at ten.", 1_500)]
+    assert heard_text(sentences, 800, RATE_HZ) == "See https://example.org now"
+    sentences = [SpokenSentence("See https://example.org/at, at ten.", "See, at ten.", 1_200)]
+    assert heard_text(sentences, 750, RATE_HZ).startswith("See")
+    assert heard_text([SpokenSentence("The cat sat at ten.", "cat at ten.", 1_100)], 650, RATE_HZ) == "The cat sat at"
+
+
 @given(st.integers(0, 5_000), st.integers(0, 5_000))
 def test_hearing_more_never_takes_words_back(less: int, more: int) -> None:
     """The heard text only grows with the samples heard."""
@@ -82,6 +92,27 @@ def test_history_is_bounded() -> None:
     messages = history.messages()
     assert messages[0].text == "prompt"
     assert sum(len(message.text) for message in messages[1:]) <= LONGEST_CHARS
+
+
+def test_a_history_that_was_cut_begins_with_the_user() -> None:
+    """Strict chat templates refuse a conversation that the assistant begins: a long call must not end in errors."""
+    history = History("")
+    history.said("x" * (LONGEST_CHARS // 2))
+    history.heard("y" * (LONGEST_CHARS // 2))
+    history.said("z")
+    assert [message.text for message in history.messages()] == ["z"]
+    history.heard("a" * LONGEST_CHARS)
+    history.said("b")
+    assert [message.text for message in history.messages()] == ["b"]
+
+
+def test_a_greeting_is_the_first_to_be_forgotten() -> None:
+    """A conversation that the assistant did begin loses that message alone when it must be cut there."""
+    history = History("")
+    history.heard("x" * LONGEST_CHARS)
+    history.said("Hello.")
+    history.heard("Hello.")
+    assert [message.role for message in history.messages()] == [Role.USER, Role.ASSISTANT]
 
 
 def test_one_message_may_fill_the_history() -> None:

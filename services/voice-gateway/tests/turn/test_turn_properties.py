@@ -45,9 +45,38 @@ _FACTS = st.one_of(
     st.builds(inputs.PlayoutCompleted, _REPLIES, _SAMPLES),
     st.builds(inputs.PlaybackReported, _REPLIES, _SAMPLES, _SAMPLES, st.booleans()),
 )
-_CALLS = st.lists(st.tuples(st.integers(0, 3_000), _FACTS), max_size=60)
+_ONE_REPLY = (
+    inputs.TextTyped("Typed."),
+    inputs.ReplyDelta(ReplyId(1), "What is it? I know. "),
+    inputs.SpeechReady(ReplyId(1), SentenceId(1)),
+    inputs.PlayoutStarted(ReplyId(1), 0),
+    inputs.PlaybackReported(ReplyId(1), 100, 200, is_final=False),
+    inputs.SpeechCompleted(ReplyId(1), SentenceId(1), 800),
+    inputs.PlayoutStarved(ReplyId(1), 800),
+    inputs.ReplyCompleted(ReplyId(1)),
+    inputs.SpeechCompleted(ReplyId(1), SentenceId(2), 800),
+    inputs.PlayoutStarted(ReplyId(1), 800),
+    inputs.PlayoutCompleted(ReplyId(1), 1_600),
+)
+"""A conversation in order, so that senseless facts meet a core that is in the midst of something: drawn from
+`_FACTS` alone, hardly one example in a hundred gets as far as a sentence that is played."""
+_STEPS = st.tuples(st.integers(0, 3_000), _FACTS)
+_CALLS = st.tuples(
+    st.lists(_STEPS, max_size=5),
+    st.lists(st.tuples(st.sampled_from(range(len(_ONE_REPLY) + 1)), _STEPS), max_size=12),
+    st.lists(_STEPS, max_size=40),
+).map(lambda drawn: [*drawn[0], *_interspersed(drawn[1]), *drawn[2]])
 _Steps = list[tuple[int, inputs.Input]]
 _MANY = settings(max_examples=400, deadline=None)
+
+
+def _interspersed(senseless: list[tuple[int, tuple[int, inputs.Input]]]) -> _Steps:
+    """The conversation, with each of these steps put before the fact of that number."""
+    steps: _Steps = []
+    for index, fact in enumerate((*_ONE_REPLY, None)):
+        steps += [step for where, step in senseless if where == index]
+        steps += [(10, fact)] if fact is not None else []
+    return steps
 
 
 def _play(steps: _Steps, core: Core | None = None) -> list[tuple[effects.Effect, ...]]:

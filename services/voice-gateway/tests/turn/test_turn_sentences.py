@@ -22,6 +22,14 @@ def split(text: str) -> list[str]:
         ("Bring pens etc. and paper.", ["Bring pens etc. and paper."]),
         ("Bring pens etc. Then go.", ["Bring pens etc.", "Then go."]),
         ("At 5 p.m. we met.", ["At 5 p.m. we met."]),
+        ("In Washington D.C. and in the U.S. it rains. Yes.", ["In Washington D.C. and in the U.S. it rains.", "Yes."]),
+        ("At 3:30 p.m. today. Bring $4.50, e.g. now.", ["At 3:30 p.m. today.", "Bring $4.50, e.g. now."]),
+        ("Mail jane.doe@example.org today.", ["Mail jane.doe@example.org today."]),
+        ("Do this: 1. Open it. 2. Close it.", ["Do this: 1. Open it.", "2. Close it."]),
+        (
+            "\u092f\u0939 \u0939\u0948\u0964 \u0914\u0930\u0964",
+            ["\u092f\u0939 \u0939\u0948\u0964", "\u0914\u0930\u0964"],
+        ),
         ("J. R. Tolkien wrote. I did. So am I. Yes.", ["J. R. Tolkien wrote.", "I did.", "So am I.", "Yes."]),
         ("1. First thing\n2. Second thing\n", ["1. First thing", "2. Second thing"]),
         ("It costs 5. Take it.", ["It costs 5.", "Take it."]),
@@ -49,6 +57,12 @@ def test_the_first_clause_comes_early() -> None:
     assert splitter.feed(" answers, as it must, with care and without haste, always, and") == []
 
 
+def test_a_first_clause_needs_no_space_where_the_script_has_none() -> None:
+    """A full-width comma ends a clause by itself."""
+    clause = "\u8fd9" * FIRST_CLAUSE_CHARS + "\uff0c"
+    assert SentenceSplitter().feed(clause + "\u597d") == [clause]
+
+
 def test_a_short_first_clause_stays() -> None:
     """A clause of a few words would sound broken alone."""
     assert SentenceSplitter().feed("Well, yes, " + "x" * (FIRST_CLAUSE_CHARS // 2)) == []
@@ -67,6 +81,12 @@ def test_no_sentence_grows_without_end(word: str) -> None:
     sentences = SentenceSplitter().feed("First. " + word * (LONGEST_CHARS + 1))
     assert max(map(len, sentences)) <= LONGEST_CHARS + 1
     assert len(sentences) > 1
+
+
+def test_a_sentence_that_comes_at_once_is_bounded_too() -> None:
+    """A model that delivers its whole reply in one piece does not get longer sentences into synthesis."""
+    sentences = SentenceSplitter().feed("First. " + "word " * LONGEST_CHARS + "end. Next")
+    assert max(map(len, sentences)) <= LONGEST_CHARS + 1
 
 
 @given(st.lists(st.text(alphabet="aB1 .,!?\n\"'\u3002(-", max_size=12), max_size=20))

@@ -6,8 +6,8 @@ from voice_gateway.domain.instant import NS_PER_S, Instant
 
 
 def now() -> Instant:
-    """This instant."""
-    return Instant(int(asyncio.get_running_loop().time() * NS_PER_S))
+    """This instant; rounded, so that a timer set for an instant never rings before it."""
+    return Instant(round(asyncio.get_running_loop().time() * NS_PER_S))
 
 
 def loop_time(instant: Instant) -> float:

@@ -81,11 +81,12 @@ class Agent:
         """The user said something that is not answered on its own."""
         self._history.said(text)
 
-    def input_ended(self) -> None:
+    def input_ended(self) -> list[Effect]:
         """The client half-closed: it reports no more, so that the clock alone tells how far it has played."""
         self._has_reports = False
         if self._reply is not None:
             self._reply.playback.reports_ended()
+        return self.settle()
 
     def answer(self, turn: CommittedTurn, now: Instant) -> list[Effect]:
         """Begin the reply to a turn."""

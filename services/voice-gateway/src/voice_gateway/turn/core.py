@@ -175,8 +175,7 @@ class Core:
 
     def _on_input_ended(self, _: inputs.InputEnded, now: Instant) -> list[Effect]:
         self._phase = Phase.FINISHING
-        self._agent.input_ended()
-        return self._recognition.input_ended(now)
+        return [*self._agent.input_ended(), *self._recognition.input_ended(now)]
 
     def _on_end_requested(self, _: inputs.EndRequested, now: Instant) -> list[Effect]:
         return self._end(Close(Ended(EndCause.CLIENT_ENDED)), now)

@@ -67,6 +67,6 @@ def _written_end(written: str, words: list[str]) -> int:
     """Where in the written text the last of `words` ends; what is not read aloud lies between them."""
     end = 0
     for word in words:
-        found = written.find(word, end)
-        end = found + len(word) if found >= 0 else end
+        found = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)").search(written, end)
+        end = found.end() if found else end
     return end

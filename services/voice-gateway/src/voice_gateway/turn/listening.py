@@ -33,7 +33,8 @@ minute of audio pushed ahead of real time needs a few seconds."""
 @dataclass(slots=True)
 class Recognition:
     """Recognition streams of one session. The newest is fed until the input is over; those that are half-closed are
-    being finalised, oldest first."""
+    being finalised, oldest first.
+    """
 
     _machine: Machine[Listening, ListeningEvent] = field(init=False)
     _newest: StreamId = field(default=StreamId(0), init=False)
@@ -124,7 +125,10 @@ class Recognition:
         return []
 
     def broke(self, stream: StreamId, message: str, now: Instant) -> list[Effect]:
-        """A stream broke: everything since the last final is replayed on a new one, also what was to be finalised."""
+        """A stream broke: everything since the last final is replayed on a new one, also what was to be finalised.
+
+        The client is told once for an outage, not for each attempt to mend it.
+        """
         if now >= after_ms(self._opened_at, STEADY_MS):
             self._failures = 0
         if self._failures == len(REOPEN_MS):
@@ -134,10 +138,12 @@ class Recognition:
             self._commit_at = self._from_samples
         self._finalising, self._finalise_by = [], None
         self._machine.move(ListeningEvent.BROKE)
+        if self._failures == 0:
+            told = f"speech recognition was interrupted: {message}"
+            effects.append(Emit(Notice(Reason.RECOGNITION_INTERRUPTED, told, Backend.ASR)))
         self._reopen_at = after_ms(now, REOPEN_MS[self._failures])
         self._failures += 1
-        notice = Notice(Reason.RECOGNITION_INTERRUPTED, f"speech recognition was interrupted: {message}", Backend.ASR)
-        return [*effects, Emit(notice), *self.on_deadline(now)]
+        return [*effects, *self.on_deadline(now)]
 
     def deadline(self) -> Instant | None:
         """When to look again."""

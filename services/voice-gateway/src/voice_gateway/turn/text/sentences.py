@@ -21,11 +21,15 @@ _NEVER_LAST = frozenset(
     ).split()
 )
 """Abbreviations that do not end a sentence, without their last full stop, in small letters."""
-_MAYBE_LAST = frozenset("etc inc ltd co corp u.s u.k u.n e.u a.m p.m ph.d b.c a.d".split())  # noqa: SIM905  as above
+_MAYBE_LAST = frozenset("etc inc ltd co corp ph.d".split())  # noqa: SIM905  as above
 """Abbreviations that may end a sentence: they do when a capital letter follows."""
 
-_END = re.compile(r"[.!?\u2026]+[\"'\u2019\u201d)\]*_]*(?=\s)|[\u3002\uff01\uff1f]+[\u300d\u300f\u201d]*|\n")
-_CLAUSE = re.compile(r"[,;:\u2013\u2014](?=\s)|\s[\u2013\u2014-](?=\s)")
+_DOTTED_INITIALS = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
+"""U.S., D.C., p.m.: they may end a sentence, too."""
+_END = re.compile(
+    r"[.!?\u2026\u0964\u061f\u06d4]+[\"'\u2019\u201d)\]*_]*(?=\s)|[\u3002\uff01\uff1f]+[\u300d\u300f\u201d]*|\n"
+)
+_CLAUSE = re.compile(r"[,;:\u2013\u2014](?=\s)|\s[\u2013\u2014-](?=\s)|[\uff0c\uff1b\uff1a]")
 _LAST_TOKEN = re.compile(r"\S+$")
 _SPACE = re.compile(r"\s*")
 
@@ -55,7 +59,7 @@ class SentenceSplitter:
         return sentence
 
     def _next_end(self) -> int | None:
-        for match in _END.finditer(self._rest):
+        for match in _END.finditer(self._rest, 0, LONGEST_CHARS):
             verdict = _ends_sentence(self._rest, match)
             if verdict is None:
                 break
@@ -90,7 +94,7 @@ def _ends_sentence(text: str, match: re.Match[str]) -> bool | None:
     word = token.group().lstrip("(\"'*_[").lower() if token else ""
     if word in _NEVER_LAST or _is_initial(word) or _is_list_number(text, match.start(), word):
         return False
-    if word not in _MAYBE_LAST:
+    if word not in _MAYBE_LAST and not _DOTTED_INITIALS.fullmatch(word):
         return True
     following = text[match.end() :].lstrip()
     return following[0].isupper() if following else None
@@ -101,5 +105,5 @@ def _is_initial(word: str) -> bool:
 
 
 def _is_list_number(text: str, dot: int, word: str) -> bool:
-    line = text[text.rfind("\n", 0, dot) + 1 : dot]
-    return word.isdigit() and line.strip() == word
+    before = text[text.rfind("\n", 0, dot) + 1 : dot].removesuffix(word).rstrip()
+    return word.isdigit() and (not before or before.endswith(":"))

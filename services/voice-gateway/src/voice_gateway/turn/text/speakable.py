@@ -11,8 +11,9 @@ _URL = re.compile(r"<?\b(?:https?://|www\.)[^\s<>]*[^\s<>.,;:!?)\]}'\"]>?", re.I
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+", re.MULTILINE)
 _BULLET = re.compile(r"^\s*(?:[-*+\u2022]|>)\s+", re.MULTILINE)
-_RULE = re.compile(r"^\s*(?:[-*_]\s*){3,}$|^[\s|:-]*-{3,}[\s|:-]*$", re.MULTILINE)
-_EMPHASIS = re.compile(r"(\*{1,3}|~~|`+)(?=\S)|(?<=\S)(\*{1,3}|~~|`+)")
+_RULE = re.compile(r"^\s*(?:[-*_]\s*){3,}$|^(?=[\s|:-]*---)[\s|:-]+$", re.MULTILINE)
+_EMPHASIS = re.compile(r"(?<![\d*])\*{1,3}(?=\S)|(?<=\S)\*{1,3}(?![\d*])|~~|`+")
+"""A star between digits multiplies."""
 _UNDERSCORES = re.compile(r"(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)")
 _CELL = re.compile(r"\s*\|\s*")
 _EMPTY_BRACKETS = re.compile(r"\(\s*\)|\[\s*\]")
