@@ -23,6 +23,7 @@ from voice_gateway import config
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.tts import RivaSynthesizer
+from voice_gateway.backends.silero.model import SileroModel
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.observability.health import Readiness
 from voice_gateway.observability.logs import json_logging
@@ -33,6 +34,7 @@ from voice_gateway.session.calls import Surroundings
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService
+from voice_gateway.session.voice import VoiceBank
 from voice_gateway.transports.call import SERVER_OPTIONS
 from voice_gateway.transports.grpc_legacy import server as grpc_legacy
 from voice_gateway.transports.grpc_v1 import server as grpc_v1
@@ -117,13 +119,15 @@ class Gateway:
         self._llm = OpenAiChat(settings.llm)
         self._roster = Roster()
         backends = (self._recognizer, self._llm, self._synthesizer)
+        pacer = Pacer()
         around = Surroundings(
             recognizer=self._recognizer,
             llm=self._llm,
             synthesizer=self._synthesizer,
             telemetry=LogTelemetry(),
-            pacer=Pacer(),
+            pacer=pacer,
             roster=self._roster,
+            voices=VoiceBank(SileroModel(), pacer),
         )
         sessions = SessionService(settings.session, settings.policy, around, backends, _new_session_id)
         self._server = grpc.aio.server(options=SERVER_OPTIONS + PORT_OPTIONS)

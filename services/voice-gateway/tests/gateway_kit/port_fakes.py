@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from voice_gateway.domain.chat import ChatMessage
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
@@ -188,3 +189,18 @@ class FakeHealth:
 
     async def probe(self) -> None:
         """Nothing to ask."""
+
+
+QUIET = 100
+
+
+class FakeVoiceModel:
+    """Takes every chunk that is not quiet for speech."""
+
+    def new_state(self) -> None:
+        """None."""
+
+    def probabilities(self, states: Sequence[None], chunks: Sequence[bytes]) -> list[float]:
+        """1.0 for sound, 0.0 for silence, which after resampling rings a little."""
+        del states
+        return [float(np.abs(np.frombuffer(chunk, "<i2")).max() > QUIET) for chunk in chunks]

@@ -15,6 +15,7 @@ from gateway_kit.port_fakes import (
     FakeSink,
     FakeSynthesizer,
     FakeTelemetry,
+    FakeVoiceModel,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +31,8 @@ from voice_gateway.domain.events import (
     ReplyHeard,
     ReplyOutcome,
     ReplyText,
+    SpeechEnded,
+    SpeechStarted,
     Transcript,
     TurnReport,
 )
@@ -45,6 +48,7 @@ from voice_gateway.session.playout import FRAME_MS
 from voice_gateway.session.ports import Session, SessionRequest
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService, SessionSettings
+from voice_gateway.session.voice import VoiceBank
 
 REQUEST = SessionRequest(transport="grpc_v1", input_rate_hz=16_000)
 FRAME = bytes(640)
@@ -72,7 +76,9 @@ class World:
     def service(self) -> SessionService:
         """The service under test."""
         settings = SessionSettings("en-US", "Anna", 16_000, 16_000, Persona("Be brief.", "Sorry."))
-        around = Surroundings(self.recognizer, self.llm, self.synthesizer, self.telemetry, Pacer(), self.roster)
+        pacer = Pacer()
+        voices = VoiceBank(FakeVoiceModel(), pacer)
+        around = Surroundings(self.recognizer, self.llm, self.synthesizer, self.telemetry, pacer, self.roster, voices)
         ids = (SessionId(f"s{number}") for number in itertools.count(1))
         return SessionService(settings, TurnPolicy(), around, self.health, lambda: next(ids))
 
@@ -111,6 +117,29 @@ def test_a_spoken_turn_is_answered_and_everything_is_told() -> None:
         ]
         assert world.telemetry.turns[0].finished.outcome is ReplyOutcome.COMPLETED
         assert world.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+def test_speech_is_told_at_its_onset() -> None:
+    """SpeechStarted comes within vad_onset_ms, a chunk and a tick of the first sound, long before any word."""
+
+    async def main() -> None:
+        world = World()
+        world.recognizer.scripts = [[2.0, heard("Hello.", 1_400)]]
+        world.llm.scripts = [["Yes."]]
+        session, run = await world.open()
+        begun = asyncio.get_running_loop().time()
+        for index in range(60):
+            session.hear(b"\x00\x10" * 320 if 20 <= index < 40 else FRAME, index * 320)
+            await asyncio.sleep(0.02)
+        await world.sink.wait_for(ReplyFinished)
+        at, started = world.sink.events[0]
+        assert started == SpeechStarted(6_144)
+        assert at - begun < 0.4 + 0.096 + 0.032 + 0.04
+        assert isinstance(world.sink.events[1][1], SpeechEnded)
+        session.end()
+        await run
 
     virtual_time.run(main())
 

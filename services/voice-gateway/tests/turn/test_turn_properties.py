@@ -24,6 +24,8 @@ _WORDS = st.just(()) | st.builds(Word, st.just("word"), _SAMPLES, _SAMPLES).map(
 _SPOKEN = st.just(()) | st.builds(SpokenWord, st.just("Yes."), _SAMPLES, _SAMPLES).map(lambda word: (word,))
 _FACTS = st.one_of(
     st.just(inputs.SessionStarted()),
+    st.builds(inputs.SpeechStarted, _SAMPLES),
+    st.builds(inputs.SpeechEnded, _SAMPLES),
     st.builds(inputs.TranscriptRevised, _STREAMS, _TEXTS, st.floats(0, 1), _SAMPLES),
     st.builds(inputs.SegmentFinal, _STREAMS, _TEXTS, _WORDS, _SAMPLES, _SAMPLES, _SAMPLES),
     st.builds(inputs.RecognitionEnded, _STREAMS),

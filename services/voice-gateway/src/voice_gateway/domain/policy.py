@@ -17,8 +17,10 @@ class TurnPolicy:
     Only fields that take effect stand here; the contract's others are accepted and ignored until they do.
     """
 
+    vad_onset_ms: int = _ms(96, 32, 1_000, "speech needed before an onset is believed")
     stop_history_eou_ms: int = _ms(240, 40, 5_000, "silence before the end of an utterance is suspected")
     stop_history_ms: int = _ms(480, 80, 10_000, "silence that ends a segment")
+    pause_ms: int = _ms(160, 32, 5_000, "silence after which speech counts as ended")
     lead_ms: int = _ms(200, 40, 5_000, "reply audio is sent at most so far ahead of real time")
     client_buffer_ms: int = _ms(100, 0, 5_000, "assumed buffer of a client that never reports playback")
     playback_settle_ms: int = _ms(250, 0, 5_000, "wait for the last playback report after an interruption")

@@ -25,6 +25,7 @@ from voice_gateway.session.ports import (
     VoiceSpec,
 )
 from voice_gateway.session.roster import Roster
+from voice_gateway.session.voice import VoiceBank
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import Synthesize
 
@@ -41,6 +42,7 @@ class Surroundings:
     telemetry: Telemetry
     pacer: Pacer
     roster: Roster
+    voices: VoiceBank
 
 
 class BackendCalls:

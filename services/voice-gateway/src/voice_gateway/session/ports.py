@@ -6,7 +6,7 @@ Towards clients: `OpenSession`, `Session`, `ClientSink`. Towards backends: `Spee
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from voice_gateway.domain.chat import ChatMessage
 from voice_gateway.domain.errors import Backend, GatewayError
@@ -224,6 +224,24 @@ class BackendHealth(Protocol):
 
     async def probe(self) -> None:
         """Ask each address once and remember the outcome (health, languages, voices). Never raises BackendError."""
+
+
+VOICE_RATE_HZ = 16_000
+VOICE_CHUNK_SAMPLES = 512
+"""The only chunk length that Silero's 16 kHz model takes: 32 ms."""
+
+
+class VoiceModel(Protocol):
+    """Tells speech from other sound."""
+
+    def new_state(self) -> Any:
+        """What the model remembers of one stream, before its first chunk."""
+
+    def probabilities(self, states: Sequence[Any], chunks: Sequence[bytes]) -> Sequence[float]:
+        """Speech probability of one chunk of each stream, range [0, 1]; updates the states.
+
+        A chunk is VOICE_CHUNK_SAMPLES of LINEAR_PCM at VOICE_RATE_HZ. Takes about 0.06 ms a chunk.
+        """
 
 
 # --- to whoever watches ------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from voice_gateway.session.calls import BackendCalls, Surroundings
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.playout import Playout
 from voice_gateway.session.ports import ClientSink, SessionInfo, SessionRequest
+from voice_gateway.session.voice import Ear, Onset
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
 
@@ -38,6 +39,9 @@ class SessionRunner:
         self._around = around
         self._hearing = Hearing(info.input_rate_hz, info.asr_rate_hz)
         self._playout = Playout(info.output_rate_hz, info.policy.lead_ms, around.pacer, sink.play, self._post)
+        policy = info.policy
+        onset = Onset(policy.vad_onset_ms, policy.pause_ms)
+        self._ear = Ear(self._hearing, info.asr_rate_hz, onset, around.voices.new_state(), self._post)
         self._inbox: deque[inputs.Input] = deque()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -109,6 +113,7 @@ class SessionRunner:
     # --- the loop ------------------------------------------------------------------------------------------------
 
     async def _converse(self) -> Ended | GatewayError:
+        self._around.voices.add(self._ear)
         try:
             while self._outcome is None:
                 await self._wake.wait()
@@ -119,6 +124,7 @@ class SessionRunner:
             self._outcome = InternalError()
         finally:
             self._arm(None)
+            self._around.voices.remove(self._ear)
             self._hearing.release()
             self._playout.close()
             await self._calls.close()

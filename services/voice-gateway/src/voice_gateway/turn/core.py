@@ -42,6 +42,8 @@ from voice_gateway.turn.effects import Close, Effect, Emit, Fail
 from voice_gateway.turn.listening import Recognition
 from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, Reply
 
+QUIET_MS = 1_000
+"""A final for speech that has ended comes within this: the longest usual `stop_history_ms` and the decoding."""
 AHEAD_MS = 1_000
 """Input that is so far ahead of real time was pushed. Less is a client's clock that runs fast: at 100 ppm, a sound
 card's tolerance, it gains this in three hours."""
@@ -83,6 +85,14 @@ class Core:
         self._turn = TurnId(1)
         """The turn being spoken, or the next one."""
         self._is_speaking = False
+        self._has_onset = False
+        """Whether the sound alone has told of speech since the last final; words then need not."""
+        self._has_words = False
+        """Whether words of an unfinished turn have come."""
+        self._voice_end: int | None = None
+        """End of the last speech by its sound, in input samples; None while somebody speaks."""
+        self._quiet_by: Instant | None = None
+        """Until then a final for the last speech may come."""
         self._drain_deadline: Instant | None = None
 
     @property
@@ -102,7 +112,8 @@ class Core:
         """When `on_deadline` is to be called if no fact comes first."""
         if self._phase is Phase.ENDED:
             return None
-        candidates = (self._recognition.deadline(), self._agent.deadline(), self._drain_deadline)
+        quiet_by = self._quiet_by if self._drain_deadline is not None else None
+        candidates = (self._recognition.deadline(), self._agent.deadline(), self._drain_deadline, quiet_by)
         return min((instant for instant in candidates if instant is not None), default=None)
 
     def on_deadline(self, now: Instant) -> tuple[Effect, ...]:
@@ -112,6 +123,8 @@ class Core:
         if self._drain_deadline is not None and now >= self._drain_deadline:
             late = Fail(Reason.DRAIN_DEADLINE, "the server had to leave before the turn was complete")
             return self._settle_down([late], now)
+        if self._quiet_by is not None and now >= self._quiet_by:
+            self._quiet_by = None
         return self._settle_down([*self._recognition.on_deadline(now), *self._agent.on_deadline(now)], now)
 
     def _is_stale(self, fact: inputs.Input) -> bool:
@@ -155,9 +168,15 @@ class Core:
             return None
         if self._phase is Phase.FINISHING and self._recognition.is_over:
             return EndCause.CLIENT_HALF_CLOSED
-        if self._drain_deadline is not None and not (self._is_speaking or self._recognition.owes_a_final):
+        if self._drain_deadline is not None and not self._may_be_turn:
             return EndCause.DRAINING
         return None
+
+    @property
+    def _may_be_turn(self) -> bool:
+        """Whether the user may be in the middle of a turn."""
+        is_heard = self._is_speaking or self._has_words or self._quiet_by is not None
+        return is_heard or self._recognition.owes_a_final
 
     def _end(self, last: Close | Fail, now: Instant) -> list[Effect]:
         self._phase = Phase.ENDED
@@ -186,29 +205,44 @@ class Core:
 
     # --- facts about the user ------------------------------------------------------------------------------------
 
+    def _on_speech_started(self, fact: inputs.SpeechStarted, _: Instant) -> list[Effect]:
+        if fact.at_samples < self._recognition.confirmed_samples:
+            return []  # the words of pushed audio may come before its sound has been judged
+        self._has_onset, self._voice_end, self._quiet_by = True, None, None
+        return self._speech_started(fact.at_samples)
+
+    def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> list[Effect]:
+        if not self._is_speaking:
+            return []
+        self._voice_end, self._quiet_by = fact.at_samples, after_ms(now, QUIET_MS)
+        return self._speech_ended(fact.at_samples)
+
     def _on_transcript_revised(self, fact: inputs.TranscriptRevised, now: Instant) -> list[Effect]:
         self._recognition.answered(fact.stream, now)
         text = fact.text.strip()
         if not text:
             return []
         interim = Transcript(self._turn, text, is_final=False, stability=fact.stability)
-        return [*self._speech_started(fact.end_samples), Emit(interim)]
+        self._has_words = True
+        started = [] if self._has_onset else self._speech_started(fact.end_samples)
+        return [*started, Emit(interim)]
 
     def _on_segment_final(self, fact: inputs.SegmentFinal, now: Instant) -> list[Effect]:
         self._recognition.answered(fact.stream, now)
         effects = self._recognition.confirmed(fact.stream, fact.covered_samples)
         text = fact.text.strip()
-        if text:
+        if text and not self._has_onset:
             effects += self._speech_started(fact.words[0].start_samples if fact.words else fact.end_samples)
-        if self._is_speaking:
-            self._is_speaking = False
-            self._floor.move(FloorEvent.USER_DONE)
-            effects.append(Emit(SpeechEnded(fact.end_samples)))
+        if not self._has_onset:
+            effects += self._speech_ended(fact.end_samples)
+        end_samples = fact.end_samples if self._voice_end is None else self._voice_end
+        self._has_onset = self._has_onset and self._voice_end is None
+        self._has_words, self._voice_end, self._quiet_by = False, None, None
         if not text:
             return effects
         is_ahead = self._is_ahead(fact.received_samples, now)
         # of speech that was pushed nobody knows when it was spoken
-        silent = 0 if is_ahead else max(0, fact.received_samples - fact.end_samples)
+        silent = 0 if is_ahead else max(0, fact.received_samples - end_samples)
         spoke = Instant(now - samples_to_ns(silent, self._input_rate_hz))
         is_live = not (is_ahead or self._phase is Phase.FINISHING)
         turn = CommittedTurn(self._turn, text, spoke, now, is_live)
@@ -224,6 +258,13 @@ class Core:
             return []
         self._is_speaking = True
         return [Emit(SpeechStarted(at_samples))]
+
+    def _speech_ended(self, at_samples: int) -> list[Effect]:
+        if not self._is_speaking:
+            return []
+        self._is_speaking = False
+        self._floor.move(FloorEvent.USER_DONE)
+        return [Emit(SpeechEnded(at_samples))]
 
     def _on_text_typed(self, fact: inputs.TextTyped, now: Instant) -> list[Effect]:
         turn = CommittedTurn(self._turn, fact.text.strip(), spoke=now, committed=now, is_live=True)
@@ -254,6 +295,8 @@ class Core:
 
     _HANDLERS: ClassVar[dict[type[inputs.Input], Callable[["Core", Any, Instant], list[Effect]]]] = {
         inputs.SessionStarted: _on_session_started,
+        inputs.SpeechStarted: _on_speech_started,
+        inputs.SpeechEnded: _on_speech_ended,
         inputs.TranscriptRevised: _on_transcript_revised,
         inputs.SegmentFinal: _on_segment_final,
         inputs.RecognitionEnded: _on_recognition_ended,

@@ -19,6 +19,22 @@ class SessionStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Somebody began to speak, by the sound alone."""
+
+    at_samples: int
+    """The first speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """Nobody has spoken for a while, by the sound alone."""
+
+    at_samples: int
+    """The end of the last speech."""
+
+
+@dataclass(frozen=True, slots=True)
 class TranscriptRevised:
     """An interim transcript of the running segment."""
 
@@ -184,7 +200,9 @@ class PlaybackReported:
 
 
 SpeakerInput = (
-    TranscriptRevised
+    SpeechStarted
+    | SpeechEnded
+    | TranscriptRevised
     | SegmentFinal
     | RecognitionEnded
     | RecognitionFailed

@@ -65,6 +65,11 @@ class Recognition:
         return self._is_input_over and self.state is Listening.CLOSED and self._reopen_at is None
 
     @property
+    def confirmed_samples(self) -> int:
+        """Input before this position is transcribed for good."""
+        return self._confirmed_samples
+
+    @property
     def owes_a_final(self) -> bool:
         """Whether the end of the user's turn was called and its final may still come."""
         return bool(self._finalising) or self._commit_at is not None or (self._is_input_over and not self.is_over)

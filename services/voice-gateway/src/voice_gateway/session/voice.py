@@ -1,0 +1,140 @@
+"""Hears whether somebody speaks: one bank for the process, which runs the chunks of all sessions together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import soxr
+
+from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
+from voice_gateway.domain.instant import Instant
+from voice_gateway.session.hearing import Hearing
+from voice_gateway.session.pacer import Pacer
+from voice_gateway.session.ports import VOICE_CHUNK_SAMPLES, VOICE_RATE_HZ, VoiceModel
+from voice_gateway.turn.inputs import SpeechEnded, SpeechStarted
+
+CHUNK_MS = VOICE_CHUNK_SAMPLES * 1_000 // VOICE_RATE_HZ
+SPEECH = 0.5
+SILENCE = 0.35
+"""Silero's own thresholds (utils_vad.py): speech begins at 0.5, and ends 0.15 below it."""
+MAX_BATCH = 16
+"""Chunks of one run: more do not get cheaper, and hold the loop for over 1 ms."""
+MAX_CHUNKS_A_TICK = 16
+"""Of one session: 25 times real time. Audio pushed faster waits, so that no session holds up the others."""
+
+_CHUNK_BYTES = VOICE_CHUNK_SAMPLES * PCM_SAMPLE_BYTES
+
+
+@dataclass(slots=True)
+class Onset:
+    """Turns probabilities into edges. Pure; positions are samples at VOICE_RATE_HZ."""
+
+    onset_ms: int
+    pause_ms: int
+    is_speaking: bool = field(default=False, init=False)
+    _position: int = field(default=0, init=False)
+    _run_ms: int = field(default=0, init=False)
+    """How long the other state has lasted."""
+
+    def take(self, probability: float) -> int | None:
+        """The position of an edge if this chunk settles one: of the first speech, or of the end of the last."""
+        self._position += VOICE_CHUNK_SAMPLES
+        is_other = probability < SILENCE if self.is_speaking else probability >= SPEECH
+        self._run_ms = self._run_ms + CHUNK_MS if is_other else 0
+        if self._run_ms < (self.pause_ms if self.is_speaking else self.onset_ms) or not is_other:
+            return None
+        edge = self._position - self._run_ms * VOICE_RATE_HZ // 1_000
+        self.is_speaking, self._run_ms = not self.is_speaking, 0
+        return edge
+
+
+class Ear:
+    """One session's part of the bank: reads the tape, posts the edges in the client's clock."""
+
+    def __init__(
+        self,
+        hearing: Hearing,
+        asr_rate_hz: int,
+        onset: Onset,
+        state: object,
+        post: Callable[[SpeechStarted | SpeechEnded], None],
+    ) -> None:
+        self.state = state
+        self._hearing = hearing
+        self._rate_hz = asr_rate_hz
+        self._onset = onset
+        self._post = post
+        self._cursor = 0
+        self._pending = bytearray()
+        self._skipped = 0
+        """Tape samples that were forgotten before they were listened to."""
+        self._resampler = (
+            None if asr_rate_hz == VOICE_RATE_HZ else soxr.ResampleStream(asr_rate_hz, VOICE_RATE_HZ, 1, dtype="int16")
+        )
+
+    def listen(self) -> None:
+        """Take what is new on the tape."""
+        start = max(self._cursor, self._hearing.base())
+        self._skipped += start - self._cursor
+        self._cursor = self._hearing.end()
+        pcm = self._hearing.read(start, self._cursor)
+        if self._resampler is not None:
+            pcm = self._resampler.resample_chunk(np.frombuffer(pcm, "<i2")).tobytes()
+        self._pending += pcm
+
+    def next_chunk(self) -> bytes | None:
+        """The next whole chunk, taken."""
+        if len(self._pending) < _CHUNK_BYTES:
+            return None
+        chunk = bytes(self._pending[:_CHUNK_BYTES])
+        del self._pending[:_CHUNK_BYTES]
+        return chunk
+
+    def heard(self, probability: float) -> None:
+        """Take the verdict on a chunk."""
+        edge = self._onset.take(probability)
+        if edge is None:
+            return
+        at_samples = self._hearing.to_input(self._skipped + edge * self._rate_hz // VOICE_RATE_HZ)
+        self._post(SpeechStarted(at_samples) if self._onset.is_speaking else SpeechEnded(at_samples))
+
+
+class VoiceBank:
+    """All ears of the process, moved by the pacer's tick."""
+
+    def __init__(self, model: VoiceModel, pacer: Pacer) -> None:
+        self._model = model
+        self._pacer = pacer
+        self._ears: dict[Ear, None] = {}
+
+    def new_state(self) -> object:
+        """A state for a new ear."""
+        return self._model.new_state()
+
+    def add(self, ear: Ear) -> None:
+        """Listen for this session from now on."""
+        self._ears[ear] = None
+        self._pacer.add(self)
+
+    def remove(self, ear: Ear) -> None:
+        """Listen no more."""
+        self._ears.pop(ear, None)
+        if not self._ears:
+            self._pacer.remove(self)
+
+    def tick(self, now: Instant) -> None:
+        """Judge every chunk that is due, those of different sessions together."""
+        del now  # positions are the tape's
+        for ear in self._ears:
+            ear.listen()
+        for _ in range(MAX_CHUNKS_A_TICK):
+            due = [(ear, chunk) for ear in tuple(self._ears) if (chunk := ear.next_chunk()) is not None]
+            if not due:
+                return
+            for start in range(0, len(due), MAX_BATCH):
+                self._judge(due[start : start + MAX_BATCH])
+
+    def _judge(self, due: list[tuple[Ear, bytes]]) -> None:
+        probabilities = self._model.probabilities([ear.state for ear, _ in due], [chunk for _, chunk in due])
+        for (ear, _), probability in zip(due, probabilities, strict=True):
+            ear.heard(probability)

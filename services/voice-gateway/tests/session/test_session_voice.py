@@ -1,0 +1,119 @@
+"""Who speaks, by the sound alone: edges, positions, and one bank for all sessions."""
+
+from collections.abc import Sequence
+
+import pytest
+from gateway_kit import virtual_time
+from gateway_kit.port_fakes import FakeVoiceModel
+from hypothesis import given
+from hypothesis import strategies as st
+from voice_gateway.domain.instant import Instant
+from voice_gateway.session.hearing import Hearing
+from voice_gateway.session.pacer import Pacer
+from voice_gateway.session.voice import MAX_BATCH, MAX_CHUNKS_A_TICK, Ear, Onset, VoiceBank
+from voice_gateway.turn.inputs import SpeechEnded, SpeechStarted
+
+CHUNK = 512
+LOUD = b"\x00\x10" * CHUNK
+SILENT = bytes(2 * CHUNK)
+Edge = SpeechStarted | SpeechEnded
+
+
+def edges(probabilities: Sequence[float]) -> list[tuple[int, int]]:
+    """(chunk at which the edge was settled, its position in chunks) of each edge."""
+    onset = Onset(onset_ms=96, pause_ms=160)
+    found = [(index, onset.take(probability)) for index, probability in enumerate(probabilities)]
+    return [(index, edge // CHUNK) for index, edge in found if edge is not None]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "expected"),
+    [
+        ([0.9] * 2 + [0.1] * 9, []),
+        ([0.1] * 4 + [0.9] * 5, [(6, 4)]),
+        ([0.9] * 5 + [0.1] * 5, [(2, 0), (9, 5)]),
+        ([0.9] * 5 + [0.1] * 4 + [0.9] + [0.1] * 5, [(2, 0), (14, 10)]),
+        ([0.9] * 5 + [0.4] * 20, [(2, 0)]),
+        ([0.9, 0.4] * 10, []),
+    ],
+)
+def test_edges_take_their_time(probabilities: list[float], expected: list[tuple[int, int]]) -> None:
+    """96 ms of speech begin it, 160 ms of silence end it, each told at where it began; in between nothing changes."""
+    assert edges(probabilities) == expected
+
+
+@given(st.lists(st.floats(0, 1), max_size=200))
+def test_edges_alternate_and_move_on(probabilities: list[float]) -> None:
+    """Positions of edges never go back and never lie ahead of what was heard."""
+    found = edges(probabilities)
+    positions = [position for _, position in found]
+    assert positions == sorted(positions)
+    assert all(position <= index for index, position in found)
+
+
+def listen(rate_hz: int, pcm: bytes, *, forget: int = 0) -> list[Edge]:
+    """The edges of a session that hears `pcm` in pieces of 20 ms, a tick after each."""
+    told: list[Edge] = []
+
+    async def main() -> None:
+        bank = VoiceBank(FakeVoiceModel(), Pacer())
+        hearing = Hearing(rate_hz, rate_hz)
+        ear = Ear(hearing, rate_hz, Onset(96, 160), bank.new_state(), told.append)
+        bank.add(ear)
+        piece = rate_hz // 50 * 2
+        for start in range(0, len(pcm), piece):
+            hearing.hear(pcm[start : start + piece], start // 2)
+            hearing.forget(forget)
+            bank.tick(Instant(0))
+        bank.remove(ear)
+
+    virtual_time.run(main())
+    return told
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 8_000, 48_000])
+def test_positions_are_the_clients(rate_hz: int) -> None:
+    """Half a second of sound after half a second of silence is told where it is, at any rate of the recogniser."""
+    half = rate_hz // 2
+    told = listen(rate_hz, bytes(2 * half) + b"\x00\x10" * half + bytes(2 * half))
+    assert [type(edge) for edge in told] == [SpeechStarted, SpeechEnded]
+    assert told[0].at_samples == pytest.approx(half, abs=rate_hz // 20)
+    assert told[1].at_samples == pytest.approx(2 * half, abs=rate_hz // 20)
+
+
+def test_sound_that_was_forgotten_is_skipped() -> None:
+    """What was transcribed before the ear came to it is passed over, and later positions stay true."""
+    told: list[Edge] = []
+
+    async def main() -> None:
+        bank = VoiceBank(FakeVoiceModel(), Pacer())
+        hearing = Hearing(16_000, 16_000)
+        bank.add(Ear(hearing, 16_000, Onset(96, 160), bank.new_state(), told.append))
+        hearing.hear(SILENT * 10, 0)
+        hearing.forget(CHUNK * 10)
+        hearing.hear(LOUD * 4, CHUNK * 10)
+        bank.tick(Instant(0))
+
+    virtual_time.run(main())
+    assert told == [SpeechStarted(CHUNK * 10)]
+
+
+def test_one_run_judges_many_sessions_and_a_flood_waits() -> None:
+    """Chunks of different sessions share a run of at most 16; a session that pushes takes its share and no more."""
+    sizes: list[int] = []
+
+    class Counting(FakeVoiceModel):
+        def probabilities(self, states: Sequence[None], chunks: Sequence[bytes]) -> list[float]:
+            sizes.append(len(chunks))
+            return super().probabilities(states, chunks)
+
+    async def main() -> None:
+        bank = VoiceBank(Counting(), Pacer())
+        for index in range(20):
+            hearing = Hearing(16_000, 16_000)
+            bank.add(Ear(hearing, 16_000, Onset(96, 160), bank.new_state(), lambda _: None))
+            hearing.hear(SILENT * (100 if index == 0 else 1), 0)
+        bank.tick(Instant(0))
+
+    virtual_time.run(main())
+    assert sizes == [MAX_BATCH, 4] + [1] * (MAX_CHUNKS_A_TICK - 1)
