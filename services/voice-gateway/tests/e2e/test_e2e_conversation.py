@@ -180,6 +180,46 @@ async def test_an_interrupt_is_taken_at_once() -> None:
         assert contents == ["first", heard.heard_text, "second"]
 
 
+LONG = "One two three four five six seven eight nine ten eleven twelve. " * 3
+
+
+async def test_barge_in() -> None:
+    """Speech over the agent pauses it at the onset; words stop it; what the player played is what the model reads."""
+    async with world("first", "no wait a moment please", replies=(LONG, "Yes.")) as around:
+        async with ConverseClient(around.address) as client:
+            await client.start()
+            client.turn_microphone_on()
+            await client.say(QUESTION)
+            await client.wait_for("reply_audio", lambda response: response.reply_audio.offset_samples > 22_050)
+            await client.say(utterance_pcm(speech_ms=1_400, silence_ms=40, seed=2))
+            paused = (await client.wait_for("reply_paused")).response.reply_paused
+            heard = (await client.wait_for("reply_heard")).response.reply_heard
+            assert heard.reply_id == paused.reply_id
+            assert not heard.is_estimate
+            answered = await client.wait_for(
+                "reply_finished", lambda response: response.reply_finished.reply_id != heard.reply_id, timeout_s=10
+            )
+            assert answered.response.reply_finished.outcome == server_pb2.REPLY_OUTCOME_COMPLETED
+        contents = [message["content"] for message in around.llm.requests[1].messages[1:]]
+        assert contents == ["first", heard.heard_text, "no wait a moment please"]
+
+
+async def test_a_cough_pauses_and_nothing_is_lost() -> None:
+    """A sound without words holds the player for a moment; then every sample of the reply is played."""
+    reply = "One two three four five six seven eight nine ten. " * 2
+    async with world("first", "", replies=(reply,)) as around, ConverseClient(around.address) as client:
+        await client.start()
+        client.turn_microphone_on()
+        await client.say(QUESTION)
+        await client.wait_for("reply_audio")
+        await client.say(utterance_pcm(speech_ms=250, silence_ms=40, seed=3))
+        await client.wait_for("reply_resumed", timeout_s=10)
+        finished = (await client.wait_for("reply_finished", timeout_s=20)).response.reply_finished
+        assert finished.outcome == server_pb2.REPLY_OUTCOME_COMPLETED
+        assert finished.total_samples == sum(sentence.spoken.samples for sentence in around.tts.sentences)
+        assert finals(client) == ["first"]
+
+
 async def test_a_client_whose_player_stands_still() -> None:
     """A client that reported and then stands still while audio is due is ended DEADLINE_EXCEEDED / CLIENT_STALLED."""
     async with world("first", replies=("One two three four five six seven eight nine ten. " * 4,)) as around:

@@ -167,6 +167,8 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901  one line for each eff
             return f"[ask the model for reply {reply} to turn {turn}: {told}]"
         case effects.Synthesize(reply, sentence, text):
             return f"[synthesize {reply}.{sentence}: {text!r}]"
+        case effects.ResumePlay(reply, start):
+            return f"[resume play {reply} from {_ms(start)}]"
         case effects.Play(reply, sentence):
             return f"[play {reply}.{sentence}]"
         case effects.RecordTurn(record):
@@ -182,7 +184,7 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901  one line for each eff
             return f"[{name} {getattr(effect, 'reply', None) or getattr(effect, 'stream', None)}]"
 
 
-def _event(event: events.Event) -> str:  # noqa: C901  one line for each event
+def _event(event: events.Event) -> str:  # noqa: C901, PLR0912  one line for each event
     match event:
         case events.SpeechStarted(start):
             return f"user    (speaks from {_ms(start)})"
@@ -192,6 +194,10 @@ def _event(event: events.Event) -> str:  # noqa: C901  one line for each event
             return f"USER    {text}  <turn {turn}>" if is_final else f"user    {text}..."
         case events.ReplyText(reply, _, kind, sentence, text):
             return f"AGENT   {text!r}  <{kind.lower()} {reply}.{sentence}>"
+        case events.ReplyPaused(reply):
+            return f"agent   (holds reply {reply})"
+        case events.ReplyResumed(reply, offset):
+            return f"agent   (goes on with reply {reply} at {_ms(offset)})"
         case events.ReplyInterrupted(reply, cause):
             return f"agent   (stops reply {reply}: {cause.lower()})"
         case events.ReplyHeard(reply, heard, text, is_estimate):

@@ -30,6 +30,8 @@ from voice_gateway.domain.events import (
     ReplyFinished,
     ReplyHeard,
     ReplyOutcome,
+    ReplyPaused,
+    ReplyResumed,
     ReplyText,
     SpeechEnded,
     SpeechStarted,
@@ -514,3 +516,64 @@ def _assert_never_late(audio: list[tuple[float, ReplyAudio]]) -> None:
     first_at = audio[0][0]
     for at, chunk in audio:
         assert (at - first_at) * 1_000 <= chunk.offset_samples / 16 + FRAME_MS
+
+
+def test_a_cough_pauses_the_reply_and_nothing_of_it_is_lost() -> None:
+    """At the onset audio stops leaving; after the timeout it goes on without a gap, and the reply is complete."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [["One two three four five six seven eight nine ten. "]]
+        session, run = await world.open()
+        session.type_text("Count.")
+        await world.sink.wait_for(TurnReport)
+        begun = asyncio.get_running_loop().time()
+        for index in range(150):
+            session.hear(b"\x00\x10" * 320 if 25 <= index < 35 else FRAME, index * 320)
+            await asyncio.sleep(0.02)
+        await world.sink.wait_for(ReplyFinished)
+        (paused_at,) = [at for at, event in world.sink.events if isinstance(event, ReplyPaused)]
+        (resumed_at,) = [at for at, event in world.sink.events if isinstance(event, ReplyResumed)]
+        assert paused_at - begun - 0.5 < 0.096 + 0.032 + 0.04
+        assert resumed_at - paused_at == pytest.approx(1.5, abs=0.01)
+        assert not [at for at, _ in world.sink.audio if paused_at < at < resumed_at]
+        expected = 0
+        for _, audio in world.sink.audio:
+            assert audio.offset_samples == expected
+            expected += len(audio.pcm) // 2
+        (finished,) = world.sink.of(ReplyFinished)
+        assert isinstance(finished, ReplyFinished)
+        assert finished.outcome is ReplyOutcome.COMPLETED
+        assert finished.total_samples == expected
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+def test_words_over_the_agent_stop_it() -> None:
+    """Enough words end the reply before the utterance is final; the final is answered."""
+
+    async def main() -> None:
+        world = World()
+        world.recognizer.scripts = [[1.2, heard("no wait", 1_100, is_final=False), 1.0, heard("No wait.", 2_100)]]
+        world.llm.scripts = [["One two three four five six seven eight nine ten. ", 60.0], ["All right."]]
+        session, run = await world.open()
+        session.type_text("Count.")
+        for index in range(150):
+            session.hear(b"\x00\x10" * 320 if 25 <= index < 75 else FRAME, index * 320)
+            await asyncio.sleep(0.02)
+        await world.sink.wait_for(ReplyFinished, 2)
+        outcomes = [event.outcome for event in world.sink.of(ReplyFinished) if isinstance(event, ReplyFinished)]
+        assert outcomes == [ReplyOutcome.INTERRUPTED, ReplyOutcome.COMPLETED]
+        interrupted_at = next(at for at, event in world.sink.events if isinstance(event, ReplyHeard))
+        final_at = next(
+            at
+            for at, event in world.sink.events
+            if isinstance(event, Transcript) and event.is_final and event.text == "No wait."
+        )
+        assert interrupted_at < final_at
+        session.end()
+        await run
+
+    virtual_time.run(main())

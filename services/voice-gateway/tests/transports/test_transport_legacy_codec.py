@@ -93,7 +93,9 @@ ENDED = events.Ended(events.EndCause.CLIENT_HALF_CLOSED)
 def test_config_without_wishes() -> None:
     """An empty config is a whole one: 16 kHz, the server's language."""
     codec = Codec()
-    assert codec.start(config()) == SessionRequest(transport="grpc_legacy", input_rate_hz=16_000)
+    assert codec.start(config()) == SessionRequest(
+        transport="grpc_legacy", policy={"min_words": 3}, can_pause=False, input_rate_hz=16_000
+    )
     assert codec.audio_in == AudioFormat(Encoding.LINEAR_PCM, 16_000)
 
 
@@ -102,7 +104,12 @@ def test_config_with_every_wish() -> None:
     codec = Codec()
     request = codec.start(config(language_code="de-DE", session_id="x" * 1_000, sample_rate=8_000))
     assert request == SessionRequest(
-        transport="grpc_legacy", input_rate_hz=8_000, language_code="de-DE", client_label="x" * 128
+        transport="grpc_legacy",
+        policy={"min_words": 3},
+        can_pause=False,
+        input_rate_hz=8_000,
+        language_code="de-DE",
+        client_label="x" * 128,
     )
     assert codec.audio_in.rate_hz == 8_000
 

@@ -130,7 +130,14 @@ async def test_pushed_audio_then_half_close() -> None:
     heard = [what for what in (await gateway.sessions.get()).told if what[0] == "hear"]
     assert [offset for _, _, offset in heard] == [at * 16 * CHUNK_MS for at in range(20)]
     assert gateway.requests == [
-        SessionRequest(transport="grpc_legacy", input_rate_hz=16_000, language_code="en-US", client_label="load-7")
+        SessionRequest(
+            transport="grpc_legacy",
+            policy={"min_words": 3},
+            can_pause=False,
+            input_rate_hz=16_000,
+            language_code="en-US",
+            client_label="load-7",
+        )
     ]
 
 
@@ -169,7 +176,9 @@ async def test_typed_turn() -> None:
         assert await read_all(call) == [READY, END_OF_TURN]
         assert await call.code() is grpc.StatusCode.OK
     assert (await gateway.sessions.get()).told == [("type_text", "Hi."), ("finish",)]
-    assert gateway.requests == [SessionRequest(transport="grpc_legacy", input_rate_hz=16_000)]
+    assert gateway.requests == [
+        SessionRequest(transport="grpc_legacy", policy={"min_words": 3}, can_pause=False, input_rate_hz=16_000)
+    ]
 
 
 async def test_trouble_goes_on() -> None:

@@ -108,7 +108,9 @@ def test_an_empty_prompt_is_a_wish_too() -> None:
 
 def test_policy_fields_not_in_force_are_accepted() -> None:
     """A client written for later policy fields is served today."""
-    request = Codec(VERSION).start(start(policy=policy_pb2.TurnPolicy(min_words=3, speculation=False, stall_ms=900)))
+    request = Codec(VERSION).start(
+        start(policy=policy_pb2.TurnPolicy(max_turn_ms=3_000, speculation=False, stall_ms=900))
+    )
     assert request.policy == {"stall_ms": 900}
 
 

@@ -80,6 +80,21 @@ class ReplyText:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyPaused:
+    """Somebody may be interrupting: hold the player, flush nothing."""
+
+    reply: ReplyId
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyResumed:
+    """It was no interruption: go on from here."""
+
+    reply: ReplyId
+    offset_samples: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyInterrupted:
     """Nothing more of this reply will come: flush."""
 
@@ -159,6 +174,8 @@ Event = (
     | SpeechEnded
     | Transcript
     | ReplyText
+    | ReplyPaused
+    | ReplyResumed
     | ReplyInterrupted
     | ReplyHeard
     | ReplyFinished

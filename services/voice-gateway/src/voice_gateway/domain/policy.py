@@ -10,6 +10,10 @@ def _ms(default: int, low: int, high: int, doc: str) -> Any:
     return field(default=default, metadata={"low": low, "high": high, "unit": "ms", "doc": doc})
 
 
+def _count(default: int, low: int, high: int, doc: str) -> Any:
+    return field(default=default, metadata={"low": low, "high": high, "unit": "count", "doc": doc})
+
+
 @dataclass(frozen=True, slots=True)
 class TurnPolicy:
     """The turn policy; the proto message of the same name has the same fields, defaults and ranges.
@@ -21,6 +25,10 @@ class TurnPolicy:
     stop_history_eou_ms: int = _ms(240, 40, 5_000, "silence before the end of an utterance is suspected")
     stop_history_ms: int = _ms(480, 80, 10_000, "silence that ends a segment")
     pause_ms: int = _ms(160, 32, 5_000, "silence after which speech counts as ended")
+    min_speech_ms: int = _ms(400, 0, 5_000, "speech needed to take the floor from the agent")
+    min_words: int = _count(2, 0, 20, "words needed to take the floor from the agent")
+    backchannel_ms: int = _ms(600, 0, 5_000, "shorter speech of at most one word is a backchannel")
+    contested_timeout_ms: int = _ms(1_500, 200, 20_000, "a paused reply resumes after so long without a verdict")
     lead_ms: int = _ms(200, 40, 5_000, "reply audio is sent at most so far ahead of real time")
     client_buffer_ms: int = _ms(100, 0, 5_000, "assumed buffer of a client that never reports playback")
     playback_settle_ms: int = _ms(250, 0, 5_000, "wait for the last playback report after an interruption")

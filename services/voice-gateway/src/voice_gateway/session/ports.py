@@ -32,6 +32,8 @@ class SessionRequest:
     system_prompt: str | None = None
     policy: Mapping[str, int] = field(default_factory=dict)
     """Departures from the server's turn policy, by field name of TurnPolicy."""
+    can_pause: bool = True
+    """Whether the client can hold its player without flushing it."""
     client_label: str = ""
     """The client's own name for the call, for logs only."""
 

@@ -205,6 +205,8 @@ class SessionRunner:
         effects.CancelSynthesis: lambda self, effect: self._calls.cancel_speaking(effect.reply),
         effects.Play: lambda self, effect: self._playout.play(effect.reply, effect.sentence),
         effects.EndPlay: lambda self, effect: self._playout.end(effect.reply),
+        effects.PausePlay: lambda self, effect: self._playout.pause(effect.reply),
+        effects.ResumePlay: lambda self, effect: self._playout.resume(effect.reply, effect.from_samples),
         effects.Flush: _flush,
         effects.Emit: lambda self, effect: self._sink.emit(effect.event),
         effects.RecordTurn: _record_turn,

@@ -56,7 +56,13 @@ class SessionService:
         info = self._negotiate(request)
         prompt = request.system_prompt if request.system_prompt is not None else self._settings.persona.system_prompt
         persona = Persona(prompt, self._settings.persona.apology)
-        core = Core(info.policy, persona, input_rate_hz=info.input_rate_hz, output_rate_hz=info.output_rate_hz)
+        core = Core(
+            info.policy,
+            persona,
+            input_rate_hz=info.input_rate_hz,
+            output_rate_hz=info.output_rate_hz,
+            can_pause=request.can_pause,
+        )
         return SessionRunner(info, request, core, sink, self._around)
 
     def capabilities(self) -> tuple[Language, ...]:

@@ -13,6 +13,8 @@ from voice_gateway.domain.events import (
     ReplyInterrupted,
     ReplyKind,
     ReplyOutcome,
+    ReplyPaused,
+    ReplyResumed,
     TurnRecord,
     TurnReport,
 )
@@ -21,7 +23,17 @@ from voice_gateway.domain.instant import Instant, after_ms, ms_between
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
-from voice_gateway.turn.effects import CancelReply, Effect, Emit, Fail, Flush, RecordTurn, StartReply
+from voice_gateway.turn.effects import (
+    CancelReply,
+    Effect,
+    Emit,
+    Fail,
+    Flush,
+    PausePlay,
+    RecordTurn,
+    ResumePlay,
+    StartReply,
+)
 from voice_gateway.turn.history import History
 from voice_gateway.turn.playback import Heard, Playback
 from voice_gateway.turn.reply import ReplyInFlight, TurnClock
@@ -111,6 +123,25 @@ class Agent:
             return [*effects, *self._close_interrupted(reply, heard)]
         self._settling = _Settling(reply, heard, after_ms(now, self._policy.playback_settle_ms))
         return effects
+
+    def pause(self, now: Instant) -> list[Effect]:
+        """Hold the reply that is being played: somebody may be interrupting."""
+        reply = self._audible
+        reply.playback.paused(now)
+        return [PausePlay(reply.id), Emit(ReplyPaused(reply.id))]
+
+    def resume(self, now: Instant) -> list[Effect]:
+        """Go on with the reply that is held, from where it was heard to."""
+        reply = self._audible
+        heard = reply.playback.heard(now).samples
+        reply.playback.resumed(heard, now)
+        return [Emit(ReplyResumed(reply.id, heard)), ResumePlay(reply.id, heard)]
+
+    @property
+    def _audible(self) -> ReplyInFlight:
+        """The reply that has the floor; the core asks only while one has it."""
+        assert self._reply is not None  # noqa: S101  a fact about the floor's table, for the type checker
+        return self._reply
 
     def settle(self) -> list[Effect]:
         """Wait no longer for the client's last report."""

@@ -38,6 +38,7 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.agent import Agent, CommittedTurn
+from voice_gateway.turn.contest import Verdict, judge
 from voice_gateway.turn.effects import Close, Effect, Emit, Fail
 from voice_gateway.turn.listening import Recognition
 from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, Reply
@@ -72,7 +73,18 @@ class State:
 class Core:
     """One conversation. Not thread-safe, not reentrant; raises only `Forbidden`, and that is a bug of its own."""
 
-    def __init__(self, policy: TurnPolicy, persona: Persona, *, input_rate_hz: int, output_rate_hz: int) -> None:
+    def __init__(
+        self,
+        policy: TurnPolicy,
+        persona: Persona,
+        *,
+        input_rate_hz: int,
+        output_rate_hz: int,
+        can_pause: bool = True,
+    ) -> None:
+        self._policy = policy
+        self._can_pause = can_pause
+        """Whether the client's player can be held; if not, speech contests nothing and words alone interrupt."""
         self._input_rate_hz = input_rate_hz
         self._phase = Phase.NEW
         self._floor = Machine(FLOOR, Floor.NOBODY)
@@ -87,6 +99,9 @@ class Core:
         self._is_speaking = False
         self._has_onset = False
         """Whether the sound alone has told of speech since the last final; words then need not."""
+        self._speech_from: int | None = None
+        """Where the utterance began by its sound, in input samples."""
+        self._contested_until = Instant(0)
         self._has_words = False
         """Whether words of an unfinished turn have come."""
         self._voice_end: int | None = None
@@ -113,7 +128,14 @@ class Core:
         if self._phase is Phase.ENDED:
             return None
         quiet_by = self._quiet_by if self._drain_deadline is not None else None
-        candidates = (self._recognition.deadline(), self._agent.deadline(), self._drain_deadline, quiet_by)
+        contested_until = self._contested_until if self._floor.state is Floor.CONTESTED else None
+        candidates = (
+            self._recognition.deadline(),
+            self._agent.deadline(),
+            self._drain_deadline,
+            quiet_by,
+            contested_until,
+        )
         return min((instant for instant in candidates if instant is not None), default=None)
 
     def on_deadline(self, now: Instant) -> tuple[Effect, ...]:
@@ -125,7 +147,10 @@ class Core:
             return self._settle_down([late], now)
         if self._quiet_by is not None and now >= self._quiet_by:
             self._quiet_by = None
-        return self._settle_down([*self._recognition.on_deadline(now), *self._agent.on_deadline(now)], now)
+        is_undecided = self._floor.state is Floor.CONTESTED and now >= self._contested_until
+        effects = self._resume(now) if is_undecided else []
+        effects += [*self._recognition.on_deadline(now), *self._agent.on_deadline(now)]
+        return self._settle_down(effects, now)
 
     def _is_stale(self, fact: inputs.Input) -> bool:
         if self._phase is Phase.ENDED:
@@ -205,11 +230,18 @@ class Core:
 
     # --- facts about the user ------------------------------------------------------------------------------------
 
-    def _on_speech_started(self, fact: inputs.SpeechStarted, _: Instant) -> list[Effect]:
+    def _on_speech_started(self, fact: inputs.SpeechStarted, now: Instant) -> list[Effect]:
         if fact.at_samples < self._recognition.confirmed_samples:
             return []  # the words of pushed audio may come before its sound has been judged
         self._has_onset, self._voice_end, self._quiet_by = True, None, None
-        return self._speech_started(fact.at_samples)
+        if self._speech_from is None:
+            self._speech_from = fact.at_samples
+        effects = self._speech_started(fact.at_samples)
+        if self._floor.state is not Floor.AGENT or not self._can_pause:
+            return effects
+        self._floor.move(FloorEvent.CONTESTED)
+        self._contested_until = after_ms(now, self._policy.contested_timeout_ms)
+        return [*effects, *self._agent.pause(now)]
 
     def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> list[Effect]:
         if not self._is_speaking:
@@ -225,7 +257,11 @@ class Core:
         interim = Transcript(self._turn, text, is_final=False, stability=fact.stability)
         self._has_words = True
         started = [] if self._has_onset else self._speech_started(fact.end_samples)
-        return [*started, Emit(interim)]
+        effects: list[Effect] = [*started, Emit(interim)]
+        is_live = not (self._is_ahead(fact.end_samples, now) or self._phase is Phase.FINISHING)
+        if is_live and self._over_agent(text, fact.end_samples, is_final=False) is Verdict.YIELD:
+            effects += self._agent.interrupt(InterruptCause.USER_SPEECH, now)
+        return effects
 
     def _on_segment_final(self, fact: inputs.SegmentFinal, now: Instant) -> list[Effect]:
         self._recognition.answered(fact.stream, now)
@@ -236,6 +272,8 @@ class Core:
         if not self._has_onset:
             effects += self._speech_ended(fact.end_samples)
         end_samples = fact.end_samples if self._voice_end is None else self._voice_end
+        spoken_over = self._over_agent(text, end_samples, is_final=True)
+        self._speech_from = None
         self._has_onset = self._has_onset and self._voice_end is None
         self._has_words, self._voice_end, self._quiet_by = False, None, None
         if not text:
@@ -245,9 +283,26 @@ class Core:
         silent = 0 if is_ahead else max(0, fact.received_samples - end_samples)
         spoke = Instant(now - samples_to_ns(silent, self._input_rate_hz))
         is_live = not (is_ahead or self._phase is Phase.FINISHING)
+        if is_live and spoken_over is Verdict.GO_ON:
+            return [*effects, *self._resume(now)]
         turn = CommittedTurn(self._turn, text, spoke, now, is_live)
         effects.append(Emit(Transcript(self._turn, text, is_final=True, words=fact.words)))
         return [*effects, *self._commit(turn, InterruptCause.USER_SPEECH, now)]
+
+    def _over_agent(self, text: str, end_samples: int, *, is_final: bool) -> Verdict:
+        """Whether what was said so far takes the floor; WAIT when there is nobody to take it from."""
+        if self._floor.state not in (Floor.AGENT, Floor.CONTESTED):
+            return Verdict.WAIT
+        until = end_samples if self._voice_end is None else self._voice_end
+        since = 0 if self._speech_from is None else self._speech_from  # unnoticed sound: the words alone decide
+        speech_ms = max(0, until - since) * 1_000 // self._input_rate_hz
+        return judge(self._policy, text, speech_ms, is_final=is_final)
+
+    def _resume(self, now: Instant) -> list[Effect]:
+        if self._floor.state is not Floor.CONTESTED:
+            return []
+        self._floor.move(FloorEvent.RESUMED)
+        return self._agent.resume(now)
 
     def _is_ahead(self, received_samples: int, now: Instant) -> bool:
         """Whether the input is ahead of real time: it was pushed, nobody is listening to a reply yet."""

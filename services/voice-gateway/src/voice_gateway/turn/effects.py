@@ -97,6 +97,21 @@ class EndPlay:
 
 
 @dataclass(frozen=True, slots=True)
+class PausePlay:
+    """Send nothing more of the reply until ResumePlay; synthesis goes on."""
+
+    reply: ReplyId
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePlay:
+    """Go on sending; the client goes on playing at `from_samples`."""
+
+    reply: ReplyId
+    from_samples: int
+
+
+@dataclass(frozen=True, slots=True)
 class Flush:
     """Send nothing more of the reply, and forget its audio."""
 
@@ -144,6 +159,8 @@ Effect = (
     | CancelSynthesis
     | Play
     | EndPlay
+    | PausePlay
+    | ResumePlay
     | Flush
     | Emit
     | RecordTurn

@@ -36,15 +36,27 @@ class Playback:
     _reported_at: Instant = field(default=Instant(0), init=False)
     _moved_at: Instant = field(default=Instant(0), init=False)
     _is_settled: bool = field(default=False, init=False)
+    _is_paused: bool = field(default=False, init=False)
     _can_report: bool = field(default=True, init=False)
 
     def started(self, at_samples: int, now: Instant) -> None:
         """Audio leaves from `at_samples` on."""
-        self._anchor, self._anchor_samples, self._is_running, self._moved_at = now, at_samples, True, now
+        self._anchor, self._anchor_samples, self._moved_at = now, at_samples, now
+        self._is_running = not self._is_paused
 
     def starved(self, at_samples: int, now: Instant) -> None:
         """Playout waits at `at_samples` for more audio."""
         self._anchor, self._anchor_samples, self._is_running = now, at_samples, False
+
+    def paused(self, now: Instant) -> None:
+        """The client holds its player."""
+        self.starved(self.paced(now), now)
+        self._is_paused = True
+
+    def resumed(self, at_samples: int, now: Instant) -> None:
+        """The client plays on from `at_samples`."""
+        self._is_paused = self._is_settled = False
+        self.started(at_samples, now)
 
     def completed(self, total_samples: int) -> None:
         """All audio has left."""
@@ -96,7 +108,7 @@ class Playback:
 
     def is_over(self, now: Instant) -> bool:
         """Whether all of a completed playout has been heard."""
-        if self._total is None:
+        if self._total is None or self._is_paused:
             return False
         if self.is_reporting:
             return self._is_settled or self._is_played(self._total)
@@ -114,7 +126,7 @@ class Playback:
         return self.is_reporting and self._is_audio_due() and now >= after_ms(self._moved_at, self.stall_ms)
 
     def _is_audio_due(self) -> bool:
-        if self._is_settled or self._anchor is None:
+        if self._is_settled or self._is_paused or self._anchor is None:
             return False
         limit = self._anchor_samples if self._total is None else self._total
         return not self._is_played(limit) or (self._is_running and self._total is None)
@@ -123,7 +135,7 @@ class Playback:
         return (self._reported or 0) + SLACK_MS * self.rate_hz // 1_000 >= until_samples
 
     def _over_at(self) -> Instant | None:
-        if self._total is None or self._anchor is None:
+        if self._total is None or self._anchor is None or self._is_paused:
             return None
         left = samples_to_ns(max(0, self._total - self._anchor_samples), self.rate_hz)
         return after_ms(Instant(self._anchor + left), self.client_buffer_ms)

@@ -14,6 +14,7 @@ class Floor(Enum):
     NOBODY = "nobody"
     USER = "user"
     AGENT = "agent"
+    CONTESTED = "contested"
 
 
 class FloorEvent(Enum):
@@ -23,6 +24,8 @@ class FloorEvent(Enum):
     USER_DONE = "user's turn committed or dropped"
     AGENT_SPOKE = "reply audio began"
     AGENT_DONE = "reply ended"
+    CONTESTED = "speech began over the reply"
+    RESUMED = "it was no interruption"
 
 
 class Reply(Enum):
@@ -66,14 +69,26 @@ FLOOR: dict[tuple[Floor, FloorEvent], Floor | None] = {
     (Floor.NOBODY, FloorEvent.USER_DONE): Floor.NOBODY,
     (Floor.NOBODY, FloorEvent.AGENT_SPOKE): Floor.AGENT,
     (Floor.NOBODY, FloorEvent.AGENT_DONE): Floor.NOBODY,
+    (Floor.NOBODY, FloorEvent.CONTESTED): None,
+    (Floor.NOBODY, FloorEvent.RESUMED): None,
     (Floor.USER, FloorEvent.USER_SPOKE): Floor.USER,
     (Floor.USER, FloorEvent.USER_DONE): Floor.NOBODY,
     (Floor.USER, FloorEvent.AGENT_SPOKE): Floor.AGENT,
     (Floor.USER, FloorEvent.AGENT_DONE): Floor.USER,
+    (Floor.USER, FloorEvent.CONTESTED): None,
+    (Floor.USER, FloorEvent.RESUMED): None,
     (Floor.AGENT, FloorEvent.USER_SPOKE): Floor.AGENT,
     (Floor.AGENT, FloorEvent.USER_DONE): Floor.AGENT,
     (Floor.AGENT, FloorEvent.AGENT_SPOKE): Floor.AGENT,
     (Floor.AGENT, FloorEvent.AGENT_DONE): Floor.NOBODY,
+    (Floor.AGENT, FloorEvent.CONTESTED): Floor.CONTESTED,
+    (Floor.AGENT, FloorEvent.RESUMED): None,
+    (Floor.CONTESTED, FloorEvent.USER_SPOKE): Floor.CONTESTED,
+    (Floor.CONTESTED, FloorEvent.USER_DONE): Floor.CONTESTED,
+    (Floor.CONTESTED, FloorEvent.AGENT_SPOKE): Floor.CONTESTED,
+    (Floor.CONTESTED, FloorEvent.AGENT_DONE): Floor.NOBODY,
+    (Floor.CONTESTED, FloorEvent.CONTESTED): None,
+    (Floor.CONTESTED, FloorEvent.RESUMED): Floor.AGENT,
 }
 
 REPLY: dict[tuple[Reply, ReplyEvent], Reply | None] = {

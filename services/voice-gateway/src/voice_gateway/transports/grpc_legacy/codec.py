@@ -63,6 +63,8 @@ class Codec:
             transport=TRANSPORT,
             input_rate_hz=rate_hz,
             language_code=message.config.language_code,
+            policy={"min_words": 3},
+            can_pause=False,
             client_label=message.config.session_id[:MAX_LABEL_CHARS],
         )
 

@@ -31,17 +31,11 @@ LIMITS: Final = server_pb2.Limits(
 )
 
 _POLICY_NOT_YET_IN_FORCE: Final = {
-    "vad_onset_ms": 96,
-    "pause_ms": 160,
     "unfinished_hold_ms": 1_200,
     "vad_end_ms": 900,
     "final_grace_ms": 500,
     "max_turn_ms": 60_000,
     "input_stall_ms": 500,
-    "min_speech_ms": 400,
-    "min_words": 2,
-    "backchannel_ms": 600,
-    "contested_timeout_ms": 1_500,
     "protected_opening_ms": 0,
     "no_input_ms": 0,
     "speculation": True,
@@ -135,6 +129,13 @@ class Encoder:
         )
         return ConverseResponse(reply_text=message)
 
+    def _reply_paused(self, event: events.ReplyPaused) -> ConverseResponse:
+        return ConverseResponse(reply_paused=server_pb2.ReplyPaused(reply_id=self._reply(event.reply)))
+
+    def _reply_resumed(self, event: events.ReplyResumed) -> ConverseResponse:
+        message = server_pb2.ReplyResumed(reply_id=self._reply(event.reply), offset_samples=event.offset_samples)
+        return ConverseResponse(reply_resumed=message)
+
     def _reply_interrupted(self, event: events.ReplyInterrupted) -> ConverseResponse:
         message = server_pb2.ReplyInterrupted(reply_id=self._reply(event.reply), reason=_CAUSES[event.cause])
         return ConverseResponse(reply_interrupted=message)
@@ -186,6 +187,8 @@ class Encoder:
         events.SpeechEnded: _speech_ended,
         events.Transcript: _transcript,
         events.ReplyText: _reply_text,
+        events.ReplyPaused: _reply_paused,
+        events.ReplyResumed: _reply_resumed,
         events.ReplyInterrupted: _reply_interrupted,
         events.ReplyHeard: _reply_heard,
         events.ReplyFinished: _reply_finished,
