@@ -13,6 +13,8 @@ def main() -> int:
     # A spinning BLAS thread triples the CPU, and numpy reads this once, when it is imported:
     # that is why app is imported here and not above.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    # gRPC writes a plain line among our JSON for each failed handshake: every port scan would fill the log.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from voice_gateway import app  # noqa: PLC0415 - see above
 
     if arguments.verb == "serve":

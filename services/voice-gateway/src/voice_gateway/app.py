@@ -39,6 +39,7 @@ from voice_gateway.transports.call import SERVER_OPTIONS
 from voice_gateway.transports.grpc_legacy import server as grpc_legacy
 from voice_gateway.transports.grpc_v1 import server as grpc_v1
 
+VERSION = version("voice-gateway")
 EXIT_FAILED, EXIT_MISCONFIGURED = 1, 2
 
 SERVICES = (grpc_v1.SERVICE_NAME, grpc_legacy.SERVICE_NAME)
@@ -173,7 +174,7 @@ class Gateway:
 
 def _add_services(server: grpc.aio.Server, sessions: SessionService, health: health_aio.HealthServicer) -> None:
     grpc_v1.add_to_server(
-        server, open_session=sessions.open, capabilities=sessions.capabilities, server_version=version("voice-gateway")
+        server, open_session=sessions.open, capabilities=sessions.capabilities, server_version=VERSION
     )
     grpc_legacy.add_to_server(server, open_session=sessions.open)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
@@ -203,7 +204,7 @@ async def _serve(settings: config.Settings, ports_file: Path | None) -> None:
         port = await gateway.start()
         if ports_file is not None:
             _write_ports(ports_file, port)
-        _log.info("listening", extra={"grpc_port": port, "is_tls": settings.server.tls is not None})
+        _log.info("listening", extra={"grpc_port": port, "is_tls": settings.server.tls is not None, "version": VERSION})
         await _first_of(gateway.watch_backends(), signals.get())
         await _first_of(gateway.drain(), signals.get())
     finally:

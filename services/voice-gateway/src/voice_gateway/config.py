@@ -25,7 +25,11 @@ T = TypeVar("T")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _TURN_NAME = re.compile(r"TURN_[A-Z_]+_MS")
 _HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\],]+):(?P<port>[0-9]{1,5})")
-_METADATA = re.compile(r"(?P<key>[0-9a-z_.-]+)=(?P<value>[ -~]+)")
+_METADATA = re.compile(r"(?P<key>(?!grpc-)[0-9a-z_.-]+(?<!-bin))=(?P<value>[ -~]+)")
+"""gRPC keeps `grpc-` for itself and takes bytes, not text, under `-bin` ("HTTP2" spec, custom metadata)."""
+_URL = re.compile(r"https?://(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(:(?P<port>[0-9]{1,5}))?(/[^\s?#]*)?")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+"""The shape of a BCP-47 code (RFC 5646 section 2.1), and of Riva's `multi`."""
 _MAX_PORT = 65_535
 _DEFAULT_LLM_URL = "http://localhost:8061/v1"
 _POLICY = TurnPolicy()
@@ -70,8 +74,36 @@ class Setting(Generic[T]):
 # --- kinds of values ---------------------------------------------------------------------------------------------
 
 
-def _text(name: str, default: str, doc: str, *, default_note: str = "", is_secret: bool = False) -> Setting[str]:
-    return Setting(name, default, str, doc, default_note=default_note, is_secret=is_secret)
+def _text(name: str, default: str, doc: str, *, default_note: str = "") -> Setting[str]:
+    def parse(raw: str) -> str:
+        if not _is_utf8(raw):
+            raise ValueError("must be UTF-8")
+        return raw
+
+    return Setting(name, default, parse, doc, default_note=default_note)
+
+
+def _is_utf8(raw: str) -> bool:
+    """False when the environment held bytes that are none: Python keeps them as lone surrogates (PEP 383)."""
+    return not any("\ud800" <= char <= "\udfff" for char in raw)
+
+
+def _key(name: str, doc: str) -> Setting[str]:
+    def parse(raw: str) -> str:
+        if not re.fullmatch(r"[!-~]*", raw):
+            raise ValueError("must be printable ASCII without spaces, as it goes into an HTTP header")
+        return raw
+
+    return Setting(name, "", parse, doc, default_note="none", is_secret=True)
+
+
+def _language(name: str, default: str, doc: str) -> Setting[str]:
+    def parse(raw: str) -> str:
+        if _LANGUAGE.fullmatch(raw) is None:
+            raise ValueError("must be a BCP-47 code, like en-US")
+        return raw
+
+    return Setting(name, default, parse, doc)
 
 
 def _integer(name: str, default: int, bounds: tuple[int, int], unit: str, doc: str) -> Setting[int]:
@@ -149,7 +181,8 @@ def _addresses(name: str, default: str, doc: str, *, default_note: str = "") -> 
 
 def _web_address(name: str, default: str, doc: str) -> Setting[str]:
     def parse(raw: str) -> str:
-        if re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", raw) is None:
+        match = _URL.fullmatch(raw)
+        if match is None or not 1 <= int(match["port"] or 1) <= _MAX_PORT:
             raise ValueError("must be a URL that begins with http:// or https://, without a user or a query")
         return raw.rstrip("/")
 
@@ -160,7 +193,9 @@ def _metadata(name: str, doc: str) -> Setting[tuple[tuple[str, str], ...]]:
     def parse(raw: str) -> tuple[tuple[str, str], ...]:
         pairs = [_METADATA.fullmatch(part.strip()) for part in raw.split(",") if part.strip()]
         if not all(pairs):
-            raise ValueError("must be key=value, or several joined by commas, keys in lower case")
+            raise ValueError(
+                "must be key=value, or several joined by commas; keys in lower case, no grpc-... or ...-bin"
+            )
         return tuple((pair["key"], pair["value"]) for pair in pairs if pair)
 
     return Setting(name, "", parse, doc, "", "key=value[,key=value...]", "none", is_secret=True)
@@ -194,7 +229,7 @@ TTS_URI = _addresses("TTS_URI", "", "Riva TTS; several addresses share the load"
 RIVA_TLS = _switch("RIVA_TLS", default=False, doc="call Riva over TLS")
 RIVA_TLS_CA = _file("RIVA_TLS_CA", "PEM certificates that Riva's are checked against, instead of the system's")
 RIVA_METADATA = _metadata("RIVA_METADATA", "gRPC metadata sent with every call to Riva, as hosted services ask for")
-ASR_LANGUAGE = _text("ASR_LANGUAGE", "en-US", "language of sessions that name none, as a BCP-47 code")
+ASR_LANGUAGE = _language("ASR_LANGUAGE", "en-US", "language of sessions that name none, as a BCP-47 code")
 ASR_SAMPLE_RATE = _rate("ASR_SAMPLE_RATE", 16_000, INPUT_RATES_HZ, "rate of the audio sent to Riva ASR")
 TTS_VOICE = _text("TTS_VOICE", "", "voice of sessions that name none", default_note="Riva's choice")
 TTS_SAMPLE_RATE = _rate("TTS_SAMPLE_RATE", 22_050, OUTPUT_RATES_HZ, "rate of reply audio in sessions that name none")
@@ -207,7 +242,7 @@ LLM_MAX_TOKENS = _integer(
 LLM_SYSTEM_PROMPT = _text(
     "LLM_SYSTEM_PROMPT", SPOKEN_REPLIES, "instructions of sessions that bring none", default_note="see below"
 )
-LLM_API_KEY = _text("LLM_API_KEY", "", "key of the API", default_note="none", is_secret=True)
+LLM_API_KEY = _key("LLM_API_KEY", "key of the API")
 LLM_APOLOGY = _text(
     "LLM_APOLOGY", "Sorry, I cannot answer right now. Please ask me again.", "what is said when no answer could be had"
 )
@@ -295,7 +330,8 @@ class _Reader:
         try:
             return setting.parse(raw)
         except ValueError as error:
-            said = "" if setting.is_secret else f" (it is {raw!r})"
+            # what stands before an @ in an address may be a password
+            said = "" if setting.is_secret or "@" in raw else f" (it is {raw!r})"
             self.mistakes.append(f"{setting.name} {error}{said}")
             return setting.parse(setting.default)
 
@@ -365,6 +401,14 @@ def _pair_mistakes(tls: TlsFiles) -> tuple[str, ...]:
     return ()
 
 
+def _has_certificates(ca_file: Path) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
+    except (ssl.SSLError, OSError):
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Each room's settings."""
@@ -412,6 +456,8 @@ def _riva(reader: _Reader, addresses: Setting[tuple[str, ...]]) -> RivaSettings:
     is_tls, ca_file = reader.read(RIVA_TLS), reader.read(RIVA_TLS_CA)
     if ca_file and not is_tls:
         reader.mistakes.append(f"{RIVA_TLS_CA.name} is set, but {RIVA_TLS.name} is false")
+    elif ca_file and not _has_certificates(ca_file):
+        reader.mistakes.append(f"{RIVA_TLS_CA.name} has no PEM certificates: {ca_file}")
     return RivaSettings(
         addresses=reader.read(addresses) or reader.read(RIVA_URI),
         tls=is_tls,

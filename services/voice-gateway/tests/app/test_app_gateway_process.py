@@ -41,8 +41,9 @@ async def test_the_version_is_told() -> None:
 
 
 async def test_without_backends_it_lives_unready_and_says_whose_fault_it_is(tmp_path: Path) -> None:
-    """A pod whose backends are down is not restarted, gets no calls, and refuses one naming the backend."""
+    """A pod whose backends are down is not restarted, tells its version, and refuses a call naming the backend."""
     async with serving(tmp_path / "ports.json", {}) as gateway:
+        assert gateway.log[-1]["version"] == "0.1.0"
         async with gateway.channel() as channel:
             assert await is_serving(channel, "liveness")
             for name in ("readiness", "", *GATEWAY_NAMES):
@@ -69,7 +70,7 @@ async def test_server_reflection_lists_both_contracts(tmp_path: Path) -> None:
 
 
 async def test_tls_is_served_by_certificate_files(tmp_path: Path) -> None:
-    """With a certificate, clients that trust it get in and clients without TLS do not."""
+    """Clients that trust the certificate get in, those without TLS do not, and the log stays JSON to the last line."""
     authority = trustme.CA()
     issued = authority.issue_cert("localhost")
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
@@ -83,6 +84,8 @@ async def test_tls_is_served_by_certificate_files(tmp_path: Path) -> None:
             with pytest.raises(grpc.aio.AioRpcError) as refusal:
                 await is_serving(channel, "liveness")
             assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
+        gateway.process.send_signal(signal.SIGTERM)
+        assert await gateway.ended() == 0
 
 
 async def test_a_taken_port_is_told_and_not_shared(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_the_config_map_of_the_older_deployment_is_understood() -> None:
 def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
     """No setting is read and then dropped."""
     ca_file = tmp_path / "ca.pem"
-    ca_file.write_text("x")
+    trustme.CA().cert_pem.write_to_path(ca_file)
     settings = load(
         {
             "ASR_URI": "a:1,b:2",
@@ -94,8 +94,10 @@ def test_all_mistakes_are_told_at_once_and_each_once() -> None:
 def test_secrets_are_never_printed() -> None:
     """Not in a mistake, not in what is in force, not in a settings object that ends up in a log."""
     assert mistakes({"RIVA_METADATA": "hush"}) == (
-        "RIVA_METADATA must be key=value, or several joined by commas, keys in lower case",
+        "RIVA_METADATA must be key=value, or several joined by commas; keys in lower case, no grpc-... or ...-bin",
     )
+    (mistake,) = mistakes({"LLM_SERVICE_URL": "http://me:hush@llm/v1"})
+    assert "hush" not in mistake
     environment = {"RIVA_METADATA": "authorization=hush", "LLM_API_KEY": "hush"}
     assert "hush" not in repr(load(environment))
     assert "hush" not in "".join(describe(environment))
@@ -156,3 +158,12 @@ def test_a_certificate_authority_without_tls_is_a_mistake(tmp_path: Path) -> Non
     ca_file = tmp_path / "ca.pem"
     ca_file.write_text("x")
     assert mistakes({"RIVA_TLS_CA": str(ca_file)}) == ("RIVA_TLS_CA is set, but RIVA_TLS is false",)
+
+
+def test_a_certificate_authority_that_is_none_is_a_mistake(tmp_path: Path) -> None:
+    """Riva would only be UNAVAILABLE, for a reason that nobody finds."""
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_text("x")
+    assert mistakes({"RIVA_TLS": "true", "RIVA_TLS_CA": str(ca_file)}) == (
+        f"RIVA_TLS_CA has no PEM certificates: {ca_file}",
+    )

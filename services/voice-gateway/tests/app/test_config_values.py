@@ -10,6 +10,8 @@ from voice_gateway import config
 from voice_gateway.config import SECTIONS, Setting
 from voice_gateway.domain.policy import TurnPolicy
 
+URL_SAID = "must be a URL that begins with http:// or https://, without a user or a query"
+METADATA_SAID = "must be key=value, or several joined by commas; keys in lower case, no grpc-... or ...-bin"
 ALL = [setting for section in SECTIONS for setting in section.settings]
 
 
@@ -51,6 +53,11 @@ def test_every_field_of_the_turn_policy_is_a_setting_of_the_same_name_default_an
         (config.ASR_URI, "riva:50051", ("riva:50051",)),
         (config.ASR_URI, " a.b.svc:1 , 10.0.0.1:2,[::1]:3,a.b.svc:1", ("a.b.svc:1", "10.0.0.1:2", "[::1]:3")),
         (config.LLM_SERVICE_URL, "https://llm.example/v1/", "https://llm.example/v1"),
+        (config.LLM_SERVICE_URL, "http://[::1]:8000", "http://[::1]:8000"),
+        (config.LLM_SERVICE_URL, "http://nim:8000", "http://nim:8000"),
+        (config.LLM_API_KEY, "nvapi-_x.Y~1+/=", "nvapi-_x.Y~1+/="),
+        (config.ASR_LANGUAGE, "zh-Hant-TW", "zh-Hant-TW"),
+        (config.ASR_LANGUAGE, "multi", "multi"),
         (
             config.RIVA_METADATA,
             "function-id=12-ab, authorization=Bearer x=y",
@@ -80,23 +87,21 @@ def test_what_operators_write_is_understood(setting: Setting[Any], raw: str, val
         (config.RIVA_URI, "riva:70000", "must be host:port, or several joined by commas; 'riva:70000' is not"),
         (config.RIVA_URI, "http://riva:1", "must be host:port, or several joined by commas; 'http://riva:1' is not"),
         (config.RIVA_URI, "riva:1,", "must be host:port, or several joined by commas; '' is not"),
-        (
-            config.LLM_SERVICE_URL,
-            "llm:8000",
-            "must be a URL that begins with http:// or https://, without a user or a query",
-        ),
-        (
-            config.LLM_SERVICE_URL,
-            "http://",
-            "must be a URL that begins with http:// or https://, without a user or a query",
-        ),
-        (
-            config.LLM_SERVICE_URL,
-            "http://me:secret@llm/v1",
-            "must be a URL that begins with http:// or https://, without a user or a query",
-        ),
-        (config.RIVA_METADATA, "Bearer", "must be key=value, or several joined by commas, keys in lower case"),
-        (config.RIVA_METADATA, "Key=1", "must be key=value, or several joined by commas, keys in lower case"),
+        (config.LLM_SERVICE_URL, "llm:8000", URL_SAID),
+        (config.LLM_SERVICE_URL, "http://", URL_SAID),
+        (config.LLM_SERVICE_URL, "http://me:secret@llm/v1", URL_SAID),
+        (config.RIVA_METADATA, "Bearer", METADATA_SAID),
+        (config.RIVA_METADATA, "Key=1", METADATA_SAID),
+        (config.RIVA_METADATA, "grpc-timeout=1", METADATA_SAID),
+        (config.RIVA_METADATA, "trace-bin=1", METADATA_SAID),
+        (config.LLM_SERVICE_URL, "http://llm:99999/v1", URL_SAID),
+        (config.LLM_SERVICE_URL, "http://llm:0/v1", URL_SAID),
+        (config.LLM_SERVICE_URL, "http://[::1", URL_SAID),
+        (config.LLM_SERVICE_URL, "http://:80", URL_SAID),
+        (config.LLM_API_KEY, "sk-1\nsk-2", "must be printable ASCII without spaces, as it goes into an HTTP header"),
+        (config.LLM_API_KEY, "sk-\u00e9", "must be printable ASCII without spaces, as it goes into an HTTP header"),
+        (config.LLM_MODEL, "caf\udce9", "must be UTF-8"),
+        (config.ASR_LANGUAGE, "en_US", "must be a BCP-47 code, like en-US"),
     ],
     ids=lambda value: value.name if isinstance(value, Setting) else None,
 )

@@ -284,6 +284,21 @@ async def test_changes_of_health_are_logged_once(caplog: pytest.LogCaptureFixtur
     assert vars(records[1])["cause"] == "cannot be reached"
 
 
+async def test_cause_is_told_from_the_first_probe_on(caplog: pytest.LogCaptureFixture) -> None:
+    """A model that has never answered says why, once for each cause: most of all a wrong key."""
+    caplog.set_level(logging.INFO, "voice_gateway")
+    statuses = [401, 401, 503]
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(status=statuses.pop(0))
+
+    async with http_server(answer) as url, llm(url) as client:
+        for _ in range(3):
+            await client.probe()
+    causes = [vars(record)["cause"] for record in caplog.records if record.name.startswith("voice_gateway")]
+    assert causes == ["refused with HTTP status 401", "refused with HTTP status 503"]
+
+
 async def test_unreachable_endpoint_fails_the_reply_and_its_health() -> None:
     """With nobody listening a reply fails at once and typed, and the endpoint counts as down until it answers."""
     async with fake_llm() as fake, llm(fake.base_url) as client:

@@ -90,11 +90,12 @@ def test_operators_are_told_of_changes_alone(caplog: pytest.LogCaptureFixture) -
     caplog.set_level(logging.INFO)
     (replica,) = make_set(1).replicas
     for _ in range(3):
-        replica.note_failure(DEAD)
+        replica.note_failure(DEAD, detail="connection refused")
     for _ in range(3):
         replica.note_answer()
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert all(vars(record)["address"] == "r0" for record in caplog.records)
+    assert vars(caplog.records[0])["detail"] == "connection refused"
 
 
 @pytest.mark.parametrize("addresses", [(), ("",), ("a:1", "")])

@@ -1,11 +1,13 @@
 """Each reason reads as one code, the one that error.proto writes beside it."""
 
 import re
+from base64 import b64encode
 from pathlib import Path
+from urllib.parse import quote
 
 from google.rpc import error_details_pb2
 from voice_gateway.domain.errors import Backend, BackendError, ClientError, GatewayError, InternalError, Reason
-from voice_gateway.transports.status import CODES, to_status
+from voice_gateway.transports.status import CODES, MAX_MESSAGE_CHARS, to_status
 
 ERROR_PROTO = Path(__file__).resolve().parents[4] / "proto" / "voicegateway" / "v1" / "error.proto"
 ENTRY = re.compile(r"// ([A-Z_]+)(?: for `start`, a notice elsewhere)?: .*\n(?:  //.*\n)*  ERROR_REASON_([A-Z_]+) =")
@@ -55,3 +57,12 @@ def test_fault_of_our_own_is_internal() -> None:
     """Our own mistakes never look like the client's."""
     assert to_status(InternalError()).code == 13
     assert info_of(InternalError()).reason == "INTERNAL"
+
+
+def test_long_message_is_cut() -> None:
+    """A status above 8 KiB of trailers loses its reason on the way, even one of 4-byte characters."""
+    error = ClientError(Reason.LANGUAGE_UNSUPPORTED, "\U0001f600" * 100_000)
+    status = to_status(error)
+    assert len(status.message) == MAX_MESSAGE_CHARS
+    assert len(quote(status.message)) + len(b64encode(status.SerializeToString())) < 8_192
+    assert info_of(error).reason == "LANGUAGE_UNSUPPORTED"

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import grpc
@@ -35,6 +36,7 @@ from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.session.ports import SessionRequest
 from voice_gateway.transports.call import CallLimits, hold_call
 from voice_gateway.transports.grpc_v1.codec import Codec
+from voice_gateway.transports.status import MAX_MESSAGE_CHARS
 from voicegateway.v1 import audio_pb2, client_pb2, error_pb2, server_pb2
 from voicegateway.v1.voice_gateway_service_pb2 import (
     ConverseRequest,
@@ -424,6 +426,30 @@ async def test_refusal_follows_what_was_said() -> None:
     await nothing_is_left()
 
 
+@pytest.mark.parametrize(
+    ("refusal", "level"),
+    [
+        (ClientError(Reason.LANGUAGE_UNSUPPORTED, "no language " + "x" * 100_000), logging.INFO),
+        (BackendError(Backend.LLM, Reason.BACKEND_UNAVAILABLE, "no llm backend answers"), logging.WARNING),
+    ],
+    ids=["client", "backend"],
+)
+async def test_refused_call_is_logged(refusal: GatewayError, level: int, caplog: pytest.LogCaptureFixture) -> None:
+    """A call that never becomes a session leaves one line, of bounded length, with its reason and its caller."""
+    caplog.set_level(logging.INFO, "voice_gateway")
+    async with serving(FakeGateway(refusal=refusal)) as channel:
+        call = converse(channel)
+        await send(call, START)
+        await read_all(call)
+        _, reason, _ = await reason_of(call)
+        assert reason == refusal.reason
+    (record,) = (record for record in caplog.records if record.getMessage() == "call_refused")
+    told = vars(record)
+    assert (record.levelno, told["reason"]) == (level, refusal.reason)
+    assert len(told["detail"]) <= MAX_MESSAGE_CHARS
+    assert told["peer"].startswith("ip")
+
+
 async def test_fault_of_our_own_is_logged_and_internal(caplog: pytest.LogCaptureFixture) -> None:
     """A client is told INTERNAL and no more; the log has the traceback."""
 
@@ -436,7 +462,32 @@ async def test_fault_of_our_own_is_logged_and_internal(caplog: pytest.LogCapture
         await read_all(call)
         assert await reason_of(call) == (grpc.StatusCode.INTERNAL, "INTERNAL", {})
         assert await call.details() == "internal error"
-    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
+    (fault,) = (record.exc_info[1] for record in caplog.records if record.exc_info)
+    assert isinstance(fault, ZeroDivisionError)
+    assert fault.__notes__ == [f"session {INFO.session_id}"]
+
+
+@pytest.mark.parametrize(
+    ("gateway", "sent", "told"),
+    [
+        (FakeGateway, (sound(b"\1\0"), sound(b"\1\0")), (logging.INFO, "AUDIO_OVERLAP")),
+        (partial(FakeGateway, flood), (), (logging.WARNING, "CLIENT_STALLED")),
+    ],
+    ids=["contract broken", "does not read"],
+)
+async def test_call_broken_off_is_logged(
+    gateway: Callable[[], FakeGateway], sent: tuple[bytes, ...], told: tuple[int, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its session is merely cancelled, as if the client had vanished: one line with the session's id says why."""
+    caplog.set_level(logging.INFO, "voice_gateway")
+    async with serving(opened := gateway(), replace(IMPATIENT, max_queued_bytes=2**30)) as channel:
+        call = converse(channel)
+        await send(call, START, *sent)
+        await (await opened.sessions.get()).over.wait()
+        await read_all(call)
+    (record,) = (record for record in caplog.records if record.getMessage() == "call_broken_off")
+    fields = vars(record)
+    assert ((record.levelno, fields["reason"]), fields["session"]) == (told, INFO.session_id)
 
 
 async def test_fault_while_leaving_is_logged(caplog: pytest.LogCaptureFixture) -> None:

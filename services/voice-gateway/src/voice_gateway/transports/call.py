@@ -14,12 +14,12 @@ from typing import Any, Final, Protocol
 import grpc
 
 from voice_gateway.domain.audio import AudioFormat
-from voice_gateway.domain.errors import GatewayError, InternalError, Reason, Unavailable
+from voice_gateway.domain.errors import ClientError, GatewayError, InternalError, Reason, Unavailable
 from voice_gateway.session.ports import OpenSession, Session, SessionInfo, SessionRequest
 from voice_gateway.transports import inputs
 from voice_gateway.transports.audio_in import AudioIn, open_audio_in
 from voice_gateway.transports.outbox import Encoder, Outbox
-from voice_gateway.transports.status import abort
+from voice_gateway.transports.status import abort, safe_message
 
 _LOG = logging.getLogger(__name__)
 
@@ -82,13 +82,12 @@ async def hold_call(context: RawContext, codec: Codec, open_session: OpenSession
     try:
         await abort(context, failure)
     except grpc.aio.InternalError:
-        _LOG.warning("the call took no status any more: %s", failure)
+        _LOG.warning("the call took no status any more", extra=_told(failure))
 
 
 async def _hold(context: RawContext, codec: Codec, open_session: OpenSession, limits: CallLimits) -> None:
-    request = codec.start(await _read(context))
     outbox = Outbox(codec, max_bytes=limits.max_queued_bytes, write_stall_ms=limits.write_stall_ms)
-    session = await open_session(request, outbox)
+    session = await _admit(context, codec, open_session, outbox)
     call = _Call(context, codec, session, outbox)
     for raw in codec.opened(session.info):
         outbox.put(raw)
@@ -102,12 +101,34 @@ async def _hold(context: RawContext, codec: Codec, open_session: OpenSession, li
         await _cancel(run, raised=sys.exception())
 
 
+async def _admit(context: RawContext, codec: Codec, open_session: OpenSession, outbox: Outbox) -> Session:
+    """Read the first message and open a session; a refusal has no session whose lines would tell of it."""
+    try:
+        return await open_session(codec.start(await _read(context)), outbox)
+    except GatewayError as error:
+        level = logging.INFO if isinstance(error, ClientError) else logging.WARNING
+        _LOG.log(level, "call_refused", extra={"peer": context.peer(), **_told(error)})
+        raise
+
+
+def _told(error: GatewayError) -> dict[str, str]:
+    return {"reason": error.reason.value, "detail": safe_message(error)}
+
+
 async def _converse(call: "_Call", run: asyncio.Task[Any], limits: CallLimits) -> None:
     """Read and write until the call is over."""
     reader = asyncio.create_task(call.read(), name="call reader")
     drain = asyncio.create_task(call.outbox.drain(call.write), name="call writer")
     try:
         await _finish(call, run, reader, drain, limits)
+    except GatewayError as error:
+        if not run.done():  # of what ended the session itself, the session tells
+            level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
+            _LOG.log(level, "call_broken_off", extra={"session": call.session_id, **_told(error)})
+        raise
+    except Exception as error:
+        error.add_note(f"session {call.session_id}")  # error.proto, ERROR_REASON_INTERNAL: the logs have it
+        raise
     finally:
         raised = sys.exception()
         call.outbox.close()
@@ -128,6 +149,7 @@ class _Call:
         self._session = session
         self._audio_in: AudioIn = open_audio_in(codec.audio_in, session.info.asr_rate_hz, session.hear)
         self.outbox = outbox
+        self.session_id = session.info.session_id
         self.is_ended = False
         """The client sent `end`."""
 

@@ -48,14 +48,25 @@ CODES: Final = MappingProxyType(
 the backend, hence UNAVAILABLE."""
 
 
+MAX_MESSAGE_CHARS: Final = 400
+"""A status travels in the trailers, twice: percent-encoded, up to 12 bytes a character, and in base64, up to 6. Above
+8 KiB of metadata gRPC begins to drop trailers, and the client would get RESOURCE_EXHAUSTED without our reason."""
+
+
+def safe_message(error: GatewayError) -> str:
+    """The message of `error`, cut: it may quote what a client sent."""
+    message = error.message
+    return message if len(message) <= MAX_MESSAGE_CHARS else f"{message[: MAX_MESSAGE_CHARS - 3]}..."
+
+
 def to_status(error: GatewayError) -> status_pb2.Status:
-    """The status of a failure: code, its message, and an ErrorInfo with the reason and the backend concerned."""
+    """The status of a failure: code, its message (cut if long), and an ErrorInfo with the reason and the backend."""
     metadata = {"backend": str(error.backend)} if isinstance(error, BackendError) else {}
     info = error_details_pb2.ErrorInfo(domain=ERROR_DOMAIN, reason=str(error.reason), metadata=metadata)
     detail = any_pb2.Any()
     detail.Pack(info)
     code: int = CODES[error.reason].value[0]
-    return status_pb2.Status(code=code, message=error.message, details=[detail])
+    return status_pb2.Status(code=code, message=safe_message(error), details=[detail])
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: GatewayError) -> Never:

@@ -43,6 +43,8 @@ class OpenAiChat:
         self._settings = settings
         self._first_model: str | None = None
         self._is_healthy = False
+        self._last_cause = ""
+        """Why it is not healthy, as last logged."""
         # Deadlines are kept here, per reply and not per read; so is the one repetition.
         self._client = openai.AsyncOpenAI(
             api_key=settings.api_key or _NO_KEY,
@@ -135,12 +137,13 @@ class OpenAiChat:
     def _note_answer(self) -> None:
         if not self._is_healthy:
             _log.info("language model answers")
-        self._is_healthy = True
+        self._is_healthy, self._last_cause = True, ""
 
     def _note_failure(self, error: Exception) -> None:
-        if self._is_healthy:
-            _log.warning("language model fails", extra={"cause": _describe(error)})
-        self._is_healthy = False
+        cause = _describe(error)
+        if cause != self._last_cause:
+            _log.warning("language model fails", extra={"cause": cause})
+        self._is_healthy, self._last_cause = False, cause
 
 
 class _Completion:

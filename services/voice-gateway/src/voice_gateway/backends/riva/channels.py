@@ -18,6 +18,8 @@ from voice_gateway.backends.riva.settings import RivaSettings
 # is back. Attempts to a dead address cost a packet each.
 _CHANNEL_OPTIONS = (("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 2_000))
 
+_MAX_DETAIL_CHARS = 300
+
 Ask = Callable[[Any], Awaitable[Offers]]
 """Asks a stub what its server serves; raises grpc.aio.AioRpcError."""
 
@@ -57,7 +59,9 @@ async def _probe(replica: Replica, ask: Ask) -> None:
     try:
         replica.offers = await ask(replica.stub)
     except grpc.aio.AioRpcError as error:
-        replica.note_failure(failure_of_code(error.code()))
+        # Here alone gRPC's own words are safe to log: a probe carries nothing that anybody said.
+        detail = (error.details() or "")[:_MAX_DETAIL_CHARS]
+        replica.note_failure(failure_of_code(error.code()), detail=detail)
     else:
         replica.note_answer()
 

@@ -41,12 +41,18 @@ class Replica:
             _log.info("backend address answers again", extra={"address": self.address})
         self.state = ReplicaState.ANSWERING
 
-    def note_failure(self, failure: CallFailedError) -> None:
-        """It failed a probe or a call; if that was the address's fault, only an answer redeems it."""
+    def note_failure(self, failure: CallFailedError, *, detail: str = "") -> None:
+        """It failed a probe or a call; if that was the address's fault, only an answer redeems it.
+
+        Args:
+            failure: what happened.
+            detail: more of it, for the log; nothing that anybody said.
+        """
         if failure.blame is not Blame.REPLICA:
             return
         if self.state is not ReplicaState.FAILING:
-            _log.warning("backend address fails", extra={"address": self.address, "cause": failure.cause})
+            told = {"address": self.address, "cause": failure.cause}
+            _log.warning("backend address fails", extra=told | ({"detail": detail} if detail else {}))
         self.state = ReplicaState.FAILING
 
     def serves(self, language_code: str) -> bool:
