@@ -277,7 +277,8 @@ class GetCapabilitiesResponse(_message.Message):
 
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of what this server has beyond the order above: `commit`, `dtmf`, `resume`, `speculation`, `tools`, `update`, ...
+        """Names of what this server has beyond the order above: `barge_in`, `commit`, `dtmf`, `resume`, `speculation`,
+        `tools`, `update`, ...
         A name that is missing is a feature that is missing. May grow.
         """
 

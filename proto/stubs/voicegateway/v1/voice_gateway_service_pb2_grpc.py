@@ -65,9 +65,11 @@ class VoiceGatewayServiceServicer:
         2. The server answers with `started`, or ends the call with a status. The client may send on without waiting.
         3. In each turn: `speech_started`, interim `transcript`s, `speech_ended`, one final `transcript`; a typed turn has
         the final `transcript` only.
+        What is said over a reply without taking the floor has no final transcript; the next words have its turn id.
         4. In each reply: `reply_text` of a sentence precedes that sentence's `reply_audio`; audio offsets are contiguous;
         the last audio has `is_last`; `reply_finished` comes last and once. Replies do not overlap.
         5. An interruption is `reply_interrupted`, no more text or audio of that reply, `reply_heard`, `reply_finished`.
+        Speech over a reply is `reply_paused` first, then that, or `reply_resumed` when it was no interruption.
         6. `turn_report` comes once for each answered turn, after the reply's first audio.
         7. Half-close: what was heard is answered in order, then `ended`, status OK. `end`: `ended` at once, status OK.
         8. Trouble from which the call goes on is a `notice`. Trouble that ends it is a status with google.rpc.ErrorInfo;
