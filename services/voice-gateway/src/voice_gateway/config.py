@@ -179,6 +179,17 @@ def _file(name: str, doc: str) -> Setting[Path | None]:
     return Setting(name, "", parse, doc, "", "path", "none")
 
 
+def _folder(name: str, doc: str) -> Setting[Path | None]:
+    def parse(raw: str) -> Path | None:
+        if not raw:
+            return None
+        if not (Path(raw).is_dir() and os.access(raw, os.W_OK | os.X_OK)):
+            raise ValueError(f"must be a folder that can be written: {raw}")
+        return Path(raw)
+
+    return Setting(name, "", parse, doc, "", "path", "none")
+
+
 # --- the table ---------------------------------------------------------------------------------------------------
 
 GRPC_PORT = _integer("GRPC_PORT", 50_051, (0, _MAX_PORT), "", "port that clients call; 0 picks a free one")
@@ -188,6 +199,7 @@ SHUTDOWN_GRACE_PERIOD = _integer(
     "SHUTDOWN_GRACE_PERIOD", 30, (0, 86_400), "s", "after SIGTERM, running turns may go on for so long"
 )
 LOG_LEVEL = _choice("LOG_LEVEL", "INFO", _LEVELS, "least severe log lines that are written")
+JOURNAL_DIR = _folder("JOURNAL_DIR", "folder that gets a journal of each session, with what was said in it")
 RIVA_URI = _addresses("RIVA_URI", "localhost:50061", "Riva, where one address serves both ASR and TTS")
 ASR_URI = _addresses("ASR_URI", "", "Riva ASR; several addresses share the load", default_note="`RIVA_URI`")
 TTS_URI = _addresses("TTS_URI", "", "Riva TTS; several addresses share the load", default_note="`RIVA_URI`")
@@ -253,7 +265,7 @@ class Section:
 
 
 SECTIONS = (
-    Section("Server", (GRPC_PORT, GRPC_TLS_CERT, GRPC_TLS_KEY, SHUTDOWN_GRACE_PERIOD, LOG_LEVEL)),
+    Section("Server", (GRPC_PORT, GRPC_TLS_CERT, GRPC_TLS_KEY, SHUTDOWN_GRACE_PERIOD, LOG_LEVEL, JOURNAL_DIR)),
     Section("Riva", (RIVA_URI, ASR_URI, TTS_URI, RIVA_TLS, RIVA_TLS_CA, RIVA_METADATA)),
     Section("Speech recognition", (ASR_LANGUAGE, ASR_SAMPLE_RATE)),
     Section("Speech synthesis", (TTS_VOICE, TTS_SAMPLE_RATE, TTS_FIRST_AUDIO_DEADLINE_MS)),
@@ -337,6 +349,8 @@ class ServerSettings:
     tls: TlsFiles | None
     grace_s: int
     log_level: str
+    journal_dir: Path | None
+    """None: no journals are kept."""
 
 
 def _server(reader: _Reader) -> ServerSettings:
@@ -353,6 +367,7 @@ def _server(reader: _Reader) -> ServerSettings:
         tls=tls,
         grace_s=reader.read(SHUTDOWN_GRACE_PERIOD),
         log_level=reader.read(LOG_LEVEL),
+        journal_dir=reader.read(JOURNAL_DIR),
     )
 
 
@@ -377,13 +392,13 @@ class Settings:
     policy: TurnPolicy
 
 
-def load(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read everything.
+def load(environment: Mapping[str, str] = os.environ, overrides: Mapping[str, str] | None = None) -> Settings:
+    """Read everything; `overrides` are what the command line says instead.
 
     Raises:
         ConfigError: with every mistake, not only the first.
     """
-    reader = _Reader(environment)
+    reader = _Reader({**environment, **(overrides or {})})
     settings = Settings(
         server=_server(reader),
         asr=_riva(reader, ASR_URI),

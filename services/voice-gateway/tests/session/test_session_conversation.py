@@ -2,12 +2,15 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
 from unittest.mock import patch
 
 import pytest
 from gateway_kit import virtual_time
+from gateway_kit.journals import assert_all_replay
 from gateway_kit.port_fakes import (
     FakeHealth,
     FakeLlm,
@@ -40,6 +43,7 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.transcript import RecognitionResult, Word
 from voice_gateway.session import clock
 from voice_gateway.session.calls import Surroundings
+from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.playout import FRAME_MS
 from voice_gateway.session.ports import Session, SessionRequest
@@ -68,11 +72,14 @@ class World:
     sink: FakeSink = field(default_factory=FakeSink)
     health: list[FakeHealth] = field(default_factory=lambda: [FakeHealth(backend) for backend in Backend])
     roster: Roster = field(default_factory=Roster)
+    journals: ClassVar[JournalFolder | None] = None
 
     def service(self) -> SessionService:
         """The service under test."""
         settings = SessionSettings("en-US", "Anna", 16_000, 16_000, Persona("Be brief.", "Sorry."))
-        around = Surroundings(self.recognizer, self.llm, self.synthesizer, self.telemetry, Pacer(), self.roster)
+        around = Surroundings(
+            self.recognizer, self.llm, self.synthesizer, self.telemetry, Pacer(), self.roster, self.journals
+        )
         ids = (SessionId(f"s{number}") for number in itertools.count(1))
         return SessionService(settings, TurnPolicy(), around, self.health, lambda: next(ids))
 
@@ -85,6 +92,14 @@ class World:
         """Whether no backend call and no session is open."""
         open_calls = self.recognizer.open_streams + self.llm.open_requests + self.synthesizer.open_calls
         return open_calls == 0 and len(self.roster) == 0 and len(asyncio.all_tasks()) == 1
+
+
+@pytest.fixture(autouse=True)
+def _every_session_replays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each session here keeps a journal, and each journal replays to the same effects."""
+    monkeypatch.setattr(World, "journals", JournalFolder(tmp_path, "0.0.0"))
+    yield
+    assert_all_replay(tmp_path)
 
 
 def test_a_spoken_turn_is_answered_and_everything_is_told() -> None:

@@ -57,7 +57,9 @@ class SessionService:
         prompt = request.system_prompt if request.system_prompt is not None else self._settings.persona.system_prompt
         persona = Persona(prompt, self._settings.persona.apology)
         core = Core(info.policy, persona, input_rate_hz=info.input_rate_hz, output_rate_hz=info.output_rate_hz)
-        return SessionRunner(info, request, core, sink, self._around)
+        journals = self._around.journals
+        journal = journals.journal(info, persona, request.transport) if journals else None
+        return SessionRunner(info, request, core, sink, self._around, journal=journal)
 
     def capabilities(self) -> tuple[Language, ...]:
         """Languages that can be both heard and spoken; see `ports.DescribeCapabilities`."""
