@@ -17,7 +17,7 @@ The shell calls `handle` for each fact, performs the effects in order, and calls
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
@@ -40,6 +40,7 @@ from voice_gateway.turn import inputs
 from voice_gateway.turn.agent import Agent, CommittedTurn
 from voice_gateway.turn.effects import Close, Effect, Emit, Fail
 from voice_gateway.turn.listening import Recognition
+from voice_gateway.turn.snapshot import Snapshot, parse
 from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, Reply
 
 AHEAD_MS = 1_000
@@ -71,7 +72,9 @@ class Core:
     """One conversation. Not thread-safe, not reentrant; raises only `Forbidden`, and that is a bug of its own."""
 
     def __init__(self, policy: TurnPolicy, persona: Persona, *, input_rate_hz: int, output_rate_hz: int) -> None:
+        self._persona = persona
         self._input_rate_hz = input_rate_hz
+        self._output_rate_hz = output_rate_hz
         self._phase = Phase.NEW
         self._floor = Machine(FLOOR, Floor.NOBODY)
         self._agent = Agent(policy, persona, self._floor, output_rate_hz)
@@ -89,6 +92,37 @@ class Core:
     def state(self) -> State:
         """What the core is doing."""
         return State(self._phase, self._floor.state, self._agent.state, self._recognition.state)
+
+    def snapshot(self, now: Instant) -> dict[str, Any]:
+        """What another core needs to go on with the conversation, as a plain value; changes nothing.
+
+        A reply in flight is in it as what has been heard by `now`, turns that wait as said and not answered.
+        """
+        history = self._agent.history(now)
+        for turn in self._waiting:
+            history.said(turn.text)
+        return Snapshot(
+            self._persona,
+            self._input_rate_hz,
+            self._output_rate_hz,
+            history.conversation(),
+            self._turn,
+            self._agent.last,
+            self._agent.has_reports,
+        ).plain()
+
+    @classmethod
+    def restore(cls, value: Mapping[str, Any], policy: TurnPolicy) -> "Core":
+        """A core that goes on where `snapshot` was taken; it waits for SessionStarted, and input begins at sample 0.
+
+        Raises:
+            SnapshotError: the value is no snapshot of this version.
+        """
+        kept = parse(value)
+        core = cls(policy, kept.persona, input_rate_hz=kept.input_rate_hz, output_rate_hz=kept.output_rate_hz)
+        core._turn = kept.turn
+        core._agent.resume(kept)
+        return core
 
     def handle(self, fact: inputs.Input, now: Instant) -> tuple[Effect, ...]:
         """Take a fact; the effects are to be performed in order (`effects.py` has the contract)."""
