@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 from gateway_kit import virtual_time
-from gateway_kit.journals import assert_all_replay
+from gateway_kit.journals import assert_all_replay, read_journal, replay_journal
 from gateway_kit.port_fakes import (
     FakeHealth,
     FakeLlm,
@@ -49,6 +49,7 @@ from voice_gateway.session.playout import FRAME_MS
 from voice_gateway.session.ports import Session, SessionRequest
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService, SessionSettings
+from voice_gateway.turn import inputs
 
 REQUEST = SessionRequest(transport="grpc_v1", input_rate_hz=16_000)
 FRAME = bytes(640)
@@ -128,6 +129,30 @@ def test_a_spoken_turn_is_answered_and_everything_is_told() -> None:
         assert world.nothing_is_left()
 
     virtual_time.run(main())
+
+
+def test_a_session_leaves_a_journal_that_reads_as_the_conversation(tmp_path: Path) -> None:
+    """Every call of the core is in it, deadlines too, to the last one; sound is not."""
+
+    async def main() -> None:
+        world = World()
+        world.recognizer.scripts = [[1.0, heard("Hello.", 900)]]
+        world.llm.scripts = [["Good day."]]
+        session, run = await world.open()
+        session.hear(FRAME, 0)
+        await world.sink.wait_for(ReplyFinished)
+        session.end()
+        await run
+
+    virtual_time.run(main())
+    calls = read_journal(tmp_path / "s1.jsonl").calls
+    assert isinstance(calls[0].fact, inputs.SessionStarted)
+    assert isinstance(calls[-1].fact, inputs.EndRequested)
+    assert any(call.fact is None for call in calls)
+    script = "\n".join(replay_journal(tmp_path / "s1.jsonl").script)
+    assert "    1000 ms  USER    Hello.  (turn 1)\n" in script
+    assert "    1050 ms  AGENT   Good day.  (answer 1)\n" in script
+    assert script.endswith("server  (ended: client_ended)")
 
 
 def test_reply_audio_is_contiguous_paced_and_marked_last() -> None:
