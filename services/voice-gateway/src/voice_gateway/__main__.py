@@ -1,4 +1,4 @@
-"""The command line: `voice-gateway serve`, `voice-gateway check-config`."""
+"""The command line: `voice-gateway serve`, `voice-gateway check-config`, `voice-gateway replay`."""
 
 import argparse
 import os
@@ -8,7 +8,9 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Run one verb; the exit code is 0 for a clean end, 2 for a wrong configuration, 1 for anything else."""
+    """Run one verb; the exit code is 0 for a clean end, 1 for anything else but a wrong configuration or a journal that
+    cannot be read: 2.
+    """
     arguments = _parser().parse_args()
     # A spinning BLAS thread triples the CPU, and numpy reads this once, when it is imported:
     # that is why app is imported here and not above.
@@ -18,7 +20,9 @@ def main() -> int:
     from voice_gateway import app  # noqa: PLC0415 - see above
 
     if arguments.verb == "serve":
-        return app.serve(arguments.ports_file)
+        return app.serve(arguments.ports_file, arguments.journal)
+    if arguments.verb == "replay":
+        return app.replay(arguments.files)
     return app.check_config()
 
 
@@ -34,6 +38,11 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--ports-file", type=Path, metavar="PATH", help='write {"grpc": port} here once the port is open'
     )
+    serve.add_argument(
+        "--journal", type=Path, metavar="DIR", help="keep a journal of each session, with what was said, in this folder"
+    )
+    replay = verbs.add_parser("replay", help="print recorded conversations and check that the core does the same again")
+    replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a journal")
     verbs.add_parser("check-config", help="check the environment and print what it sets")
     return parser
 

@@ -31,7 +31,10 @@ from voice_gateway.observability.prober import HealthReporter, Prober
 from voice_gateway.observability.telemetry import LogTelemetry
 from voice_gateway.session import clock
 from voice_gateway.session.calls import Surroundings
+from voice_gateway.session.journal import JournalFolder
+from voice_gateway.session.journal_codec import JournalError, read
 from voice_gateway.session.pacer import Pacer
+from voice_gateway.session.replay import replay as replay_recording
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService
 from voice_gateway.session.voice import VoiceBank
@@ -72,10 +75,30 @@ def check_config() -> int:
     return 0
 
 
-def serve(ports_file: Path | None) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit code."""
+def replay(files: list[Path]) -> int:
+    """Print each recorded conversation and what, if anything, went otherwise; return the exit code."""
+    codes = [_replay(file) for file in files]
+    return max(codes)
+
+
+def _replay(file: Path) -> int:
     try:
-        settings = config.load()
+        replayed = replay_recording(read(file.read_bytes().decode("utf-8", "surrogatepass")))
+    except (OSError, UnicodeDecodeError, JournalError) as error:
+        sys.stderr.write(f"voice-gateway: {file} cannot be replayed: {error}\n")
+        return EXIT_MISCONFIGURED
+    sys.stdout.write("".join(f"{line}\n" for line in replayed.script))
+    if replayed.difference is None:
+        return 0
+    sys.stdout.flush()
+    sys.stderr.write(f"voice-gateway: {file} differs from its replay: {replayed.difference}\n")
+    return EXIT_FAILED
+
+
+def serve(ports_file: Path | None, journal: Path | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code. `journal` stands for JOURNAL_DIR."""
+    try:
+        settings = config.load(overrides={} if journal is None else {config.JOURNAL_DIR.name: str(journal)})
     except config.ConfigError as error:
         return _tell_mistakes(error)
     with json_logging(settings.server.log_level):
@@ -129,6 +152,7 @@ class Gateway:
             pacer=pacer,
             roster=self._roster,
             voices=VoiceBank(SileroModel(), pacer),
+            journals=_journals(settings.server.journal_dir),
         )
         sessions = SessionService(settings.session, settings.policy, around, backends, _new_session_id)
         self._server = grpc.aio.server(options=SERVER_OPTIONS + PORT_OPTIONS)
@@ -170,6 +194,10 @@ class Gateway:
         """Close the port and cancel what still runs."""
         await self._server.stop(None)
         await asyncio.gather(self._recognizer.close(), self._synthesizer.close(), self._llm.close())
+
+
+def _journals(folder: Path | None) -> JournalFolder | None:
+    return None if folder is None else JournalFolder(folder, version("voice-gateway"))
 
 
 def _add_services(server: grpc.aio.Server, sessions: SessionService, health: health_aio.HealthServicer) -> None:

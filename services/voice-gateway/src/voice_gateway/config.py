@@ -8,10 +8,10 @@ import difflib
 import os
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
@@ -20,17 +20,27 @@ from voice_gateway.domain.errors import ClientError
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.service import SessionSettings
+from voice_gateway.setting_kinds import (
+    MAX_PORT,
+    Setting,
+    addresses,
+    choice,
+    decimal,
+    file,
+    folder,
+    integer,
+    key,
+    language,
+    metadata,
+    rate,
+    switch,
+    text,
+    web_address,
+)
 
 T = TypeVar("T")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _TURN_NAME = re.compile(r"TURN_[A-Z_]+_MS")
-_HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\],]+):(?P<port>[0-9]{1,5})")
-_METADATA = re.compile(r"(?P<key>(?!grpc-)[0-9a-z_.-]+(?<!-bin))=(?P<value>[ -~]+)")
-"""gRPC keeps `grpc-` for itself and takes bytes, not text, under `-bin` ("HTTP2" spec, custom metadata)."""
-_URL = re.compile(r"https?://(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(:(?P<port>[0-9]{1,5}))?(/[^\s?#]*)?")
-_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-"""The shape of a BCP-47 code (RFC 5646 section 2.1), and of Riva's `multi`."""
-_MAX_PORT = 65_535
 _DEFAULT_LLM_URL = "http://localhost:8061/v1"
 _POLICY = TurnPolicy()
 _LLM = OpenAiChatSettings(_DEFAULT_LLM_URL)
@@ -54,209 +64,50 @@ class ConfigError(Exception):
         self.mistakes = mistakes
 
 
-@dataclass(frozen=True, slots=True)
-class Setting(Generic[T]):
-    """One row of the table."""
-
-    name: str
-    default: str
-    parse: Callable[[str], T]
-    """Raises ValueError whose text says what the value must be, for example "must be 1 to 5"."""
-    doc: str
-    unit: str = ""
-    allowed: str = ""
-    """The range, in words."""
-    default_note: str = ""
-    """What stands in the documentation where the default is empty or long."""
-    is_secret: bool = False
-
-
-# --- kinds of values ---------------------------------------------------------------------------------------------
-
-
-def _text(name: str, default: str, doc: str, *, default_note: str = "") -> Setting[str]:
-    def parse(raw: str) -> str:
-        if not _is_utf8(raw):
-            raise ValueError("must be UTF-8")
-        return raw
-
-    return Setting(name, default, parse, doc, default_note=default_note)
-
-
-def _is_utf8(raw: str) -> bool:
-    """False when the environment held bytes that are none: Python keeps them as lone surrogates (PEP 383)."""
-    return not any("\ud800" <= char <= "\udfff" for char in raw)
-
-
-def _key(name: str, doc: str) -> Setting[str]:
-    def parse(raw: str) -> str:
-        if not re.fullmatch(r"[!-~]*", raw):
-            raise ValueError("must be printable ASCII without spaces, as it goes into an HTTP header")
-        return raw
-
-    return Setting(name, "", parse, doc, default_note="none", is_secret=True)
-
-
-def _language(name: str, default: str, doc: str) -> Setting[str]:
-    def parse(raw: str) -> str:
-        if _LANGUAGE.fullmatch(raw) is None:
-            raise ValueError("must be a BCP-47 code, like en-US")
-        return raw
-
-    return Setting(name, default, parse, doc)
-
-
-def _integer(name: str, default: int, bounds: tuple[int, int], unit: str, doc: str) -> Setting[int]:
-    low, high = bounds
-
-    def parse(raw: str) -> int:
-        try:
-            value = int(raw)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return value
-
-    return Setting(name, str(default), parse, doc, unit, f"{low} to {high}")
-
-
-def _decimal(name: str, default: float, bounds: tuple[float, float], doc: str) -> Setting[float]:
-    low, high = bounds
-
-    def parse(raw: str) -> float:
-        try:
-            value = float(raw)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:  # false for nan too
-            raise ValueError(f"must be a number from {low:g} to {high:g}")
-        return value
-
-    return Setting(name, f"{default:g}", parse, doc, "", f"{low:g} to {high:g}")
-
-
-def _choice(name: str, default: str, choices: tuple[str, ...], doc: str) -> Setting[str]:
-    def parse(raw: str) -> str:
-        if raw.upper() not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return raw.upper()
-
-    return Setting(name, default, parse, doc, "", ", ".join(choices))
-
-
-def _rate(name: str, default: int, rates_hz: tuple[int, ...], doc: str) -> Setting[int]:
-    known = {str(rate_hz): rate_hz for rate_hz in rates_hz}
-
-    def parse(raw: str) -> int:
-        if raw not in known:
-            raise ValueError(f"must be one of {', '.join(known)}")
-        return known[raw]
-
-    return Setting(name, str(default), parse, doc, "Hz", ", ".join(known))
-
-
-def _switch(name: str, *, default: bool, doc: str) -> Setting[bool]:
-    known = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-
-    def parse(raw: str) -> bool:
-        if raw.lower() not in known:
-            raise ValueError("must be true or false")
-        return known[raw.lower()]
-
-    return Setting(name, str(default).lower(), parse, doc, "", "true, false")
-
-
-def _addresses(name: str, default: str, doc: str, *, default_note: str = "") -> Setting[tuple[str, ...]]:
-    def parse(raw: str) -> tuple[str, ...]:
-        addresses = tuple(dict.fromkeys(part.strip() for part in raw.split(",")) if raw else ())
-        for address in addresses:
-            match = _HOST_PORT.fullmatch(address)
-            if match is None or not 1 <= int(match["port"]) <= _MAX_PORT:
-                raise ValueError(f"must be host:port, or several joined by commas; {address!r} is not")
-        return addresses
-
-    return Setting(name, default, parse, doc, "", "host:port[,host:port...]", default_note)
-
-
-def _web_address(name: str, default: str, doc: str) -> Setting[str]:
-    def parse(raw: str) -> str:
-        match = _URL.fullmatch(raw)
-        if match is None or not 1 <= int(match["port"] or 1) <= _MAX_PORT:
-            raise ValueError("must be a URL that begins with http:// or https://, without a user or a query")
-        return raw.rstrip("/")
-
-    return Setting(name, default, parse, doc, "", "http:// or https:// URL")
-
-
-def _metadata(name: str, doc: str) -> Setting[tuple[tuple[str, str], ...]]:
-    def parse(raw: str) -> tuple[tuple[str, str], ...]:
-        pairs = [_METADATA.fullmatch(part.strip()) for part in raw.split(",") if part.strip()]
-        if not all(pairs):
-            raise ValueError(
-                "must be key=value, or several joined by commas; keys in lower case, no grpc-... or ...-bin"
-            )
-        return tuple((pair["key"], pair["value"]) for pair in pairs if pair)
-
-    return Setting(name, "", parse, doc, "", "key=value[,key=value...]", "none", is_secret=True)
-
-
-def _file(name: str, doc: str) -> Setting[Path | None]:
-    def parse(raw: str) -> Path | None:
-        if not raw:
-            return None
-        try:
-            Path(raw).read_bytes()
-        except OSError as error:
-            raise ValueError(f"must be a file that can be read: {error.strerror}: {raw}") from error
-        return Path(raw)
-
-    return Setting(name, "", parse, doc, "", "path", "none")
-
-
 # --- the table ---------------------------------------------------------------------------------------------------
 
-GRPC_PORT = _integer("GRPC_PORT", 50_051, (0, _MAX_PORT), "", "port that clients call; 0 picks a free one")
-GRPC_TLS_CERT = _file("GRPC_TLS_CERT", "PEM certificate chain; with GRPC_TLS_KEY, clients must use TLS")
-GRPC_TLS_KEY = _file("GRPC_TLS_KEY", "PEM private key of GRPC_TLS_CERT")
-SHUTDOWN_GRACE_PERIOD = _integer(
+GRPC_PORT = integer("GRPC_PORT", 50_051, (0, MAX_PORT), "", "port that clients call; 0 picks a free one")
+GRPC_TLS_CERT = file("GRPC_TLS_CERT", "PEM certificate chain; with GRPC_TLS_KEY, clients must use TLS")
+GRPC_TLS_KEY = file("GRPC_TLS_KEY", "PEM private key of GRPC_TLS_CERT")
+SHUTDOWN_GRACE_PERIOD = integer(
     "SHUTDOWN_GRACE_PERIOD", 30, (0, 86_400), "s", "after SIGTERM, running turns may go on for so long"
 )
-LOG_LEVEL = _choice("LOG_LEVEL", "INFO", _LEVELS, "least severe log lines that are written")
-RIVA_URI = _addresses("RIVA_URI", "localhost:50061", "Riva, where one address serves both ASR and TTS")
-ASR_URI = _addresses("ASR_URI", "", "Riva ASR; several addresses share the load", default_note="`RIVA_URI`")
-TTS_URI = _addresses("TTS_URI", "", "Riva TTS; several addresses share the load", default_note="`RIVA_URI`")
-RIVA_TLS = _switch("RIVA_TLS", default=False, doc="call Riva over TLS")
-RIVA_TLS_CA = _file("RIVA_TLS_CA", "PEM certificates that Riva's are checked against, instead of the system's")
-RIVA_METADATA = _metadata("RIVA_METADATA", "gRPC metadata sent with every call to Riva, as hosted services ask for")
-ASR_LANGUAGE = _language("ASR_LANGUAGE", "en-US", "language of sessions that name none, as a BCP-47 code")
-ASR_SAMPLE_RATE = _rate("ASR_SAMPLE_RATE", 16_000, INPUT_RATES_HZ, "rate of the audio sent to Riva ASR")
-TTS_VOICE = _text("TTS_VOICE", "", "voice of sessions that name none", default_note="Riva's choice")
-TTS_SAMPLE_RATE = _rate("TTS_SAMPLE_RATE", 22_050, OUTPUT_RATES_HZ, "rate of reply audio in sessions that name none")
-LLM_SERVICE_URL = _web_address("LLM_SERVICE_URL", _DEFAULT_LLM_URL, "base of an OpenAI-compatible API")
-LLM_MODEL = _text("LLM_MODEL", "", "model that is asked for", default_note="the first that is listed")
-LLM_TEMPERATURE = _decimal("LLM_TEMPERATURE", _LLM.temperature, (0, 2), "how freely the model writes")
-LLM_MAX_TOKENS = _integer(
+LOG_LEVEL = choice("LOG_LEVEL", "INFO", _LEVELS, "least severe log lines that are written")
+JOURNAL_DIR = folder("JOURNAL_DIR", "folder that gets a journal of each session, with what was said in it")
+RIVA_URI = addresses("RIVA_URI", "localhost:50061", "Riva, where one address serves both ASR and TTS")
+ASR_URI = addresses("ASR_URI", "", "Riva ASR; several addresses share the load", default_note="`RIVA_URI`")
+TTS_URI = addresses("TTS_URI", "", "Riva TTS; several addresses share the load", default_note="`RIVA_URI`")
+RIVA_TLS = switch("RIVA_TLS", default=False, doc="call Riva over TLS")
+RIVA_TLS_CA = file("RIVA_TLS_CA", "PEM certificates that Riva's are checked against, instead of the system's")
+RIVA_METADATA = metadata("RIVA_METADATA", "gRPC metadata sent with every call to Riva, as hosted services ask for")
+ASR_LANGUAGE = language("ASR_LANGUAGE", "en-US", "language of sessions that name none, as a BCP-47 code")
+ASR_SAMPLE_RATE = rate("ASR_SAMPLE_RATE", 16_000, INPUT_RATES_HZ, "rate of the audio sent to Riva ASR")
+TTS_VOICE = text("TTS_VOICE", "", "voice of sessions that name none", default_note="Riva's choice")
+TTS_SAMPLE_RATE = rate("TTS_SAMPLE_RATE", 22_050, OUTPUT_RATES_HZ, "rate of reply audio in sessions that name none")
+LLM_SERVICE_URL = web_address("LLM_SERVICE_URL", _DEFAULT_LLM_URL, "base of an OpenAI-compatible API")
+LLM_MODEL = text("LLM_MODEL", "", "model that is asked for", default_note="the first that is listed")
+LLM_TEMPERATURE = decimal("LLM_TEMPERATURE", _LLM.temperature, (0, 2), "how freely the model writes")
+LLM_MAX_TOKENS = integer(
     "LLM_MAX_TOKENS", _LLM.max_tokens, (1, 32_768), "count", "longest reply, in the model's tokens"
 )
-LLM_SYSTEM_PROMPT = _text(
+LLM_SYSTEM_PROMPT = text(
     "LLM_SYSTEM_PROMPT", SPOKEN_REPLIES, "instructions of sessions that bring none", default_note="see below"
 )
-LLM_API_KEY = _key("LLM_API_KEY", "key of the API")
-LLM_APOLOGY = _text(
+LLM_API_KEY = key("LLM_API_KEY", "key of the API")
+LLM_APOLOGY = text(
     "LLM_APOLOGY", "Sorry, I cannot answer right now. Please ask me again.", "what is said when no answer could be had"
 )
-LLM_FIRST_TOKEN_DEADLINE_MS = _integer(
+LLM_FIRST_TOKEN_DEADLINE_MS = integer(
     "LLM_FIRST_TOKEN_DEADLINE_MS",
     _LLM.first_token_deadline_ms,
     (100, 120_000),
     "ms",
     "longest wait for the first token",
 )
-LLM_TOTAL_DEADLINE_MS = _integer(
+LLM_TOTAL_DEADLINE_MS = integer(
     "LLM_TOTAL_DEADLINE_MS", _LLM.total_deadline_ms, (1_000, 600_000), "ms", "longest time a reply may take to write"
 )
-TTS_FIRST_AUDIO_DEADLINE_MS = _integer(
+TTS_FIRST_AUDIO_DEADLINE_MS = integer(
     "TTS_FIRST_AUDIO_DEADLINE_MS",
     _TTS.first_audio_deadline_ms,
     (100, 60_000),
@@ -271,7 +122,7 @@ def _turn_settings() -> tuple[Setting[int], ...]:
     for spec in fields(TurnPolicy):
         bounds = (spec.metadata["low"], spec.metadata["high"])
         default = int(getattr(_POLICY, spec.name))
-        rows.append(_integer(_turn_name(spec.name), default, bounds, spec.metadata["unit"], spec.metadata["doc"]))
+        rows.append(integer(_turn_name(spec.name), default, bounds, spec.metadata["unit"], spec.metadata["doc"]))
     return tuple(rows)
 
 
@@ -288,7 +139,7 @@ class Section:
 
 
 SECTIONS = (
-    Section("Server", (GRPC_PORT, GRPC_TLS_CERT, GRPC_TLS_KEY, SHUTDOWN_GRACE_PERIOD, LOG_LEVEL)),
+    Section("Server", (GRPC_PORT, GRPC_TLS_CERT, GRPC_TLS_KEY, SHUTDOWN_GRACE_PERIOD, LOG_LEVEL, JOURNAL_DIR)),
     Section("Riva", (RIVA_URI, ASR_URI, TTS_URI, RIVA_TLS, RIVA_TLS_CA, RIVA_METADATA)),
     Section("Speech recognition", (ASR_LANGUAGE, ASR_SAMPLE_RATE)),
     Section("Speech synthesis", (TTS_VOICE, TTS_SAMPLE_RATE, TTS_FIRST_AUDIO_DEADLINE_MS)),
@@ -373,6 +224,8 @@ class ServerSettings:
     tls: TlsFiles | None
     grace_s: int
     log_level: str
+    journal_dir: Path | None
+    """None: no journals are kept."""
 
 
 def _server(reader: _Reader) -> ServerSettings:
@@ -389,6 +242,7 @@ def _server(reader: _Reader) -> ServerSettings:
         tls=tls,
         grace_s=reader.read(SHUTDOWN_GRACE_PERIOD),
         log_level=reader.read(LOG_LEVEL),
+        journal_dir=reader.read(JOURNAL_DIR),
     )
 
 
@@ -421,13 +275,13 @@ class Settings:
     policy: TurnPolicy
 
 
-def load(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read everything.
+def load(environment: Mapping[str, str] = os.environ, overrides: Mapping[str, str] | None = None) -> Settings:
+    """Read everything; `overrides` are what the command line says instead.
 
     Raises:
         ConfigError: with every mistake, not only the first.
     """
-    reader = _Reader(environment)
+    reader = _Reader({**environment, **(overrides or {})})
     settings = Settings(
         server=_server(reader),
         asr=_riva(reader, ASR_URI),

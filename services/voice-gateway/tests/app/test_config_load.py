@@ -68,8 +68,10 @@ def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
             "LLM_APOLOGY": "Pardon.",
             "GRPC_PORT": "0",
             "LOG_LEVEL": "debug",
+            "JOURNAL_DIR": "/absent",
             "TURN_LEAD_MS": "300",
-        }
+        },
+        overrides={"JOURNAL_DIR": str(tmp_path)},
     )
     assert (settings.asr.addresses, settings.tts.riva.addresses) == (("a:1", "b:2"), ("c:3",))
     for riva in (settings.asr, settings.tts.riva):
@@ -78,6 +80,7 @@ def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
     assert (settings.llm.first_token_deadline_ms, settings.llm.total_deadline_ms) == (2_500, 3_500)
     assert settings.session.persona.apology == "Pardon."
     assert (settings.server.grpc_port, settings.server.log_level) == (0, "DEBUG")
+    assert settings.server.journal_dir == tmp_path
     assert settings.policy.lead_ms == 300
 
 

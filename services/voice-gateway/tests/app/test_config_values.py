@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from voice_gateway import config
-from voice_gateway.config import SECTIONS, Setting
+from voice_gateway.config import SECTIONS
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.setting_kinds import Setting
 
 URL_SAID = "must be a URL that begins with http:// or https://, without a user or a query"
 METADATA_SAID = "must be key=value, or several joined by commas; keys in lower case, no grpc-... or ...-bin"

@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import grpc.aio
+from gateway_kit.journals import assert_all_replay
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from voice_gateway import config
 from voice_gateway.app import Gateway
@@ -40,29 +43,35 @@ class World:
 async def world(
     *said: str, replies: tuple[str, ...] = ("Certainly. It is done.",), settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[World]:
-    """A gateway that is ready; `said` is what the user's utterances say, `settings` are further ones of the gateway."""
+    """A gateway that is ready; `said` is what the user's utterances say, `settings` are further ones of the gateway.
+
+    At the end every session's journal is replayed.
+    """
     asr = FakeAsr([Utterance(words) for words in said])
     tts, llm = FakeTts(timing=FAST_TTS), FakeLlm(replies, timing=FAST_LLM)
-    async with asr, tts, llm:
-        environment = {
-            "ASR_URI": asr.address,
-            "TTS_URI": tts.address,
-            "LLM_SERVICE_URL": llm.base_url,
-            "LLM_APOLOGY": APOLOGY,
-            "GRPC_PORT": "0",
-            **(settings or {}),
-        }
-        gateway = Gateway(config.load(environment))
-        port = await gateway.start()
-        watching = asyncio.create_task(gateway.watch_backends())
-        try:
-            if not any(NOWHERE in value for value in environment.values()):
-                await _wait_ready(f"127.0.0.1:{port}")
-            yield World(asr, tts, llm, gateway, f"127.0.0.1:{port}")
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-            await gateway.stop()
+    with TemporaryDirectory() as journals:
+        async with asr, tts, llm:
+            environment = {
+                "ASR_URI": asr.address,
+                "TTS_URI": tts.address,
+                "LLM_SERVICE_URL": llm.base_url,
+                "LLM_APOLOGY": APOLOGY,
+                "GRPC_PORT": "0",
+                "JOURNAL_DIR": journals,
+                **(settings or {}),
+            }
+            gateway = Gateway(config.load(environment))
+            port = await gateway.start()
+            watching = asyncio.create_task(gateway.watch_backends())
+            try:
+                if not any(NOWHERE in value for value in environment.values()):
+                    await _wait_ready(f"127.0.0.1:{port}")
+                yield World(asr, tts, llm, gateway, f"127.0.0.1:{port}")
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+                await gateway.stop()
+        assert_all_replay(Path(journals))
 
 
 async def _wait_ready(address: str) -> None:

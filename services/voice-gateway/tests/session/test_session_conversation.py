@@ -2,12 +2,15 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
 from unittest.mock import patch
 
 import pytest
 from gateway_kit import virtual_time
+from gateway_kit.journals import assert_all_replay, read_journal, replay_journal
 from gateway_kit.port_fakes import (
     FakeHealth,
     FakeLlm,
@@ -45,12 +48,14 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.transcript import RecognitionResult, Word
 from voice_gateway.session import clock
 from voice_gateway.session.calls import Surroundings
+from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.playout import FRAME_MS
 from voice_gateway.session.ports import Session, SessionRequest
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService, SessionSettings
 from voice_gateway.session.voice import VoiceBank
+from voice_gateway.turn import inputs
 
 REQUEST = SessionRequest(transport="grpc_v1", input_rate_hz=16_000)
 FRAME = bytes(640)
@@ -74,13 +79,16 @@ class World:
     sink: FakeSink = field(default_factory=FakeSink)
     health: list[FakeHealth] = field(default_factory=lambda: [FakeHealth(backend) for backend in Backend])
     roster: Roster = field(default_factory=Roster)
+    journals: ClassVar[JournalFolder | None] = None
 
     def service(self) -> SessionService:
         """The service under test."""
         settings = SessionSettings("en-US", "Anna", 16_000, 16_000, Persona("Be brief.", "Sorry."))
         pacer = Pacer()
         voices = VoiceBank(FakeVoiceModel(), pacer)
-        around = Surroundings(self.recognizer, self.llm, self.synthesizer, self.telemetry, pacer, self.roster, voices)
+        around = Surroundings(
+            self.recognizer, self.llm, self.synthesizer, self.telemetry, pacer, self.roster, voices, self.journals
+        )
         ids = (SessionId(f"s{number}") for number in itertools.count(1))
         return SessionService(settings, TurnPolicy(), around, self.health, lambda: next(ids))
 
@@ -93,6 +101,14 @@ class World:
         """Whether no backend call and no session is open."""
         open_calls = self.recognizer.open_streams + self.llm.open_requests + self.synthesizer.open_calls
         return open_calls == 0 and len(self.roster) == 0 and len(asyncio.all_tasks()) == 1
+
+
+@pytest.fixture(autouse=True)
+def _every_session_replays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each session here keeps a journal, and each journal replays to the same effects."""
+    monkeypatch.setattr(World, "journals", JournalFolder(tmp_path, "0.0.0"))
+    yield
+    assert_all_replay(tmp_path)
 
 
 def test_a_spoken_turn_is_answered_and_everything_is_told() -> None:
@@ -144,6 +160,30 @@ def test_speech_is_told_at_its_onset() -> None:
         await run
 
     virtual_time.run(main())
+
+
+def test_a_session_leaves_a_journal_that_reads_as_the_conversation(tmp_path: Path) -> None:
+    """Every call of the core is in it, deadlines too, to the last one; sound is not."""
+
+    async def main() -> None:
+        world = World()
+        world.recognizer.scripts = [[1.0, heard("Hello.", 900)]]
+        world.llm.scripts = [["Good day."]]
+        session, run = await world.open()
+        session.hear(FRAME, 0)
+        await world.sink.wait_for(ReplyFinished)
+        session.end()
+        await run
+
+    virtual_time.run(main())
+    calls = read_journal(tmp_path / "s1.jsonl").calls
+    assert isinstance(calls[0].fact, inputs.SessionStarted)
+    assert isinstance(calls[-1].fact, inputs.EndRequested)
+    assert any(call.fact is None for call in calls)
+    script = "\n".join(replay_journal(tmp_path / "s1.jsonl").script)
+    assert "    1000 ms  USER    Hello.  (turn 1)\n" in script
+    assert "    1050 ms  AGENT   Good day.  (answer 1)\n" in script
+    assert script.endswith("server  (ended: client_ended)")
 
 
 def test_reply_audio_is_contiguous_paced_and_marked_last() -> None:

@@ -277,6 +277,14 @@ def test_nothing_may_follow_end(message: bytes) -> None:
     assert refusal(codec, message) is Reason.INPUT_AFTER_END
 
 
+def test_the_last_playback_report_may_follow_end() -> None:
+    """A player that is flushed by `end` tells where it stood; that is no fault of the client."""
+    codec = opened()
+    codec.receive(raw(end=client_pb2.End()))
+    report = client_pb2.Playback(reply_id="x-9", is_final=True)
+    assert isinstance(codec.receive(raw(playback=report)), inputs.Refused | inputs.PlaybackReported)
+
+
 # --- names ---
 
 

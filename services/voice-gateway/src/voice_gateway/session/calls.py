@@ -13,6 +13,7 @@ from voice_gateway.domain.errors import GatewayError, InternalError, Reason
 from voice_gateway.domain.ids import ReplyId, StreamId
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord, Word
 from voice_gateway.session.hearing import Feed, Hearing
+from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.playout import Playout
 from voice_gateway.session.ports import (
@@ -43,6 +44,8 @@ class Surroundings:
     pacer: Pacer
     roster: Roster
     voices: VoiceBank
+    journals: JournalFolder | None = None
+    """None: no journals are kept."""
 
 
 class BackendCalls:

@@ -50,6 +50,8 @@ class SessionInfo:
     language_code: str
     voice: str
     policy: TurnPolicy
+    can_pause: bool = True
+    """Whether the client can hold its player without flushing it."""
 
 
 class ClientSink(Protocol):

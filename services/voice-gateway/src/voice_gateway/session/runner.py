@@ -16,6 +16,7 @@ from voice_gateway.domain.instant import Instant, after_ms, ms_between
 from voice_gateway.session import clock
 from voice_gateway.session.calls import BackendCalls, Surroundings
 from voice_gateway.session.hearing import Hearing
+from voice_gateway.session.journal import Journal
 from voice_gateway.session.playout import Playout
 from voice_gateway.session.ports import ClientSink, SessionInfo, SessionRequest
 from voice_gateway.session.voice import Ear, Onset
@@ -30,13 +31,21 @@ class SessionRunner:
     """One conversation; implements `ports.Session`."""
 
     def __init__(
-        self, info: SessionInfo, request: SessionRequest, core: Core, sink: ClientSink, around: Surroundings
+        self,
+        info: SessionInfo,
+        request: SessionRequest,
+        core: Core,
+        sink: ClientSink,
+        around: Surroundings,
+        *,
+        journal: Journal | None,
     ) -> None:
         self._info = info
         self._request = request
         self._core = core
         self._sink = sink
         self._around = around
+        self._journal = journal
         self._hearing = Hearing(info.input_rate_hz, info.asr_rate_hz)
         self._playout = Playout(info.output_rate_hz, info.policy.lead_ms, around.pacer, sink.play, self._post)
         policy = info.policy
@@ -127,6 +136,8 @@ class SessionRunner:
             self._around.voices.remove(self._ear)
             self._hearing.release()
             self._playout.close()
+            if self._journal is not None:
+                self._journal.close()
             await self._calls.close()
         return self._outcome
 
@@ -139,12 +150,22 @@ class SessionRunner:
 
     def _step(self) -> None:
         while self._inbox and self._outcome is None:
-            self._perform(self._core.handle(self._inbox.popleft(), clock.now()))
+            self._perform(self._call_core(self._inbox.popleft()))
         deadline = self._core.deadline()
         if deadline is not None and deadline <= clock.now() and self._outcome is None:
-            self._perform(self._core.on_deadline(clock.now()))
+            self._perform(self._call_core(None))
             deadline = self._core.deadline()
         self._arm(deadline)
+
+    def _call_core(self, fact: inputs.Input | None) -> tuple[effects.Effect, ...]:
+        """Tell the core a fact, or that its deadline has come; the journal has it also when the core fails."""
+        now, batch = clock.now(), None
+        try:
+            batch = self._core.on_deadline(now) if fact is None else self._core.handle(fact, now)
+        finally:
+            if self._journal is not None:
+                self._journal.record(fact, now, batch)
+        return batch
 
     def _arm(self, deadline: Instant | None) -> None:
         if deadline == self._armed_for and deadline is not None:

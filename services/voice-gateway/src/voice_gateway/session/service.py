@@ -61,9 +61,11 @@ class SessionService:
             persona,
             input_rate_hz=info.input_rate_hz,
             output_rate_hz=info.output_rate_hz,
-            can_pause=request.can_pause,
+            can_pause=info.can_pause,
         )
-        return SessionRunner(info, request, core, sink, self._around)
+        journals = self._around.journals
+        journal = journals.journal(info, persona, request.transport) if journals else None
+        return SessionRunner(info, request, core, sink, self._around, journal=journal)
 
     def capabilities(self) -> tuple[Language, ...]:
         """Languages that can be both heard and spoken; see `ports.DescribeCapabilities`."""
@@ -92,6 +94,7 @@ class SessionService:
             language_code=code,
             voice=request.voice or (settings.voice if settings.voice in voices else ""),
             policy=self._policy.changed(dict(request.policy)),
+            can_pause=request.can_pause,
         )
 
 

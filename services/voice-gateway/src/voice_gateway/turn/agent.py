@@ -37,6 +37,7 @@ from voice_gateway.turn.effects import (
 from voice_gateway.turn.history import History
 from voice_gateway.turn.playback import Heard, Playback
 from voice_gateway.turn.reply import ReplyInFlight, TurnClock
+from voice_gateway.turn.snapshot import Snapshot
 from voice_gateway.turn.tables import REPLY, Floor, FloorEvent, Machine, Reply, ReplyEvent
 
 
@@ -88,6 +89,31 @@ class Agent:
     def is_free(self) -> bool:
         """Whether the next reply may begin."""
         return self._reply is None and self._settling is None
+
+    @property
+    def last(self) -> ReplyId:
+        """The latest reply; 0 before the first."""
+        return self._last
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether the client reports playback."""
+        return self._has_reports or (self._reply is not None and self._reply.playback.is_reporting)
+
+    def history(self, now: Instant) -> History:
+        """A copy of the history, with what has been heard by `now` of the reply in flight or being settled."""
+        copy = History(self._persona.system_prompt)
+        copy.resume(self._history.conversation())
+        if self._settling is not None:
+            copy.heard(self._settling.reply.heard_text(self._settling.heard.samples))
+        if self._reply is not None:
+            copy.heard(self._reply.heard_text(self._reply.playback.heard(now).samples))
+        return copy
+
+    def restore(self, kept: Snapshot) -> None:
+        """Go on from an earlier conversation."""
+        self._history.resume(kept.history)
+        self._last, self._has_reports = kept.last_reply, kept.has_reports
 
     def said(self, text: str) -> None:
         """The user said something that is not answered on its own."""

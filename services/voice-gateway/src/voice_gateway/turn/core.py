@@ -17,7 +17,7 @@ The shell calls `handle` for each fact, performs the effects in order, and calls
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
@@ -28,8 +28,6 @@ from voice_gateway.domain.events import (
     Ended,
     GoingAway,
     InterruptCause,
-    SpeechEnded,
-    SpeechStarted,
     Transcript,
 )
 from voice_gateway.domain.ids import TurnId
@@ -41,10 +39,10 @@ from voice_gateway.turn.agent import Agent, CommittedTurn
 from voice_gateway.turn.contest import Verdict, judge
 from voice_gateway.turn.effects import Close, Effect, Emit, Fail
 from voice_gateway.turn.listening import Recognition
+from voice_gateway.turn.snapshot import Snapshot, parse
 from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, Reply
+from voice_gateway.turn.utterance import Utterance
 
-QUIET_MS = 1_000
-"""A final for speech that has ended comes within this: the longest usual `stop_history_ms` and the decoding."""
 AHEAD_MS = 1_000
 """Input that is so far ahead of real time was pushed. Less is a client's clock that runs fast: at 100 ppm, a sound
 card's tolerance, it gains this in three hours."""
@@ -83,9 +81,11 @@ class Core:
         can_pause: bool = True,
     ) -> None:
         self._policy = policy
+        self._persona = persona
         self._can_pause = can_pause
         """Whether the client's player can be held; if not, speech contests nothing and words alone interrupt."""
         self._input_rate_hz = input_rate_hz
+        self._output_rate_hz = output_rate_hz
         self._phase = Phase.NEW
         self._floor = Machine(FLOOR, Floor.NOBODY)
         self._agent = Agent(policy, persona, self._floor, output_rate_hz)
@@ -96,24 +96,52 @@ class Core:
         self._started_at = Instant(0)
         self._turn = TurnId(1)
         """The turn being spoken, or the next one."""
-        self._is_speaking = False
-        self._has_onset = False
-        """Whether the sound alone has told of speech since the last final; words then need not."""
-        self._speech_from: int | None = None
-        """Where the utterance began by its sound, in input samples."""
+        self._utterance = Utterance(self._floor, input_rate_hz)
         self._contested_until = Instant(0)
-        self._has_words = False
-        """Whether words of an unfinished turn have come."""
-        self._voice_end: int | None = None
-        """End of the last speech by its sound, in input samples; None while somebody speaks."""
-        self._quiet_by: Instant | None = None
-        """Until then a final for the last speech may come."""
         self._drain_deadline: Instant | None = None
 
     @property
     def state(self) -> State:
         """What the core is doing."""
         return State(self._phase, self._floor.state, self._agent.state, self._recognition.state)
+
+    def snapshot(self, now: Instant) -> dict[str, Any]:
+        """What another core needs to go on with the conversation, as a plain value; changes nothing.
+
+        A reply in flight is in it as what has been heard by `now`, turns that wait as said and not answered.
+        """
+        history = self._agent.history(now)
+        for turn in self._waiting:
+            history.said(turn.text)
+        return Snapshot(
+            self._persona,
+            self._input_rate_hz,
+            self._output_rate_hz,
+            self._can_pause,
+            history.conversation(),
+            self._turn,
+            self._agent.last,
+            self._agent.has_reports,
+        ).plain()
+
+    @classmethod
+    def restore(cls, value: Mapping[str, Any], policy: TurnPolicy) -> "Core":
+        """A core that goes on where `snapshot` was taken; it waits for SessionStarted, and input begins at sample 0.
+
+        Raises:
+            SnapshotError: the value is no snapshot of this version.
+        """
+        kept = parse(value)
+        core = cls(
+            policy,
+            kept.persona,
+            input_rate_hz=kept.input_rate_hz,
+            output_rate_hz=kept.output_rate_hz,
+            can_pause=kept.can_pause,
+        )
+        core._turn = kept.turn
+        core._agent.restore(kept)
+        return core
 
     def handle(self, fact: inputs.Input, now: Instant) -> tuple[Effect, ...]:
         """Take a fact; the effects are to be performed in order (`effects.py` has the contract)."""
@@ -127,7 +155,7 @@ class Core:
         """When `on_deadline` is to be called if no fact comes first."""
         if self._phase is Phase.ENDED:
             return None
-        quiet_by = self._quiet_by if self._drain_deadline is not None else None
+        quiet_by = self._utterance.quiet_by if self._drain_deadline is not None else None
         contested_until = self._contested_until if self._floor.state is Floor.CONTESTED else None
         candidates = (
             self._recognition.deadline(),
@@ -145,8 +173,7 @@ class Core:
         if self._drain_deadline is not None and now >= self._drain_deadline:
             late = Fail(Reason.DRAIN_DEADLINE, "the server had to leave before the turn was complete")
             return self._settle_down([late], now)
-        if self._quiet_by is not None and now >= self._quiet_by:
-            self._quiet_by = None
+        self._utterance.keep_quiet_time(now)
         is_undecided = self._floor.state is Floor.CONTESTED and now >= self._contested_until
         effects = self._resume(now) if is_undecided else []
         effects += [*self._recognition.on_deadline(now), *self._agent.on_deadline(now)]
@@ -172,7 +199,7 @@ class Core:
             if isinstance(effect, Fail):
                 return tuple(self._end(effect, now))
         effects += self._agent.finish(now)
-        if self._is_speaking:
+        if self._utterance.is_speaking:
             self._floor.move(FloorEvent.USER_SPOKE)
         if self._agent.is_free:
             effects += self._answer_next(now)
@@ -193,15 +220,10 @@ class Core:
             return None
         if self._phase is Phase.FINISHING and self._recognition.is_over:
             return EndCause.CLIENT_HALF_CLOSED
-        if self._drain_deadline is not None and not self._may_be_turn:
+        is_quiet = not (self._utterance.may_become_turn or self._recognition.owes_a_final)
+        if self._drain_deadline is not None and is_quiet:
             return EndCause.DRAINING
         return None
-
-    @property
-    def _may_be_turn(self) -> bool:
-        """Whether the user may be in the middle of a turn."""
-        is_heard = self._is_speaking or self._has_words or self._quiet_by is not None
-        return is_heard or self._recognition.owes_a_final
 
     def _end(self, last: Close | Fail, now: Instant) -> list[Effect]:
         self._phase = Phase.ENDED
@@ -233,10 +255,7 @@ class Core:
     def _on_speech_started(self, fact: inputs.SpeechStarted, now: Instant) -> list[Effect]:
         if fact.at_samples < self._recognition.confirmed_samples:
             return []  # the words of pushed audio may come before its sound has been judged
-        self._has_onset, self._voice_end, self._quiet_by = True, None, None
-        if self._speech_from is None:
-            self._speech_from = fact.at_samples
-        effects = self._speech_started(fact.at_samples)
+        effects = self._utterance.sounded(fact.at_samples)
         if self._floor.state is not Floor.AGENT or not self._can_pause:
             return effects
         self._floor.move(FloorEvent.CONTESTED)
@@ -244,10 +263,7 @@ class Core:
         return [*effects, *self._agent.pause(now)]
 
     def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> list[Effect]:
-        if not self._is_speaking:
-            return []
-        self._voice_end, self._quiet_by = fact.at_samples, after_ms(now, QUIET_MS)
-        return self._speech_ended(fact.at_samples)
+        return self._utterance.fell_silent(fact.at_samples, now)
 
     def _on_transcript_revised(self, fact: inputs.TranscriptRevised, now: Instant) -> list[Effect]:
         self._recognition.answered(fact.stream, now)
@@ -255,9 +271,7 @@ class Core:
         if not text:
             return []
         interim = Transcript(self._turn, text, is_final=False, stability=fact.stability)
-        self._has_words = True
-        started = [] if self._has_onset else self._speech_started(fact.end_samples)
-        effects: list[Effect] = [*started, Emit(interim)]
+        effects: list[Effect] = [*self._utterance.worded(fact.end_samples), Emit(interim)]
         is_live = not (self._is_ahead(fact.end_samples, now) or self._phase is Phase.FINISHING)
         if is_live and self._over_agent(text, fact.end_samples, is_final=False) is Verdict.YIELD:
             effects += self._agent.interrupt(InterruptCause.USER_SPEECH, now)
@@ -267,15 +281,11 @@ class Core:
         self._recognition.answered(fact.stream, now)
         effects = self._recognition.confirmed(fact.stream, fact.covered_samples)
         text = fact.text.strip()
-        if text and not self._has_onset:
-            effects += self._speech_started(fact.words[0].start_samples if fact.words else fact.end_samples)
-        if not self._has_onset:
-            effects += self._speech_ended(fact.end_samples)
-        end_samples = fact.end_samples if self._voice_end is None else self._voice_end
+        if text:
+            effects += self._utterance.worded(fact.words[0].start_samples if fact.words else fact.end_samples)
+        end_samples = self._utterance.sound_end(fact.end_samples)
         spoken_over = self._over_agent(text, end_samples, is_final=True)
-        self._speech_from = None
-        self._has_onset = self._has_onset and self._voice_end is None
-        self._has_words, self._voice_end, self._quiet_by = False, None, None
+        effects += self._utterance.finalised(fact.end_samples)
         if not text:
             return effects
         is_ahead = self._is_ahead(fact.received_samples, now)
@@ -293,9 +303,7 @@ class Core:
         """Whether what was said so far takes the floor; WAIT when there is nobody to take it from."""
         if self._floor.state not in (Floor.AGENT, Floor.CONTESTED):
             return Verdict.WAIT
-        until = end_samples if self._voice_end is None else self._voice_end
-        since = 0 if self._speech_from is None else self._speech_from  # unnoticed sound: the words alone decide
-        speech_ms = max(0, until - since) * 1_000 // self._input_rate_hz
+        speech_ms = self._utterance.speech_ms(end_samples)  # of unnoticed sound long, so that the words alone decide
         return judge(self._policy, text, speech_ms, is_final=is_final)
 
     def _resume(self, now: Instant) -> list[Effect]:
@@ -307,19 +315,6 @@ class Core:
     def _is_ahead(self, received_samples: int, now: Instant) -> bool:
         """Whether the input is ahead of real time: it was pushed, nobody is listening to a reply yet."""
         return self._started_at + samples_to_ns(received_samples, self._input_rate_hz) > after_ms(now, AHEAD_MS)
-
-    def _speech_started(self, at_samples: int) -> list[Effect]:
-        if self._is_speaking:
-            return []
-        self._is_speaking = True
-        return [Emit(SpeechStarted(at_samples))]
-
-    def _speech_ended(self, at_samples: int) -> list[Effect]:
-        if not self._is_speaking:
-            return []
-        self._is_speaking = False
-        self._floor.move(FloorEvent.USER_DONE)
-        return [Emit(SpeechEnded(at_samples))]
 
     def _on_text_typed(self, fact: inputs.TextTyped, now: Instant) -> list[Effect]:
         turn = CommittedTurn(self._turn, fact.text.strip(), spoke=now, committed=now, is_live=True)

@@ -1,5 +1,6 @@
 """The conversation as the language model reads it: what the user said, and what the user heard."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from voice_gateway.domain.chat import ChatMessage, Role
@@ -28,6 +29,14 @@ class History:
         """The system prompt, if any, then the conversation."""
         system = (ChatMessage(Role.SYSTEM, self.system_prompt),) if self.system_prompt else ()
         return (*system, *self._messages)
+
+    def conversation(self) -> tuple[ChatMessage, ...]:
+        """The same without the system prompt."""
+        return tuple(self._messages)
+
+    def resume(self, conversation: Iterable[ChatMessage]) -> None:
+        """Go on from an earlier conversation."""
+        self._messages = list(conversation)
 
     def _add(self, role: Role, text: str) -> None:
         if self._messages and self._messages[-1].role is role:

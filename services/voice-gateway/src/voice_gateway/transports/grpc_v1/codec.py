@@ -104,7 +104,7 @@ class Codec:
             ClientError: INPUT_AFTER_END, START_REPEATED, MESSAGE_EMPTY, MESSAGE_TOO_LARGE, AUDIO_MISALIGNED,
                 AUDIO_OVERLAP, TEXT_INVALID.
         """
-        if self._is_ended:
+        if self._is_ended and not _reports_playback(raw):
             raise ClientError(Reason.INPUT_AFTER_END, "nothing may follow end")
         request = inputs.parse(raw, ConverseRequest)
         payload = request.WhichOneof("payload")
@@ -170,3 +170,11 @@ def _system_prompt(start: client_pb2.Start) -> str | None:
 def _policy(policy: policy_pb2.TurnPolicy) -> dict[str, int]:
     """The fields that are set and take effect; the others are accepted and change nothing."""
     return {spec.name: value for spec, value in policy.ListFields() if spec.name in _POLICY_IN_FORCE}
+
+
+def _reports_playback(raw: bytes) -> bool:
+    """Whether the message is a playback report: the flush that `end` brings about may still be told."""
+    try:
+        return inputs.parse(raw, ConverseRequest).WhichOneof("payload") == "playback"
+    except ClientError:
+        return False

@@ -1,0 +1,145 @@
+"""Plays a journal to a new core: are its effects the same, and what was said? Pure."""
+
+from dataclasses import dataclass
+
+from voice_gateway.domain import events
+from voice_gateway.domain.instant import Instant, ms_between
+from voice_gateway.session.journal_codec import CoreCall, Header, Recording, fingerprint
+from voice_gateway.turn import effects
+from voice_gateway.turn.core import Core
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay gave."""
+
+    script: tuple[str, ...]
+    """The conversation, a line each; up to the first difference if there is one."""
+    difference: str | None
+    """The first call whose effects are not those of the journal; None: all are identical."""
+
+
+def replay(recording: Recording) -> Replayed:
+    """Play a journal to a core made as the one that wrote it was made."""
+    header = recording.header
+    session = header.session
+    core = Core(
+        session.policy,
+        header.persona,
+        input_rate_hz=session.input_rate_hz,
+        output_rate_hz=session.output_rate_hz,
+        can_pause=session.can_pause,
+    )
+    script = [_title(header)]
+    for number, call in enumerate(recording.calls, start=2):
+        batch, raised = _step(core, call)
+        difference = _difference(call, batch, raised)
+        if difference is not None:
+            return Replayed(tuple(script), f"line {number}, {_name(call)}: {difference}")
+        script += _told(batch or (), header, call.at)
+        if raised is not None:
+            script.append(_at(header, call.at, f"the core raised {raised}, as it did then"))
+    if recording.is_cut:
+        script.append("the journal ends in the middle of a line")
+    return Replayed(tuple(script), None)
+
+
+# --- playing -----------------------------------------------------------------------------------------------------
+
+
+def _step(core: Core, call: CoreCall) -> tuple[tuple[effects.Effect, ...] | None, str | None]:
+    """Effects, or what the core raised."""
+    try:
+        return core.on_deadline(call.at) if call.fact is None else core.handle(call.fact, call.at), None
+    except Exception as error:  # noqa: BLE001  a fault of the core is what a journal may have been kept for
+        return None, f"{type(error).__name__}: {error}"
+
+
+def _difference(call: CoreCall, batch: tuple[effects.Effect, ...] | None, raised: str | None) -> str | None:
+    if batch is None:
+        return (
+            None if call.effects is None else f"the journal has {len(call.effects)} effects, the core raised {raised}"
+        )
+    if call.effects is None:
+        return f"the journal has an error of the core, the replay {len(batch)} effects"
+    ours = fingerprint(batch)
+    for index, (was, now) in enumerate(zip(call.effects, ours, strict=False)):
+        if was != now:
+            return f"effect {index + 1} was {was}, it is {now}: {batch[index]}"
+    if len(call.effects) > len(ours):
+        return f"effect {len(ours) + 1} was {call.effects[len(ours)]}, there is none"
+    if len(call.effects) < len(ours):
+        return f"effect {len(call.effects) + 1} was none, it is {batch[len(call.effects)]}"
+    return None
+
+
+def _name(call: CoreCall) -> str:
+    return "a deadline" if call.fact is None else type(call.fact).__name__
+
+
+# --- telling -----------------------------------------------------------------------------------------------------
+
+
+def _title(header: Header) -> str:
+    session = header.session
+    who = f"session {session.session_id}  {header.wall}  {header.transport}  {session.language_code}"
+    return f"{who}  voice-gateway {header.server_version}"
+
+
+def _at(header: Header, now: Instant, text: str) -> str:
+    # what was said may hold line ends, terminal controls and half characters
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return f"{ms_between(header.clock_ns, now):>8} ms  {shown}"
+
+
+def _told(batch: tuple[effects.Effect, ...], header: Header, now: Instant) -> list[str]:
+    """What the client was told, and how the session failed; orders to the shell are left out."""
+    lines = []
+    for effect in batch:
+        match effect:
+            case effects.Emit(event):
+                lines.append(_event(event, header.session.output_rate_hz))
+            case effects.Fail(reason, message, _):
+                lines.append(f"failed  {reason}: {message}")
+    return [_at(header, now, line) for line in lines if line]
+
+
+def _event(event: events.Event, rate_hz: int) -> str:
+    """An event in words; empty for what a reader of the conversation can do without."""
+    match event:
+        case events.SpeechStarted():
+            return "user    (speaks)"
+        case events.SpeechEnded():
+            return ""
+        case events.Transcript(turn, text, is_final, _, _):
+            return f"USER    {text}  (turn {turn})" if is_final else ""
+        case events.ReplyText(reply, _, kind, _, text):
+            return f"AGENT   {text.strip()}  ({kind.lower()} {reply})"
+        case events.TurnReport(turn, _, total_ms, spans):
+            parts = " + ".join(f"{span.name} {span.duration_ms}" for span in spans)
+            return f"latency {total_ms} ms for turn {turn}" + (f" = {parts}" if parts else "")
+        case events.Notice(reason, message, _, _):
+            return f"notice  {reason}: {message}"
+        case _:
+            return _outcome(event, rate_hz)
+
+
+def _outcome(event: events.Event, rate_hz: int) -> str:
+    match event:
+        case events.ReplyInterrupted(reply, cause):
+            return f"agent   (stops reply {reply}: {cause.lower()})"
+        case events.ReplyHeard(reply, samples, text, is_estimate):
+            how = "by the clock" if is_estimate else "as the client says"
+            return f"agent   (of reply {reply} was heard, {_ms(samples, rate_hz)} {how}: {text.strip()!r})"
+        case events.ReplyFinished(reply, _, _, outcome, samples):
+            return f"agent   (reply {reply} {outcome.lower()}, {_ms(samples, rate_hz)})"
+        case events.GoingAway(deadline_ms):
+            return f"server  (leaves in {deadline_ms} ms)"
+        case events.Ended(cause):
+            return f"server  (ended: {cause.lower()})"
+        case _:
+            return f"event   {event}"
+
+
+def _ms(samples: int, rate_hz: int) -> str:
+    return f"{samples * 1_000 // rate_hz} ms"

@@ -1,0 +1,82 @@
+"""What of a conversation outlives the process that holds it: a plain value, JSON has all its types."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from voice_gateway.domain.chat import ChatMessage, Role
+from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.persona import Persona
+
+VERSION = 1
+T = TypeVar("T")
+
+
+class SnapshotError(Exception):
+    """The value is no snapshot, or one of another version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that the next core has to know; no instant and no stream, since both begin anew with it."""
+
+    persona: Persona
+    input_rate_hz: int
+    output_rate_hz: int
+    can_pause: bool
+    history: tuple[ChatMessage, ...]
+    """What was said and heard, without the system prompt."""
+    turn: TurnId
+    """Of the turn being spoken, or the next one."""
+    last_reply: ReplyId
+    has_reports: bool
+    """Whether the client reports playback."""
+
+    def plain(self) -> dict[str, Any]:
+        """The value that `parse` reads."""
+        return {
+            "version": VERSION,
+            "system_prompt": self.persona.system_prompt,
+            "apology": self.persona.apology,
+            "input_rate_hz": self.input_rate_hz,
+            "output_rate_hz": self.output_rate_hz,
+            "can_pause": self.can_pause,
+            "history": [[message.role.value, message.text] for message in self.history],
+            "turn": self.turn,
+            "last_reply": self.last_reply,
+            "has_reports": self.has_reports,
+        }
+
+
+def parse(value: Mapping[str, Any]) -> Snapshot:
+    """The snapshot that `plain` made a value of.
+
+    Raises:
+        SnapshotError: something is missing or of the wrong type, or the version is another.
+    """
+    if (version := value.get("version")) != VERSION:
+        raise SnapshotError(f"a snapshot of version {version!r}; this is version {VERSION}")
+    return Snapshot(
+        Persona(_field(value, "system_prompt", str), _field(value, "apology", str)),
+        _field(value, "input_rate_hz", int),
+        _field(value, "output_rate_hz", int),
+        _field(value, "can_pause", bool),
+        tuple(_message(item) for item in _field(value, "history", list)),
+        TurnId(_field(value, "turn", int)),
+        ReplyId(_field(value, "last_reply", int)),
+        _field(value, "has_reports", bool),
+    )
+
+
+def _field(value: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    found = value.get(name)
+    if type(found) is not kind:
+        raise SnapshotError(f"{name} of a snapshot is {found!r}; it must be {kind.__name__}")
+    return found
+
+
+def _message(item: object) -> ChatMessage:
+    match item:
+        case ["user" | "assistant" as role, str(text)]:
+            return ChatMessage(Role(role), text)
+    raise SnapshotError(f"{item!r} is no message of a snapshot's history")

@@ -1,0 +1,84 @@
+"""What is known of the user's running utterance, by its sound and by its words; either may come first, or alone."""
+
+from voice_gateway.domain.events import SpeechEnded, SpeechStarted
+from voice_gateway.domain.instant import Instant, after_ms
+from voice_gateway.turn.effects import Effect, Emit
+from voice_gateway.turn.tables import Floor, FloorEvent, Machine
+
+QUIET_MS = 1_000
+"""A final for speech that has ended comes within this: the longest usual `stop_history_ms` and the decoding."""
+
+
+class Utterance:
+    """From the first sound or word after a final to the next final. Positions are input samples."""
+
+    def __init__(self, floor: Machine[Floor, FloorEvent], input_rate_hz: int) -> None:
+        self._floor = floor
+        self._rate_hz = input_rate_hz
+        self._has_onset = False
+        """Whether the sound has told of speech since the last final; words then need not."""
+        self._has_words = False
+        self._from: int | None = None
+        """Where the sound began."""
+        self._sound_end: int | None = None
+        """End of the last speech by its sound; None while somebody speaks, or when no sound was noticed."""
+        self.is_speaking = False
+        self.quiet_by: Instant | None = None
+        """Until then a final for the last speech may come."""
+
+    @property
+    def may_become_turn(self) -> bool:
+        """Whether words of it may still be to come."""
+        return self.is_speaking or self._has_words or self.quiet_by is not None
+
+    def sounded(self, at_samples: int) -> list[Effect]:
+        """Speech began, by the sound."""
+        self._has_onset, self._sound_end, self.quiet_by = True, None, None
+        self._from = at_samples if self._from is None else self._from
+        return self._start(at_samples)
+
+    def fell_silent(self, at_samples: int, now: Instant) -> list[Effect]:
+        """Speech ended, by the sound."""
+        if not self.is_speaking:
+            return []
+        self._sound_end, self.quiet_by = at_samples, after_ms(now, QUIET_MS)
+        return self._end(at_samples)
+
+    def worded(self, at_samples: int) -> list[Effect]:
+        """Words came; without any sound noticed, speech began at the latest here."""
+        self._has_words = True
+        return [] if self._has_onset else self._start(at_samples)
+
+    def speech_ms(self, end_samples: int) -> int:
+        """How long it has lasted by `end_samples`; since the session's start when its sound was not noticed."""
+        until = end_samples if self._sound_end is None else self._sound_end
+        return max(0, until - (self._from or 0)) * 1_000 // self._rate_hz
+
+    def sound_end(self, end_samples: int) -> int:
+        """Where its sound ended; `end_samples`, the end of its words, when that was not noticed."""
+        return end_samples if self._sound_end is None else self._sound_end
+
+    def finalised(self, end_samples: int) -> list[Effect]:
+        """Its final came. Speech that goes on by the sound belongs to the next utterance."""
+        ended = [] if self._has_onset else self._end(end_samples)
+        self._has_onset = self._has_onset and self._sound_end is None
+        self._has_words, self._from, self._sound_end, self.quiet_by = False, None, None, None
+        return ended
+
+    def keep_quiet_time(self, now: Instant) -> None:
+        """Expect no final any more once its time has passed."""
+        if self.quiet_by is not None and now >= self.quiet_by:
+            self.quiet_by = None
+
+    def _start(self, at_samples: int) -> list[Effect]:
+        if self.is_speaking:
+            return []
+        self.is_speaking = True
+        return [Emit(SpeechStarted(at_samples))]
+
+    def _end(self, at_samples: int) -> list[Effect]:
+        if not self.is_speaking:
+            return []
+        self.is_speaking = False
+        self._floor.move(FloorEvent.USER_DONE)
+        return [Emit(SpeechEnded(at_samples))]

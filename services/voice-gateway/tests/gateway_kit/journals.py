@@ -1,0 +1,45 @@
+"""Journals that tests have written, replayed."""
+
+from pathlib import Path
+
+from gateway_kit.phone_call import PERSONA, RATE_HZ, at, new_core, parse
+from voice_gateway.domain.ids import SessionId
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.session.journal import JournalFolder
+from voice_gateway.session.journal_codec import Recording, read
+from voice_gateway.session.ports import SessionInfo
+from voice_gateway.session.replay import Replayed, replay
+
+ORIGIN_MS = 7_000
+"""The monotonic clock never begins with the session."""
+
+
+def read_journal(path: Path) -> Recording:
+    """A journal on disk."""
+    return read(path.read_bytes().decode("utf-8", "surrogatepass"))
+
+
+def replay_journal(path: Path) -> Replayed:
+    """What a journal on disk replays to."""
+    return replay(read_journal(path))
+
+
+def assert_all_replay(folder: Path) -> None:
+    """Every journal in the folder replays to the effects that it has."""
+    for path in sorted(folder.iterdir()):
+        assert replay_journal(path).difference is None, path.read_text()
+
+
+def record(folder: Path, script: str, name: str = "s1") -> Path:
+    """The journal of a core that was told the facts of a script (`phone_call.py`), one a line; its path."""
+    info = SessionInfo(SessionId(name), RATE_HZ, RATE_HZ, RATE_HZ, "en-US", "", TurnPolicy(lead_ms=300))
+    core, journal = new_core(info.policy), JournalFolder(folder, "1.2.3").journal(info, PERSONA, "grpc_v1")
+    for line in script.strip().split("\n"):
+        until, fact = line.strip().split(" ms: ", 1)
+        now = at(ORIGIN_MS + int(until))
+        while (deadline := core.deadline()) is not None and deadline <= now:
+            journal.record(None, deadline, core.on_deadline(deadline))
+        told = parse(fact, int(until))
+        journal.record(told, now, core.handle(told, now))
+    journal.close()
+    return folder / f"{name}.jsonl"
