@@ -282,7 +282,7 @@ def test_recognition_dies_mid_utterance_and_no_word_is_lost() -> None:
         assert notices == [Reason.RECOGNITION_INTERRUPTED]
         replayed = b"".join(frames[30:])
         assert replayed.startswith(world.recognizer.heard[1])
-        assert len(replayed) - len(world.recognizer.heard[1]) < 2 * len(FRAME)
+        assert len(replayed) - len(world.recognizer.heard[1]) < 5 * len(FRAME)
         finals = [event.text for event in world.sink.of(Transcript) if isinstance(event, Transcript) and event.is_final]
         assert finals == ["First.", "Second."]
         session.end()

@@ -21,18 +21,33 @@ async def drain(feed: Feed) -> bytes:
 
 
 def test_a_feed_gives_all_audio_in_batches() -> None:
-    """What was heard comes out, whole, in batches of at least 40 ms, the rest at the end."""
+    """What was heard comes out whole: in batches of 100 ms, frame by frame while somebody waits, the rest at the end."""
 
     async def main() -> None:
         hearing = Hearing(16_000, 16_000)
         feed = hearing.open_feed(0)
-        first = asyncio.create_task(feed.__anext__())
-        for index in range(3):
+
+        async def hear(index: int) -> None:
             hearing.hear(audio(20, index), index * 20 * MS)
             await asyncio.sleep(0)
-        assert await first == audio(20, 0) + audio(20, 1)
+
+        first = asyncio.create_task(feed.__anext__())
+        for index in range(4):
+            await hear(index)
+        assert not first.done()
+        await hear(4)
+        assert await first == b"".join(audio(20, index) for index in range(5))
+        second = asyncio.create_task(feed.__anext__())
+        await hear(5)
+        assert not second.done()
+        hearing.hurry(is_hurried=True)
+        assert await second == audio(20, 5)
+        await hear(6)
+        assert await feed.__anext__() == audio(20, 6)
+        hearing.hurry(is_hurried=False)
+        await hear(7)
         hearing.finish_feed()
-        assert await drain(feed) == audio(20, 2)
+        assert await drain(feed) == audio(20, 7)
 
     virtual_time.run(main())
 

@@ -117,3 +117,23 @@ def test_one_run_judges_many_sessions_and_a_flood_waits() -> None:
 
     virtual_time.run(main())
     assert sizes == [MAX_BATCH, 4] + [1] * (MAX_CHUNKS_A_TICK - 1)
+
+
+def test_somebody_waits_from_the_first_pause() -> None:
+    """The first chunk without speech makes every frame go out at once, speech makes batches of them again."""
+    hurried: list[bool] = []
+
+    class Noting(Hearing):
+        def hurry(self, *, is_hurried: bool) -> None:
+            hurried.append(is_hurried)
+            super().hurry(is_hurried=is_hurried)
+
+    async def main() -> None:
+        bank = VoiceBank(FakeVoiceModel(), Pacer())
+        hearing = Noting(16_000, 16_000)
+        bank.add(Ear(hearing, 16_000, Onset(96, 160), bank.new_state(), lambda _: None))
+        hearing.hear(SILENT + LOUD * 4 + SILENT * 2 + LOUD, 0)
+        bank.tick(Instant(0))
+
+    virtual_time.run(main())
+    assert hurried == [False, False, True, True, False]

@@ -145,6 +145,8 @@ class BackendCalls:
             return self._hearing.to_input(feed.start + samples)
 
         covered = position(result.end_samples)
+        if result.is_final:
+            self._hearing.hurry(is_hurried=False)
         if not result.is_final:
             return inputs.TranscriptRevised(stream, result.text, result.stability, covered)
         words = tuple(

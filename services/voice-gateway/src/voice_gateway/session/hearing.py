@@ -20,8 +20,8 @@ MAX_SILENCE_MS = 2_000
 """A longer gap is shortened to this: enough for every recogniser to end its segment."""
 JITTER_MS = 20
 """A smaller difference between the client's clock and the tape is resampling, not a gap."""
-BATCH_MS = 40
-"""Audio is handed on in pieces of at least this: a write a frame costs more than all else."""
+BATCH_MS = 100
+"""Audio is handed on in pieces of this while nobody waits for it: a write a frame costs more than all else."""
 MAX_BATCH_MS = 1_000
 """Largest piece, so that a replay does not make one huge message."""
 
@@ -38,6 +38,8 @@ class Hearing:
         self._anchors: list[tuple[int, int]] = [(0, 0)]
         """(tape position, input position) pairs from which the clocks run together."""
         self._feed: Feed | None = None
+        self._batch = BATCH_MS * asr_rate_hz // 1_000
+        """Samples that make a piece for the recogniser."""
         self._room = asyncio.Event()
         self._room.set()
 
@@ -63,6 +65,17 @@ class Hearing:
         self._feed = Feed(self, start, self._asr_rate_hz)
         self._update_room()
         return self._feed
+
+    def hurry(self, *, is_hurried: bool) -> None:
+        """Hand on every frame at once, or in batches: from the first pause until the final somebody waits for it."""
+        self._batch = 1 if is_hurried else BATCH_MS * self._asr_rate_hz // 1_000
+        if self._feed is not None:
+            self._feed.more()
+
+    @property
+    def batch_samples(self) -> int:
+        """Least audio that is worth a message."""
+        return self._batch
 
     def finish_feed(self, at_samples: int | None = None) -> None:
         """The newest feed ends at this position, or with the audio received so far."""
@@ -151,7 +164,6 @@ class Feed(AsyncIterator[bytes]):
 
     def __init__(self, hearing: Hearing, start: int, rate_hz: int) -> None:
         self._hearing = hearing
-        self._batch = BATCH_MS * rate_hz // 1_000
         self._max_batch = MAX_BATCH_MS * rate_hz // 1_000
         self._end: int | None = None
         self._more = asyncio.Event()
@@ -162,7 +174,7 @@ class Feed(AsyncIterator[bytes]):
 
     def more(self) -> None:
         """Audio was added to the tape."""
-        if self._hearing.end() - self.position >= self._batch:
+        if self._hearing.end() - self.position >= self._hearing.batch_samples:
             self._more.set()
 
     def finish(self, end: int) -> None:
@@ -175,7 +187,7 @@ class Feed(AsyncIterator[bytes]):
             self.position = max(self.position, self._hearing.base())
             until = self._hearing.end() if self._end is None else self._end
             available = until - self.position
-            if available >= self._batch or (self._end is not None and available > 0):
+            if available >= self._hearing.batch_samples or (self._end is not None and available > 0):
                 return self._take(min(available, self._max_batch))
             if self._end is not None:
                 raise StopAsyncIteration

@@ -93,6 +93,8 @@ class Ear:
     def heard(self, probability: float) -> None:
         """Take the verdict on a chunk."""
         edge = self._onset.take(probability)
+        if self._onset.is_speaking:
+            self._hearing.hurry(is_hurried=probability < SILENCE)
         if edge is None:
             return
         at_samples = self._hearing.to_input(self._skipped + edge * self._rate_hz // VOICE_RATE_HZ)
