@@ -21,7 +21,7 @@ async def drain(feed: Feed) -> bytes:
 
 
 def test_a_feed_gives_all_audio_in_batches() -> None:
-    """What was heard comes out whole: in batches of 100 ms, frame by frame while somebody waits, the rest at the end."""
+    """What was heard comes out whole: batches of 100 ms, frame by frame while somebody waits, the rest at the end."""
 
     async def main() -> None:
         hearing = Hearing(16_000, 16_000)
