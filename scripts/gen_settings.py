@@ -5,7 +5,8 @@ import textwrap
 from typing import Any
 
 import generated
-from voice_gateway.config import LLM_SYSTEM_PROMPT, SECTIONS, Section, Setting
+from voice_gateway.config import LLM_SYSTEM_PROMPT, SECTIONS, Section
+from voice_gateway.setting_kinds import Setting
 
 HEADS = ("name", "default", "unit", "allowed", "meaning")
 HEAD = f"""\
