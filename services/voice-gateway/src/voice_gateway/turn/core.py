@@ -303,7 +303,7 @@ class Core:
         """Whether what was said so far takes the floor; WAIT when there is nobody to take it from."""
         if self._floor.state not in (Floor.AGENT, Floor.CONTESTED):
             return Verdict.WAIT
-        speech_ms = self._utterance.speech_ms(end_samples)  # of unnoticed sound long, so that the words alone decide
+        speech_ms = self._utterance.speech_ms(end_samples)
         return judge(self._policy, text, speech_ms, is_final=is_final)
 
     def _resume(self, now: Instant) -> list[Effect]:

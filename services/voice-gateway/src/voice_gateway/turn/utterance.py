@@ -7,6 +7,8 @@ from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 
 QUIET_MS = 1_000
 """A final for speech that has ended comes within this: the longest usual `stop_history_ms` and the decoding."""
+UNNOTICED_MS = 60_000
+"""Words without a sound count as long speech: longer than any `min_speech_ms`, so that the words alone decide."""
 
 
 class Utterance:
@@ -50,9 +52,10 @@ class Utterance:
         return [] if self._has_onset else self._start(at_samples)
 
     def speech_ms(self, end_samples: int) -> int:
-        """How long it has lasted by `end_samples`; since the session's start when its sound was not noticed."""
-        until = end_samples if self._sound_end is None else self._sound_end
-        return max(0, until - (self._from or 0)) * 1_000 // self._rate_hz
+        """How long it has lasted by `end_samples`; UNNOTICED_MS when its sound was not noticed."""
+        if self._from is None:
+            return UNNOTICED_MS
+        return max(0, self.sound_end(end_samples) - self._from) * 1_000 // self._rate_hz
 
     def sound_end(self, end_samples: int) -> int:
         """Where its sound ended; `end_samples`, the end of its words, when that was not noticed."""
