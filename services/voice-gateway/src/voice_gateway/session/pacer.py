@@ -44,6 +44,10 @@ class Pacer:
         self._timer = None
         now = clock.now()
         for paced in tuple(self._paced):
-            paced.tick(now)
+            try:
+                paced.tick(now)
+            except Exception as error:  # noqa: BLE001  one that fails is logged by the loop and silences no other
+                told = {"message": "a tick failed", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(told)
         if self._paced:
             self._arm()

@@ -256,7 +256,7 @@ class Core:
         if fact.at_samples < self._recognition.confirmed_samples:
             return []  # the words of pushed audio may come before its sound has been judged
         effects = self._utterance.sounded(fact.at_samples)
-        if self._floor.state is not Floor.AGENT or not self._can_pause:
+        if self._floor.state is not Floor.AGENT or not self._can_pause or not self._is_live(fact.at_samples, now):
             return effects
         self._floor.move(FloorEvent.CONTESTED)
         self._contested_until = after_ms(now, self._policy.contested_timeout_ms)
@@ -272,8 +272,10 @@ class Core:
             return []
         interim = Transcript(self._turn, text, is_final=False, stability=fact.stability)
         effects: list[Effect] = [*self._utterance.worded(fact.end_samples), Emit(interim)]
-        is_live = not (self._is_ahead(fact.end_samples, now) or self._phase is Phase.FINISHING)
-        if is_live and self._over_agent(text, fact.end_samples, is_final=False) is Verdict.YIELD:
+        if (
+            self._is_live(fact.end_samples, now)
+            and self._over_agent(text, fact.end_samples, is_final=False) is Verdict.YIELD
+        ):
             effects += self._agent.interrupt(InterruptCause.USER_SPEECH, now)
         return effects
 
@@ -292,7 +294,7 @@ class Core:
         # of speech that was pushed nobody knows when it was spoken
         silent = 0 if is_ahead else max(0, fact.received_samples - end_samples)
         spoke = Instant(now - samples_to_ns(silent, self._input_rate_hz))
-        is_live = not (is_ahead or self._phase is Phase.FINISHING)
+        is_live = self._is_live(fact.received_samples, now)
         if is_live and spoken_over is Verdict.GO_ON:
             return [*effects, *self._resume(now)]
         turn = CommittedTurn(self._turn, text, spoke, now, is_live)
@@ -311,6 +313,10 @@ class Core:
             return []
         self._floor.move(FloorEvent.RESUMED)
         return self._agent.resume(now)
+
+    def _is_live(self, samples: int, now: Instant) -> bool:
+        """Whether somebody may be speaking now, and not a recording that was pushed or half-closed."""
+        return not (self._is_ahead(samples, now) or self._phase is Phase.FINISHING)
 
     def _is_ahead(self, received_samples: int, now: Instant) -> bool:
         """Whether the input is ahead of real time: it was pushed, nobody is listening to a reply yet."""
