@@ -1,7 +1,7 @@
 """One recognition stream with a scripted engine: what is decoded when, and in which order results leave."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -35,18 +35,25 @@ class Bench:
 
     async def quiet(self) -> None:
         """Wait until the pool has nothing left to do."""
-        await self.pool.submit(Priority.INTERIM, lambda: None).future
-        await asyncio.sleep(0)
+        await self.pool.submit(Priority.INTERIM, lambda: None).future  # nothing is queued before it any more
+        async with both_workers_busy(self.pool):  # and neither worker is still at it
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager
-async def bench(stream_settings: StreamSettings | None = None, *, max_pending_jobs: int = 32) -> AsyncIterator[Bench]:
+async def bench(
+    stream_settings: StreamSettings | None = None,
+    *,
+    max_pending_jobs: int = 32,
+    clock: Callable[[], float] = lambda: 0.0,
+) -> AsyncIterator[Bench]:
+    """A clock that stands still thins nothing out: what is decoded depends on the audio alone."""
     engine = ScriptedEngine()
     if stream_settings is None:
         stream_settings = settings(engine)
     assert isinstance(stream_settings.engine, ScriptedEngine)
     ears, pool = Ears(LoudnessModel()), InferencePool(max_pending_jobs=max_pending_jobs)
-    stream = RecognitionStream(ears, pool, stream_settings)
+    stream = RecognitionStream(ears, pool, stream_settings, clock)
     try:
         yield Bench(stream, stream_settings.engine, pool, ears)
     finally:
@@ -167,14 +174,31 @@ async def test_no_interim_after_the_final_of_its_utterance() -> None:
 async def test_a_long_utterance_is_decoded_in_pieces_and_told_whole() -> None:
     """Pieces of a long utterance are decoded once each; interims and the final carry the text from its beginning."""
     async with bench() as it:
+        reading = asyncio.create_task(it.rest())
         await it.stream.hear(pcm("w260 -4"))
         await it.quiet()
-        await it.stream.hear(pcm("w20"))
-        texts = [(await it.next()).text]
-        while texts[-1] != "w260 w20":
-            texts.append((await it.next()).text)
+        async with both_workers_busy(it.pool):  # the newest interim takes the place of those before it
+            await it.stream.hear(pcm("w20"))
+        await it.quiet()
         await it.stream.finish()
-        assert told(await it.rest())[-1] == (FINAL, "w260 w20", 284 * 32)
+        assert told(await reading)[-2:] == [(INTERIM, "w260 w20", 284 * 32), (FINAL, "w260 w20", 284 * 32)]
+        assert it.engine.calls.count("w260") == 1
+
+
+async def test_interims_become_rarer_when_decoding_is_slow() -> None:
+    """After an interim that took half a second, none is asked for until as much time has passed again."""
+    seconds = 0.0
+    async with bench(clock=lambda: seconds) as it:
+        async with both_workers_busy(it.pool):
+            await it.stream.hear(pcm("-10 w20"))
+            seconds = 0.5
+        assert (await it.next()).text == "w20"
+        await it.stream.hear(pcm("w20"))
+        await it.quiet()
+        assert it.engine.calls == ["w20"]
+        seconds = 1.0
+        await it.stream.hear(pcm("w5"))
+        assert (await it.next()).text == "w45"
 
 
 async def test_a_file_sent_at_once_is_split_without_loss() -> None:
@@ -262,10 +286,9 @@ async def test_bad_audio_is_reported_when_it_is_heard() -> None:
 
 async def test_closing_takes_queued_work_back() -> None:
     """A client that has gone leaves nothing in the queue."""
-    async with bench(settings(ScriptedEngine(), interim_results=False)) as it:
-        it.engine.gate.clear()
+    async with bench(settings(ScriptedEngine(), interim_results=False)) as it, both_workers_busy(it.pool):
         await it.stream.hear(pcm("w10 -20 " * 6))
-        assert it.pool.pending_jobs == 4
+        assert it.pool.pending_jobs == 6
         it.stream.close()
         it.stream.close()
         assert it.pool.pending_jobs == 0

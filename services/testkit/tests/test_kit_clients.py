@@ -315,8 +315,8 @@ async def test_a_client_that_vanishes() -> None:
     cancelled = asyncio.Event()
 
     async def script(call: ScriptedCall) -> None:
-        await call.open_session()
         try:
+            await call.open_session()  # its write may still be under way when the client leaves
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             cancelled.set()

@@ -18,6 +18,7 @@ An utterance in which the engine finds no word gives no hypothesis at all.
 
 import asyncio
 import itertools
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -86,8 +87,13 @@ class _Tape:
 class RecognitionStream:
     """Feed `hear()` and `finish()` from one task, read `hypotheses()` from another, and `close()` in the end."""
 
-    def __init__(self, ears: Ears, pool: InferencePool, settings: StreamSettings) -> None:
-        """Raises BadAudio when the encoding or rate is impossible. Needs a running event loop."""
+    def __init__(
+        self, ears: Ears, pool: InferencePool, settings: StreamSettings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Raises BadAudio when the encoding or rate is impossible. Needs a running event loop.
+
+        `clock`, in seconds, only thins out interims.
+        """
         self._ears = ears
         self._pool = pool
         self._settings = settings
@@ -105,7 +111,7 @@ class RecognitionStream:
         self._failure: BaseException | None = None
         self._finished = False
         self._changed = asyncio.Event()
-        self._clock = asyncio.get_running_loop().time
+        self._clock = clock
 
     async def hear(self, data: bytes) -> None:
         """Take the client's next bytes; returns when there is room for more.
