@@ -71,6 +71,9 @@ class Agent:
         self._last = ReplyId(0)
         self._has_reports = False
         self._rehearsal = Rehearsal(self._machine)
+        self._said_last = ""
+        """What was said aloud of the reply before this one."""
+        self._fell_silent_at = Instant(0)
 
     @property
     def state(self) -> Reply:
@@ -98,6 +101,11 @@ class Agent:
         if reply is None:
             return False
         return reply.playback.heard(now).samples * 1_000 < self._policy.protected_opening_ms * self._rate_hz
+
+    def spoken(self, began: Instant, now: Instant) -> str:
+        """What the agent has said aloud, as far as somebody may have heard it who began to speak at `began`."""
+        before = self._said_last if began <= self._fell_silent_at else ""
+        return f"{before} {self._reply.spoken_text(now)}".strip() if self._reply is not None else before
 
     @property
     def last(self) -> ReplyId:
@@ -182,7 +190,7 @@ class Agent:
         reply = self._reply
         if reply is None:
             return []
-        self._release(reply)
+        self._release(reply, now)
         effects: list[Effect] = [CancelReply(reply.id), Flush(reply.id), Emit(ReplyInterrupted(reply.id, cause))]
         heard = reply.playback.heard(now)
         if reply.clock.played is None or reply.playback.is_settled or not reply.playback.is_reporting:
@@ -206,6 +214,7 @@ class Agent:
             return []
         if reply.clock.played is None:
             reply.playback.released()
+            reply.clock.held_until = now
             return [ResumePlay(reply.id, 0)]
         heard = reply.playback.heard(now).samples
         reply.playback.resumed(heard, now)
@@ -225,7 +234,7 @@ class Agent:
         reply = self._reply
         if reply is None or not (reply.is_told_without_audio or reply.playback.is_over(now)):
             return []
-        self._release(reply)
+        self._release(reply, now)
         text = reply.whole_text()
         self._history.heard(text)
         outcome = ReplyOutcome.FAILED if reply.has_failed else ReplyOutcome.COMPLETED
@@ -322,8 +331,10 @@ class Agent:
         told = Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate))
         return [told, *self._record(reply, ReplyOutcome.INTERRUPTED, heard.samples, len(text))]
 
-    def _release(self, reply: ReplyInFlight) -> None:
+    def _release(self, reply: ReplyInFlight, now: Instant) -> None:
         self._reply = None
+        if reply.clock.played is not None:
+            self._said_last, self._fell_silent_at = reply.spoken_text(now), now
         self._has_reports = self._has_reports or reply.playback.is_reporting
         self._machine.move(ReplyEvent.ENDED)
         self._floor.move(FloorEvent.AGENT_DONE)
