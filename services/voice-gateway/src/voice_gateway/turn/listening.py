@@ -84,9 +84,14 @@ class Recognition:
         return self._live()
 
     @property
-    def newest(self) -> StreamId:
-        """The stream that was opened last."""
-        return self._newest
+    def fed(self) -> StreamId | None:
+        """The stream that hears what is said from now on, if one is open."""
+        live = self._live()
+        return live[-1] if live and not self._is_input_over else None
+
+    @property
+    def _all_finalised(self) -> ListeningEvent:
+        return ListeningEvent.EXHAUSTED if self._is_input_over else ListeningEvent.FINALISED
 
     def is_finalised_by(self, stream: StreamId, covered_samples: int) -> bool:
         """Whether a final that covers its input to here is the last of a half-closed stream."""
@@ -139,13 +144,15 @@ class Recognition:
 
     def forgo(self) -> list[Effect]:
         """What was to be finalised is known well enough: its streams are dropped, and nothing of it is replayed."""
-        if self.state is Listening.CLOSED:
+        if self._is_input_over:
+            before, self._reopen_at = self._confirmed_samples, None
+        elif self.state is Listening.CLOSED:
             before, self._commit_at = self._commit_at or 0, None
         else:
             before = self._from_samples
         effects: list[Effect] = [CancelRecognition(stream) for stream in self._finalising]
         if self._finalising:
-            self._machine.move(ListeningEvent.FINALISED)
+            self._machine.move(self._all_finalised)
         self._finalising, self._finalise_by = [], None
         if before <= self._confirmed_samples:
             return effects
@@ -177,7 +184,7 @@ class Recognition:
             self._finalise_by = after_ms(now, FINALISE_MS)
             return []
         self._finalise_by = self._grace_by = None
-        self._machine.move(ListeningEvent.EXHAUSTED if self._is_input_over else ListeningEvent.FINALISED)
+        self._machine.move(self._all_finalised)
         return []
 
     def broke(self, stream: StreamId, message: str, now: Instant) -> list[Effect]:

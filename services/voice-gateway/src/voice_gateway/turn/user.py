@@ -153,7 +153,7 @@ class User:
     def take(self, now: Instant, *, is_live: bool, cut_by: str = "") -> CommittedTurn | None:
         """Commit the turn; None when nothing was said. `cut_by` is the setting that ended the wait for its words."""
         so_far = self.so_far
-        self.so_far = so_far.split(self.recognition.newest) if so_far.called else TurnSoFar()
+        self.so_far = so_far.split(self.recognition.fed) if so_far.called else TurnSoFar()
         if not so_far.text:
             return None
         transcribed = Called(now, cut_by) if cut_by else Called(so_far.transcribed)
