@@ -180,10 +180,14 @@ class Core:
         for effect in effects:
             if isinstance(effect, Fail):
                 return tuple(self._end(effect, now))
-        effects += self._agent.finish(now)
-        if self._user.utterance.is_speaking:
-            self._floor.move(FloorEvent.USER_SPOKE)
-        effects += self._dialogue.go_on(now)
+        while True:
+            effects += self._agent.finish(now)
+            if self._user.utterance.is_speaking:
+                self._floor.move(FloorEvent.USER_SPOKE)
+            following = self._dialogue.go_on(now)
+            effects += following
+            if not following:
+                break
         cause = self._reason_to_end()
         return tuple(effects) if cause is None else (*effects, *self._end(Close(Ended(cause)), now))
 
