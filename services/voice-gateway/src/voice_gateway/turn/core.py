@@ -223,6 +223,7 @@ class Core:
 
     def _on_drain_requested(self, fact: inputs.DrainRequested, now: Instant) -> list[Effect]:
         self._drain_deadline = fact.deadline
+        self._user.utterance.keep_quiet_time(now)
         return [Emit(GoingAway(max(0, ms_between(now, fact.deadline))))]
 
     _HANDLERS: ClassVar[dict[type[inputs.SessionInput], Callable[["Core", Any, Instant], list[Effect]]]] = {
