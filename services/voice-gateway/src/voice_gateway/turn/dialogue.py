@@ -178,7 +178,8 @@ class Dialogue:
         return effects
 
     def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> list[Effect]:
-        return self._user.recognition.broke(fact.stream, fact.message, now)
+        effects = self._user.recognition.broke(fact.stream, fact.message, now)
+        return [*effects, *self._commit_what_is_known(now)]
 
     def _on_client_interrupted(self, _: inputs.ClientInterrupted, now: Instant) -> list[Effect]:
         return self._agent.interrupt(InterruptCause.CLIENT, now)

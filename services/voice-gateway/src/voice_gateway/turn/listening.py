@@ -112,7 +112,8 @@ class Recognition:
         if self._is_input_over:
             return [*effects, *self._half_close(None, now)]
         if self._commit_at is not None:
-            return [*effects, *self.commit(self._commit_at, now)]
+            effects += self.commit(self._commit_at, now)
+            self._grace_by = self._grace_by if self._finalising else None
         return effects
 
     def answered(self, stream: StreamId, now: Instant) -> None:
