@@ -197,11 +197,13 @@ class Dialogue:
         """Commit the turn if its end was called or held, and no more words of it are awaited."""
         user = self._user
         called, hold_until = user.so_far.called, user.so_far.hold_until
-        if hold_until is not None:
+        is_awaited = called is None or user.recognition.owes_a_final
+        is_ordered = called is not None and called.is_ordered
+        if hold_until is not None and (is_awaited or not is_ordered):
             return self._commit_spoken(now, is_live=True) if now >= hold_until else []
-        if called is None or user.recognition.owes_a_final:
+        if is_awaited:
             return []
-        is_known = called.is_ordered or not user.so_far.is_confirmed
+        is_known = is_ordered or not user.so_far.is_confirmed
         if is_known or user.is_said(goes_on=user.utterance.is_speaking, now=now):
             return self._commit_spoken(now, is_live=True)
         return []

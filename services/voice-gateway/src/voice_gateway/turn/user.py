@@ -92,6 +92,8 @@ class User:
     def confirmed(self, fact: inputs.SegmentFinal, text: str, spoke: Instant, now: Instant) -> None:
         """Words came for good; `text` are those that are the user's."""
         self._known_samples = max(self._known_samples, fact.end_samples)
+        if not self.so_far.text and fact.stream == self.recognition.fed:
+            self.so_far.called = None  # nothing was said before the end that was called
         self.so_far.confirm(fact.stream, text, fact.words, self.recognition.live)
         self.so_far.spoke, self.so_far.transcribed = spoke, now
         if self.so_far.longest_by is None:
