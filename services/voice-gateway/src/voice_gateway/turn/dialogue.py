@@ -174,8 +174,7 @@ class Dialogue:
         effects = self._user.recognition.ended(fact.stream, now)
         if was_called:
             self._user.disregard(fact.stream)
-            effects += self._commit_what_is_known(now)
-        return effects
+        return [*effects, *self._commit_what_is_known(now)]
 
     def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> list[Effect]:
         effects = self._user.recognition.broke(fact.stream, fact.message, now)
