@@ -145,7 +145,7 @@ class Agent:
 
     def answer(self, turn: CommittedTurn, now: Instant) -> list[Effect]:
         """Begin the reply to a turn, or release the one that was prepared for it."""
-        effects, reply = self._rehearsal.claim(turn.text, self._history.version)
+        effects, reply = self._rehearsal.claim(turn, self._history.version)
         self._history.said(turn.text)
         if reply is None:
             self._machine.move(ReplyEvent.ASKED)
