@@ -167,6 +167,10 @@ class Agent:
         """Drop the prepared reply if something else has been said."""
         return self._rehearsal.review(said, self._history.version)
 
+    def forget_rehearsals(self) -> None:
+        """What was prepared was for words that are nobody's: the next turn has attempts of its own."""
+        self._rehearsal.take()
+
     def take_back(self, now: Instant) -> tuple[list[Effect], CommittedTurn | None]:
         """Drop a reply of which nothing was heard; its turn goes on, unless the user said that it was over."""
         reply = self._reply

@@ -83,6 +83,8 @@ class Dialogue:
         """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""
         so_far = self._user.so_far
         effects = self._agent.review(so_far.text)
+        if not (so_far.text or self._waiting):
+            self._agent.forget_rehearsals()
         is_quiet = self._agent.is_free and not self._waiting and not self._is_input_over
         if not (self._policy.speculation and is_quiet and so_far.suspicion and so_far.text):
             return effects

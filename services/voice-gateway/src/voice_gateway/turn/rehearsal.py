@@ -51,7 +51,7 @@ class Rehearsal:
         return self._drop(reply, _LOST[difference(reply.user_text, said)])
 
     def claim(self, turn: CommittedTurn, history_version: int) -> tuple[list[Effect], ReplyInFlight | None]:
-        """The prepared reply, if it answers this turn; else it is dropped, as is that to words that a typed turn met."""
+        """The prepared reply, if it answers this turn; else it is dropped. A typed turn changes what others answer."""
         reply = self._reply
         if reply is not None and not turn.is_spoken and not self._fits(reply, turn.text, history_version):
             return self.stop(), None

@@ -103,7 +103,7 @@ class User:
         """The last words of this stream were none of the user's turn, or none at all."""
         self.so_far.forget(stream)
         if not self.so_far.text:
-            self.so_far = TurnSoFar()
+            self.so_far = self._nothing_yet()
 
     def spoke(self, end_samples: int, received_samples: int, now: Instant) -> Instant:
         """When speech that ended at `end_samples` was over; of speech that was pushed nobody knows."""
@@ -155,7 +155,7 @@ class User:
     def take(self, now: Instant, *, is_live: bool, cut_by: str = "") -> CommittedTurn | None:
         """Commit the turn; None when nothing was said. `cut_by` is the setting that ended the wait for its words."""
         so_far = self.so_far
-        self.so_far = so_far.split(self.recognition.fed) if so_far.called else TurnSoFar()
+        self.so_far = self._rest(now) if so_far.called else self._nothing_yet()
         if not so_far.text:
             return None
         transcribed = Called(now, cut_by) if cut_by else Called(so_far.transcribed)
@@ -173,6 +173,22 @@ class User:
         )
         self.next_turn()
         return turn
+
+    def _nothing_yet(self) -> TurnSoFar:
+        """The next turn; words of a sound that has ended may still come for it."""
+        following = TurnSoFar()
+        following.spoke = self.so_far.spoke
+        return following
+
+    def _rest(self, now: Instant) -> TurnSoFar:
+        """What is the next turn's already; its own limits begin now, should nothing more come of it."""
+        rest = self.so_far.split(self.recognition.fed)
+        rest.spoke = self.so_far.spoke
+        if rest.text:
+            rest.longest_by = after_ms(now, self._policy.max_turn_ms)
+            if not self.utterance.is_speaking:
+                rest.silent_by = after_ms(now, self._policy.vad_end_ms)
+        return rest
 
     def next_turn(self) -> TurnId:
         """The number of the running turn, which is over."""
