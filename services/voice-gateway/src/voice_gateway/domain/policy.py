@@ -33,6 +33,7 @@ class TurnPolicy:
     client_buffer_ms: int = _ms(100, 0, 5_000, "assumed buffer of a client that never reports playback")
     playback_settle_ms: int = _ms(250, 0, 5_000, "wait for the last playback report after an interruption")
     stall_ms: int = _ms(5_000, 500, 120_000, "a reporting client whose playback stands still so long is stalled")
+    no_input_ms: int = _ms(0, 0, 600_000, "silence after which the agent prompts again; 0 is never")
 
     def __post_init__(self) -> None:
         """Raise ClientError / POLICY_OUT_OF_RANGE for a value out of range or a pair that contradicts itself."""

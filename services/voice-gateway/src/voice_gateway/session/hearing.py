@@ -59,9 +59,10 @@ class Hearing:
             self._feed.more()
         self._update_room()
 
-    def open_feed(self, from_samples: int) -> "Feed":
-        """A feed of the audio from `from_samples` on (as far back as it is kept)."""
-        start = min(max(self.to_tape(from_samples), self._base), self._end)
+    def open_feed(self, from_samples: int | None) -> "Feed":
+        """A feed of the audio from `from_samples` on (as far back as it is kept); None: of what comes from now on."""
+        wanted = self._end if from_samples is None else self.to_tape(from_samples)
+        start = min(max(wanted, self._base), self._end)
         self._feed = Feed(self, start, self._asr_rate_hz)
         self._update_room()
         return self._feed

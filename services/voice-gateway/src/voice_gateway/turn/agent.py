@@ -24,6 +24,7 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import (
+    BeginReply,
     CancelReply,
     Effect,
     Emit,
@@ -48,7 +49,7 @@ class CommittedTurn:
     id: TurnId
     text: str
     spoke: Instant
-    """The last speech sample; for a typed turn its arrival."""
+    """The last speech sample; for a typed turn its arrival, for keys the instant that completed them."""
     committed: Instant
     is_live: bool
     """Whether it may have been spoken over a reply. One that may not waits until earlier turns are answered."""
@@ -128,14 +129,27 @@ class Agent:
 
     def answer(self, turn: CommittedTurn, now: Instant) -> list[Effect]:
         """Begin the reply to a turn."""
-        self._machine.move(ReplyEvent.ASKED)
         self._history.said(turn.text)
-        self._last = ReplyId(self._last + 1)
-        policy = self._policy
-        playback = Playback(self._rate_hz, policy.client_buffer_ms, policy.stall_ms, self._has_reports)
-        clock = TurnClock(turn.spoke, turn.committed, now, turn.is_live)
-        self._reply = ReplyInFlight(self._last, turn.id, len(turn.text), clock, playback, self._rate_hz)
+        self._begin(turn.id, len(turn.text), TurnClock(turn.spoke, turn.committed, now, turn.is_live))
         return [StartReply(self._last, turn.id, self._history.messages())]
+
+    def say(self, kind: ReplyKind, text: str, turn: TurnId | None, now: Instant) -> list[Effect]:
+        """Begin a reply whose text is fixed: no model is asked. The agent must be free.
+
+        Args:
+            kind: what the client is told that it is for.
+            text: one sentence or more; what was heard of it enters history as of any reply.
+            turn: the turn that it belongs to; None: nobody asked for it.
+            now: the instant.
+        """
+        reply = self._begin(turn, 0, TurnClock(spoke=now, committed=now, asked=now, is_live=True))
+        reply.kind, reply.is_fixed = kind, True
+        return [BeginReply(reply.id), *reply.write(text, now), *reply.finish_writing(now)]
+
+    def reconfigure(self, policy: TurnPolicy, persona: Persona) -> None:
+        """Speak by another policy and persona from the next reply on."""
+        self._policy, self._persona = policy, persona
+        self._history.system_prompt = persona.system_prompt
 
     def interrupt(self, cause: InterruptCause, now: Instant) -> list[Effect]:
         """Stop the reply in flight, if any; what was heard of it is settled now or soon."""
@@ -253,6 +267,8 @@ class Agent:
         if reply.clock.played is not None:
             return []
         reply.clock.played = now
+        if reply.is_fixed or reply.turn is None:
+            return []
         total_ms = max(0, ms_between(reply.clock.spoke, now))
         reply.report = TurnReport(reply.turn, reply.id, total_ms, reply.clock.spans())
         return [Emit(reply.report)]
@@ -290,6 +306,14 @@ class Agent:
         self._history.heard(text)
         told = Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate))
         return [told, *self._record(reply, ReplyOutcome.INTERRUPTED, heard.samples, len(text))]
+
+    def _begin(self, turn: TurnId | None, user_chars: int, clock: TurnClock) -> ReplyInFlight:
+        self._machine.move(ReplyEvent.ASKED)
+        self._last = ReplyId(self._last + 1)
+        policy = self._policy
+        playback = Playback(self._rate_hz, policy.client_buffer_ms, policy.stall_ms, self._has_reports)
+        self._reply = ReplyInFlight(self._last, turn, user_chars, clock, playback, self._rate_hz)
+        return self._reply
 
     def _release(self, reply: ReplyInFlight) -> None:
         self._reply = None

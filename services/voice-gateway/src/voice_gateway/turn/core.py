@@ -11,12 +11,12 @@ module joins them. Rules, in order of precedence:
    what was pushed faster than real time.
 4. One reply at a time. The next begins when the last is settled: history holds what was heard before the model reads
    it.
-5. When nothing is left to answer, a half-closed or draining session ends.
+5. Nobody is answered while keys are being pressed, and changed settings wait until nothing is going on.
+6. When nothing is left to answer, a half-closed or draining session ends.
 
 The shell calls `handle` for each fact, performs the effects in order, and calls `on_deadline` once `deadline()` is due.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -28,19 +28,22 @@ from voice_gateway.domain.events import (
     Ended,
     GoingAway,
     InterruptCause,
+    ReplyKind,
     Transcript,
 )
-from voice_gateway.domain.ids import TurnId
 from voice_gateway.domain.instant import Instant, after_ms, ms_between, samples_to_ns
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
-from voice_gateway.turn.agent import Agent, CommittedTurn
+from voice_gateway.turn.agent import Agent
+from voice_gateway.turn.changes import Changes
 from voice_gateway.turn.contest import Verdict, judge
-from voice_gateway.turn.effects import Close, Effect, Emit, Fail
+from voice_gateway.turn.effects import Close, Effect, Emit, Fail, Reconfigure
 from voice_gateway.turn.listening import Recognition
+from voice_gateway.turn.silence import Silence
 from voice_gateway.turn.snapshot import Snapshot, parse
 from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, Reply
+from voice_gateway.turn.turns import Turns
 from voice_gateway.turn.utterance import Utterance
 
 AHEAD_MS = 1_000
@@ -90,12 +93,10 @@ class Core:
         self._floor = Machine(FLOOR, Floor.NOBODY)
         self._agent = Agent(policy, persona, self._floor, output_rate_hz)
         self._recognition = Recognition()
-        self._waiting: deque[CommittedTurn] = deque()
-        self._superseded: set[TurnId] = set()
-        """Waiting turns that are still said, but not answered on their own."""
+        self._turns = Turns(self._agent)
+        self._silence = Silence(persona)
+        self._changes = Changes()
         self._started_at = Instant(0)
-        self._turn = TurnId(1)
-        """The turn being spoken, or the next one."""
         self._utterance = Utterance(self._floor, input_rate_hz)
         self._contested_until = Instant(0)
         self._drain_deadline: Instant | None = None
@@ -111,17 +112,18 @@ class Core:
         A reply in flight is in it as what has been heard by `now`, turns that wait as said and not answered.
         """
         history = self._agent.history(now)
-        for turn in self._waiting:
-            history.said(turn.text)
+        for text in self._turns.waiting_texts:
+            history.said(text)
         return Snapshot(
             self._persona,
             self._input_rate_hz,
             self._output_rate_hz,
             self._can_pause,
             history.conversation(),
-            self._turn,
+            self._turns.current,
             self._agent.last,
             self._agent.has_reports,
+            self._changes.whole,
         ).plain()
 
     @classmethod
@@ -139,14 +141,17 @@ class Core:
             output_rate_hz=kept.output_rate_hz,
             can_pause=kept.can_pause,
         )
-        core._turn = kept.turn
+        core._turns.current = kept.turn
         core._agent.restore(kept)
+        if kept.change is not None:
+            core._changes.add(kept.change)
         return core
 
     def handle(self, fact: inputs.Input, now: Instant) -> tuple[Effect, ...]:
         """Take a fact; the effects are to be performed in order (`effects.py` has the contract)."""
         if self._is_stale(fact):
             return ()
+        self._silence.noticed(fact)
         if isinstance(fact, inputs.ReplyInput):
             return self._settle_down(self._agent.handle(fact, now), now)
         return self._settle_down(self._HANDLERS[type(fact)](self, fact, now), now)
@@ -155,11 +160,14 @@ class Core:
         """When `on_deadline` is to be called if no fact comes first."""
         if self._phase is Phase.ENDED:
             return None
-        quiet_by = self._utterance.quiet_by if self._drain_deadline is not None else None
+        awaits_quiet = self._drain_deadline is not None or self._policy.no_input_ms or self._changes.is_pending
+        quiet_by = self._utterance.quiet_by if awaits_quiet else None
         contested_until = self._contested_until if self._floor.state is Floor.CONTESTED else None
         candidates = (
             self._recognition.deadline(),
             self._agent.deadline(),
+            self._turns.deadline(),
+            self._silence.deadline(self._policy.no_input_ms),
             self._drain_deadline,
             quiet_by,
             contested_until,
@@ -177,6 +185,9 @@ class Core:
         is_undecided = self._floor.state is Floor.CONTESTED and now >= self._contested_until
         effects = self._resume(now) if is_undecided else []
         effects += [*self._recognition.on_deadline(now), *self._agent.on_deadline(now)]
+        effects += self._turns.on_deadline(now)
+        if self._silence.is_due(self._policy.no_input_ms, now) and (prompt := self._silence.next_prompt()):
+            effects += self._agent.say(ReplyKind.REPROMPT, prompt, None, now)
         return self._settle_down(effects, now)
 
     def _is_stale(self, fact: inputs.Input) -> bool:
@@ -186,7 +197,7 @@ class Core:
             return self._phase is not Phase.NEW
         if self._phase is Phase.NEW:
             return not isinstance(fact, inputs.EndRequested)
-        if isinstance(fact, inputs.InputEnded):
+        if isinstance(fact, inputs.InputEnded | inputs.DigitsPressed):
             return self._phase is Phase.FINISHING
         stream = getattr(fact, "stream", None)
         return stream is not None and self._recognition.is_stale(stream)
@@ -201,29 +212,41 @@ class Core:
         effects += self._agent.finish(now)
         if self._utterance.is_speaking:
             self._floor.move(FloorEvent.USER_SPOKE)
-        if self._agent.is_free:
-            effects += self._answer_next(now)
+        effects += self._turns.answer_next(now)
+        if self._is_quiet:
+            effects += self._reconfigure(now)
+        self._silence.watch(now, is_quiet=self._is_quiet)
         cause = self._reason_to_end()
         return tuple(effects) if cause is None else (*effects, *self._end(Close(Ended(cause)), now))
 
-    def _answer_next(self, now: Instant) -> list[Effect]:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if turn.id not in self._superseded:
-                return self._agent.answer(turn, now)
-            self._superseded.remove(turn.id)
-            self._agent.said(turn.text)
-        return []
+    @property
+    def _is_user_done(self) -> bool:
+        """Whether the user is neither saying nor pressing anything of which a turn may come."""
+        may_speak = self._utterance.may_become_turn or self._recognition.owes_a_final
+        return not (may_speak or self._turns.is_pressing)
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether no turn is being said, waiting, answered or settled."""
+        return self._agent.is_free and self._turns.is_idle and self._is_user_done
+
+    def _reconfigure(self, now: Instant) -> list[Effect]:
+        """Apply what the client has changed."""
+        applied = self._changes.apply(self._policy, self._persona)
+        if applied is None:
+            return []
+        self._policy, self._persona = applied.policy, applied.persona
+        self._agent.reconfigure(applied.policy, applied.persona)
+        return [Reconfigure(applied.change), *(self._recognition.renew(now) if applied.needs_stream else [])]
 
     def _reason_to_end(self) -> EndCause | None:
         if not self._agent.is_free:
             return None
         if self._phase is Phase.FINISHING and self._recognition.is_over:
             return EndCause.CLIENT_HALF_CLOSED
-        is_quiet = not (self._utterance.may_become_turn or self._recognition.owes_a_final)
-        if self._drain_deadline is not None and is_quiet:
+        if self._drain_deadline is not None and self._is_user_done:
             return EndCause.DRAINING
-        return None
+        return EndCause.NO_INPUT if self._silence.is_over else None
 
     def _end(self, last: Close | Fail, now: Instant) -> list[Effect]:
         self._phase = Phase.ENDED
@@ -237,11 +260,16 @@ class Core:
 
     def _on_session_started(self, _: inputs.SessionStarted, now: Instant) -> list[Effect]:
         self._phase, self._started_at = Phase.RUNNING, now
-        return self._recognition.open(now)
+        return [*self._reconfigure(now), *self._recognition.open(now)]
+
+    def _on_settings_changed(self, fact: inputs.SettingsChanged, _: Instant) -> list[Effect]:
+        self._changes.add(fact.change)
+        return []
 
     def _on_input_ended(self, _: inputs.InputEnded, now: Instant) -> list[Effect]:
+        effects = self._turns.keys_ended(now)
         self._phase = Phase.FINISHING
-        return [*self._agent.input_ended(), *self._recognition.input_ended(now)]
+        return [*effects, *self._agent.input_ended(), *self._recognition.input_ended(now)]
 
     def _on_end_requested(self, _: inputs.EndRequested, now: Instant) -> list[Effect]:
         return self._end(Close(Ended(EndCause.CLIENT_ENDED)), now)
@@ -270,7 +298,7 @@ class Core:
         text = fact.text.strip()
         if not text:
             return []
-        interim = Transcript(self._turn, text, is_final=False, stability=fact.stability)
+        interim = Transcript(self._turns.current, text, is_final=False, stability=fact.stability)
         effects: list[Effect] = [*self._utterance.worded(fact.end_samples), Emit(interim)]
         if (
             self._is_live(fact.end_samples, now)
@@ -297,9 +325,7 @@ class Core:
         is_live = self._is_live(fact.received_samples, now)
         if is_live and spoken_over is Verdict.GO_ON:
             return [*effects, *self._resume(now)]
-        turn = CommittedTurn(self._turn, text, spoke, now, is_live)
-        effects.append(Emit(Transcript(self._turn, text, is_final=True, words=fact.words)))
-        return [*effects, *self._commit(turn, InterruptCause.USER_SPEECH, now)]
+        return [*effects, *self._turns.spoken(text, spoke, now, is_live=is_live, words=fact.words)]
 
     def _over_agent(self, text: str, end_samples: int, *, is_final: bool) -> Verdict:
         """Whether what was said so far takes the floor; WAIT when there is nobody to take it from."""
@@ -322,32 +348,8 @@ class Core:
         """Whether the input is ahead of real time: it was pushed, nobody is listening to a reply yet."""
         return self._started_at + samples_to_ns(received_samples, self._input_rate_hz) > after_ms(now, AHEAD_MS)
 
-    def _on_text_typed(self, fact: inputs.TextTyped, now: Instant) -> list[Effect]:
-        turn = CommittedTurn(self._turn, fact.text.strip(), spoke=now, committed=now, is_live=True)
-        effects: list[Effect] = [Emit(Transcript(turn.id, turn.text, is_final=True))]
-        return [*effects, *self._commit(turn, InterruptCause.INPUT, now)]
-
     def _on_commit_requested(self, fact: inputs.CommitRequested, now: Instant) -> list[Effect]:
-        return self._recognition.commit(fact.received_samples, now)
-
-    def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> list[Effect]:
-        return self._recognition.ended(fact.stream, now)
-
-    def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> list[Effect]:
-        return self._recognition.broke(fact.stream, fact.message, now)
-
-    def _on_client_interrupted(self, _: inputs.ClientInterrupted, now: Instant) -> list[Effect]:
-        return self._agent.interrupt(InterruptCause.CLIENT, now)
-
-    def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> list[Effect]:
-        """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""
-        effects: list[Effect] = []
-        if turn.is_live:
-            self._superseded.update(waiting.id for waiting in self._waiting)
-            effects = self._agent.interrupt(cause, now)
-        self._turn = TurnId(self._turn + 1)
-        self._waiting.append(turn)
-        return effects
+        return [*self._turns.keys_ended(now), *self._recognition.commit(fact.received_samples, now)]
 
     _HANDLERS: ClassVar[dict[type[inputs.Input], Callable[["Core", Any, Instant], list[Effect]]]] = {
         inputs.SessionStarted: _on_session_started,
@@ -355,11 +357,13 @@ class Core:
         inputs.SpeechEnded: _on_speech_ended,
         inputs.TranscriptRevised: _on_transcript_revised,
         inputs.SegmentFinal: _on_segment_final,
-        inputs.RecognitionEnded: _on_recognition_ended,
-        inputs.RecognitionFailed: _on_recognition_failed,
-        inputs.TextTyped: _on_text_typed,
+        inputs.RecognitionEnded: lambda self, fact, now: self._recognition.ended(fact.stream, now),
+        inputs.RecognitionFailed: lambda self, fact, now: self._recognition.broke(fact.stream, fact.message, now),
+        inputs.TextTyped: lambda self, fact, now: self._turns.typed(fact.text.strip(), now),
+        inputs.DigitsPressed: lambda self, fact, now: self._turns.pressed(fact.digits, now),
         inputs.CommitRequested: _on_commit_requested,
-        inputs.ClientInterrupted: _on_client_interrupted,
+        inputs.ClientInterrupted: lambda self, _, now: self._agent.interrupt(InterruptCause.CLIENT, now),
+        inputs.SettingsChanged: _on_settings_changed,
         inputs.InputEnded: _on_input_ended,
         inputs.EndRequested: _on_end_requested,
         inputs.DrainRequested: _on_drain_requested,

@@ -46,7 +46,7 @@ class Recognition:
     """In a row: none of these streams has transcribed anything for good."""
     _confirmed_samples: int = field(default=0, init=False)
     _from_samples: int = field(default=0, init=False)
-    """Where the newest stream begins."""
+    """Where the newest stream begins, at the earliest."""
     _commit_at: int | None = field(default=None, init=False)
     """Where the user's turn ended that the next stream is to finalise."""
     _is_input_over: bool = field(default=False, init=False)
@@ -112,6 +112,12 @@ class Recognition:
             return []
         return [*self._half_close(received_samples, now), *self._open_at(received_samples, now)]
 
+    def renew(self, now: Instant) -> list[Effect]:
+        """Listen on with another stream, which is opened by other settings, as one that is opened later will be."""
+        if self.state is not Listening.OPEN:
+            return []
+        return [*self._half_close(None, now), *self._open_at(None, now)]
+
     def input_ended(self, now: Instant) -> list[Effect]:
         """The client says nothing more: force the last final."""
         self._is_input_over = True
@@ -172,10 +178,11 @@ class Recognition:
             return []
         return [*self._finalising] if self._is_input_over else [*self._finalising, self._newest]
 
-    def _open_at(self, from_samples: int, now: Instant) -> list[Effect]:
+    def _open_at(self, from_samples: int | None, now: Instant) -> list[Effect]:
         self._machine.move(ListeningEvent.OPENED)
         self._newest = StreamId(self._newest + 1)
-        self._from_samples, self._opened_at = from_samples, now
+        self._from_samples = self._confirmed_samples if from_samples is None else from_samples
+        self._opened_at = now
         return [OpenRecognition(self._newest, from_samples)]
 
     def _half_close(self, at_samples: int | None, now: Instant) -> list[Effect]:

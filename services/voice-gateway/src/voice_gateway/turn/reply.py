@@ -66,12 +66,15 @@ class ReplyInFlight:
     """A reply and everything that is known of it. Its methods return effects; the core adds the rest."""
 
     id: ReplyId
-    turn: TurnId
+    turn: TurnId | None
+    """None: no turn asked for it."""
     user_chars: int
     clock: TurnClock
     playback: Playback
     rate_hz: int
     kind: ReplyKind = ReplyKind.ANSWER
+    is_fixed: bool = False
+    """Whether its text was given and no model asked: it answers nothing, so it has no latency to report."""
     has_failed: bool = False
     report: TurnReport | None = None
     _splitter: SentenceSplitter = field(default_factory=SentenceSplitter, init=False)

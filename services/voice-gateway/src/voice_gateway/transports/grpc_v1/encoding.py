@@ -22,7 +22,7 @@ ENCODINGS: Final = {
     Encoding.MULAW: audio_pb2.AUDIO_ENCODING_MULAW,
     Encoding.ALAW: audio_pb2.AUDIO_ENCODING_ALAW,
 }
-FEATURES: Final = ("barge_in", "commit")
+FEATURES: Final = ("barge_in", "commit", "dtmf", "update")
 LIMITS: Final = server_pb2.Limits(
     max_message_bytes=inputs.MAX_AUDIO_BYTES,
     max_ahead_ms=5_000,  # as the session reads (session/hearing.py)
@@ -37,7 +37,6 @@ _POLICY_NOT_YET_IN_FORCE: Final = {
     "max_turn_ms": 60_000,
     "input_stall_ms": 500,
     "protected_opening_ms": 0,
-    "no_input_ms": 0,
     "speculation": True,
     "max_speculations": 3,
 }
