@@ -241,8 +241,8 @@ Global___Commit: _TypeAlias = Commit  # noqa: Y015
 @_typing.final
 class Dtmf(_message.Message):
     """Telephone keys. Sent by the client any time; the first key interrupts a running reply. Keys are one turn, which `#` ends
-    (it is left out, unless it is alone), or 1500 ms without a key, or whatever else ends a turn, the half-close included.
-    Until then interim transcripts show the keys so far.
+    (it is left out, unless it is alone), or 1500 ms without a key, or `text`, `commit` or the half-close.
+    Until then interim transcripts show the keys so far, and nothing is answered.
     Needs the feature `dtmf`, else a notice FEATURE_UNAVAILABLE.
     """
 

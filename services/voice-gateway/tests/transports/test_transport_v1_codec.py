@@ -1,5 +1,6 @@
 """voicegateway.v1 in and out, without a socket."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from voice_gateway.domain import events
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, AudioFormat, Encoding
 from voice_gateway.domain.errors import Backend, ClientError, Reason
 from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
+from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.transcript import Word
 from voice_gateway.session.ports import Language, SessionRequest, SessionUpdate
 from voice_gateway.transports import g711, inputs
@@ -106,12 +108,16 @@ def test_an_empty_prompt_is_a_wish_too() -> None:
     assert Codec(VERSION).start(start(system_prompt="")).system_prompt == ""
 
 
-def test_policy_fields_not_in_force_are_accepted() -> None:
-    """A client written for later policy fields is served today."""
-    request = Codec(VERSION).start(
-        start(policy=policy_pb2.TurnPolicy(max_turn_ms=3_000, speculation=False, stall_ms=900))
-    )
-    assert request.policy == {"stall_ms": 900}
+def test_policy_fields_that_are_set_reach_the_session() -> None:
+    """Zero and false are wishes as well; what is not set is left to the server."""
+    wish = policy_pb2.TurnPolicy(no_input_ms=0, speculation=False, stall_ms=900)
+    assert Codec(VERSION).start(start(policy=wish)).policy == {"no_input_ms": 0, "stall_ms": 900, "speculation": False}
+
+
+def test_the_contract_has_the_policy_that_the_session_has() -> None:
+    """A field that stands in one of the two only would be ignored, or never told."""
+    contract = [spec.name for spec in policy_pb2.TurnPolicy.DESCRIPTOR.fields]
+    assert sorted(contract) == sorted(spec.name for spec in fields(TurnPolicy))
 
 
 @pytest.mark.parametrize("direction", ["audio_in", "audio_out"])
@@ -367,8 +373,8 @@ def test_greeting_has_every_policy_field() -> None:
     assert (policy.stop_history_ms, policy.lead_ms, policy.min_words) == (480, 200, 2)
 
 
-def test_contract_defaults_are_told_for_the_rest_of_the_policy() -> None:
-    """Every field not in force is told with the default that policy.proto gives, so that the two cannot drift apart."""
+def test_the_policy_has_the_defaults_of_the_contract() -> None:
+    """Every field is told with the default that policy.proto gives, so that the two cannot drift apart."""
     policy = response(opened().opened(INFO)).started.policy
     told = {spec.name: value for spec, value in policy.ListFields()}
     assert told == {
@@ -552,4 +558,4 @@ def test_capabilities_tell_what_is_there() -> None:
     assert (*told.input_sample_rates_hz,) == INPUT_RATES_HZ
     assert (*told.output_sample_rates_hz,) == OUTPUT_RATES_HZ
     assert told.limits.preferred_frame_ms == 40
-    assert list(told.features) == ["barge_in", "commit", "dtmf", "update"]
+    assert list(told.features) == ["barge_in", "commit", "dtmf", "speculation", "update"]

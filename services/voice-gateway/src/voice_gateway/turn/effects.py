@@ -22,11 +22,12 @@ from voice_gateway.domain.settings_change import SettingsChange
 
 @dataclass(frozen=True, slots=True)
 class OpenRecognition:
-    """Open a recognition stream and feed it the input."""
+    """Open a recognition stream and feed it the input from `from_samples` (input clock) on."""
 
     stream: StreamId
-    from_samples: int | None
-    """From here on (input clock); None: from where the stream ends that was finished just before."""
+    from_samples: int
+    follows: bool = False
+    """Whether it goes on where the stream half-closed just before has ended, should that have taken more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class ForgetAudio:
 
 @dataclass(frozen=True, slots=True)
 class StartReply:
-    """Ask the language model."""
+    """Ask the language model. What it writes is told only when the turn is certain."""
 
     reply: ReplyId
     turn: TurnId

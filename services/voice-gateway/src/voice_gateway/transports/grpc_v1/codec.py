@@ -1,7 +1,6 @@
 """voicegateway.v1 as values: requests in, responses out. No socket, no clock."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
 from typing import ClassVar, Final
 
 from voicegateway.v1 import audio_pb2, client_pb2, policy_pb2
@@ -10,7 +9,6 @@ from voicegateway.v1.voice_gateway_service_pb2 import ConverseRequest
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, AudioFormat, Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.events import Event, Notice, ReplyAudio
-from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.ports import SessionInfo, SessionRequest, SessionUpdate
 from voice_gateway.transports import inputs
 from voice_gateway.transports.grpc_v1.encoding import ENCODINGS, Encoder, started
@@ -24,7 +22,6 @@ MAX_PROMPT_CHARS: Final = 16_000
 _DECODINGS: Final = {audio_pb2.AUDIO_ENCODING_UNSPECIFIED: Encoding.LINEAR_PCM} | {
     wire: encoding for encoding, wire in ENCODINGS.items()
 }
-_POLICY_IN_FORCE: Final = frozenset(spec.name for spec in fields(TurnPolicy))
 
 
 def _unavailable(feature: str) -> Callable[["Codec", ConverseRequest], inputs.Input]:
@@ -181,8 +178,8 @@ def _system_prompt(message: client_pb2.Start | client_pb2.Update) -> str | None:
 
 
 def _policy(policy: policy_pb2.TurnPolicy) -> dict[str, int]:
-    """The fields that are set and take effect; the others are accepted and change nothing."""
-    return {spec.name: value for spec, value in policy.ListFields() if spec.name in _POLICY_IN_FORCE}
+    """The fields that are set."""
+    return {spec.name: value for spec, value in policy.ListFields()}
 
 
 def _reports_playback(raw: bytes) -> bool:
