@@ -100,6 +100,14 @@ def test_the_server_leaves_when_the_keys_are_answered() -> None:
     assert any(isinstance(effect, effects.StartReply) for effect in core.on_deadline(at(1_501)))
 
 
+def test_keys_outlive_the_core_as_said() -> None:
+    """Keys that wait for the next are in a snapshot as what the user said, like a turn that waits."""
+    core = new_core()
+    core.handle(inputs.SessionStarted(), at(0))
+    core.handle(inputs.DigitsPressed("42"), at(1))
+    assert core.snapshot(at(2))["history"] == [["user", "42"]]
+
+
 def test_a_change_under_way_outlives_the_core() -> None:
     """What the client changed, applied or not, is in a snapshot; the next core orders it before it opens a stream."""
     core = new_core()

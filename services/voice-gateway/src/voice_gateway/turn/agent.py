@@ -72,6 +72,9 @@ class Agent:
         self._last = ReplyId(0)
         self._has_reports = False
         self._rehearsal = Rehearsal(self._machine)
+        self._said_last = ""
+        """What was said aloud of the reply before this one."""
+        self._fell_silent_at = Instant(0)
 
     @property
     def state(self) -> Reply:
@@ -95,10 +98,13 @@ class Agent:
 
     def is_protected(self, now: Instant) -> bool:
         """Whether the reply is in the part that speech does not interrupt."""
-        reply = self._reply
-        if reply is None:
-            return False
-        return reply.playback.heard(now).samples * 1_000 < self._policy.protected_opening_ms * self._rate_hz
+        opening_samples = self._policy.protected_opening_ms * self._rate_hz // 1_000
+        return self._reply is not None and self._reply.playback.heard(now).samples < opening_samples
+
+    def spoken(self, began: Instant, now: Instant) -> str:
+        """What the agent has said aloud, as far as somebody may have heard it who began to speak at `began`."""
+        before = self._said_last if began <= self._fell_silent_at else ""
+        return f"{before} {self._reply.spoken_text(now)}".strip() if self._reply is not None else before
 
     @property
     def last(self) -> ReplyId:
@@ -200,7 +206,7 @@ class Agent:
         reply = self._reply
         if reply is None:
             return []
-        self._release(reply)
+        self._release(reply, now)
         effects: list[Effect] = [CancelReply(reply.id), Flush(reply.id), Emit(ReplyInterrupted(reply.id, cause))]
         heard = reply.playback.heard(now)
         if reply.clock.played is None or reply.playback.is_settled or not reply.playback.is_reporting:
@@ -224,6 +230,7 @@ class Agent:
             return []
         if reply.clock.played is None:
             reply.playback.released()
+            reply.clock.held_until = now
             return [ResumePlay(reply.id, 0)]
         heard = reply.playback.heard(now).samples
         reply.playback.resumed(heard, now)
@@ -243,11 +250,11 @@ class Agent:
         reply = self._reply
         if reply is None or not (reply.is_told_without_audio or reply.playback.is_over(now)):
             return []
-        self._release(reply)
+        self._release(reply, now)
         text = reply.whole_text()
         self._history.heard(text)
         outcome = ReplyOutcome.FAILED if reply.has_failed else ReplyOutcome.COMPLETED
-        return self._record(reply, outcome, reply.playback.total_samples, len(text))
+        return _record(reply, outcome, reply.playback.total_samples, len(text))
 
     def deadline(self) -> Instant | None:
         """When to look again."""
@@ -322,27 +329,21 @@ class Agent:
             effects += self._close_interrupted(settling.reply, Heard(played, is_estimate=False))
         else:
             return []
-        if fact.played_samples > fact.sent_samples:
-            told = f"reply {fact.reply}: {fact.played_samples} samples reported, {fact.sent_samples} sent"
-            effects.append(Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, told)))
-        return effects
+        return [*effects, *_told_if_implausible(fact)]
 
     def _close_interrupted(self, reply: ReplyInFlight, heard: Heard) -> list[Effect]:
         text = reply.heard_text(heard.samples)
         self._history.heard(text)
         told = Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate))
-        return [told, *self._record(reply, ReplyOutcome.INTERRUPTED, heard.samples, len(text))]
+        return [told, *_record(reply, ReplyOutcome.INTERRUPTED, heard.samples, len(text))]
 
-    def _release(self, reply: ReplyInFlight) -> None:
+    def _release(self, reply: ReplyInFlight, now: Instant) -> None:
         self._reply = None
+        if reply.clock.played is not None:
+            self._said_last, self._fell_silent_at = reply.spoken_text(now), now
         self._has_reports = self._has_reports or reply.playback.is_reporting
         self._machine.move(ReplyEvent.ENDED)
         self._floor.move(FloorEvent.AGENT_DONE)
-
-    def _record(self, reply: ReplyInFlight, outcome: ReplyOutcome, samples: int, chars: int) -> list[Effect]:
-        finished = ReplyFinished(reply.id, reply.turn, reply.kind, outcome, samples)
-        record = TurnRecord(finished, reply.report, len(reply.user_text), chars, reply.sentence_count, samples)
-        return [Emit(finished), RecordTurn(record)]
 
     _HANDLERS: ClassVar[
         dict[type[inputs.ReplyInput], Callable[["Agent", ReplyInFlight, Any, Instant], list[Effect]]]
@@ -357,3 +358,16 @@ class Agent:
         inputs.PlayoutStarved: _on_playout_starved,
         inputs.PlayoutCompleted: _on_playout_completed,
     }
+
+
+def _record(reply: ReplyInFlight, outcome: ReplyOutcome, samples: int, chars: int) -> list[Effect]:
+    finished = ReplyFinished(reply.id, reply.turn, reply.kind, outcome, samples)
+    record = TurnRecord(finished, reply.report, len(reply.user_text), chars, reply.sentence_count, samples)
+    return [Emit(finished), RecordTurn(record)]
+
+
+def _told_if_implausible(fact: inputs.PlaybackReported) -> list[Effect]:
+    if fact.played_samples <= fact.sent_samples:
+        return []
+    told = f"reply {fact.reply}: {fact.played_samples} samples reported, {fact.sent_samples} sent"
+    return [Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, told))]
