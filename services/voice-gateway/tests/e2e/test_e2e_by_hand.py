@@ -22,10 +22,10 @@ async def test_keys_interrupt_and_are_answered() -> None:
         client.send_text("Read it to me.")
         await client.wait_for("reply_audio", lambda response: response.reply_audio.offset_samples > 22_050)
         client.send(keys("4"))
+        client.send(keys("2#"))
         told = (await client.wait_for("reply_interrupted")).response.reply_interrupted
         assert told.reason == server_pb2.INTERRUPT_REASON_INPUT
         heard = (await client.wait_for("reply_heard")).response.reply_heard
-        client.send(keys("2#"))
         await client.wait_for(
             "reply_finished", lambda response: response.reply_finished.reply_id != heard.reply_id, timeout_s=10
         )
