@@ -118,7 +118,10 @@ class Dialogue:
         return [*effects, *self._contest.onset(now)] if self._is_live(fact.at_samples, now) else effects
 
     def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> list[Effect]:
-        return self._user.fell_silent(fact.at_samples, now)
+        effects = self._user.fell_silent(fact.at_samples, now)
+        if self._user.so_far.called is None and self._user.is_said(goes_on=False, now=now):
+            effects += self._commit_spoken(now, is_live=True)  # the sound had no words; should they come, it goes on
+        return effects
 
     def _on_transcript_revised(self, fact: inputs.TranscriptRevised, now: Instant) -> list[Effect]:
         self._user.recognition.answered(fact.stream, now)
@@ -239,10 +242,7 @@ class Dialogue:
             return self._commit_spoken(now, is_live=True) if now >= hold_until else []
         if called is None or user.recognition.owes_a_final:
             return []
-        is_known = called.is_ordered or not user.so_far.is_confirmed
-        if is_known or user.is_said(goes_on=user.utterance.is_speaking, now=now):
-            return self._commit_spoken(now, is_live=True)
-        return []
+        return self._commit_spoken(now, is_live=True)
 
     def _commit_spoken(self, now: Instant, *, is_live: bool, cut_by: str = "") -> list[Effect]:
         is_live = is_live and not self._agent.is_protected(now)

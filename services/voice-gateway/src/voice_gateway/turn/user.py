@@ -193,7 +193,7 @@ class User:
             return
         if so_far.is_steady and so_far.suspicion is None:
             so_far.suspicion = SpeculationTrigger.PAUSE
-        if so_far.silent_by is None and so_far.called is None:
+        if so_far.silent_by is None and so_far.called is None and not so_far.is_confirmed:
             so_far.silent_by = after_ms(now, max(0, wait_ms))
 
     def _withdraw_call(self) -> None:
