@@ -246,11 +246,12 @@ class Dialogue:
 
     def _commit_spoken(self, now: Instant, *, is_live: bool, cut_by: str = "") -> list[Effect]:
         is_live = is_live and not self._agent.is_protected(now)
+        ended = self._user.end_unconfirmed()
         turn = self._user.take(now, is_live=is_live, cut_by=cut_by)
         if turn is None:
-            return []
+            return ended
         told = Emit(Transcript(turn.id, turn.text, is_final=True, words=turn.words))
-        return [told, *self._commit(turn, InterruptCause.USER_SPEECH, now)]
+        return [*ended, told, *self._commit(turn, InterruptCause.USER_SPEECH, now)]
 
     def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> list[Effect]:
         """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""

@@ -160,6 +160,13 @@ class User:
         due = (self.recognition.deadline(), self.so_far.deadline())
         return min((instant for instant in due if instant is not None), default=None)
 
+    def end_unconfirmed(self) -> list[Effect]:
+        """No final will end the utterance whose words are committed as they are."""
+        so_far = self.so_far
+        if so_far.is_confirmed or not so_far.text:
+            return []
+        return self.utterance.finalised(self._known_samples)
+
     def take(self, now: Instant, *, is_live: bool, cut_by: str = "") -> CommittedTurn | None:
         """Commit the turn; None when nothing was said. `cut_by` is the setting that ended the wait for its words."""
         so_far = self.so_far
