@@ -307,6 +307,7 @@ class Agent:
         return [Emit(reply.report)]
 
     def _on_playout_starved(self, reply: ReplyInFlight, fact: inputs.PlayoutStarved, now: Instant) -> list[Effect]:
+        reply.underruns += 1
         reply.playback.starved(fact.at_samples, now)
         return []
 
@@ -362,7 +363,9 @@ class Agent:
 
 def _record(reply: ReplyInFlight, outcome: ReplyOutcome, samples: int, chars: int) -> list[Effect]:
     finished = ReplyFinished(reply.id, reply.turn, reply.kind, outcome, samples)
-    record = TurnRecord(finished, reply.report, len(reply.user_text), chars, reply.sentence_count, samples)
+    record = TurnRecord(
+        finished, reply.report, len(reply.user_text), chars, reply.sentence_count, samples, reply.underruns
+    )
     return [Emit(finished), RecordTurn(record)]
 
 

@@ -50,6 +50,8 @@ class ReplyInFlight:
     """Until then it is prepared only: one sentence is synthesised, and nothing is told or played."""
     kind: ReplyKind = ReplyKind.ANSWER
     has_failed: bool = False
+    underruns: int = 0
+    """How often playout had to wait for more audio."""
     report: TurnReport | None = None
     committed: CommittedTurn | None = None
     """The turn it answers, once that is certain; None: it answers none."""
