@@ -116,6 +116,7 @@ def _part(match: re.Match[str]) -> tuple[ReplyId, SentenceId, int]:
 _FACTS: dict[str, _Facts] = {
     r"session starts": lambda _, __: inputs.SessionStarted(),
     r"speech starts at (\d+) ms": lambda m, _: inputs.SpeechStarted(int(m[1]) * PER_MS),
+    r"own voice comes back": lambda _, __: inputs.OwnVoiceHeard(),
     r"speech ends at (\d+) ms": lambda m, _: inputs.SpeechEnded(int(m[1]) * PER_MS),
     r'interim "(.*?)"(?: on (\d+))?(, sure)?': lambda m, now: inputs.TranscriptRevised(
         StreamId(int(m[2] or 1)), m[1], 1.0 if m[3] else 0.5, max(0, now - 200) * PER_MS

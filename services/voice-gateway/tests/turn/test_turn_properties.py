@@ -36,6 +36,7 @@ _FACTS = st.one_of(
     st.just(inputs.SessionStarted()),
     st.builds(inputs.SpeechStarted, _SAMPLES),
     st.builds(inputs.SpeechEnded, _SAMPLES),
+    st.just(inputs.OwnVoiceHeard()),
     st.builds(inputs.TranscriptRevised, _STREAMS, _TEXTS, st.floats(0, 1), _SAMPLES),
     st.builds(inputs.SegmentFinal, _STREAMS, _TEXTS, _WORDS, _SAMPLES, _SAMPLES, _SAMPLES),
     st.builds(inputs.RecognitionEnded, _STREAMS),

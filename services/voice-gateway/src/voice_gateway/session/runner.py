@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from voice_gateway.domain.errors import BackendError, GatewayError, InternalError, Unavailable
-from voice_gateway.domain.events import Ended
+from voice_gateway.domain.events import Ended, ReplyAudio
 from voice_gateway.domain.ids import ReplyId
 from voice_gateway.domain.instant import Instant, after_ms, ms_between
 from voice_gateway.session import clock
@@ -18,6 +18,7 @@ from voice_gateway.session.calls import BackendCalls, Surroundings
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.journal import Journal
 from voice_gateway.session.negotiation import Negotiator, changed
+from voice_gateway.session.own_voice import OwnVoice
 from voice_gateway.session.playout import Playout
 from voice_gateway.session.ports import ClientSink, SessionInfo, SessionRequest, SessionUpdate
 from voice_gateway.session.voice import Ear, Onset
@@ -52,10 +53,11 @@ class SessionRunner:
         self._around = around
         self._journal = journal
         self._hearing = Hearing(info.input_rate_hz, info.asr_rate_hz)
-        self._playout = Playout(info.output_rate_hz, info.policy.lead_ms, around.pacer, sink.play, self._post)
+        self._own_voice = OwnVoice(info.output_rate_hz)
+        self._playout = Playout(info.output_rate_hz, info.policy.lead_ms, around.pacer, self._play, self._post)
         policy = info.policy
         onset = Onset(policy.vad_onset_ms, policy.pause_ms, policy.input_stall_ms)
-        self._ear = Ear(self._hearing, info.asr_rate_hz, onset, around.voices.new_state(), self._post)
+        self._ear = Ear(self._hearing, onset, self._own_voice, around.voices.new_state(), self._post)
         self._inbox: deque[inputs.Input] = deque()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -155,6 +157,10 @@ class SessionRunner:
                 self._journal.close()
             await self._calls.close()
         return self._outcome
+
+    def _play(self, audio: ReplyAudio) -> None:
+        self._own_voice.sent(audio.pcm, clock.now())
+        self._sink.play(audio)
 
     def _post(self, fact: inputs.Input) -> None:
         if len(self._inbox) >= MAX_INBOX:

@@ -36,6 +36,11 @@ class SpeechEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnVoiceHeard:
+    """The agent's voice has come back through the microphone, by the sound. Told once; SpeechStarted leaves it out."""
+
+
+@dataclass(frozen=True, slots=True)
 class TranscriptRevised:
     """An interim transcript of the running segment."""
 
@@ -218,6 +223,7 @@ class PlaybackReported:
 SpeakerInput = (
     SpeechStarted
     | SpeechEnded
+    | OwnVoiceHeard
     | TranscriptRevised
     | SegmentFinal
     | RecognitionEnded
