@@ -9,3 +9,5 @@ class Persona:
 
     system_prompt: str
     apology: str
+    filler: str = ""
+    """Said when tools take long; empty: nothing is."""

@@ -29,6 +29,7 @@ def replay(recording: Recording) -> Replayed:
         input_rate_hz=session.input_rate_hz,
         output_rate_hz=session.output_rate_hz,
         can_pause=session.can_pause,
+        toolbox=header.toolbox,
     )
     script = [_title(header)]
     for number, call in enumerate(recording.calls, start=2):
@@ -99,6 +100,8 @@ def _told(batch: tuple[effects.Effect, ...], header: Header, now: Instant) -> li
         match effect:
             case effects.Emit(event):
                 lines.append(_event(event, header.session.output_rate_hz))
+            case effects.RunTool(call, name, arguments_json):
+                lines.append(f"tool    {name} {arguments_json}  (call {call}, of the server)")
             case effects.Fail(reason, message, _):
                 lines.append(f"failed  {reason}: {message}")
     return [_at(header, now, line) for line in lines if line]
@@ -118,6 +121,8 @@ def _event(event: events.Event, rate_hz: int) -> str:
         case events.TurnReport(turn, _, total_ms, spans):
             parts = " + ".join(f"{span.name} {span.duration_ms}" for span in spans)
             return f"latency {total_ms} ms for turn {turn}" + (f" = {parts}" if parts else "")
+        case events.ToolCalled(call, turn, name, arguments_json):
+            return f"tool    {name} {arguments_json}  (call {call} for turn {turn})"
         case events.Notice(reason, message, _, _):
             return f"notice  {reason}: {message}"
         case _:
@@ -131,7 +136,7 @@ def _outcome(event: events.Event, rate_hz: int) -> str:
         case events.ReplyHeard(reply, samples, text, is_estimate):
             how = "by the clock" if is_estimate else "as the client says"
             return f"agent   (of reply {reply} was heard, {_ms(samples, rate_hz)} {how}: {text.strip()!r})"
-        case events.ReplyFinished(reply, _, _, outcome, samples):
+        case events.ReplyFinished(reply, _, _, outcome, samples, _):
             return f"agent   (reply {reply} {outcome.lower()}, {_ms(samples, rate_hz)})"
         case events.GoingAway(deadline_ms):
             return f"server  (leaves in {deadline_ms} ms)"

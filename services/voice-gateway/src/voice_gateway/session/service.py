@@ -1,9 +1,10 @@
 """Admission: which sessions may begin, and with what."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ
+from voice_gateway.domain.chat import NO_TOOLS, Tool, Toolbox
 from voice_gateway.domain.errors import Backend, BackendError, ClientError, Reason, Unavailable
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.persona import Persona
@@ -27,6 +28,8 @@ class SessionSettings:
     output_rate_hz: int
     """Rate of reply audio."""
     persona: Persona
+    tool_timeout_ms: int = NO_TOOLS.timeout_ms
+    """What a tool has not returned by then has failed."""
 
 
 class SessionService:
@@ -55,16 +58,18 @@ class SessionService:
                 raise _unavailable(backend.backend)
         info = self._negotiate(request)
         prompt = request.system_prompt if request.system_prompt is not None else self._settings.persona.system_prompt
-        persona = Persona(prompt, self._settings.persona.apology)
+        persona = replace(self._settings.persona, system_prompt=prompt)
+        toolbox = Toolbox(self._tools(request), self._settings.tool_timeout_ms)
         core = Core(
             info.policy,
             persona,
             input_rate_hz=info.input_rate_hz,
             output_rate_hz=info.output_rate_hz,
             can_pause=info.can_pause,
+            toolbox=toolbox,
         )
         journals = self._around.journals
-        journal = journals.journal(info, persona, request.transport) if journals else None
+        journal = journals.journal(info, persona, request.transport, toolbox) if journals else None
         return SessionRunner(info, request, core, sink, self._around, journal=journal)
 
     def capabilities(self) -> tuple[Language, ...]:
@@ -75,6 +80,13 @@ class SessionService:
         if not spoken:
             raise _unavailable(Backend.TTS)
         return tuple(Language(code, spoken[code]) for code in sorted(heard & spoken.keys()))
+
+    def _tools(self, request: SessionRequest) -> tuple[Tool, ...]:
+        """The server's tools and the client's."""
+        ours = self._around.tools.tools()
+        for name in {tool.name for tool in ours} & {tool.name for tool in request.tools}:
+            raise ClientError(Reason.TEXT_INVALID, f"the server has a tool of the name {name!r} itself")
+        return (*ours, *request.tools)
 
     def _negotiate(self, request: SessionRequest) -> SessionInfo:
         settings = self._settings

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from voice_gateway.domain.chat import Toolbox, ToolCall
 from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.events import (
     InterruptCause,
@@ -18,7 +19,7 @@ from voice_gateway.domain.events import (
     TurnRecord,
     TurnReport,
 )
-from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.instant import Instant, after_ms, ms_between
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
@@ -32,6 +33,7 @@ from voice_gateway.turn.effects import (
     PausePlay,
     RecordTurn,
     ResumePlay,
+    StartPrompt,
     StartReply,
 )
 from voice_gateway.turn.history import History
@@ -39,6 +41,7 @@ from voice_gateway.turn.playback import Heard, Playback
 from voice_gateway.turn.reply import ReplyInFlight, TurnClock
 from voice_gateway.turn.snapshot import Snapshot
 from voice_gateway.turn.tables import REPLY, Floor, FloorEvent, Machine, Reply, ReplyEvent
+from voice_gateway.turn.tools import Tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,14 @@ class _Settling:
 class Agent:
     """Replies of one session, one at a time."""
 
-    def __init__(self, policy: TurnPolicy, persona: Persona, floor: Machine[Floor, FloorEvent], rate_hz: int) -> None:
+    def __init__(
+        self,
+        policy: TurnPolicy,
+        persona: Persona,
+        floor: Machine[Floor, FloorEvent],
+        rate_hz: int,
+        toolbox: Toolbox,
+    ) -> None:
         self._policy = policy
         self._persona = persona
         self._floor = floor
@@ -77,6 +87,7 @@ class Agent:
         self._history = History(persona.system_prompt)
         self._reply: ReplyInFlight | None = None
         self._settling: _Settling | None = None
+        self._tools = Tools(toolbox)
         self._last = ReplyId(0)
         self._has_reports = False
 
@@ -88,7 +99,7 @@ class Agent:
     @property
     def is_free(self) -> bool:
         """Whether the next reply may begin."""
-        return self._reply is None and self._settling is None
+        return self._reply is None and self._settling is None and self._tools.is_idle
 
     @property
     def last(self) -> ReplyId:
@@ -100,6 +111,11 @@ class Agent:
         """Whether the client reports playback."""
         return self._has_reports or (self._reply is not None and self._reply.playback.is_reporting)
 
+    @property
+    def last_call(self) -> CallId:
+        """The latest call of a tool; 0 before the first."""
+        return self._tools.last
+
     def history(self, now: Instant) -> History:
         """A copy of the history, with what has been heard by `now` of the reply in flight or being settled."""
         copy = History(self._persona.system_prompt)
@@ -108,12 +124,15 @@ class Agent:
             copy.heard(self._settling.reply.heard_text(self._settling.heard.samples))
         if self._reply is not None:
             copy.heard(self._reply.heard_text(self._reply.playback.heard(now).samples))
+        if outcomes := self._tools.outcomes():
+            copy.called(outcomes)
         return copy
 
     def restore(self, kept: Snapshot) -> None:
         """Go on from an earlier conversation."""
         self._history.resume(kept.history)
         self._last, self._has_reports = kept.last_reply, kept.has_reports
+        self._tools.last = kept.last_call
 
     def said(self, text: str) -> None:
         """The user said something that is not answered on its own."""
@@ -122,28 +141,35 @@ class Agent:
     def input_ended(self) -> list[Effect]:
         """The client half-closed: it reports no more, so that the clock alone tells how far it has played."""
         self._has_reports = False
+        self._tools.client_left()
         if self._reply is not None:
             self._reply.playback.reports_ended()
         return self.settle()
 
     def answer(self, turn: CommittedTurn, now: Instant) -> list[Effect]:
         """Begin the reply to a turn."""
-        self._machine.move(ReplyEvent.ASKED)
         self._history.said(turn.text)
+        reply = self._begin(turn.id, len(turn.text), TurnClock(turn.spoke, turn.committed, now, turn.is_live))
+        return self._ask(reply)
+
+    def _begin(self, turn: TurnId, user_chars: int, clock: TurnClock) -> ReplyInFlight:
+        self._machine.move(ReplyEvent.ASKED)
         self._last = ReplyId(self._last + 1)
         policy = self._policy
         playback = Playback(self._rate_hz, policy.client_buffer_ms, policy.stall_ms, self._has_reports)
-        clock = TurnClock(turn.spoke, turn.committed, now, turn.is_live)
-        self._reply = ReplyInFlight(self._last, turn.id, len(turn.text), clock, playback, self._rate_hz)
-        return [StartReply(self._last, turn.id, self._history.messages())]
+        self._reply = ReplyInFlight(self._last, turn, user_chars, clock, playback, self._rate_hz)
+        return self._reply
+
+    def _ask(self, reply: ReplyInFlight) -> list[Effect]:
+        return [StartReply(reply.id, reply.turn, self._history.messages(), self._tools.offered(reply.rounds))]
 
     def interrupt(self, cause: InterruptCause, now: Instant) -> list[Effect]:
-        """Stop the reply in flight, if any; what was heard of it is settled now or soon."""
-        reply = self._reply
+        """Stop the reply in flight and the tools, if any; what was heard of it is settled now or soon."""
+        reply, effects = self._reply, self._tools.interrupt()
         if reply is None:
-            return []
+            return effects
         self._release(reply)
-        effects: list[Effect] = [CancelReply(reply.id), Flush(reply.id), Emit(ReplyInterrupted(reply.id, cause))]
+        effects += [CancelReply(reply.id), Flush(reply.id), Emit(ReplyInterrupted(reply.id, cause))]
         heard = reply.playback.heard(now)
         if reply.clock.played is None or reply.playback.is_settled or not reply.playback.is_reporting:
             return [*effects, *self._close_interrupted(reply, heard)]
@@ -175,6 +201,13 @@ class Agent:
         return self._close_interrupted(settling.reply, settling.heard) if settling else []
 
     def finish(self, now: Instant) -> list[Effect]:
+        """End what is over: the reply in flight, then the tools that were called, after which the model goes on."""
+        effects = self._finish_reply(now)
+        if self._reply is None and self._settling is None:
+            effects += self._finish_tools(now)
+        return effects
+
+    def _finish_reply(self, now: Instant) -> list[Effect]:
         """End the reply in flight if everything of it was heard, or shown when there was nothing to hear."""
         reply = self._reply
         if reply is None or not (reply.is_told_without_audio or reply.playback.is_over(now)):
@@ -185,11 +218,26 @@ class Agent:
         outcome = ReplyOutcome.FAILED if reply.has_failed else ReplyOutcome.COMPLETED
         return self._record(reply, outcome, reply.playback.total_samples, len(text))
 
+    def _finish_tools(self, now: Instant) -> list[Effect]:
+        """With the outcomes of all calls the history is whole, and the model is asked again for the same turn."""
+        over = self._tools.take_over()
+        if over is None:
+            return []
+        self._history.called(over.outcomes)
+        if over.is_interrupted:
+            return []
+        caller = over.caller
+        reply = self._begin(caller.turn, caller.user_chars, caller.clock.after_tools(over.called, now))
+        reply.rounds, reply.is_told = caller.rounds + 1, caller.is_told
+        return self._ask(reply)
+
     def deadline(self) -> Instant | None:
         """When to look again."""
         if self._settling is not None:
             return self._settling.deadline
-        return self._reply.playback.deadline() if self._reply is not None else None
+        playback = self._reply.playback.deadline() if self._reply is not None else None
+        due = (playback, self._tools.deadline())
+        return min((instant for instant in due if instant is not None), default=None)
 
     def on_deadline(self, now: Instant) -> list[Effect]:
         """Give up on a client that stands still; settle what has waited long enough."""
@@ -197,10 +245,22 @@ class Agent:
             return [Fail(Reason.CLIENT_STALLED, "playback has stood still while audio was due")]
         if self._settling is not None and now >= self._settling.deadline:
             return self.settle()
-        return []
+        return [*self._tools.on_deadline(now), *self._fill(now)]
 
-    def handle(self, fact: inputs.ReplyInput, now: Instant) -> list[Effect]:
+    def _fill(self, now: Instant) -> list[Effect]:
+        """Say that it takes a while, unless somebody is speaking."""
+        caller = self._tools.take_filler(now)
+        if caller is None or self._floor.state is not Floor.NOBODY:
+            return []
+        reply = self._begin(caller.turn, 0, TurnClock(now, now, now, is_live=True))
+        reply.kind, reply.is_told = ReplyKind.FILLER, True
+        return [StartPrompt(reply.id), *reply.write(self._persona.filler, now), *reply.finish_writing(now)]
+
+    def handle(self, fact: inputs.AgentInput, now: Instant) -> list[Effect]:
         """Take a fact about a reply; one that concerns no reply in flight, or a part of it that is over, is dropped."""
+        if isinstance(fact, inputs.ToolReturned):
+            self._tools.returned(fact)
+            return []
         if isinstance(fact, inputs.PlaybackReported):
             return self._on_playback_reported(fact, now)
         if self._reply is None or self._is_stale(self._reply, fact):
@@ -212,7 +272,9 @@ class Agent:
             return True
         if isinstance(fact, inputs.SpeechReady | inputs.SpeechCompleted | inputs.SpeechFailed):
             return not reply.awaits_speech(fact.sentence)
-        is_written = isinstance(fact, inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ReplyFailed)
+        is_written = isinstance(
+            fact, inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ToolsCalled | inputs.ReplyFailed
+        )
         return is_written and reply.is_written
 
     def _on_delta(self, reply: ReplyInFlight, fact: inputs.ReplyDelta, now: Instant) -> list[Effect]:
@@ -222,6 +284,18 @@ class Agent:
         if reply.has_written:
             return reply.finish_writing(now)
         return self._apologise(reply, Reason.LLM_FAILED, "the language model wrote nothing", now)
+
+    def _on_tools_called(self, reply: ReplyInFlight, fact: inputs.ToolsCalled, now: Instant) -> list[Effect]:
+        if self._tools.offered(reply.rounds):
+            return [*reply.finish_writing(now), *self.call_tools(reply, fact.calls, now)]
+        if reply.has_written:
+            return reply.finish_writing(now)
+        return self._apologise(reply, Reason.LLM_FAILED, "the language model called tools that it was not offered", now)
+
+    def call_tools(self, reply: ReplyInFlight, calls: tuple[ToolCall, ...], now: Instant) -> list[Effect]:
+        """Call what the model asked for at the end of a reply; once all have returned, it is asked again."""
+        may_fill = bool(self._persona.filler) and not reply.has_written
+        return self._tools.begin(reply, calls, now, may_fill=may_fill)
 
     def _on_failed(self, reply: ReplyInFlight, fact: inputs.ReplyFailed, now: Instant) -> list[Effect]:
         return self._apologise(reply, fact.reason, fact.message, now)
@@ -253,6 +327,9 @@ class Agent:
         if reply.clock.played is not None:
             return []
         reply.clock.played = now
+        if reply.is_told:
+            return []
+        reply.is_told = True
         total_ms = max(0, ms_between(reply.clock.spoke, now))
         reply.report = TurnReport(reply.turn, reply.id, total_ms, reply.clock.spans())
         return [Emit(reply.report)]
@@ -298,7 +375,8 @@ class Agent:
         self._floor.move(FloorEvent.AGENT_DONE)
 
     def _record(self, reply: ReplyInFlight, outcome: ReplyOutcome, samples: int, chars: int) -> list[Effect]:
-        finished = ReplyFinished(reply.id, reply.turn, reply.kind, outcome, samples)
+        goes_on = outcome is not ReplyOutcome.INTERRUPTED and not self._tools.is_idle
+        finished = ReplyFinished(reply.id, reply.turn, reply.kind, outcome, samples, goes_on)
         record = TurnRecord(finished, reply.report, reply.user_chars, chars, reply.sentence_count, samples)
         return [Emit(finished), RecordTurn(record)]
 
@@ -307,6 +385,7 @@ class Agent:
     ] = {
         inputs.ReplyDelta: _on_delta,
         inputs.ReplyCompleted: _on_completed,
+        inputs.ToolsCalled: _on_tools_called,
         inputs.ReplyFailed: _on_failed,
         inputs.SpeechReady: _on_speech_ready,
         inputs.SpeechCompleted: _on_speech_completed,

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
+from voice_gateway.domain.chat import NO_TOOLS, Toolbox
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import (
     EndCause,
@@ -79,6 +80,7 @@ class Core:
         input_rate_hz: int,
         output_rate_hz: int,
         can_pause: bool = True,
+        toolbox: Toolbox = NO_TOOLS,
     ) -> None:
         self._policy = policy
         self._persona = persona
@@ -88,7 +90,7 @@ class Core:
         self._output_rate_hz = output_rate_hz
         self._phase = Phase.NEW
         self._floor = Machine(FLOOR, Floor.NOBODY)
-        self._agent = Agent(policy, persona, self._floor, output_rate_hz)
+        self._agent = Agent(policy, persona, self._floor, output_rate_hz, toolbox)
         self._recognition = Recognition()
         self._waiting: deque[CommittedTurn] = deque()
         self._superseded: set[TurnId] = set()
@@ -121,11 +123,12 @@ class Core:
             history.conversation(),
             self._turn,
             self._agent.last,
+            self._agent.last_call,
             self._agent.has_reports,
         ).plain()
 
     @classmethod
-    def restore(cls, value: Mapping[str, Any], policy: TurnPolicy) -> "Core":
+    def restore(cls, value: Mapping[str, Any], policy: TurnPolicy, toolbox: Toolbox = NO_TOOLS) -> "Core":
         """A core that goes on where `snapshot` was taken; it waits for SessionStarted, and input begins at sample 0.
 
         Raises:
@@ -138,6 +141,7 @@ class Core:
             input_rate_hz=kept.input_rate_hz,
             output_rate_hz=kept.output_rate_hz,
             can_pause=kept.can_pause,
+            toolbox=toolbox,
         )
         core._turn = kept.turn
         core._agent.restore(kept)
@@ -147,7 +151,7 @@ class Core:
         """Take a fact; the effects are to be performed in order (`effects.py` has the contract)."""
         if self._is_stale(fact):
             return ()
-        if isinstance(fact, inputs.ReplyInput):
+        if isinstance(fact, inputs.AgentInput):
             return self._settle_down(self._agent.handle(fact, now), now)
         return self._settle_down(self._HANDLERS[type(fact)](self, fact, now), now)
 

@@ -41,12 +41,20 @@ class TurnClock:
     first_sentence: Instant | None = None
     first_speech: Instant | None = None
     played: Instant | None = None
+    rounds: tuple[tuple[str, Instant, str], ...] = ()
+    """Of tools, between `asked` and the first token of this reply: name, end and setting of each span."""
+
+    def after_tools(self, called: Instant, now: Instant) -> "TurnClock":
+        """The clock of the next reply to the same turn: the model called tools, and is asked again now."""
+        spans = (("llm_tool_call", called, ""), ("tools", now, "tool_timeout_ms"))
+        return TurnClock(self.spoke, self.committed, self.asked, self.is_live, rounds=(*self.rounds, *spans))
 
     def spans(self) -> tuple[LatencySpan, ...]:
         """Spans that tile the time from `spoke` to `played`; empty ones are left out."""
         steps = (
             ("endpointing", self.committed, "stop_history_ms"),
             ("settle", self.asked, "playback_settle_ms") if self.is_live else ("earlier_turns", self.asked, ""),
+            *self.rounds,
             ("llm_first_token", self.first_token, ""),
             ("first_sentence", self.first_sentence, ""),
             ("tts_first_audio", self.first_speech, ""),
@@ -72,6 +80,10 @@ class ReplyInFlight:
     playback: Playback
     rate_hz: int
     kind: ReplyKind = ReplyKind.ANSWER
+    rounds: int = 0
+    """Of tools that came before it in its turn."""
+    is_told: bool = False
+    """Whether there is a report of its turn already, or it is none that has a report."""
     has_failed: bool = False
     report: TurnReport | None = None
     _splitter: SentenceSplitter = field(default_factory=SentenceSplitter, init=False)

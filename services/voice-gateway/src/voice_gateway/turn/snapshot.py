@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from voice_gateway.domain.chat import ChatMessage, Role
-from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
+from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.persona import Persona
 
-VERSION = 1
+VERSION = 2
 T = TypeVar("T")
 
 
@@ -29,6 +29,7 @@ class Snapshot:
     turn: TurnId
     """Of the turn being spoken, or the next one."""
     last_reply: ReplyId
+    last_call: CallId
     has_reports: bool
     """Whether the client reports playback."""
 
@@ -38,12 +39,14 @@ class Snapshot:
             "version": VERSION,
             "system_prompt": self.persona.system_prompt,
             "apology": self.persona.apology,
+            "filler": self.persona.filler,
             "input_rate_hz": self.input_rate_hz,
             "output_rate_hz": self.output_rate_hz,
             "can_pause": self.can_pause,
-            "history": [[message.role.value, message.text] for message in self.history],
+            "history": [_plain(message) for message in self.history],
             "turn": self.turn,
             "last_reply": self.last_reply,
+            "last_call": self.last_call,
             "has_reports": self.has_reports,
         }
 
@@ -57,13 +60,14 @@ def parse(value: Mapping[str, Any]) -> Snapshot:
     if (version := value.get("version")) != VERSION:
         raise SnapshotError(f"a snapshot of version {version!r}; this is version {VERSION}")
     return Snapshot(
-        Persona(_field(value, "system_prompt", str), _field(value, "apology", str)),
+        Persona(*(_field(value, name, str) for name in ("system_prompt", "apology", "filler"))),
         _field(value, "input_rate_hz", int),
         _field(value, "output_rate_hz", int),
         _field(value, "can_pause", bool),
         tuple(_message(item) for item in _field(value, "history", list)),
         TurnId(_field(value, "turn", int)),
         ReplyId(_field(value, "last_reply", int)),
+        CallId(_field(value, "last_call", int)),
         _field(value, "has_reports", bool),
     )
 
@@ -75,8 +79,26 @@ def _field(value: Mapping[str, Any], name: str, kind: type[T]) -> T:
     return found
 
 
+def _plain(message: ChatMessage) -> list[Any]:
+    plain: list[Any] = [message.role.value, message.text]
+    if message.calls:
+        plain.append([[call.id, call.name, call.arguments_json] for call in message.calls])
+    return [*plain, message.call_id] if message.role is Role.TOOL else plain
+
+
 def _message(item: object) -> ChatMessage:
     match item:
+        case ["tool", str(text), str(call_id)]:
+            return ChatMessage(Role.TOOL, text, call_id=call_id)
+        case ["assistant", str(text), [*calls]]:
+            return ChatMessage(Role.ASSISTANT, text, tuple(_call(call) for call in calls))
         case ["user" | "assistant" as role, str(text)]:
             return ChatMessage(Role(role), text)
     raise SnapshotError(f"{item!r} is no message of a snapshot's history")
+
+
+def _call(item: object) -> ToolCall:
+    match item:
+        case [str(name), str(tool), str(arguments_json)]:
+            return ToolCall(name, tool, arguments_json)
+    raise SnapshotError(f"{item!r} is no tool call of a snapshot's history")
