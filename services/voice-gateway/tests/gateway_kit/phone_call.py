@@ -115,8 +115,8 @@ _FACTS: dict[str, _Facts] = {
     r"session starts": lambda _, __: inputs.SessionStarted(),
     r"speech starts at (\d+) ms": lambda m, _: inputs.SpeechStarted(int(m[1]) * PER_MS),
     r"speech ends at (\d+) ms": lambda m, _: inputs.SpeechEnded(int(m[1]) * PER_MS),
-    r'interim "(.*)"(?: on (\d+))?': lambda m, now: inputs.TranscriptRevised(
-        StreamId(int(m[2] or 1)), m[1], 0.5, max(0, now - 200) * PER_MS
+    r'interim "(.*?)"(?: on (\d+))?(, sure)?': lambda m, now: inputs.TranscriptRevised(
+        StreamId(int(m[2] or 1)), m[1], 1.0 if m[3] else 0.5, max(0, now - 200) * PER_MS
     ),
     r'final "(.*?)"(?: on (\d+))?(?: ending at (\d+) ms)?(?:, (\d+) ms received)?': _final,
     r'types "(.*)"': lambda m, _: inputs.TextTyped(m[1]),
@@ -188,6 +188,8 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for
             return _event(event)
         case effects.OpenRecognition(stream, start):
             return f"[open recognition {stream} from {_ms(start)}]"
+        case effects.FinishRecognition(stream, end):
+            return f"[finish recognition {stream}{'' if end is None else f' at {_ms(end)}'}]"
         case effects.ForgetAudio(before):
             return f"[forget audio before {_ms(before)}]"
         case effects.StartReply(reply, turn, messages):
@@ -216,6 +218,23 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for
             return f"[{name} {getattr(effect, 'reply', None) or getattr(effect, 'stream', None)}]"
 
 
+def _report(report: events.TurnReport) -> str:
+    tiles = " + ".join(f"{span.name} {span.duration_ms}" for span in report.spans if not span.is_overlapped)
+    beside = ", ".join(
+        f"{span.name} {span.duration_ms} from {span.start_ms}" for span in report.spans if span.is_overlapped
+    )
+    early = ", ".join(
+        f"{each.outcome.lower()} by {each.trigger.lower()}"
+        + (f" ({each.wasted_tokens} pieces wasted)" if each.wasted_tokens else "")
+        for each in report.speculations
+    )
+    return (
+        f"report  turn {report.turn}: {report.total_ms} ms = {tiles}"
+        + (f"; beside: {beside}" if beside else "")
+        + (f"; speculation {early}" if early else "")
+    )
+
+
 def _event(event: events.Event) -> str:  # noqa: C901, PLR0912  one line for each event
     match event:
         case events.SpeechStarted(start):
@@ -239,8 +258,8 @@ def _event(event: events.Event) -> str:  # noqa: C901, PLR0912  one line for eac
             return f"agent   (reply {reply} {outcome.lower()}, {_ms(total)}{more})"
         case events.ToolCalled(call, turn, name, arguments_json):
             return f"TOOL    {call}: {name} {arguments_json}  <turn {turn}>"
-        case events.TurnReport(turn, _, total_ms, spans):
-            return f"report  turn {turn}: {total_ms} ms = " + " + ".join(f"{s.name} {s.duration_ms}" for s in spans)
+        case events.TurnReport():
+            return _report(event)
         case events.Notice(reason, message, _, _):
             return f"notice  {reason}: {message}"
         case events.GoingAway(deadline_ms):

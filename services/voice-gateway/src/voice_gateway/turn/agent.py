@@ -4,23 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from voice_gateway.domain.chat import Toolbox, ToolCall
-from voice_gateway.domain.errors import Backend, Reason
+from voice_gateway.domain.chat import Toolbox
+from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import (
     InterruptCause,
     Notice,
-    ReplyFinished,
     ReplyHeard,
     ReplyInterrupted,
-    ReplyKind,
     ReplyOutcome,
-    ReplyPaused,
-    ReplyResumed,
-    TurnRecord,
-    TurnReport,
+    SpeculationTrigger,
 )
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
-from voice_gateway.domain.instant import Instant, after_ms, ms_between
+from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
@@ -30,31 +25,19 @@ from voice_gateway.turn.effects import (
     Emit,
     Fail,
     Flush,
-    PausePlay,
-    RecordTurn,
-    ResumePlay,
     StartPrompt,
     StartReply,
 )
 from voice_gateway.turn.history import History
-from voice_gateway.turn.playback import Heard, Playback
-from voice_gateway.turn.reply import ReplyInFlight, TurnClock
+from voice_gateway.turn.latency import ReplyClock
+from voice_gateway.turn.playback import Heard
+from voice_gateway.turn.rehearsal import Rehearsal
+from voice_gateway.turn.replies import Replies
+from voice_gateway.turn.reply import ReplyInFlight
 from voice_gateway.turn.snapshot import Snapshot
 from voice_gateway.turn.tables import REPLY, Floor, FloorEvent, Machine, Reply, ReplyEvent
 from voice_gateway.turn.tools import Tools
-
-
-@dataclass(frozen=True, slots=True)
-class CommittedTurn:
-    """What the user said, and when."""
-
-    id: TurnId
-    text: str
-    spoke: Instant
-    """The last speech sample; for a typed turn its arrival."""
-    committed: Instant
-    is_live: bool
-    """Whether it may have been spoken over a reply. One that may not waits until earlier turns are answered."""
+from voice_gateway.turn.turn_so_far import CommittedTurn
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +64,13 @@ class Agent:
         self._policy = policy
         self._persona = persona
         self._floor = floor
-        self._rate_hz = rate_hz
-        """Of reply audio."""
         self._machine = Machine(REPLY, Reply.NONE)
         self._history = History(persona.system_prompt)
         self._reply: ReplyInFlight | None = None
         self._settling: _Settling | None = None
+        self._rehearsal = Rehearsal(self._machine)
         self._tools = Tools(toolbox)
-        self._last = ReplyId(0)
-        self._has_reports = False
+        self._replies = Replies(policy, rate_hz, self._history, self._tools)
 
     @property
     def state(self) -> Reply:
@@ -102,19 +83,33 @@ class Agent:
         return self._reply is None and self._settling is None and self._tools.is_idle
 
     @property
-    def last(self) -> ReplyId:
-        """The latest reply; 0 before the first."""
-        return self._last
+    def is_unheard(self) -> bool:
+        """Whether a turn is being answered, and no word of the answer has been heard."""
+        return self._reply is not None and self._reply.clock.played is None
 
     @property
-    def has_reports(self) -> bool:
-        """Whether the client reports playback."""
-        return self._has_reports or (self._reply is not None and self._reply.playback.is_reporting)
+    def is_held(self) -> bool:
+        """Whether the reply waits for a verdict on speech over it."""
+        return self._reply is not None and self._reply.playback.is_paused
+
+    def is_protected(self, now: Instant) -> bool:
+        """Whether the reply is in the part that speech does not interrupt."""
+        return self._reply is not None and self._reply.is_opening(now, self._policy.protected_opening_ms)
+
+    @property
+    def last(self) -> ReplyId:
+        """The latest reply; 0 before the first."""
+        return self._replies.last
 
     @property
     def last_call(self) -> CallId:
         """The latest call of a tool; 0 before the first."""
         return self._tools.last
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether the client reports playback."""
+        return self._replies.has_reports or (self._reply is not None and self._reply.playback.is_reporting)
 
     def history(self, now: Instant) -> History:
         """A copy of the history, with what has been heard by `now` of the reply in flight or being settled."""
@@ -131,7 +126,7 @@ class Agent:
     def restore(self, kept: Snapshot) -> None:
         """Go on from an earlier conversation."""
         self._history.resume(kept.history)
-        self._last, self._has_reports = kept.last_reply, kept.has_reports
+        self._replies.last, self._replies.has_reports = kept.last_reply, kept.has_reports
         self._tools.last = kept.last_call
 
     def said(self, text: str) -> None:
@@ -140,28 +135,51 @@ class Agent:
 
     def input_ended(self) -> list[Effect]:
         """The client half-closed: it reports no more, so that the clock alone tells how far it has played."""
-        self._has_reports = False
+        self._replies.has_reports = False
         self._tools.client_left()
         if self._reply is not None:
             self._reply.playback.reports_ended()
         return self.settle()
 
     def answer(self, turn: CommittedTurn, now: Instant) -> list[Effect]:
-        """Begin the reply to a turn."""
+        """Begin the reply to a turn, or release the one that was prepared for it."""
+        effects, reply = self._rehearsal.claim(turn.text, self._history.version)
         self._history.said(turn.text)
-        reply = self._begin(turn.id, len(turn.text), TurnClock(turn.spoke, turn.committed, now, turn.is_live))
-        return self._ask(reply)
-
-    def _begin(self, turn: TurnId, user_chars: int, clock: TurnClock) -> ReplyInFlight:
-        self._machine.move(ReplyEvent.ASKED)
-        self._last = ReplyId(self._last + 1)
-        policy = self._policy
-        playback = Playback(self._rate_hz, policy.client_buffer_ms, policy.stall_ms, self._has_reports)
-        self._reply = ReplyInFlight(self._last, turn, user_chars, clock, playback, self._rate_hz)
-        return self._reply
+        if reply is None:
+            reply = self._replies.make(turn.id, turn.text, ReplyClock(now))
+            effects += self._ask(reply)
+        self._reply = reply
+        reply.committed, reply.speculations = turn, self._rehearsal.take()
+        effects += reply.release(turn.text, now)
+        return [*effects, *self._call_tools(reply, now)] if reply.calls else effects
 
     def _ask(self, reply: ReplyInFlight) -> list[Effect]:
-        return [StartReply(reply.id, reply.turn, self._history.messages(), self._tools.offered(reply.rounds))]
+        self._machine.move(ReplyEvent.ASKED)
+        return [StartReply(reply.id, reply.turn, self._history.messages(), reply.tools)]
+
+    def speculate(self, turn: TurnId, text: str, trigger: SpeculationTrigger, now: Instant) -> list[Effect]:
+        """Prepare the reply to a turn that has probably ended."""
+        if not self._rehearsal.may_begin(text, self._policy.max_speculations):
+            return []
+        reply = self._replies.make(turn, text, ReplyClock(now))
+        self._rehearsal.begin(reply, trigger, self._history.version)
+        return [StartReply(reply.id, turn, self._history.messages_with(text), reply.tools)]
+
+    def review(self, said: str) -> list[Effect]:
+        """Drop the prepared reply if something else has been said."""
+        return self._rehearsal.review(said, self._history.version)
+
+    def take_back(self, now: Instant) -> tuple[list[Effect], CommittedTurn | None]:
+        """Drop a reply of which nothing was heard; its turn goes on, unless it was ended or has called tools."""
+        reply = self._reply
+        if reply is None or not self.is_unheard:
+            return [], None
+        turn = reply.committed
+        if turn is not None and turn.may_go_on and turn.id != self._tools.turn:
+            self._history.unsaid(reply.user_text)
+        else:
+            turn = None
+        return self.interrupt(InterruptCause.USER_SPEECH, now), turn
 
     def interrupt(self, cause: InterruptCause, now: Instant) -> list[Effect]:
         """Stop the reply in flight and the tools, if any; what was heard of it is settled now or soon."""
@@ -177,23 +195,16 @@ class Agent:
         return effects
 
     def pause(self, now: Instant) -> list[Effect]:
-        """Hold the reply that is being played: somebody may be interrupting."""
-        reply = self._audible
-        reply.playback.paused(now)
-        return [PausePlay(reply.id), Emit(ReplyPaused(reply.id))]
+        """Hold the reply in flight: somebody may be interrupting."""
+        return self._reply.pause(now) if self._reply is not None else []
 
     def resume(self, now: Instant) -> list[Effect]:
         """Go on with the reply that is held, from where it was heard to."""
-        reply = self._audible
-        heard = reply.playback.heard(now).samples
-        reply.playback.resumed(heard, now)
-        return [Emit(ReplyResumed(reply.id, heard)), ResumePlay(reply.id, heard)]
+        return self._reply.resume(now) if self._reply is not None else []
 
-    @property
-    def _audible(self) -> ReplyInFlight:
-        """The reply that has the floor; the core asks only while one has it."""
-        assert self._reply is not None  # noqa: S101  a fact about the floor's table, for the type checker
-        return self._reply
+    def end(self, now: Instant) -> list[Effect]:
+        """The session is over."""
+        return [*self._rehearsal.stop(), *self.interrupt(InterruptCause.CLIENT, now), *self.settle()]
 
     def settle(self) -> list[Effect]:
         """Wait no longer for the client's last report."""
@@ -203,9 +214,7 @@ class Agent:
     def finish(self, now: Instant) -> list[Effect]:
         """End what is over: the reply in flight, then the tools that were called, after which the model goes on."""
         effects = self._finish_reply(now)
-        if self._reply is None and self._settling is None:
-            effects += self._finish_tools(now)
-        return effects
+        return [*effects, *self._finish_tools(now)] if self._reply is None and self._settling is None else effects
 
     def _finish_reply(self, now: Instant) -> list[Effect]:
         """End the reply in flight if everything of it was heard, or shown when there was nothing to hear."""
@@ -216,20 +225,12 @@ class Agent:
         text = reply.whole_text()
         self._history.heard(text)
         outcome = ReplyOutcome.FAILED if reply.has_failed else ReplyOutcome.COMPLETED
-        return self._record(reply, outcome, reply.playback.total_samples, len(text))
+        return reply.record(outcome, reply.playback.total_samples, len(text), goes_on=not self._tools.is_idle)
 
     def _finish_tools(self, now: Instant) -> list[Effect]:
         """With the outcomes of all calls the history is whole, and the model is asked again for the same turn."""
-        over = self._tools.take_over()
-        if over is None:
-            return []
-        self._history.called(over.outcomes)
-        if over.is_interrupted:
-            return []
-        caller = over.caller
-        reply = self._begin(caller.turn, caller.user_chars, caller.clock.after_tools(over.called, now))
-        reply.rounds, reply.is_told = caller.rounds + 1, caller.is_told
-        return self._ask(reply)
+        self._reply = self._replies.after_tools(now)
+        return self._ask(self._reply) if self._reply is not None else []
 
     def deadline(self) -> Instant | None:
         """When to look again."""
@@ -249,11 +250,11 @@ class Agent:
 
     def _fill(self, now: Instant) -> list[Effect]:
         """Say that it takes a while, unless somebody is speaking."""
-        caller = self._tools.take_filler(now)
-        if caller is None or self._floor.state is not Floor.NOBODY:
+        reply = self._replies.filler(now, is_quiet=self._floor.state is Floor.NOBODY)
+        if reply is None:
             return []
-        reply = self._begin(caller.turn, 0, TurnClock(now, now, now, is_live=True))
-        reply.kind, reply.is_told = ReplyKind.FILLER, True
+        self._machine.move(ReplyEvent.ASKED)
+        self._reply = reply
         return [StartPrompt(reply.id), *reply.write(self._persona.filler, now), *reply.finish_writing(now)]
 
     def handle(self, fact: inputs.AgentInput, now: Instant) -> list[Effect]:
@@ -263,62 +264,32 @@ class Agent:
             return []
         if isinstance(fact, inputs.PlaybackReported):
             return self._on_playback_reported(fact, now)
-        if self._reply is None or self._is_stale(self._reply, fact):
+        if self._rehearsal.takes(fact):
+            return self._rehearsal.handle(fact, now)
+        if self._reply is None or not self._reply.takes(fact):
             return []
         return self._HANDLERS[type(fact)](self, self._reply, fact, now)
 
-    def _is_stale(self, reply: ReplyInFlight, fact: inputs.ReplyInput) -> bool:
-        if fact.reply != reply.id:
-            return True
-        if isinstance(fact, inputs.SpeechReady | inputs.SpeechCompleted | inputs.SpeechFailed):
-            return not reply.awaits_speech(fact.sentence)
-        is_written = isinstance(
-            fact, inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ToolsCalled | inputs.ReplyFailed
-        )
-        return is_written and reply.is_written
-
-    def _on_delta(self, reply: ReplyInFlight, fact: inputs.ReplyDelta, now: Instant) -> list[Effect]:
-        return reply.write(fact.text, now)
-
-    def _on_completed(self, reply: ReplyInFlight, _: inputs.ReplyCompleted, now: Instant) -> list[Effect]:
+    def _on_completed(
+        self, reply: ReplyInFlight, _: inputs.ReplyCompleted | inputs.ToolsCalled, now: Instant
+    ) -> list[Effect]:
         if reply.has_written:
             return reply.finish_writing(now)
-        return self._apologise(reply, Reason.LLM_FAILED, "the language model wrote nothing", now)
+        return reply.apologise(self._persona.apology, Reason.LLM_FAILED, "the language model wrote nothing", now)
 
     def _on_tools_called(self, reply: ReplyInFlight, fact: inputs.ToolsCalled, now: Instant) -> list[Effect]:
-        if self._tools.offered(reply.rounds):
-            return [*reply.finish_writing(now), *self.call_tools(reply, fact.calls, now)]
-        if reply.has_written:
-            return reply.finish_writing(now)
-        return self._apologise(reply, Reason.LLM_FAILED, "the language model called tools that it was not offered", now)
+        if not reply.tools:
+            return self._on_completed(reply, fact, now)
+        reply.calls = fact.calls
+        return [*reply.finish_writing(now), *self._call_tools(reply, now)]
 
-    def call_tools(self, reply: ReplyInFlight, calls: tuple[ToolCall, ...], now: Instant) -> list[Effect]:
+    def _call_tools(self, reply: ReplyInFlight, now: Instant) -> list[Effect]:
         """Call what the model asked for at the end of a reply; once all have returned, it is asked again."""
         may_fill = bool(self._persona.filler) and not reply.has_written
-        return self._tools.begin(reply, calls, now, may_fill=may_fill)
+        return self._tools.begin(reply, now, may_fill=may_fill)
 
     def _on_failed(self, reply: ReplyInFlight, fact: inputs.ReplyFailed, now: Instant) -> list[Effect]:
-        return self._apologise(reply, fact.reason, fact.message, now)
-
-    def _apologise(self, reply: ReplyInFlight, reason: Reason, message: str, now: Instant) -> list[Effect]:
-        """Say that there will be no answer, or no more of it."""
-        if not reply.has_written:
-            reply.kind = ReplyKind.APOLOGY
-        reply.has_failed = True
-        notice = Emit(Notice(reason, message, Backend.LLM, reply.turn))
-        apology = reply.write(f"\n{self._persona.apology}", now) if self._persona.apology else []
-        return [notice, *apology, *reply.finish_writing(now)]
-
-    def _on_speech_ready(self, reply: ReplyInFlight, fact: inputs.SpeechReady, now: Instant) -> list[Effect]:
-        return reply.speech_ready(fact.sentence, now)
-
-    def _on_speech_completed(self, reply: ReplyInFlight, fact: inputs.SpeechCompleted, _: Instant) -> list[Effect]:
-        return reply.speech_done(fact.sentence, fact.samples, fact.words)
-
-    def _on_speech_failed(self, reply: ReplyInFlight, fact: inputs.SpeechFailed, _: Instant) -> list[Effect]:
-        reply.has_failed = True
-        notice = Emit(Notice(fact.reason, fact.message, Backend.TTS, reply.turn))
-        return [notice, *reply.go_mute(fact.sentence, fact.samples)]
+        return reply.apologise(self._persona.apology, fact.reason, fact.message, now)
 
     def _on_playout_started(self, reply: ReplyInFlight, fact: inputs.PlayoutStarted, now: Instant) -> list[Effect]:
         reply.playback.started(fact.at_samples, now)
@@ -327,16 +298,7 @@ class Agent:
         if reply.clock.played is not None:
             return []
         reply.clock.played = now
-        if reply.is_told:
-            return []
-        reply.is_told = True
-        total_ms = max(0, ms_between(reply.clock.spoke, now))
-        reply.report = TurnReport(reply.turn, reply.id, total_ms, reply.clock.spans())
-        return [Emit(reply.report)]
-
-    def _on_playout_starved(self, reply: ReplyInFlight, fact: inputs.PlayoutStarved, now: Instant) -> list[Effect]:
-        reply.playback.starved(fact.at_samples, now)
-        return []
+        return reply.report(now)
 
     def _on_playout_completed(self, reply: ReplyInFlight, fact: inputs.PlayoutCompleted, _: Instant) -> list[Effect]:
         reply.playback.completed(fact.total_samples)
@@ -344,10 +306,10 @@ class Agent:
         return []
 
     def _on_playback_reported(self, fact: inputs.PlaybackReported, now: Instant) -> list[Effect]:
-        self._has_reports = True
-        if not 1 <= fact.reply <= self._last:
-            return [Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, f"there is no reply {fact.reply}"))]
+        self._replies.has_reports = True
         reply, settling = self._reply, self._settling
+        if self._rehearsal.takes(fact) or not 1 <= fact.reply <= self.last:
+            return [Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, f"there is no reply {fact.reply}"))]
         played = max(0, min(fact.played_samples, fact.sent_samples))
         effects: list[Effect] = []
         if reply is not None and fact.reply == reply.id:
@@ -366,31 +328,25 @@ class Agent:
         text = reply.heard_text(heard.samples)
         self._history.heard(text)
         told = Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate))
-        return [told, *self._record(reply, ReplyOutcome.INTERRUPTED, heard.samples, len(text))]
+        return [told, *reply.record(ReplyOutcome.INTERRUPTED, heard.samples, len(text), goes_on=False)]
 
     def _release(self, reply: ReplyInFlight) -> None:
         self._reply = None
-        self._has_reports = self._has_reports or reply.playback.is_reporting
+        self._replies.has_reports = self._replies.has_reports or reply.playback.is_reporting
         self._machine.move(ReplyEvent.ENDED)
         self._floor.move(FloorEvent.AGENT_DONE)
-
-    def _record(self, reply: ReplyInFlight, outcome: ReplyOutcome, samples: int, chars: int) -> list[Effect]:
-        goes_on = outcome is not ReplyOutcome.INTERRUPTED and not self._tools.is_idle
-        finished = ReplyFinished(reply.id, reply.turn, reply.kind, outcome, samples, goes_on)
-        record = TurnRecord(finished, reply.report, reply.user_chars, chars, reply.sentence_count, samples)
-        return [Emit(finished), RecordTurn(record)]
 
     _HANDLERS: ClassVar[
         dict[type[inputs.ReplyInput], Callable[["Agent", ReplyInFlight, Any, Instant], list[Effect]]]
     ] = {
-        inputs.ReplyDelta: _on_delta,
+        inputs.ReplyDelta: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.ReplyCompleted: _on_completed,
         inputs.ToolsCalled: _on_tools_called,
         inputs.ReplyFailed: _on_failed,
-        inputs.SpeechReady: _on_speech_ready,
-        inputs.SpeechCompleted: _on_speech_completed,
-        inputs.SpeechFailed: _on_speech_failed,
+        inputs.SpeechReady: lambda _, reply, fact, now: reply.deliver(fact, now),
+        inputs.SpeechCompleted: lambda _, reply, fact, now: reply.deliver(fact, now),
+        inputs.SpeechFailed: lambda _, reply, fact, __: reply.fail_speech(fact),
         inputs.PlayoutStarted: _on_playout_started,
-        inputs.PlayoutStarved: _on_playout_starved,
+        inputs.PlayoutStarved: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.PlayoutCompleted: _on_playout_completed,
     }

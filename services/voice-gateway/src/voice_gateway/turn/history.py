@@ -24,6 +24,8 @@ class History:
 
     system_prompt: str
     _messages: list[ChatMessage] = field(default_factory=list, init=False)
+    version: int = field(default=0, init=False)
+    """Grows with every change."""
 
     def said(self, text: str) -> None:
         """The user said `text`."""
@@ -34,11 +36,26 @@ class History:
         if text:
             self._add(Role.ASSISTANT, text)
 
+    def unsaid(self, text: str) -> None:
+        """The user's last `said` is part of a longer turn that is still being said."""
+        self.version += 1
+        last = self._messages.pop()
+        if before := last.text.removesuffix(text).removesuffix("\n"):
+            self._messages.append(ChatMessage(Role.USER, before))
+
+    def messages_with(self, text: str) -> tuple[ChatMessage, ...]:
+        """What `messages` would be, had the user said `text`."""
+        copy = History(self.system_prompt)
+        copy.resume(self._messages)
+        copy.said(text)
+        return copy.messages()
+
     def called(self, outcomes: Iterable[tuple[ToolCall, str]]) -> None:
         """Tools were called, and this is what came of each; belongs to what was heard last, if that came last."""
         said = ""
         if self._messages and self._messages[-1].role is Role.ASSISTANT:
             said = self._messages.pop().text
+        self.version += 1
         calls, outputs = zip(*outcomes, strict=True)
         self._messages.append(ChatMessage(Role.ASSISTANT, said, calls))
         self._messages += [
@@ -60,6 +77,7 @@ class History:
         self._messages = list(conversation)
 
     def _add(self, role: Role, text: str) -> None:
+        self.version += 1
         if self._messages and self._messages[-1].role is role:
             text = f"{self._messages.pop().text}\n{text}"
         self._messages.append(ChatMessage(role, text))

@@ -3,15 +3,41 @@
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from voice_gateway.domain.events import LatencySpan, ReplyKind, ReplyText, TurnReport
+from voice_gateway.domain.chat import Tool, ToolCall
+from voice_gateway.domain.errors import Backend, Reason
+from voice_gateway.domain.events import (
+    Notice,
+    ReplyFinished,
+    ReplyKind,
+    ReplyOutcome,
+    ReplyPaused,
+    ReplyResumed,
+    ReplyText,
+    Speculation,
+    TurnRecord,
+    TurnReport,
+)
 from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
-from voice_gateway.domain.instant import Instant, ms_between
+from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.transcript import SpokenWord
-from voice_gateway.turn.effects import CancelSynthesis, Effect, Emit, EndPlay, Play, Synthesize
+from voice_gateway.turn import inputs
+from voice_gateway.turn.effects import (
+    CancelSynthesis,
+    Effect,
+    Emit,
+    EndPlay,
+    PausePlay,
+    Play,
+    RecordTurn,
+    ResumePlay,
+    Synthesize,
+)
+from voice_gateway.turn.latency import ReplyClock, spans, total_ms
 from voice_gateway.turn.ledger import SpokenSentence, heard_text
 from voice_gateway.turn.playback import Playback
 from voice_gateway.turn.text.sentences import SentenceSplitter
 from voice_gateway.turn.text.speakable import Speakable
+from voice_gateway.turn.turn_so_far import CommittedTurn
 
 
 class _Speech(Enum):
@@ -29,69 +55,44 @@ class _Sentence:
 
 
 @dataclass(slots=True)
-class TurnClock:
-    """When things happened on the way from the user's last word to the reply's first sound."""
-
-    spoke: Instant
-    """The last speech sample; for a typed turn its arrival."""
-    committed: Instant
-    asked: Instant
-    is_live: bool
-    first_token: Instant | None = None
-    first_sentence: Instant | None = None
-    first_speech: Instant | None = None
-    played: Instant | None = None
-    rounds: tuple[tuple[str, Instant, str], ...] = ()
-    """Of tools, between `asked` and the first token of this reply: name, end and setting of each span."""
-
-    def after_tools(self, called: Instant, now: Instant) -> "TurnClock":
-        """The clock of the next reply to the same turn: the model called tools, and is asked again now."""
-        spans = (("llm_tool_call", called, ""), ("tools", now, "tool_timeout_ms"))
-        return TurnClock(self.spoke, self.committed, self.asked, self.is_live, rounds=(*self.rounds, *spans))
-
-    def spans(self) -> tuple[LatencySpan, ...]:
-        """Spans that tile the time from `spoke` to `played`; empty ones are left out."""
-        steps = (
-            ("endpointing", self.committed, "stop_history_ms"),
-            ("settle", self.asked, "playback_settle_ms") if self.is_live else ("earlier_turns", self.asked, ""),
-            *self.rounds,
-            ("llm_first_token", self.first_token, ""),
-            ("first_sentence", self.first_sentence, ""),
-            ("tts_first_audio", self.first_speech, ""),
-            ("playout", self.played, "lead_ms"),
-        )
-        spans, start_ms = [], 0
-        for name, until, setting in steps:
-            end_ms = start_ms if until is None else max(start_ms, ms_between(self.spoke, until))
-            if end_ms > start_ms:
-                spans.append(LatencySpan(name, start_ms, end_ms - start_ms, setting))
-            start_ms = end_ms
-        return tuple(spans)
-
-
-@dataclass(slots=True)
 class ReplyInFlight:
     """A reply and everything that is known of it. Its methods return effects; the core adds the rest."""
 
     id: ReplyId
     turn: TurnId
-    user_chars: int
-    clock: TurnClock
+    user_text: str
+    """What is answered; of a speculative reply, what the user is thought to have said."""
+    clock: ReplyClock
     playback: Playback
     rate_hz: int
+    is_released: bool = False
+    """Until then it is prepared only: one sentence is synthesised, and nothing is told or played."""
     kind: ReplyKind = ReplyKind.ANSWER
+    tools: tuple[Tool, ...] = ()
+    """What the model was offered."""
+    calls: tuple[ToolCall, ...] = ()
+    """What it called at its end."""
     rounds: int = 0
     """Of tools that came before it in its turn."""
-    is_told: bool = False
-    """Whether there is a report of its turn already, or it is none that has a report."""
+    is_reported: bool = False
+    """Whether its turn has a report already, or it is none that has a report."""
     has_failed: bool = False
-    report: TurnReport | None = None
+    told: TurnReport | None = None
+    """Its turn's report, if it is told with this reply."""
+    committed: CommittedTurn | None = None
+    """The turn it answers, once that is certain."""
+    speculations: tuple[Speculation, ...] = ()
+    """Replies that were prepared early for that turn."""
     _splitter: SentenceSplitter = field(default_factory=SentenceSplitter, init=False)
     _speakable: Speakable = field(default_factory=Speakable, init=False)
     _sentences: list[_Sentence] = field(default_factory=list, init=False)
     _told: int = field(default=0, init=False)
     """How many sentences the client has been told."""
     _has_audio: bool = field(default=False, init=False)
+    _ordered: int = field(default=0, init=False)
+    """How many sentences have been handed to synthesis, or need none."""
+    pieces: int = field(default=0, init=False)
+    """How many pieces the model has sent; most servers send a token in each."""
     has_written: bool = field(default=False, init=False)
     """Whether the model has written anything but white space."""
     _is_written: bool = field(default=False, init=False)
@@ -104,17 +105,45 @@ class ReplyInFlight:
         return len(self._sentences)
 
     @property
-    def is_written(self) -> bool:
-        """Whether the model has finished."""
-        return self._is_written
-
-    @property
     def is_told_without_audio(self) -> bool:
         """Whether everything has been told and there was nothing to play."""
         return self._is_complete() and not self._has_audio
 
+    def is_opening(self, now: Instant, opening_ms: int) -> bool:
+        """Whether no more than its first `opening_ms` have been heard."""
+        return self.playback.heard(now).samples * 1_000 < opening_ms * self.rate_hz
+
+    def takes(self, fact: inputs.ReplyInput) -> bool:
+        """Whether this fact concerns the reply, and a part of it that is not over."""
+        if fact.reply != self.id:
+            return False
+        if isinstance(fact, inputs.SpeechReady | inputs.SpeechCompleted | inputs.SpeechFailed):
+            return self._awaits_speech(fact.sentence)
+        is_written = isinstance(
+            fact, inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ToolsCalled | inputs.ReplyFailed
+        )
+        return not (is_written and self._is_written)
+
+    def deliver(
+        self,
+        fact: inputs.ReplyDelta | inputs.SpeechReady | inputs.SpeechCompleted | inputs.PlayoutStarved,
+        now: Instant,
+    ) -> list[Effect]:
+        """Take what a backend has made, or that there is none of it left to play."""
+        match fact:
+            case inputs.ReplyDelta(_, text):
+                return self.write(text, now)
+            case inputs.SpeechReady(_, sentence):
+                return self._speech_ready(sentence, now)
+            case inputs.SpeechCompleted(_, sentence, samples, words):
+                return self._speech_done(sentence, samples, words)
+            case inputs.PlayoutStarved(_, at_samples):
+                self.playback.starved(at_samples, now)
+                return []
+
     def write(self, text: str, now: Instant) -> list[Effect]:
         """The model wrote on."""
+        self.pieces += 1
         if text.strip():
             self.has_written = True
             self.clock.first_token = self.clock.first_token or now
@@ -125,14 +154,68 @@ class ReplyInFlight:
         self._is_written = True
         return self._take(self._splitter.finish(), now)
 
-    def speech_ready(self, sentence: SentenceId, now: Instant) -> list[Effect]:
+    def apologise(self, apology: str, reason: Reason, message: str, now: Instant) -> list[Effect]:
+        """Say that there will be no answer, or no more of it."""
+        if not self.has_written:
+            self.kind = ReplyKind.APOLOGY
+        self.has_failed = True
+        notice = Emit(Notice(reason, message, Backend.LLM, self.turn))
+        spoken = self.write(f"\n{apology}", now) if apology else []
+        return [notice, *spoken, *self.finish_writing(now)]
+
+    def fail_speech(self, fact: inputs.SpeechFailed) -> list[Effect]:
+        """Synthesis of a sentence failed: tell, and go on without a voice."""
+        self.has_failed = True
+        notice = Emit(Notice(fact.reason, fact.message, Backend.TTS, self.turn))
+        return [notice, *self._go_mute(fact.sentence, fact.samples)]
+
+    def pause(self, now: Instant) -> list[Effect]:
+        """Somebody may be interrupting. A reply that nobody hears yet is held back silently."""
+        if self.playback.is_paused:
+            return []
+        self.playback.paused(now)
+        told = [Emit(ReplyPaused(self.id))] if self.clock.played is not None else []
+        return [PausePlay(self.id), *told]
+
+    def resume(self, now: Instant) -> list[Effect]:
+        """Go on if it is held, from where it was heard to."""
+        if not self.playback.is_paused:
+            return []
+        if self.clock.played is None:
+            self.playback.released()
+            return [ResumePlay(self.id, 0)]
+        heard = self.playback.heard(now).samples
+        self.playback.resumed(heard, now)
+        return [Emit(ReplyResumed(self.id, heard)), ResumePlay(self.id, heard)]
+
+    def report(self, now: Instant) -> list[Effect]:
+        """Its first audio has left: tell where the turn's time went, unless that is told already."""
+        turn = self.committed
+        if turn is None or self.is_reported:
+            return []
+        self.is_reported = True
+        self.told = TurnReport(turn.id, self.id, total_ms(turn, now), spans(turn, self.clock), self.speculations)
+        return [Emit(self.told)]
+
+    def record(self, outcome: ReplyOutcome, samples: int, chars: int, *, goes_on: bool) -> list[Effect]:
+        """It is over."""
+        finished = ReplyFinished(self.id, self.turn, self.kind, outcome, samples, goes_on)
+        record = TurnRecord(finished, self.told, len(self.user_text), chars, self.sentence_count, samples)
+        return [Emit(finished), RecordTurn(record)]
+
+    def release(self, user_text: str, now: Instant) -> list[Effect]:
+        """The turn is certain: tell, speak and play."""
+        self.is_released, self.user_text = True, user_text
+        return [*self._order(now), *self._tell()]
+
+    def _speech_ready(self, sentence: SentenceId, now: Instant) -> list[Effect]:
         """A sentence's first audio has come."""
         if self.clock.first_speech is None:
             self.clock.first_speech = now
         self._sentences[sentence - 1].speech = _Speech.READY
         return self._tell()
 
-    def speech_done(self, sentence: SentenceId, samples: int, words: tuple[SpokenWord, ...]) -> list[Effect]:
+    def _speech_done(self, sentence: SentenceId, samples: int, words: tuple[SpokenWord, ...]) -> list[Effect]:
         """A sentence's audio is complete; an empty one is shown only."""
         entry = self._sentences[sentence - 1]
         entry.ledger = replace(
@@ -141,15 +224,16 @@ class ReplyInFlight:
         entry.speech = _Speech.DONE
         return self._tell()
 
-    def go_mute(self, sentence: SentenceId, samples: int) -> list[Effect]:
+    def _go_mute(self, sentence: SentenceId, samples: int) -> list[Effect]:
         """Synthesis failed in `sentence`: what is there is played, the rest of the reply is shown only."""
         self._is_mute = True
+        self._ordered = len(self._sentences)
         for entry in self._sentences[sentence:]:
             entry.ledger = replace(entry.ledger, spoken="", samples=0)
             entry.speech = _Speech.DONE
-        return [CancelSynthesis(self.id), *self.speech_done(sentence, samples, ())]
+        return [CancelSynthesis(self.id), *self._speech_done(sentence, samples, ())]
 
-    def awaits_speech(self, sentence: SentenceId) -> bool:
+    def _awaits_speech(self, sentence: SentenceId) -> bool:
         """Whether audio of this sentence is awaited."""
         return 1 <= sentence <= len(self._sentences) and self._sentences[sentence - 1].speech is not _Speech.DONE
 
@@ -163,19 +247,26 @@ class ReplyInFlight:
         return "".join(sentence.ledger.text for sentence in self._sentences[: self._told]).strip()
 
     def _take(self, texts: list[str], now: Instant) -> list[Effect]:
-        effects: list[Effect] = []
         for text in texts:
             spoken = "" if self._is_mute else self._speakable.of(text)
-            sentence = SentenceId(len(self._sentences) + 1)
             done = _Speech.COMING if spoken else _Speech.DONE
             self._sentences.append(_Sentence(SpokenSentence(text, spoken, None if spoken else 0), done))
+        return [*self._order(now), *self._tell()]
+
+    def _order(self, now: Instant) -> list[Effect]:
+        effects: list[Effect] = []
+        while self._ordered < len(self._sentences) and (self.is_released or not self.clock.first_sentence):
+            spoken = self._sentences[self._ordered].ledger.spoken
+            self._ordered += 1
             if spoken:
-                effects.append(Synthesize(self.id, sentence, spoken))
+                effects.append(Synthesize(self.id, SentenceId(self._ordered), spoken))
                 self.clock.first_sentence = self.clock.first_sentence or now
-        return [*effects, *self._tell()]
+        return effects
 
     def _tell(self) -> list[Effect]:
         effects: list[Effect] = []
+        if not self.is_released:
+            return effects
         while self._told < len(self._sentences) and self._sentences[self._told].speech is not _Speech.COMING:
             ledger = self._sentences[self._told].ledger
             self._told += 1

@@ -7,7 +7,6 @@ only as a whole, so that it is valid at any time.
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from voice_gateway.domain.chat import Tool, Toolbox, ToolCall, ToolPlace
@@ -78,6 +77,8 @@ class Tools:
         self._is_client_there = True
         self.last = CallId(0)
         """The latest call; 0 before the first."""
+        self.turn: TurnId | None = None
+        """The latest turn that has called tools, which cannot be taken back."""
 
     @property
     def is_idle(self) -> bool:
@@ -88,9 +89,10 @@ class Tools:
         """What the model may call after so many rounds for the same turn."""
         return tuple(self._tools.values()) if rounds < MAX_ROUNDS else ()
 
-    def begin(self, caller: ReplyInFlight, calls: Iterable[ToolCall], now: Instant, *, may_fill: bool) -> list[Effect]:
+    def begin(self, caller: ReplyInFlight, now: Instant, *, may_fill: bool) -> list[Effect]:
         """Call what the model called in `caller`; `may_fill` is whether a filler is to be said if it takes long."""
-        entries = [self._entry(call) for call in calls]
+        self.turn = caller.turn
+        entries = [self._entry(call) for call in caller.calls]
         filler_at = after_ms(now, FILLER_AFTER_MS) if may_fill else None
         self._round = _Round(caller, now, entries, after_ms(now, self._timeout_ms), filler_at)
         for surplus in self._awaited[MAX_CALLS:]:
