@@ -43,6 +43,16 @@ def text(name: str, default: str, doc: str, *, default_note: str = "") -> Settin
     return Setting(name, default, parse, doc, default_note=default_note)
 
 
+def phrase(name: str, default: str, doc: str) -> Setting[str]:
+    """What is said; `none` stands for nothing, since an empty value counts as unset."""
+    said = text(name, default, doc)
+
+    def parse(raw: str) -> str:
+        return "" if raw.lower() == "none" else said.parse(raw)
+
+    return Setting(name, default, parse, doc)
+
+
 def _is_utf8(raw: str) -> bool:
     """False when the environment held bytes that are none: Python keeps them as lone surrogates (PEP 383)."""
     return not any("\ud800" <= char <= "\udfff" for char in raw)

@@ -310,9 +310,9 @@ async def test_audio_after_end() -> None:
             "TEXT_INVALID",
         ),
         (
-            raw(start=client_pb2.Start(tools=[client_pb2.Tool(name="t")])),
-            grpc.StatusCode.UNIMPLEMENTED,
-            "FEATURE_UNAVAILABLE",
+            raw(start=client_pb2.Start(tools=[client_pb2.Tool(name="")])),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "TEXT_INVALID",
         ),
         (
             raw(start=client_pb2.Start(resume_token=b"t")),

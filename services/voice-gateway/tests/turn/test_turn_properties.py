@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import get_args
 
-from gateway_kit.phone_call import PERSONA, RATE_HZ, new_core
+from gateway_kit.phone_call import PER_MS, PERSONA, RATE_HZ, new_core
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from voice_gateway.domain import events
@@ -255,6 +255,14 @@ def test_facts_without_meaning_change_nothing(steps: _Steps, where: int) -> None
     assert _flat(_play([*steps[:where], stale, again, *steps[where:]])) == _flat(_play(steps))
 
 
+_ASKED_BY_TEXT: _Steps = [(0, inputs.TextTyped("Typed."))]
+_ASKED_EARLY: _Steps = [
+    (1_000, inputs.SpeechStarted(900 * PER_MS)),
+    (100, inputs.TranscriptRevised(StreamId(1), "what is it", 0.5, 1_000 * PER_MS)),
+    (100, inputs.TranscriptRevised(StreamId(1), "what is it", 1.0, 1_100 * PER_MS)),
+    (100, inputs.SpeechEnded(1_100 * PER_MS)),
+]
+"""Reply 1 is asked for when its turn is committed, or when the end of a turn is suspected."""
 _WITH_TOOLS = st.tuples(
     st.booleans(),
     _CALLED,
@@ -262,9 +270,10 @@ _WITH_TOOLS = st.tuples(
     st.booleans(),
     _CALLED,
     _CALLS,
+    st.sampled_from([_ASKED_BY_TEXT, _ASKED_EARLY]),
 ).map(
     lambda drawn: [
-        (0, inputs.TextTyped("Typed.")),
+        *drawn[6],
         *([(10, inputs.ReplyDelta(ReplyId(1), "I look. "))] if drawn[0] else []),
         (10, inputs.ToolsCalled(ReplyId(1), drawn[1])),
         *drawn[2],

@@ -151,7 +151,7 @@ class Agent:
         self._reply = reply
         reply.committed, reply.speculations = turn, self._rehearsal.take()
         effects += reply.release(turn.text, now)
-        return [*effects, *self._call_tools(reply, now)] if reply.calls else effects
+        return [*effects, *self._call_tools(reply, now), *self.finish(now)] if reply.calls else effects
 
     def _ask(self, reply: ReplyInFlight) -> list[Effect]:
         self._machine.move(ReplyEvent.ASKED)

@@ -14,6 +14,7 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.ports import SessionInfo, SessionRequest
 from voice_gateway.transports import inputs
 from voice_gateway.transports.grpc_v1.encoding import ENCODINGS, Encoder, started
+from voice_gateway.transports.grpc_v1.tools import decode_tools
 
 TRANSPORT: Final = "grpc_v1"
 DEFAULT_INPUT_RATE_HZ: Final = 16_000
@@ -59,15 +60,13 @@ class Codec:
         """Read the first message; None: the client half-closed without one.
 
         Raises:
-            ClientError: START_REQUIRED, AUDIO_FORMAT_UNSUPPORTED, TEXT_INVALID, FEATURE_UNAVAILABLE,
+            ClientError: START_REQUIRED, AUDIO_FORMAT_UNSUPPORTED, TEXT_INVALID,
                 RESUME_UNAVAILABLE, MESSAGE_TOO_LARGE.
         """
         request = ConverseRequest() if raw is None else inputs.parse(raw, ConverseRequest)
         if request.WhichOneof("payload") != "start":
             raise ClientError(Reason.START_REQUIRED, "the first message must be start")
         start = request.start
-        if start.tools:
-            raise ClientError(Reason.FEATURE_UNAVAILABLE, "this server has no tools; see GetCapabilities.features")
         if start.resume_token:
             raise ClientError(Reason.RESUME_UNAVAILABLE, "this server cannot resume a session; start afresh")
         self._audio_in = AudioFormat(
@@ -82,6 +81,7 @@ class Codec:
             voice=start.voice,
             system_prompt=_system_prompt(start),
             policy=_policy(start.policy),
+            tools=decode_tools(start.tools),
         )
 
     def opened(self, info: SessionInfo) -> Iterable[bytes]:
@@ -127,6 +127,16 @@ class Codec:
             return inputs.Refused(Notice(Reason.PLAYBACK_IMPLAUSIBLE, "a playback report names an unknown reply"))
         return inputs.PlaybackReported(reply, report.played_samples, report.is_final)
 
+    def _tool_result(self, request: ConverseRequest) -> inputs.Input:
+        result = request.tool_result
+        if len(result.output) > inputs.MAX_TOOL_OUTPUT_CHARS:
+            said = f"a tool's output has {len(result.output)} characters; at most {inputs.MAX_TOOL_OUTPUT_CHARS}"
+            raise ClientError(Reason.TEXT_INVALID, said)
+        call = self._encoder.take_call(result.call_id)
+        if call is None:
+            return inputs.Refused(Notice(Reason.FEATURE_UNAVAILABLE, "a tool result names no open call"))
+        return inputs.ToolReturned(call, result.output, result.is_error)
+
     def _end(self, _: ConverseRequest) -> inputs.Input:
         self._is_ended = True
         return inputs.EndRequested()
@@ -139,7 +149,7 @@ class Codec:
         "interrupt": lambda _, __: inputs.Interrupted(),
         "commit": lambda _, __: inputs.Committed(),
         "dtmf": _unavailable("dtmf"),
-        "tool_result": _unavailable("tools"),
+        "tool_result": _tool_result,
         "update": _unavailable("update"),
         "end": _end,
     }
