@@ -659,7 +659,8 @@ class LatencySpan(_message.Message):
     name: _builtins.str
     """What the time went into: endpointing, asr_final, hold, llm_first_token, first_sentence, tts_first_audio, playout;
     llm_tool_call (the model asked for tools), tools (their outcomes were awaited);
-    settle (an interrupted reply was settled first), earlier_turns (their replies came first).
+    settle (an interrupted reply was settled first), earlier_turns (their replies came first), contested (a sound after
+    the turn held the reply back).
     """
     start_ms: _builtins.int
     """Start, ms after the last speech sample."""

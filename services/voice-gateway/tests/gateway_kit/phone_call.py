@@ -5,7 +5,7 @@ What the user says and is told stands in capitals' columns, what the machine ord
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from voice_gateway.domain import events
 from voice_gateway.domain.chat import ChatMessage, Role, Tool, Toolbox, ToolCall, ToolPlace
@@ -39,16 +39,23 @@ def play(script: str) -> str:
     """The script with its effects written anew; lines that are neither steps nor effects are kept."""
     core, lines = new_core(), []
     for line in script.splitlines():
-        step = _STEP.fullmatch(line.strip())
-        if step:
-            until = int(step[1])
-            lines += _deadlines(core, until)
-            lines.append(f"{until} ms: {step[2]}")
-            if step[2] != "(time passes)":
-                lines += _render(core.handle(parse(step[2], until), at(until)))
+        if _STEP.fullmatch(line.strip()):
+            lines += _step(core, line.strip())
         elif line.startswith("#") or not line.strip():
             lines.append(line)
-    return "\n".join(line for line in lines if not line.startswith("@")) + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def played(core: Core, steps: Iterable[str]) -> str:
+    """What comes of these steps, the steps included."""
+    return "\n".join(line for step in steps for line in _step(core, step))
+
+
+def _step(core: Core, line: str) -> list[str]:
+    until_text, fact = line.split(" ms: ", 1)
+    until = int(until_text)
+    lines = [*_deadlines(core, until), line]
+    return lines if fact == "(time passes)" else [*lines, *_render(core.handle(parse(fact, until), at(until)))]
 
 
 def at(milliseconds: int) -> Instant:

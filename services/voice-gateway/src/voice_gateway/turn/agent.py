@@ -34,6 +34,7 @@ from voice_gateway.turn.playback import Heard
 from voice_gateway.turn.rehearsal import Rehearsal
 from voice_gateway.turn.replies import Replies
 from voice_gateway.turn.reply import ReplyInFlight
+from voice_gateway.turn.said_aloud import SaidAloud
 from voice_gateway.turn.snapshot import Snapshot
 from voice_gateway.turn.tables import REPLY, Floor, FloorEvent, Machine, Reply, ReplyEvent
 from voice_gateway.turn.tools import Tools
@@ -69,8 +70,9 @@ class Agent:
         self._reply: ReplyInFlight | None = None
         self._settling: _Settling | None = None
         self._rehearsal = Rehearsal(self._machine)
-        self._tools = Tools(toolbox)
+        self._tools = Tools(toolbox, has_filler=bool(persona.filler))
         self._replies = Replies(policy, rate_hz, self._history, self._tools)
+        self._said_aloud = SaidAloud()
 
     @property
     def state(self) -> Reply:
@@ -96,15 +98,14 @@ class Agent:
         """Whether the reply is in the part that speech does not interrupt."""
         return self._reply is not None and self._reply.is_opening(now, self._policy.protected_opening_ms)
 
-    @property
-    def last(self) -> ReplyId:
-        """The latest reply; 0 before the first."""
-        return self._replies.last
+    def spoken(self, began: Instant, now: Instant) -> str:
+        """What the agent has said aloud, as far as somebody may have heard it who began to speak at `began`."""
+        return self._said_aloud.text(self._reply, began, now)
 
     @property
-    def last_call(self) -> CallId:
-        """The latest call of a tool; 0 before the first."""
-        return self._tools.last
+    def last(self) -> tuple[ReplyId, CallId]:
+        """The latest reply, and the latest call of a tool; 0 before the first."""
+        return self._replies.last, self._tools.last
 
     @property
     def has_reports(self) -> bool:
@@ -151,7 +152,7 @@ class Agent:
         self._reply = reply
         reply.committed, reply.speculations = turn, self._rehearsal.take()
         effects += reply.release(turn.text, now)
-        return [*effects, *self._call_tools(reply, now), *self.finish(now)] if reply.calls else effects
+        return [*effects, *self._tools.begin(reply, now), *self.finish(now)] if reply.calls else effects
 
     def _ask(self, reply: ReplyInFlight) -> list[Effect]:
         self._machine.move(ReplyEvent.ASKED)
@@ -186,7 +187,7 @@ class Agent:
         reply, effects = self._reply, self._tools.interrupt()
         if reply is None:
             return effects
-        self._release(reply)
+        self._release(reply, now)
         effects += [CancelReply(reply.id), Flush(reply.id), Emit(ReplyInterrupted(reply.id, cause))]
         heard = reply.playback.heard(now)
         if reply.clock.played is None or reply.playback.is_settled or not reply.playback.is_reporting:
@@ -221,7 +222,7 @@ class Agent:
         reply = self._reply
         if reply is None or not (reply.is_told_without_audio or reply.playback.is_over(now)):
             return []
-        self._release(reply)
+        self._release(reply, now)
         text = reply.whole_text()
         self._history.heard(text)
         outcome = ReplyOutcome.FAILED if reply.has_failed else ReplyOutcome.COMPLETED
@@ -281,15 +282,7 @@ class Agent:
         if not reply.tools:
             return self._on_completed(reply, fact, now)
         reply.calls = fact.calls
-        return [*reply.finish_writing(now), *self._call_tools(reply, now)]
-
-    def _call_tools(self, reply: ReplyInFlight, now: Instant) -> list[Effect]:
-        """Call what the model asked for at the end of a reply; once all have returned, it is asked again."""
-        may_fill = bool(self._persona.filler) and not reply.has_written
-        return self._tools.begin(reply, now, may_fill=may_fill)
-
-    def _on_failed(self, reply: ReplyInFlight, fact: inputs.ReplyFailed, now: Instant) -> list[Effect]:
-        return reply.apologise(self._persona.apology, fact.reason, fact.message, now)
+        return [*reply.finish_writing(now), *self._tools.begin(reply, now)]
 
     def _on_playout_started(self, reply: ReplyInFlight, fact: inputs.PlayoutStarted, now: Instant) -> list[Effect]:
         reply.playback.started(fact.at_samples, now)
@@ -308,7 +301,7 @@ class Agent:
     def _on_playback_reported(self, fact: inputs.PlaybackReported, now: Instant) -> list[Effect]:
         self._replies.has_reports = True
         reply, settling = self._reply, self._settling
-        if self._rehearsal.takes(fact) or not 1 <= fact.reply <= self.last:
+        if self._rehearsal.takes(fact) or not 1 <= fact.reply <= self._replies.last:
             return [Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, f"there is no reply {fact.reply}"))]
         played = max(0, min(fact.played_samples, fact.sent_samples))
         effects: list[Effect] = []
@@ -330,8 +323,9 @@ class Agent:
         told = Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate))
         return [told, *reply.record(ReplyOutcome.INTERRUPTED, heard.samples, len(text), goes_on=False)]
 
-    def _release(self, reply: ReplyInFlight) -> None:
+    def _release(self, reply: ReplyInFlight, now: Instant) -> None:
         self._reply = None
+        self._said_aloud.is_over(reply, now)
         self._replies.has_reports = self._replies.has_reports or reply.playback.is_reporting
         self._machine.move(ReplyEvent.ENDED)
         self._floor.move(FloorEvent.AGENT_DONE)
@@ -342,7 +336,9 @@ class Agent:
         inputs.ReplyDelta: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.ReplyCompleted: _on_completed,
         inputs.ToolsCalled: _on_tools_called,
-        inputs.ReplyFailed: _on_failed,
+        inputs.ReplyFailed: lambda self, reply, fact, now: reply.apologise(
+            self._persona.apology, fact.reason, fact.message, now
+        ),
         inputs.SpeechReady: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.SpeechCompleted: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.SpeechFailed: lambda _, reply, fact, __: reply.fail_speech(fact),

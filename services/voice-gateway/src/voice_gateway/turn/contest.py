@@ -2,11 +2,13 @@
 
 from enum import Enum
 
+from voice_gateway.domain.events import InterruptCause
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn.agent import Agent
 from voice_gateway.turn.effects import Effect
 from voice_gateway.turn.tables import Floor, FloorEvent, Machine
+from voice_gateway.turn.text.echo import beyond_echo
 from voice_gateway.turn.text.stop_words import is_stop
 
 
@@ -47,14 +49,33 @@ class Contest:
         self._can_pause = can_pause
         """Whether the client's player can be held; if not, only words interrupt what is being played."""
         self._until = Instant(0)
+        self._is_echoing = False
+        """Whether the agent's own voice has come back: from then on only words that are not its own contest."""
 
-    @property
-    def is_over_agent(self) -> bool:
-        """Whether there is somebody to take the floor from."""
-        return self._floor.state in (Floor.AGENT, Floor.CONTESTED)
+    def users_part(self, text: str, began: Instant, now: Instant, *, is_final: bool) -> str:
+        """What of a transcript of speech that began then is not the agent's own voice coming back."""
+        spoken = self._agent.spoken(began, now)
+        part = beyond_echo(text, spoken) if spoken else text
+        if not part and (is_final or len(text.split()) > 1):
+            self._is_echoing = True
+        return part
 
-    def begin(self, now: Instant) -> list[Effect]:
-        """Somebody began to speak."""
+    def onset(self, now: Instant) -> list[Effect]:
+        """Somebody began to speak, by the sound."""
+        return [] if self._is_echoing and self._floor.state is Floor.AGENT else self._begin(now)
+
+    def verdict(self, text: str, speech_ms: int, now: Instant, *, is_final: bool) -> tuple[Verdict, list[Effect]]:
+        """Whether what was said so far takes the floor; WAIT when there is nobody to take it from."""
+        if self._floor.state not in (Floor.AGENT, Floor.CONTESTED) or self._agent.is_protected(now):
+            return Verdict.WAIT, []
+        verdict = judge(self._policy, text, speech_ms, is_final=is_final)
+        if verdict is Verdict.GO_ON:
+            return verdict, self.go_on(now)
+        if verdict is Verdict.YIELD:
+            return verdict, self._agent.interrupt(InterruptCause.USER_SPEECH, now)
+        return verdict, self._begin(now) if self._is_echoing else []
+
+    def _begin(self, now: Instant) -> list[Effect]:
         if self._floor.state is Floor.AGENT:
             if not self._can_pause or self._agent.is_protected(now):
                 return []
@@ -63,13 +84,6 @@ class Contest:
             return []
         self._until = after_ms(now, self._policy.contested_timeout_ms)
         return self._agent.pause(now)
-
-    def verdict(self, text: str, speech_ms: int, now: Instant, *, is_final: bool) -> Verdict:
-        """Whether what was said so far takes the floor; WAIT when there is nobody to take it from."""
-        if not self.is_over_agent:
-            return Verdict.WAIT
-        verdict = judge(self._policy, text, speech_ms, is_final=is_final)
-        return Verdict.WAIT if verdict is Verdict.YIELD and self._agent.is_protected(now) else verdict
 
     def go_on(self, now: Instant) -> list[Effect]:
         """It was no interruption."""

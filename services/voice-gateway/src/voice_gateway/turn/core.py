@@ -110,8 +110,7 @@ class Core:
             self._can_pause,
             history.conversation(),
             self._user.turn,
-            self._agent.last,
-            self._agent.last_call,
+            *self._agent.last,
             self._agent.has_reports,
         ).plain()
 

@@ -92,7 +92,7 @@ class Dialogue:
         if fact.at_samples < self._user.recognition.confirmed_samples:
             return []  # the words of pushed audio may come before its sound has been judged
         effects = self._user.sounded(fact.at_samples)
-        return [*effects, *self._contest.begin(now)] if self._is_live(fact.at_samples, now) else effects
+        return [*effects, *self._contest.onset(now)] if self._is_live(fact.at_samples, now) else effects
 
     def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> list[Effect]:
         return self._user.fell_silent(fact.at_samples, now)
@@ -104,42 +104,56 @@ class Dialogue:
             return []
         effects = self._user.utterance.worded(fact.end_samples)
         if self._is_live(fact.end_samples, now):
-            effects += self._make_room(text, fact.end_samples, now, is_final=False)[0]
-        return [*effects, *self._user.revised(fact, now)]
+            text, _, room = self._make_room(text, fact.end_samples, fact.end_samples, now, is_final=False)
+            effects += room
+        if not text:
+            self._user.disregard(fact.stream)
+            return effects
+        return [*effects, *self._user.revised(fact, text, now)]
 
     def _on_segment_final(self, fact: inputs.SegmentFinal, now: Instant) -> list[Effect]:
         user, text = self._user, fact.text.strip()
+        words_began = fact.words[0].start_samples if fact.words else fact.end_samples
         user.recognition.answered(fact.stream, now)
         effects = user.recognition.confirmed(fact.stream, fact.covered_samples)
         if text:
-            effects += user.utterance.worded(fact.words[0].start_samples if fact.words else fact.end_samples)
+            effects += user.utterance.worded(words_began)
         end_samples = user.utterance.sound_end(fact.end_samples)
         goes_on = user.utterance.goes_on_after(fact.end_samples)
         is_live, verdict = self._is_live(fact.received_samples, now), Verdict.WAIT
         if text and is_live:
-            room, verdict = self._make_room(text, end_samples, now, is_final=True)
+            text, verdict, room = self._make_room(text, words_began, end_samples, now, is_final=True)
             effects += room
         effects += user.utterance.finalised(fact.end_samples)
         is_last = user.is_last_of_call(fact)
         if not text or verdict is Verdict.GO_ON:
             user.disregard(fact.stream)
         else:
-            user.confirmed(fact, user.spoke(end_samples, fact.received_samples, now), now)
+            user.confirmed(fact, text, user.spoke(end_samples, fact.received_samples, now), now)
         if is_last or not is_live or user.is_said(goes_on=goes_on, now=now):
             return [*effects, *self._commit_spoken(now, is_live=is_live)]
         return effects
 
-    def _make_room(self, text: str, end_samples: int, now: Instant, *, is_final: bool) -> tuple[list[Effect], Verdict]:
-        """The user's words against the agent's: a reply that nobody has heard is withdrawn, its turn goes on."""
+    def _make_room(
+        self, text: str, words_began: int, end_samples: int, now: Instant, *, is_final: bool
+    ) -> tuple[str, Verdict, list[Effect]]:
+        """The user's words against the agent's: those that are the user's, who gets the floor, and what that takes.
+
+        A reply that nobody has heard yet is withdrawn, and its turn goes on.
+        """
+        utterance = self._user.utterance
+        began = self._user.instant_of(utterance.began(words_began))
+        own = self._contest.users_part(text, began, now, is_final=is_final)
+        if not own:
+            return "", Verdict.GO_ON, self._contest.go_on(now)
         withdrawn, turn = self._agent.take_back(now)
         if turn is not None:
             self._user.so_far.reopen(turn)
         if withdrawn:
-            return withdrawn, Verdict.YIELD
-        verdict = self._contest.verdict(text, self._user.utterance.speech_ms(end_samples), now, is_final=is_final)
-        if verdict is Verdict.YIELD:
-            return self._agent.interrupt(InterruptCause.USER_SPEECH, now), verdict
-        return self._contest.go_on(now) if verdict is Verdict.GO_ON else [], verdict
+            return own, Verdict.YIELD, withdrawn
+        # what is the agent's of the words is so of the time they took
+        speech_ms = utterance.speech_ms(end_samples) * len(own.split()) // len(text.split())
+        return own, *self._contest.verdict(own, speech_ms, now, is_final=is_final)
 
     def _is_live(self, samples: int, now: Instant) -> bool:
         """Whether somebody may be speaking now, and not a recording that was pushed or half-closed."""
@@ -158,10 +172,7 @@ class Dialogue:
     def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> list[Effect]:
         was_called = self._user.recognition.is_finalising(fact.stream)
         effects = self._user.recognition.ended(fact.stream, now)
-        if was_called:
-            self._user.disregard(fact.stream)
-            effects += self._commit_what_is_known(now)
-        return effects
+        return [*effects, *self._commit_what_is_known(now)] if was_called else effects
 
     def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> list[Effect]:
         return self._user.recognition.broke(fact.stream, fact.message, now)
@@ -192,6 +203,7 @@ class Dialogue:
         return []
 
     def _commit_spoken(self, now: Instant, *, is_live: bool, cut_by: str = "") -> list[Effect]:
+        is_live = is_live and not self._agent.is_protected(now)
         turn = self._user.take(now, is_live=is_live, cut_by=cut_by)
         if turn is None:
             return []

@@ -15,6 +15,8 @@ class ReplyClock:
     first_token: Instant | None = None
     first_sentence: Instant | None = None
     first_speech: Instant | None = None
+    held_until: Instant | None = None
+    """A sound that might have been speech held it back until then."""
     played: Instant | None = None
     rounds: tuple[tuple[str, Instant, str], ...] = ()
     """Of tools, between `asked` and the first token of this reply: name, end and setting of each span."""
@@ -55,6 +57,7 @@ def spans(turn: CommittedTurn, clock: ReplyClock) -> tuple[LatencySpan, ...]:
             ruler.overlap(name, began, min(ended, turn.committed))
             ruler.tile(name, ended, setting)
             began = ended
+    ruler.tile("contested", clock.held_until, "contested_timeout_ms")
     ruler.tile("playout", clock.played, "lead_ms")
     return tuple(sorted(ruler.spans, key=lambda span: span.start_ms))
 

@@ -33,11 +33,14 @@ from voice_gateway.turn.effects import (
     Synthesize,
 )
 from voice_gateway.turn.latency import ReplyClock, spans, total_ms
-from voice_gateway.turn.ledger import SpokenSentence, heard_text
+from voice_gateway.turn.ledger import SpokenSentence, heard_text, spoken_text
 from voice_gateway.turn.playback import Playback
 from voice_gateway.turn.text.sentences import SentenceSplitter
 from voice_gateway.turn.text.speakable import Speakable
 from voice_gateway.turn.turn_so_far import CommittedTurn
+
+SOON_MS = 500
+"""Where playout stands in a sentence is known about so well when the synthesis tells no word times."""
 
 
 class _Speech(Enum):
@@ -130,16 +133,14 @@ class ReplyInFlight:
         now: Instant,
     ) -> list[Effect]:
         """Take what a backend has made, or that there is none of it left to play."""
-        match fact:
-            case inputs.ReplyDelta(_, text):
-                return self.write(text, now)
-            case inputs.SpeechReady(_, sentence):
-                return self._speech_ready(sentence, now)
-            case inputs.SpeechCompleted(_, sentence, samples, words):
-                return self._speech_done(sentence, samples, words)
-            case inputs.PlayoutStarved(_, at_samples):
-                self.playback.starved(at_samples, now)
-                return []
+        if isinstance(fact, inputs.PlayoutStarved):
+            self.playback.starved(fact.at_samples, now)
+            return []
+        if isinstance(fact, inputs.ReplyDelta):
+            return self.write(fact.text, now)
+        if isinstance(fact, inputs.SpeechReady):
+            return self._speech_ready(fact.sentence, now)
+        return self._speech_done(fact.sentence, fact.samples, fact.words)
 
     def write(self, text: str, now: Instant) -> list[Effect]:
         """The model wrote on."""
@@ -183,6 +184,7 @@ class ReplyInFlight:
             return []
         if self.clock.played is None:
             self.playback.released()
+            self.clock.held_until = now
             return [ResumePlay(self.id, 0)]
         heard = self.playback.heard(now).samples
         self.playback.resumed(heard, now)
@@ -241,6 +243,12 @@ class ReplyInFlight:
         """The words of the model's own text that were heard. Without any audio: what was shown."""
         told = [sentence.ledger for sentence in self._sentences[: self._told]]
         return heard_text(told, heard_samples, self.rate_hz)
+
+    def spoken_text(self, now: Instant) -> str:
+        """What has been said aloud by `now`, and the next words."""
+        told = [sentence.ledger for sentence in self._sentences[: self._told]]
+        soon = self.playback.paced(now) + SOON_MS * self.rate_hz // 1_000
+        return spoken_text(told, soon, self.rate_hz) if self.clock.played is not None else ""
 
     def whole_text(self) -> str:
         """Everything the client was told."""

@@ -70,8 +70,9 @@ class RoundOver:
 class Tools:
     """The calls of one session."""
 
-    def __init__(self, toolbox: Toolbox) -> None:
+    def __init__(self, toolbox: Toolbox, *, has_filler: bool) -> None:
         self._timeout_ms = toolbox.timeout_ms
+        self._has_filler = has_filler
         self._tools = {tool.name: tool for tool in toolbox.tools}
         self._round: _Round | None = None
         self._is_client_there = True
@@ -89,11 +90,11 @@ class Tools:
         """What the model may call after so many rounds for the same turn."""
         return tuple(self._tools.values()) if rounds < MAX_ROUNDS else ()
 
-    def begin(self, caller: ReplyInFlight, now: Instant, *, may_fill: bool) -> list[Effect]:
-        """Call what the model called in `caller`; `may_fill` is whether a filler is to be said if it takes long."""
+    def begin(self, caller: ReplyInFlight, now: Instant) -> list[Effect]:
+        """Call what the model asked for at the end of `caller`; once all have returned, it is to be asked again."""
         self.turn = caller.turn
         entries = [self._entry(call) for call in caller.calls]
-        filler_at = after_ms(now, FILLER_AFTER_MS) if may_fill else None
+        filler_at = after_ms(now, FILLER_AFTER_MS) if self._has_filler and not caller.has_written else None
         self._round = _Round(caller, now, entries, after_ms(now, self._timeout_ms), filler_at)
         for surplus in self._awaited[MAX_CALLS:]:
             surplus.output = _failure(TOO_MANY)

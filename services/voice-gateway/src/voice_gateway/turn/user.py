@@ -48,7 +48,11 @@ class User:
 
     def is_ahead(self, samples: int, now: Instant) -> bool:
         """Whether the input is ahead of real time: it was pushed, nobody is listening to a reply yet."""
-        return self._started_at + samples_to_ns(samples, self._rate_hz) > after_ms(now, AHEAD_MS)
+        return self.instant_of(samples) > after_ms(now, AHEAD_MS)
+
+    def instant_of(self, samples: int) -> Instant:
+        """When input at this position was spoken, at the latest; for input that is not ahead of real time."""
+        return Instant(self._started_at + samples_to_ns(samples, self._rate_hz))
 
     def sounded(self, at_samples: int) -> list[Effect]:
         """Speech began, by the sound: what was said before is not the end."""
@@ -67,13 +71,13 @@ class User:
             self._await_final(self._policy.vad_end_ms - pause_ms, now)
         return effects
 
-    def revised(self, fact: inputs.TranscriptRevised, now: Instant) -> list[Effect]:
-        """Words came that may still change."""
+    def revised(self, fact: inputs.TranscriptRevised, text: str, now: Instant) -> list[Effect]:
+        """Words came that may still change; `text` are those that are the user's."""
         self._known_samples = max(self._known_samples, fact.end_samples)
         if not self.recognition.is_finalising(fact.stream):
             self._withdraw_call()
         so_far = self.so_far
-        so_far.revise(fact.stream, fact.text.strip(), self.recognition.live)
+        so_far.revise(fact.stream, text, self.recognition.live)
         so_far.hold_until = None
         if so_far.longest_by is None:
             so_far.longest_by = after_ms(now, self._policy.max_turn_ms)
@@ -85,10 +89,10 @@ class User:
             so_far.spoke = now
         return [Emit(Transcript(self.turn, so_far.text, is_final=False, stability=fact.stability))]
 
-    def confirmed(self, fact: inputs.SegmentFinal, spoke: Instant, now: Instant) -> None:
-        """Words came for good."""
+    def confirmed(self, fact: inputs.SegmentFinal, text: str, spoke: Instant, now: Instant) -> None:
+        """Words came for good; `text` are those that are the user's."""
         self._known_samples = max(self._known_samples, fact.end_samples)
-        self.so_far.confirm(fact.stream, fact.text.strip(), fact.words, self.recognition.live)
+        self.so_far.confirm(fact.stream, text, fact.words, self.recognition.live)
         self.so_far.spoke, self.so_far.transcribed = spoke, now
         if self.so_far.longest_by is None:
             self.so_far.longest_by = after_ms(now, self._policy.max_turn_ms)
@@ -110,8 +114,10 @@ class User:
         if goes_on or not so_far.is_confirmed:
             return False
         hold_ms = self._policy.unfinished_hold_ms if reads_unfinished(so_far.text) else 0
-        so_far.hold_until = after_ms(so_far.spoke, hold_ms)
-        return so_far.hold_until <= now
+        until = after_ms(so_far.spoke, hold_ms)
+        if until > now:
+            so_far.hold(until)
+        return until <= now
 
     def is_last_of_call(self, fact: inputs.SegmentFinal) -> bool:
         """Whether this final is the last word on a turn whose end was ordered."""
@@ -150,7 +156,7 @@ class User:
         self.so_far = so_far.split(self.recognition.newest) if so_far.called else TurnSoFar()
         if not so_far.text:
             return None
-        transcribed = Called(now, cut_by) if cut_by else Called(so_far.transcribed)
+        transcribed = Called(so_far.transcribed) if so_far.is_confirmed else Called(now, cut_by)
         silence = after_ms(so_far.spoke, self._policy.stop_history_ms)
         by_silence = Called(min(transcribed.at, silence), "stop_history_ms")
         turn = CommittedTurn(

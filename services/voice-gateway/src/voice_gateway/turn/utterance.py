@@ -68,6 +68,10 @@ class Utterance:
             return UNNOTICED_MS
         return max(0, self.sound_end(end_samples) - self._from) * 1_000 // self._rate_hz
 
+    def began(self, words_began: int) -> int:
+        """Where it began: by its sound, or by its words when that was not noticed."""
+        return words_began if self._from is None else self._from
+
     def sound_end(self, end_samples: int) -> int:
         """Where its sound ended; `end_samples`, the end of its words, when that was not noticed."""
         return end_samples if self._sound_end is None else self._sound_end

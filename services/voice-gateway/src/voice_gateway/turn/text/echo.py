@@ -114,13 +114,20 @@ def _words(text: str) -> list[_Word]:
         while end < len(words) and (is_number_word(words[end].key) or words[end].key in _SCALES):
             end += 1
         if end > at:
-            digits = "".join(as_digits([word.key for word in words[at:end]]))
-            found.append(_Word(digits, words[at].start, words[end - 1].end))
+            found += _numbers(words[at:end])
         else:
             end = at + 1
             found.append(words[at])
         at = end
     return found
+
+
+def _numbers(words: Sequence[_Word]) -> list[_Word]:
+    """A number as one word; somebody who counts says a word for each, of which any may come back."""
+    digits = "".join(as_digits([word.key for word in words]))
+    if len(digits) == len(words) and not any(word.key.isdecimal() for word in words):
+        return [_Word(digit, word.start, word.end) for digit, word in zip(digits, words, strict=True)]
+    return [_Word(digits, words[0].start, words[-1].end)]
 
 
 def _is_users(words: Sequence[_Word]) -> bool:
