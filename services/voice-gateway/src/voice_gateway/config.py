@@ -22,7 +22,7 @@ from voice_gateway.domain.chat import NO_TOOLS
 from voice_gateway.domain.errors import ClientError
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.session.service import SessionSettings
+from voice_gateway.session.negotiation import SessionSettings
 from voice_gateway.setting_kinds import (
     MAX_PORT,
     Setting,
@@ -35,8 +35,8 @@ from voice_gateway.setting_kinds import (
     key,
     language,
     metadata,
-    phrase,
     rate,
+    sentence,
     switch,
     text,
     web_address,
@@ -101,7 +101,7 @@ LLM_API_KEY = key("LLM_API_KEY", "key of the API")
 LLM_APOLOGY = text(
     "LLM_APOLOGY", "Sorry, I cannot answer right now. Please ask me again.", "what is said when no answer could be had"
 )
-LLM_FILLER = phrase("LLM_FILLER", "One moment, please.", "what is said while a tool takes long; `none`: nothing")
+LLM_FILLER = sentence("LLM_FILLER", "One moment, please.", "what is said while a tool takes long")
 TOOLS_FILE = file("TOOLS_FILE", "JSON list of the tools that the gateway calls over HTTP")
 TOOL_TIMEOUT_MS = integer(
     "TOOL_TIMEOUT_MS", NO_TOOLS.timeout_ms, (100, 120_000), "ms", "tools that have not returned by then have failed"
@@ -123,6 +123,10 @@ TTS_FIRST_AUDIO_DEADLINE_MS = integer(
     "ms",
     "longest wait for the first audio of a sentence",
 )
+NO_INPUT_REPROMPT = sentence(
+    "NO_INPUT_REPROMPT", "Are you still there?", "what is said when nobody has spoken for `TURN_NO_INPUT_MS`"
+)
+NO_INPUT_GOODBYE = sentence("NO_INPUT_GOODBYE", "Goodbye.", "what is said when again nobody has; then the session ends")
 
 
 def _turn_settings() -> tuple[Setting[Any], ...]:
@@ -171,7 +175,7 @@ SECTIONS = (
         ),
     ),
     Section("Tools", (TOOLS_FILE, TOOL_TIMEOUT_MS)),
-    Section("Turn-taking", _turn_settings()),
+    Section("Turn-taking", (*_turn_settings(), NO_INPUT_REPROMPT, NO_INPUT_GOODBYE)),
 )
 
 
@@ -366,6 +370,12 @@ def _session(reader: _Reader) -> SessionSettings:
         voice=reader.read(TTS_VOICE),
         asr_rate_hz=reader.read(ASR_SAMPLE_RATE),
         output_rate_hz=reader.read(TTS_SAMPLE_RATE),
-        persona=Persona(reader.read(LLM_SYSTEM_PROMPT), reader.read(LLM_APOLOGY), reader.read(LLM_FILLER)),
+        persona=Persona(
+            system_prompt=reader.read(LLM_SYSTEM_PROMPT),
+            apology=reader.read(LLM_APOLOGY),
+            reprompt=reader.read(NO_INPUT_REPROMPT),
+            goodbye=reader.read(NO_INPUT_GOODBYE),
+            filler=reader.read(LLM_FILLER),
+        ),
         tool_timeout_ms=reader.read(TOOL_TIMEOUT_MS),
     )

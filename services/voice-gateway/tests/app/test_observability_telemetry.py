@@ -1,6 +1,7 @@
 """The lines of a session."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -78,6 +79,19 @@ def test_a_turn_without_audio_has_no_latency(caplog: pytest.LogCaptureFixture) -
     telemetry.turn_ended(INFO, record(None))
     fields = read(caplog)[-1][2]
     assert (fields["latency_ms"], fields["spans"]) == (None, [])
+
+
+def test_a_prompt_is_a_line_and_no_turn(caplog: pytest.LogCaptureFixture) -> None:
+    """What the agent says to a silent user is seen, and is not counted among the turns that it answered."""
+    caplog.set_level(logging.INFO)
+    telemetry = LogTelemetry()
+    telemetry.session_started(INFO, REQUEST)
+    finished = ReplyFinished(ReplyId(2), None, ReplyKind.REPROMPT, ReplyOutcome.COMPLETED, 44_100)
+    telemetry.turn_ended(INFO, replace(record(None), finished=finished))
+    telemetry.session_ended(INFO, Ended(EndCause.NO_INPUT), 1_234)
+    prompt, ended = read(caplog)[-2:]
+    assert (prompt[1], prompt[2]["turn"], prompt[2]["kind"]) == ("prompt", None, "REPROMPT")
+    assert (ended[2]["outcome"], ended[2]["turns"]) == ("NO_INPUT", 0)
 
 
 def test_a_session_has_a_first_and_a_last_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -27,10 +27,11 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.calls import NO_TOOL_RUNNER, Surroundings
 from voice_gateway.session.journal import JournalFolder
+from voice_gateway.session.negotiation import SessionSettings
 from voice_gateway.session.pacer import Pacer
-from voice_gateway.session.ports import Session, SessionRequest
+from voice_gateway.session.ports import Session, SessionRequest, SessionUpdate
 from voice_gateway.session.roster import Roster
-from voice_gateway.session.service import SessionService, SessionSettings
+from voice_gateway.session.service import SessionService
 from voice_gateway.session.voice import VoiceBank
 
 DOOR = Tool("door", "Opens the door.", "", ToolPlace.CLIENT)
@@ -49,7 +50,7 @@ class World:
 
     async def open(self, request: SessionRequest = REQUEST) -> tuple[Session, asyncio.Task[Ended]]:
         """A running session."""
-        persona = Persona("Be brief.", "Sorry.", "One moment.")
+        persona = Persona("Be brief.", "Sorry.", filler="One moment.")
         settings = SessionSettings("en-US", "Anna", 16_000, 16_000, persona, tool_timeout_ms=3_000)
         pacer = Pacer()
         around = Surroundings(
@@ -209,6 +210,33 @@ def test_a_client_may_not_bring_a_tool_of_the_server(tmp_path: Path) -> None:
         assert caught.value.reason is Reason.TEXT_INVALID
 
     virtual_time.run(main())
+
+
+def test_an_update_replaces_the_tools_of_the_client(tmp_path: Path) -> None:
+    """The next turn is asked with the new ones; a name of the server's is refused as at the start; and it replays."""
+
+    async def main() -> None:
+        world = World(tmp_path)
+        world.tools.outcomes = {"weather": (0.1, "sunny")}
+        world.llm.scripts = [["Yes."]]
+        session, run = await world.open()
+        session.update(SessionUpdate(tools=()))
+        with pytest.raises(ClientError) as caught:
+            session.update(SessionUpdate(tools=(Tool("weather", "", "", ToolPlace.CLIENT),)))
+        assert caught.value.reason is Reason.TEXT_INVALID
+        session.type_text("Weather?")
+        await world.sink.wait_for(ReplyFinished)
+        assert [tool.name for tool in world.llm.offered[0]] == ["weather"]
+        session.update(SessionUpdate(tools=(DOOR,)))
+        await asyncio.sleep(1)
+        session.end()
+        await run
+
+    virtual_time.run(main())
+    assert_all_replay(tmp_path)
+    script = "\n".join(replay_journal(tmp_path / "s1.jsonl").script)
+    assert "from here on: tools of the server alone" in script
+    assert "from here on: tools door" in script
 
 
 def test_a_gateway_without_tools_runs_none() -> None:

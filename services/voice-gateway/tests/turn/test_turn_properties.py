@@ -8,10 +8,12 @@ from gateway_kit.phone_call import PER_MS, PERSONA, RATE_HZ, new_core
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from voice_gateway.domain import events
-from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
+from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.domain.transcript import SpokenWord, Word
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core, Phase
@@ -31,6 +33,15 @@ _CALLED = st.lists(
     max_size=3,
 ).map(lambda drawn: tuple(ToolCall(f"c{i}", *call) for i, call in enumerate(drawn)))
 _RETURNS = st.builds(inputs.ToolReturned, st.integers(1, 8).map(CallId), st.sampled_from(["", "sunny"]), st.booleans())
+_POLICIES = st.builds(TurnPolicy, no_input_ms=st.integers(0, 3_000), stop_history_ms=st.sampled_from([480, 600]))
+_CHANGES = st.builds(
+    SettingsChange,
+    st.none() | st.just("de-DE"),
+    st.none() | st.just("Karl"),
+    st.none() | st.just("Be long."),
+    st.none() | _POLICIES,
+    st.none() | st.just((Tool("close_door", "", "", ToolPlace.CLIENT),)),
+)
 _FACTS = st.one_of(
     st.just(inputs.SessionStarted()),
     st.builds(inputs.SpeechStarted, _SAMPLES),
@@ -40,6 +51,8 @@ _FACTS = st.one_of(
     st.builds(inputs.RecognitionEnded, _STREAMS),
     st.builds(inputs.RecognitionFailed, _STREAMS, st.just("gone")),
     st.builds(inputs.TextTyped, st.just("Typed.")),
+    st.builds(inputs.DigitsPressed, st.sampled_from(["1", "#", "12#3"])),
+    st.builds(inputs.SettingsChanged, _CHANGES),
     st.builds(inputs.CommitRequested, _SAMPLES),
     st.just(inputs.ClientInterrupted()),
     st.just(inputs.InputEnded()),
@@ -149,7 +162,7 @@ def test_one_reply_at_a_time_and_each_ends_once(steps: _Steps) -> None:
     finished: Counter[ReplyId] = Counter()
     for effect in _flat(_play([*steps, (1, inputs.EndRequested())])):
         match effect:
-            case effects.StartReply(reply) | effects.StartPrompt(reply):
+            case effects.StartReply(reply) | effects.BeginReply(reply):
                 assert in_flight is None
                 assert reply not in finished
                 in_flight = reply

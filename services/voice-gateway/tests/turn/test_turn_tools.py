@@ -1,13 +1,18 @@
 """Limits of a round of tools that no conversation shows well."""
 
+import json
+
+import pytest
 from gateway_kit.phone_call import PERSONA, TOOLBOX, at
-from voice_gateway.domain.chat import Toolbox, ToolCall
+from voice_gateway.domain.chat import Tool, Toolbox, ToolCall, ToolPlace
 from voice_gateway.domain.events import Notice, ReplyFinished
 from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
+from voice_gateway.turn.snapshot import SnapshotError
 from voice_gateway.turn.tools import FILLER_AFTER_MS, MAX_CALLS
 
 
@@ -58,7 +63,7 @@ def test_the_filler_is_due_after_a_while() -> None:
     core = asked()
     called(core)
     assert core.deadline() == at(100 + FILLER_AFTER_MS)
-    assert core.on_deadline(at(100 + FILLER_AFTER_MS))[0] == effects.StartPrompt(ReplyId(2))
+    assert core.on_deadline(at(100 + FILLER_AFTER_MS))[0] == effects.BeginReply(ReplyId(2))
 
 
 def test_a_session_without_tools_calls_none() -> None:
@@ -76,3 +81,25 @@ def test_deeply_nested_arguments_are_none() -> None:
     start = batch[-1]
     assert isinstance(start, effects.StartReply)
     assert start.messages[-1].text == "Error: not called: the arguments are no JSON object"
+
+
+def test_the_client_may_change_its_tools() -> None:
+    """From the next turn on the model is offered the new ones beside the server's; the old ones are no more."""
+    core = asked()
+    core.handle(inputs.ReplyDelta(ReplyId(1), "Yes."), at(10))
+    close = Tool("close_door", "Closes a door.", "", ToolPlace.CLIENT)
+    core.handle(inputs.SettingsChanged(SettingsChange(tools=(close,))), at(20))
+    core.handle(inputs.ClientInterrupted(), at(30))
+    batch = core.handle(inputs.TextTyped("Close the door."), at(40))
+    start = batch[-1]
+    assert isinstance(start, effects.StartReply)
+    assert start.tools == (TOOLBOX.tools[0], close)
+    value = json.loads(json.dumps(core.snapshot(at(50))))
+    restored = Core.restore(value, TurnPolicy(), TOOLBOX)
+    assert restored.snapshot(at(60))["change"] == value["change"]
+    restored.handle(inputs.SessionStarted(), at(70))
+    again = restored.handle(inputs.TextTyped("Close the door."), at(80))[-1]
+    assert isinstance(again, effects.StartReply)
+    assert again.tools == start.tools
+    with pytest.raises(SnapshotError, match="is no tool of a snapshot"):
+        Core.restore(value | {"change": {"tools": [["close_door"]]}}, TurnPolicy(), TOOLBOX)

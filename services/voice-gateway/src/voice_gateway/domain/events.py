@@ -16,6 +16,7 @@ class ReplyKind(StrEnum):
     """What a reply is for."""
 
     ANSWER = "ANSWER"
+    REPROMPT = "REPROMPT"
     APOLOGY = "APOLOGY"
     FILLER = "FILLER"
     """Said while tools run."""
@@ -43,6 +44,7 @@ class EndCause(StrEnum):
     CLIENT_ENDED = "CLIENT_ENDED"
     CLIENT_HALF_CLOSED = "CLIENT_HALF_CLOSED"
     DRAINING = "DRAINING"
+    NO_INPUT = "NO_INPUT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class ReplyText:
     """One sentence as the model wrote it, before its audio."""
 
     reply: ReplyId
-    turn: TurnId
+    turn: TurnId | None
+    """None: no turn asked for it."""
     kind: ReplyKind
     sentence: SentenceId
     text: str
@@ -119,7 +122,8 @@ class ReplyFinished:
     """A reply has ended, once."""
 
     reply: ReplyId
-    turn: TurnId
+    turn: TurnId | None
+    """None: no turn asked for it."""
     kind: ReplyKind
     outcome: ReplyOutcome
     total_samples: int
@@ -132,7 +136,7 @@ class ToolCalled:
     """The model asks for a tool that the client executes."""
 
     call: CallId
-    turn: TurnId
+    turn: TurnId | None
     name: str
     arguments_json: str
     """A JSON object."""
@@ -248,11 +252,11 @@ class ReplyAudio:
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """One answered turn, for the canonical log line and for metrics."""
+    """One finished reply, for the canonical log line and for metrics."""
 
     finished: ReplyFinished
     report: TurnReport | None
-    """None when no audio was sent."""
+    """None when no audio was sent, and for a reply that answers no turn."""
     user_chars: int
     reply_chars: int
     sentences: int

@@ -49,10 +49,11 @@ class LogTelemetry:
         self._live.pop(info.session_id, None)
 
     def turn_ended(self, info: SessionInfo, record: TurnRecord) -> None:
-        """Log the one canonical line of a turn."""
-        if (live := self._live.get(info.session_id)) is not None:
-            live.turns += 1
+        """Log the one canonical line of a turn, or of a prompt that no turn asked for."""
         finished = record.finished
+        live = self._live.get(info.session_id)
+        if live is not None and finished.turn is not None:
+            live.turns += 1
         fields: dict[str, object] = {
             "turn": finished.turn,
             "reply": finished.reply,
@@ -64,7 +65,8 @@ class LogTelemetry:
             "total_samples": finished.total_samples,
             "heard_samples": record.heard_samples,
         }
-        self._write(logging.INFO, "turn", info, fields | _latency(record.report))
+        event = "prompt" if finished.turn is None else "turn"
+        self._write(logging.INFO, event, info, fields | _latency(record.report))
 
     def trouble(self, info: SessionInfo, error: GatewayError) -> None:
         """Log a call that failed inside a session."""

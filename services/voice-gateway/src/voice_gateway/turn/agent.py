@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from voice_gateway.domain.chat import Toolbox
+from voice_gateway.domain.chat import Tool, Toolbox
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import (
     InterruptCause,
     Notice,
     ReplyHeard,
     ReplyInterrupted,
+    ReplyKind,
     ReplyOutcome,
     SpeculationTrigger,
 )
@@ -20,12 +21,12 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import (
+    BeginReply,
     CancelReply,
     Effect,
     Emit,
     Fail,
     Flush,
-    StartPrompt,
     StartReply,
 )
 from voice_gateway.turn.history import History
@@ -158,6 +159,24 @@ class Agent:
         self._machine.move(ReplyEvent.ASKED)
         return [StartReply(reply.id, reply.turn, self._history.messages(), reply.tools)]
 
+    def say(self, kind: ReplyKind, text: str, turn: TurnId | None, now: Instant) -> list[Effect]:
+        """Begin a reply whose text is fixed, without asking the model; no other may be in flight.
+
+        `turn` is what it belongs to, None when nobody asked for it. What was heard of it enters history.
+        """
+        effects = self._rehearsal.stop()
+        self._machine.move(ReplyEvent.ASKED)
+        reply = self._reply = self._replies.make(turn, "", ReplyClock(now))
+        reply.kind = kind
+        return [*effects, BeginReply(reply.id), *reply.say(text, now)]
+
+    def reconfigure(self, policy: TurnPolicy, persona: Persona, tools: tuple[Tool, ...] | None) -> None:
+        """Speak by another policy and persona, with other tools of the client, from the next reply on."""
+        self._policy, self._persona, self._replies.policy = policy, persona, policy
+        self._history.system_prompt = persona.system_prompt
+        if tools is not None:
+            self._tools.replace(tools)
+
     def speculate(self, turn: TurnId, text: str, trigger: SpeculationTrigger, now: Instant) -> list[Effect]:
         """Prepare the reply to a turn that has probably ended."""
         if not self._rehearsal.may_begin(text, self._policy.max_speculations):
@@ -251,12 +270,10 @@ class Agent:
 
     def _fill(self, now: Instant) -> list[Effect]:
         """Say that it takes a while, unless somebody is speaking."""
-        reply = self._replies.filler(now, is_quiet=self._floor.state is Floor.NOBODY)
-        if reply is None:
+        caller = self._tools.take_filler(now)
+        if caller is None or self._floor.state is not Floor.NOBODY:
             return []
-        self._machine.move(ReplyEvent.ASKED)
-        self._reply = reply
-        return [StartPrompt(reply.id), *reply.write(self._persona.filler, now), *reply.finish_writing(now)]
+        return self.say(ReplyKind.FILLER, self._persona.filler, caller.turn, now)
 
     def handle(self, fact: inputs.AgentInput, now: Instant) -> list[Effect]:
         """Take a fact about a reply; one that concerns no reply in flight, or a part of it that is over, is dropped."""
@@ -271,16 +288,9 @@ class Agent:
             return []
         return self._HANDLERS[type(fact)](self, self._reply, fact, now)
 
-    def _on_completed(
-        self, reply: ReplyInFlight, _: inputs.ReplyCompleted | inputs.ToolsCalled, now: Instant
-    ) -> list[Effect]:
-        if reply.has_written:
-            return reply.finish_writing(now)
-        return reply.apologise(self._persona.apology, Reason.LLM_FAILED, "the language model wrote nothing", now)
-
     def _on_tools_called(self, reply: ReplyInFlight, fact: inputs.ToolsCalled, now: Instant) -> list[Effect]:
         if not reply.tools:
-            return self._on_completed(reply, fact, now)
+            return reply.complete(self._persona.apology, now)
         reply.calls = fact.calls
         return [*reply.finish_writing(now), *self._tools.begin(reply, now)]
 
@@ -312,10 +322,7 @@ class Agent:
             effects += self._close_interrupted(settling.reply, Heard(played, is_estimate=False))
         else:
             return []
-        if fact.played_samples > fact.sent_samples:
-            told = f"reply {fact.reply}: {fact.played_samples} samples reported, {fact.sent_samples} sent"
-            effects.append(Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, told)))
-        return effects
+        return [*effects, *_told_if_implausible(fact)]
 
     def _close_interrupted(self, reply: ReplyInFlight, heard: Heard) -> list[Effect]:
         text = reply.heard_text(heard.samples)
@@ -334,7 +341,7 @@ class Agent:
         dict[type[inputs.ReplyInput], Callable[["Agent", ReplyInFlight, Any, Instant], list[Effect]]]
     ] = {
         inputs.ReplyDelta: lambda _, reply, fact, now: reply.deliver(fact, now),
-        inputs.ReplyCompleted: _on_completed,
+        inputs.ReplyCompleted: lambda self, reply, _, now: reply.complete(self._persona.apology, now),
         inputs.ToolsCalled: _on_tools_called,
         inputs.ReplyFailed: lambda self, reply, fact, now: reply.apologise(
             self._persona.apology, fact.reason, fact.message, now
@@ -346,3 +353,10 @@ class Agent:
         inputs.PlayoutStarved: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.PlayoutCompleted: _on_playout_completed,
     }
+
+
+def _told_if_implausible(fact: inputs.PlaybackReported) -> list[Effect]:
+    if fact.played_samples <= fact.sent_samples:
+        return []
+    told = f"reply {fact.reply}: {fact.played_samples} samples reported, {fact.sent_samples} sent"
+    return [Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, told))]

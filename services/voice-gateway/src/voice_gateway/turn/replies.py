@@ -1,6 +1,5 @@
-"""Makes the replies of one session: to a turn, after the tools that a reply has called, and while they run."""
+"""Makes the replies of one session: to a turn, and after the tools that a reply has called."""
 
-from voice_gateway.domain.events import ReplyKind
 from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.policy import TurnPolicy
@@ -19,16 +18,16 @@ class Replies:
         """The latest reply; 0 before the first."""
         self.has_reports = False
         """Whether the client has reported playback."""
-        self._policy = policy
+        self.policy = policy
         self._rate_hz = rate_hz
         """Of reply audio."""
         self._history = history
         self._tools = tools
 
-    def make(self, turn: TurnId, user_text: str, clock: ReplyClock, rounds: int = 0) -> ReplyInFlight:
+    def make(self, turn: TurnId | None, user_text: str, clock: ReplyClock, rounds: int = 0) -> ReplyInFlight:
         """A reply to that turn, after so many rounds of tools."""
         self.last = ReplyId(self.last + 1)
-        policy = self._policy
+        policy = self.policy
         playback = Playback(self._rate_hz, policy.client_buffer_ms, policy.stall_ms, self.has_reports)
         reply = ReplyInFlight(self.last, turn, user_text, clock, playback, self._rate_hz)
         reply.rounds, reply.tools = rounds, self._tools.offered(rounds)
@@ -45,20 +44,9 @@ class Replies:
         self._history.called(over.outcomes)
         if over.is_interrupted:
             return None
-        return self._next(over.caller, over.caller.clock.after_tools(over.called, now), over.caller.rounds + 1)
-
-    def filler(self, now: Instant, *, is_quiet: bool) -> ReplyInFlight | None:
-        """If tools take long, what is said meanwhile; nothing, once and for all of them, unless it `is_quiet`."""
-        caller = self._tools.take_filler(now)
-        if caller is None or not is_quiet:
-            return None
-        reply = self._next(caller, ReplyClock(now), 0)
-        reply.kind, reply.is_reported = ReplyKind.FILLER, True
-        return reply
-
-    def _next(self, caller: ReplyInFlight, clock: ReplyClock, rounds: int) -> ReplyInFlight:
-        """Another reply to the same turn."""
-        reply = self.make(caller.turn, caller.user_text, clock, rounds)
+        caller = over.caller
+        clock = caller.clock.after_tools(over.called, now)
+        reply = self.make(caller.turn, caller.user_text, clock, caller.rounds + 1)
         reply.is_released, reply.is_reported = True, caller.is_reported
         reply.committed, reply.speculations = caller.committed, caller.speculations
         return reply

@@ -62,7 +62,8 @@ class ReplyInFlight:
     """A reply and everything that is known of it. Its methods return effects; the core adds the rest."""
 
     id: ReplyId
-    turn: TurnId
+    turn: TurnId | None
+    """None: no turn asked for it."""
     user_text: str
     """What is answered; of a speculative reply, what the user is thought to have said."""
     clock: ReplyClock
@@ -78,12 +79,12 @@ class ReplyInFlight:
     rounds: int = 0
     """Of tools that came before it in its turn."""
     is_reported: bool = False
-    """Whether its turn has a report already, or it is none that has a report."""
+    """Whether its turn has a report already."""
     has_failed: bool = False
     told: TurnReport | None = None
     """Its turn's report, if it is told with this reply."""
     committed: CommittedTurn | None = None
-    """The turn it answers, once that is certain."""
+    """The turn it answers, once that is certain; None: it answers none."""
     speculations: tuple[Speculation, ...] = ()
     """Replies that were prepared early for that turn."""
     _splitter: SentenceSplitter = field(default_factory=SentenceSplitter, init=False)
@@ -154,6 +155,16 @@ class ReplyInFlight:
         """The model has finished, or will write no more."""
         self._is_written = True
         return self._take(self._splitter.finish(), now)
+
+    def complete(self, apology: str, now: Instant) -> list[Effect]:
+        """The model has finished; if it wrote nothing, that is a failure."""
+        if self.has_written:
+            return self.finish_writing(now)
+        return self.apologise(apology, Reason.LLM_FAILED, "the language model wrote nothing", now)
+
+    def say(self, text: str, now: Instant) -> list[Effect]:
+        """All of it is this text."""
+        return [*self.release("", now), *self.write(text, now), *self.finish_writing(now)]
 
     def apologise(self, apology: str, reason: Reason, message: str, now: Instant) -> list[Effect]:
         """Say that there will be no answer, or no more of it."""

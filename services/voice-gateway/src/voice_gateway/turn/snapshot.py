@@ -1,14 +1,19 @@
 """What of a conversation outlives the process that holds it: a plain value, JSON has all its types."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
+from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
+from voice_gateway.domain.errors import ClientError
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.persona import Persona
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.settings_change import SettingsChange
 
 VERSION = 2
+PERSONA = ("system_prompt", "apology", "reprompt", "goodbye", "filler")
+"""Fields of a persona, in their order."""
 T = TypeVar("T")
 
 
@@ -32,6 +37,8 @@ class Snapshot:
     last_call: CallId
     has_reports: bool
     """Whether the client reports playback."""
+    change: SettingsChange | None
+    """All that the client has changed, applied or not; the next core applies it when it starts."""
 
     def plain(self) -> dict[str, Any]:
         """The value that `parse` reads."""
@@ -39,6 +46,8 @@ class Snapshot:
             "version": VERSION,
             "system_prompt": self.persona.system_prompt,
             "apology": self.persona.apology,
+            "reprompt": self.persona.reprompt,
+            "goodbye": self.persona.goodbye,
             "filler": self.persona.filler,
             "input_rate_hz": self.input_rate_hz,
             "output_rate_hz": self.output_rate_hz,
@@ -48,6 +57,7 @@ class Snapshot:
             "last_reply": self.last_reply,
             "last_call": self.last_call,
             "has_reports": self.has_reports,
+            "change": None if self.change is None else _plain_change(self.change),
         }
 
 
@@ -60,7 +70,7 @@ def parse(value: Mapping[str, Any]) -> Snapshot:
     if (version := value.get("version")) != VERSION:
         raise SnapshotError(f"a snapshot of version {version!r}; this is version {VERSION}")
     return Snapshot(
-        Persona(*(_field(value, name, str) for name in ("system_prompt", "apology", "filler"))),
+        Persona(*(_field(value, name, str) for name in PERSONA)),
         _field(value, "input_rate_hz", int),
         _field(value, "output_rate_hz", int),
         _field(value, "can_pause", bool),
@@ -69,6 +79,7 @@ def parse(value: Mapping[str, Any]) -> Snapshot:
         ReplyId(_field(value, "last_reply", int)),
         CallId(_field(value, "last_call", int)),
         _field(value, "has_reports", bool),
+        None if value.get("change") is None else _change(_field(value, "change", dict)),
     )
 
 
@@ -102,3 +113,33 @@ def _call(item: object) -> ToolCall:
         case [str(name), str(tool), str(arguments_json)]:
             return ToolCall(name, tool, arguments_json)
     raise SnapshotError(f"{item!r} is no tool call of a snapshot's history")
+
+
+def _plain_change(change: SettingsChange) -> dict[str, Any]:
+    tools = change.tools
+    listed = None if tools is None else [[tool.name, tool.description, tool.parameters_json] for tool in tools]
+    return {**asdict(change), "tools": listed}
+
+
+def _change(value: Mapping[str, Any]) -> SettingsChange:
+    language_code, voice, prompt = (
+        None if value.get(name) is None else _field(value, name, str)
+        for name in ("language_code", "voice", "system_prompt")
+    )
+    policy = None if value.get("policy") is None else _policy(_field(value, "policy", dict))
+    tools = None if value.get("tools") is None else tuple(_tool(item) for item in _field(value, "tools", list))
+    return SettingsChange(language_code, voice, prompt, policy, tools)
+
+
+def _tool(item: object) -> Tool:
+    match item:
+        case [str(name), str(description), str(parameters_json)]:
+            return Tool(name, description, parameters_json, ToolPlace.CLIENT)
+    raise SnapshotError(f"{item!r} is no tool of a snapshot")
+
+
+def _policy(value: Mapping[str, Any]) -> TurnPolicy:
+    try:
+        return TurnPolicy(**value)
+    except (ClientError, TypeError) as error:
+        raise SnapshotError(f"the policy of a snapshot: {error}") from error

@@ -86,6 +86,11 @@ class Tools:
         """Whether no round is open."""
         return self._round is None
 
+    def replace(self, tools: tuple[Tool, ...]) -> None:
+        """These are the client's from now on, beside those of the server."""
+        ours = (tool for tool in self._tools.values() if tool.runs_at is ToolPlace.SERVER)
+        self._tools = {tool.name: tool for tool in (*ours, *tools)}
+
     def offered(self, rounds: int) -> tuple[Tool, ...]:
         """What the model may call after so many rounds for the same turn."""
         return tuple(self._tools.values()) if rounds < MAX_ROUNDS else ()
@@ -186,7 +191,7 @@ class Tools:
         return entry
 
 
-def _order(call: _Call, turn: TurnId) -> Effect:
+def _order(call: _Call, turn: TurnId | None) -> Effect:
     if call.place is ToolPlace.SERVER:
         return RunTool(call.id, call.call.name, call.call.arguments_json)
     return Emit(ToolCalled(call.id, turn, call.call.name, call.call.arguments_json))
