@@ -13,6 +13,9 @@ from voice_gateway.domain.events import (
     ReplyFinished,
     ReplyKind,
     ReplyOutcome,
+    Speculation,
+    SpeculationOutcome,
+    SpeculationTrigger,
     TurnRecord,
     TurnReport,
 )
@@ -44,8 +47,9 @@ def test_a_turn_is_one_line_with_its_latency(caplog: pytest.LogCaptureFixture) -
     caplog.set_level(logging.INFO)
     telemetry: Telemetry = LogTelemetry()
     telemetry.session_started(INFO, REQUEST)
-    spans = (LatencySpan("end of turn", 0, 240, "TURN_STOP_HISTORY_MS"), LatencySpan("llm", 240, 100))
-    telemetry.turn_ended(INFO, record(TurnReport(TurnId(1), ReplyId(2), 340, spans)))
+    spans = (LatencySpan("endpointing", 0, 240, "stop_history_ms"), LatencySpan("llm", 200, 100, is_overlapped=True))
+    early = (Speculation(SpeculationTrigger.PAUSE, SpeculationOutcome.WON, 0),)
+    telemetry.turn_ended(INFO, record(TurnReport(TurnId(1), ReplyId(2), 340, spans, early)))
     assert read(caplog)[-1] == (
         "INFO",
         "turn",
@@ -62,11 +66,19 @@ def test_a_turn_is_one_line_with_its_latency(caplog: pytest.LogCaptureFixture) -
             "sentences": 2,
             "total_samples": 44_100,
             "heard_samples": 44_000,
+            "underruns": 0,
             "latency_ms": 340,
             "spans": [
-                {"name": "end of turn", "start_ms": 0, "duration_ms": 240, "setting": "TURN_STOP_HISTORY_MS"},
-                {"name": "llm", "start_ms": 240, "duration_ms": 100, "setting": ""},
+                {
+                    "name": "endpointing",
+                    "start_ms": 0,
+                    "duration_ms": 240,
+                    "setting": "stop_history_ms",
+                    "is_overlapped": False,
+                },
+                {"name": "llm", "start_ms": 200, "duration_ms": 100, "setting": "", "is_overlapped": True},
             ],
+            "speculations": [{"trigger": "PAUSE", "outcome": "WON", "wasted_tokens": 0}],
         },
     )
 

@@ -261,3 +261,5 @@ class TurnRecord:
     reply_chars: int
     sentences: int
     heard_samples: int
+    underruns: int = 0
+    """How often playout had to wait for more audio: synthesis, or the model, did not keep up."""

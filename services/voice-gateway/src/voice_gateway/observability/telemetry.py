@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from voice_gateway.domain.errors import BackendError, ClientError, GatewayError, InternalError
 from voice_gateway.domain.events import Ended, TurnRecord, TurnReport
@@ -64,6 +64,7 @@ class LogTelemetry:
             "sentences": record.sentences,
             "total_samples": finished.total_samples,
             "heard_samples": record.heard_samples,
+            "underruns": record.underruns,
         }
         event = "prompt" if finished.turn is None else "turn"
         self._write(logging.INFO, event, info, fields | _latency(record.report))
@@ -105,9 +106,9 @@ def _error(error: GatewayError) -> dict[str, object]:
 
 def _latency(report: TurnReport | None) -> dict[str, object]:
     if report is None:
-        return {"latency_ms": None, "spans": []}
-    spans = [
-        {"name": span.name, "start_ms": span.start_ms, "duration_ms": span.duration_ms, "setting": span.setting}
-        for span in report.spans
-    ]
-    return {"latency_ms": report.total_ms, "spans": spans}
+        return {"latency_ms": None, "spans": [], "speculations": []}
+    return {
+        "latency_ms": report.total_ms,
+        "spans": [asdict(span) for span in report.spans],
+        "speculations": [asdict(each) for each in report.speculations],
+    }

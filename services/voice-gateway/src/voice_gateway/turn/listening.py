@@ -126,7 +126,7 @@ class Recognition:
     def force(self, at_samples: int, grace_ms: int, now: Instant) -> list[Effect]:
         """Force the final of what was heard before `at_samples`; after `grace_ms`, `is_grace_over` says so."""
         effects = self.commit(at_samples, now)
-        if self.owes_a_final:
+        if self.owes_a_final and not self._is_input_over:
             self._grace_by = after_ms(now, grace_ms)
         return effects
 

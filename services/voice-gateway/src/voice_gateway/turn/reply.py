@@ -81,6 +81,8 @@ class ReplyInFlight:
     is_reported: bool = False
     """Whether its turn has a report already."""
     has_failed: bool = False
+    underruns: int = 0
+    """How often playout had to wait for more audio."""
     told: TurnReport | None = None
     """Its turn's report, if it is told with this reply."""
     committed: CommittedTurn | None = None
@@ -135,6 +137,7 @@ class ReplyInFlight:
     ) -> list[Effect]:
         """Take what a backend has made, or that there is none of it left to play."""
         if isinstance(fact, inputs.PlayoutStarved):
+            self.underruns += 1
             self.playback.starved(fact.at_samples, now)
             return []
         if isinstance(fact, inputs.ReplyDelta):
@@ -213,7 +216,9 @@ class ReplyInFlight:
     def record(self, outcome: ReplyOutcome, samples: int, chars: int, *, goes_on: bool) -> list[Effect]:
         """It is over."""
         finished = ReplyFinished(self.id, self.turn, self.kind, outcome, samples, goes_on)
-        record = TurnRecord(finished, self.told, len(self.user_text), chars, self.sentence_count, samples)
+        record = TurnRecord(
+            finished, self.told, len(self.user_text), chars, self.sentence_count, samples, self.underruns
+        )
         return [Emit(finished), RecordTurn(record)]
 
     def release(self, user_text: str, now: Instant) -> list[Effect]:
