@@ -20,6 +20,7 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from voice_gateway import config
+from voice_gateway.backends.http_tools.client import HttpTools
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.tts import RivaSynthesizer
@@ -141,6 +142,7 @@ class Gateway:
         self._recognizer = RivaRecognizer(settings.asr)
         self._synthesizer = RivaSynthesizer(settings.tts)
         self._llm = OpenAiChat(settings.llm)
+        self._tools = HttpTools(settings.tools)
         self._roster = Roster()
         backends = (self._recognizer, self._llm, self._synthesizer)
         pacer = Pacer()
@@ -153,6 +155,7 @@ class Gateway:
             roster=self._roster,
             voices=VoiceBank(SileroModel(), pacer),
             journals=_journals(settings.server.journal_dir),
+            tools=self._tools,
         )
         sessions = SessionService(settings.session, settings.policy, around, backends, _new_session_id)
         self._server = grpc.aio.server(options=SERVER_OPTIONS + PORT_OPTIONS)
@@ -193,7 +196,9 @@ class Gateway:
     async def stop(self) -> None:
         """Close the port and cancel what still runs."""
         await self._server.stop(None)
-        await asyncio.gather(self._recognizer.close(), self._synthesizer.close(), self._llm.close())
+        await asyncio.gather(
+            self._recognizer.close(), self._synthesizer.close(), self._llm.close(), self._tools.close()
+        )
 
 
 def _journals(folder: Path | None) -> JournalFolder | None:

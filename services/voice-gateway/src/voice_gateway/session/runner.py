@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from voice_gateway.domain.errors import BackendError, GatewayError, InternalError, Unavailable
 from voice_gateway.domain.events import Ended, ReplyAudio
-from voice_gateway.domain.ids import ReplyId
+from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.domain.instant import Instant, after_ms, ms_between
 from voice_gateway.session import clock
 from voice_gateway.session.calls import BackendCalls, Surroundings
@@ -110,6 +110,10 @@ class SessionRunner:
     def commit(self) -> None:
         """End the user's turn now."""
         self._post(inputs.CommitRequested(self._hearing.received_samples))
+
+    def return_tool(self, call: CallId, output: str, *, is_error: bool) -> None:
+        """Take the outcome of a tool that the client executed."""
+        self._post(inputs.ToolReturned(call, output, is_error))
 
     def finish(self) -> None:
         """The client half-closed."""
@@ -213,7 +217,7 @@ class SessionRunner:
 
     def _start_reply(self, effect: effects.StartReply) -> None:
         self._playout.begin(effect.reply)
-        self._calls.write(effect.reply, effect.messages)
+        self._calls.write(effect.reply, effect.messages, effect.tools)
 
     def _reconfigure(self, effect: effects.Reconfigure) -> None:
         self._info = changed(self._info, effect.change)
@@ -250,6 +254,8 @@ class SessionRunner:
         effects.ForgetAudio: lambda self, effect: self._hearing.forget(effect.before_samples),
         effects.StartReply: _start_reply,
         effects.BeginReply: lambda self, effect: self._playout.begin(effect.reply),
+        effects.RunTool: lambda self, effect: self._calls.run_tool(effect),
+        effects.CancelTool: lambda self, effect: self._calls.cancel_tool(effect.call),
         effects.CancelReply: _cancel_reply,
         effects.Synthesize: lambda self, effect: self._calls.speak(effect),
         effects.CancelSynthesis: lambda self, effect: self._calls.cancel_speaking(effect.reply),
