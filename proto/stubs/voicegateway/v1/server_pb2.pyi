@@ -110,6 +110,70 @@ REPLY_OUTCOME_FAILED: ReplyOutcome.ValueType  # 3
 """A backend failed; what could be spoken was spoken."""
 Global___ReplyOutcome: _TypeAlias = ReplyOutcome  # noqa: Y015
 
+class _SpeculationTrigger:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SpeculationTriggerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SpeculationTrigger.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SPECULATION_TRIGGER_UNSPECIFIED: _SpeculationTrigger.ValueType  # 0
+    """Never sent."""
+    SPECULATION_TRIGGER_STABILITY: _SpeculationTrigger.ValueType  # 1
+    """An interim transcript of stability 1."""
+    SPECULATION_TRIGGER_PAUSE: _SpeculationTrigger.ValueType  # 2
+    """`pause_ms` of silence after two equal interim transcripts."""
+
+class SpeculationTrigger(_SpeculationTrigger, metaclass=_SpeculationTriggerEnumTypeWrapper):
+    """What raised the suspicion that a turn has ended. May grow."""
+
+SPECULATION_TRIGGER_UNSPECIFIED: SpeculationTrigger.ValueType  # 0
+"""Never sent."""
+SPECULATION_TRIGGER_STABILITY: SpeculationTrigger.ValueType  # 1
+"""An interim transcript of stability 1."""
+SPECULATION_TRIGGER_PAUSE: SpeculationTrigger.ValueType  # 2
+"""`pause_ms` of silence after two equal interim transcripts."""
+Global___SpeculationTrigger: _TypeAlias = SpeculationTrigger  # noqa: Y015
+
+class _SpeculationOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SpeculationOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SpeculationOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SPECULATION_OUTCOME_UNSPECIFIED: _SpeculationOutcome.ValueType  # 0
+    """Never sent."""
+    SPECULATION_OUTCOME_WON: _SpeculationOutcome.ValueType  # 1
+    """It was the answer."""
+    SPECULATION_OUTCOME_LOST_FORMATTING: _SpeculationOutcome.ValueType  # 2
+    """The committed text is the same but for numbers, symbols or spelling."""
+    SPECULATION_OUTCOME_LOST_MORE_WORDS: _SpeculationOutcome.ValueType  # 3
+    """The user said more."""
+    SPECULATION_OUTCOME_LOST_CHANGED_WORD: _SpeculationOutcome.ValueType  # 4
+    """The committed text has another word."""
+    SPECULATION_OUTCOME_LOST_CONTEXT: _SpeculationOutcome.ValueType  # 5
+    """The same was said, after something else."""
+    SPECULATION_OUTCOME_FAILED: _SpeculationOutcome.ValueType  # 6
+    """A backend failed; it was asked again when the turn was committed."""
+
+class SpeculationOutcome(_SpeculationOutcome, metaclass=_SpeculationOutcomeEnumTypeWrapper):
+    """What became of a reply that was prepared before its turn was committed. May grow."""
+
+SPECULATION_OUTCOME_UNSPECIFIED: SpeculationOutcome.ValueType  # 0
+"""Never sent."""
+SPECULATION_OUTCOME_WON: SpeculationOutcome.ValueType  # 1
+"""It was the answer."""
+SPECULATION_OUTCOME_LOST_FORMATTING: SpeculationOutcome.ValueType  # 2
+"""The committed text is the same but for numbers, symbols or spelling."""
+SPECULATION_OUTCOME_LOST_MORE_WORDS: SpeculationOutcome.ValueType  # 3
+"""The user said more."""
+SPECULATION_OUTCOME_LOST_CHANGED_WORD: SpeculationOutcome.ValueType  # 4
+"""The committed text has another word."""
+SPECULATION_OUTCOME_LOST_CONTEXT: SpeculationOutcome.ValueType  # 5
+"""The same was said, after something else."""
+SPECULATION_OUTCOME_FAILED: SpeculationOutcome.ValueType  # 6
+"""A backend failed; it was asked again when the turn was committed."""
+Global___SpeculationOutcome: _TypeAlias = SpeculationOutcome  # noqa: Y015
+
 class _EndReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -591,7 +655,8 @@ class LatencySpan(_message.Message):
     IS_OVERLAPPED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """What the time went into: endpointing, asr_final, hold, llm_first_token, first_sentence, tts_first_audio, playout;
-    settle (an interrupted reply was settled first), earlier_turns (their replies came first).
+    settle (an interrupted reply was settled first), earlier_turns (their replies came first), contested (a sound after
+    the turn held the reply back).
     """
     start_ms: _builtins.int
     """Start, ms after the last speech sample."""
@@ -619,6 +684,36 @@ class LatencySpan(_message.Message):
 Global___LatencySpan: _TypeAlias = LatencySpan  # noqa: Y015
 
 @_typing.final
+class Speculation(_message.Message):
+    """A reply that was prepared before its turn was committed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    WASTED_TOKENS_FIELD_NUMBER: _builtins.int
+    trigger: Global___SpeculationTrigger.ValueType
+    """Why it was begun."""
+    outcome: Global___SpeculationOutcome.ValueType
+    """What became of it."""
+    wasted_tokens: _builtins.int
+    """Pieces that the model had written when it was dropped, a count; most servers send a token in each. 0 if it won."""
+    def __init__(
+        self,
+        *,
+        trigger: Global___SpeculationTrigger.ValueType = ...,
+        outcome: Global___SpeculationOutcome.ValueType = ...,
+        wasted_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "trigger", b"trigger", "wasted_tokens", b"wasted_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Speculation: _TypeAlias = Speculation  # noqa: Y015
+
+@_typing.final
 class TurnReport(_message.Message):
     """Where a turn's time went. Sent by the server once for each turn that was answered, when its first audio has left."""
 
@@ -630,6 +725,7 @@ class TurnReport(_message.Message):
     SPANS_FIELD_NUMBER: _builtins.int
     IS_SPECULATIVE_FIELD_NUMBER: _builtins.int
     DROPPED_SPECULATIONS_FIELD_NUMBER: _builtins.int
+    SPECULATIONS_FIELD_NUMBER: _builtins.int
     turn_id: _builtins.str
     """The turn."""
     reply_id: _builtins.str
@@ -644,6 +740,10 @@ class TurnReport(_message.Message):
     def spans(self) -> _containers.RepeatedCompositeFieldContainer[Global___LatencySpan]:
         """The spans, in order of their start."""
 
+    @_builtins.property
+    def speculations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Speculation]:
+        """All of them, in order."""
+
     def __init__(
         self,
         *,
@@ -653,10 +753,11 @@ class TurnReport(_message.Message):
         spans: _abc.Iterable[Global___LatencySpan] | None = ...,
         is_speculative: _builtins.bool = ...,
         dropped_speculations: _builtins.int = ...,
+        speculations: _abc.Iterable[Global___Speculation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_speculations", b"dropped_speculations", "is_speculative", b"is_speculative", "reply_id", b"reply_id", "spans", b"spans", "total_ms", b"total_ms", "turn_id", b"turn_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_speculations", b"dropped_speculations", "is_speculative", b"is_speculative", "reply_id", b"reply_id", "spans", b"spans", "speculations", b"speculations", "total_ms", b"total_ms", "turn_id", b"turn_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

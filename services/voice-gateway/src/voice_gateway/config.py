@@ -116,12 +116,15 @@ TTS_FIRST_AUDIO_DEADLINE_MS = integer(
 )
 
 
-def _turn_settings() -> tuple[Setting[int], ...]:
+def _turn_settings() -> tuple[Setting[Any], ...]:
     """One setting per field of TurnPolicy: environment TURN_LEAD_MS is proto and policy lead_ms."""
-    rows = []
+    rows: list[Setting[Any]] = []
     for spec in fields(TurnPolicy):
         bounds = (spec.metadata["low"], spec.metadata["high"])
-        default = int(getattr(_POLICY, spec.name))
+        default = getattr(_POLICY, spec.name)
+        if isinstance(default, bool):
+            rows.append(switch(_turn_name(spec.name), default=default, doc=spec.metadata["doc"]))
+            continue
         rows.append(integer(_turn_name(spec.name), default, bounds, spec.metadata["unit"], spec.metadata["doc"]))
     return tuple(rows)
 

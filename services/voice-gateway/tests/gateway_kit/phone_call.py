@@ -5,7 +5,7 @@ What the user says and is told stands in capitals' columns, what the machine ord
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from voice_gateway.domain import events
 from voice_gateway.domain.errors import Reason
@@ -32,16 +32,23 @@ def play(script: str) -> str:
     """The script with its effects written anew; lines that are neither steps nor effects are kept."""
     core, lines = new_core(), []
     for line in script.splitlines():
-        step = _STEP.fullmatch(line.strip())
-        if step:
-            until = int(step[1])
-            lines += _deadlines(core, until)
-            lines.append(f"{until} ms: {step[2]}")
-            if step[2] != "(time passes)":
-                lines += _render(core.handle(parse(step[2], until), at(until)))
+        if _STEP.fullmatch(line.strip()):
+            lines += _step(core, line.strip())
         elif line.startswith("#") or not line.strip():
             lines.append(line)
-    return "\n".join(line for line in lines if not line.startswith("@")) + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def played(core: Core, steps: Iterable[str]) -> str:
+    """What comes of these steps, the steps included."""
+    return "\n".join(line for step in steps for line in _step(core, step))
+
+
+def _step(core: Core, line: str) -> list[str]:
+    until_text, fact = line.split(" ms: ", 1)
+    until = int(until_text)
+    lines = [*_deadlines(core, until), line]
+    return lines if fact == "(time passes)" else [*lines, *_render(core.handle(parse(fact, until), at(until)))]
 
 
 def at(milliseconds: int) -> Instant:
@@ -98,8 +105,8 @@ _FACTS: dict[str, _Facts] = {
     r"session starts": lambda _, __: inputs.SessionStarted(),
     r"speech starts at (\d+) ms": lambda m, _: inputs.SpeechStarted(int(m[1]) * PER_MS),
     r"speech ends at (\d+) ms": lambda m, _: inputs.SpeechEnded(int(m[1]) * PER_MS),
-    r'interim "(.*)"(?: on (\d+))?': lambda m, now: inputs.TranscriptRevised(
-        StreamId(int(m[2] or 1)), m[1], 0.5, max(0, now - 200) * PER_MS
+    r'interim "(.*?)"(?: on (\d+))?(, sure)?': lambda m, now: inputs.TranscriptRevised(
+        StreamId(int(m[2] or 1)), m[1], 1.0 if m[3] else 0.5, max(0, now - 200) * PER_MS
     ),
     r'final "(.*?)"(?: on (\d+))?(?: ending at (\d+) ms)?(?:, (\d+) ms received)?': _final,
     r'types "(.*)"': lambda m, _: inputs.TextTyped(m[1]),
@@ -160,6 +167,8 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901  one line for each eff
             return _event(event)
         case effects.OpenRecognition(stream, start):
             return f"[open recognition {stream} from {_ms(start)}]"
+        case effects.FinishRecognition(stream, end):
+            return f"[finish recognition {stream}{'' if end is None else f' at {_ms(end)}'}]"
         case effects.ForgetAudio(before):
             return f"[forget audio before {_ms(before)}]"
         case effects.StartReply(reply, turn, messages):
@@ -184,6 +193,23 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901  one line for each eff
             return f"[{name} {getattr(effect, 'reply', None) or getattr(effect, 'stream', None)}]"
 
 
+def _report(report: events.TurnReport) -> str:
+    tiles = " + ".join(f"{span.name} {span.duration_ms}" for span in report.spans if not span.is_overlapped)
+    beside = ", ".join(
+        f"{span.name} {span.duration_ms} from {span.start_ms}" for span in report.spans if span.is_overlapped
+    )
+    early = ", ".join(
+        f"{each.outcome.lower()} by {each.trigger.lower()}"
+        + (f" ({each.wasted_tokens} pieces wasted)" if each.wasted_tokens else "")
+        for each in report.speculations
+    )
+    return (
+        f"report  turn {report.turn}: {report.total_ms} ms = {tiles}"
+        + (f"; beside: {beside}" if beside else "")
+        + (f"; speculation {early}" if early else "")
+    )
+
+
 def _event(event: events.Event) -> str:  # noqa: C901, PLR0912  one line for each event
     match event:
         case events.SpeechStarted(start):
@@ -204,8 +230,8 @@ def _event(event: events.Event) -> str:  # noqa: C901, PLR0912  one line for eac
             return f"agent   (reply {reply} heard to {_ms(heard)}{' by the clock' if is_estimate else ''}: {text!r})"
         case events.ReplyFinished(reply, _, _, outcome, total):
             return f"agent   (reply {reply} {outcome.lower()}, {_ms(total)})"
-        case events.TurnReport(turn, _, total_ms, spans):
-            return f"report  turn {turn}: {total_ms} ms = " + " + ".join(f"{s.name} {s.duration_ms}" for s in spans)
+        case events.TurnReport():
+            return _report(event)
         case events.Notice(reason, message, _, _):
             return f"notice  {reason}: {message}"
         case events.GoingAway(deadline_ms):

@@ -39,6 +39,10 @@ class World:
         await self.llm.wait_until(lambda: self.llm.open_requests == 0)
 
 
+PATIENT = {"TURN_VAD_END_MS": "10000", "TURN_INPUT_STALL_MS": "10000", "TURN_FINAL_GRACE_MS": "5000"}
+"""A busy machine that stands still for a second must not look like a user, or a recogniser, that does."""
+
+
 @asynccontextmanager
 async def world(
     *said: str, replies: tuple[str, ...] = ("Certainly. It is done.",), settings: Mapping[str, str] | None = None
@@ -58,6 +62,7 @@ async def world(
                 "LLM_APOLOGY": APOLOGY,
                 "GRPC_PORT": "0",
                 "JOURNAL_DIR": journals,
+                **PATIENT,
                 **(settings or {}),
             }
             gateway = Gateway(config.load(environment))

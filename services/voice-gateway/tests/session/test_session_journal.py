@@ -39,7 +39,7 @@ from voice_gateway.session.journal_codec import (
 from voice_gateway.session.ports import SessionInfo
 from voice_gateway.session.replay import replay
 from voice_gateway.turn import inputs
-from voice_gateway.turn.core import Core
+from voice_gateway.turn.dialogue import Dialogue
 from voice_gateway.turn.effects import Emit, Flush
 
 INFO = SessionInfo(SessionId("s1"), 16_000, 16_000, 22_050, "en-US", "Anna", TurnPolicy(lead_ms=300))
@@ -60,12 +60,12 @@ SCRIPT = """
     1000 ms  user    (speaks)
     1000 ms  USER    Count to three.  (turn 1)
     1500 ms  AGENT   One two three.  (answer 1)
-    1500 ms  latency 1000 ms for turn 1 = endpointing 500 + llm_first_token 400 + tts_first_audio 100
+    1500 ms  latency 1000 ms for turn 1 = endpointing 480 + asr_final 20 + llm_first_token 400 + tts_first_audio 100
     2300 ms  user    (speaks)
-    2300 ms  USER    Stop.  (turn 2)
     2300 ms  agent   (stops reply 1: user_speech)
     2300 ms  agent   (of reply 1 was heard, 700 ms by the clock: 'One')
     2300 ms  agent   (reply 1 interrupted, 700 ms)
+    2300 ms  USER    Stop.  (turn 2)
     2400 ms  notice  LLM_FAILED: connection lost
     2500 ms  agent   (stops reply 2: client)
     2500 ms  agent   (of reply 2 was heard, 0 ms by the clock: '')
@@ -211,7 +211,7 @@ def test_an_error_of_the_core_is_recorded_and_replayed(tmp_path: Path, monkeypat
     """The journal of a session that died of a fault of ours shows the fault again."""
     path = record(tmp_path, CALL)
     _changed(path, effects=None)
-    monkeypatch.setitem(Core._HANDLERS, inputs.SegmentFinal, lambda *_: 1 / 0)
+    monkeypatch.setitem(Dialogue._HANDLERS, inputs.SegmentFinal, lambda *_: 1 / 0)
     recording = read_journal(path)
     first_final = next(i for i, call in enumerate(recording.calls) if isinstance(call.fact, inputs.SegmentFinal))
     assert "the core raised ZeroDivisionError" in str(replay(recording).difference)

@@ -7,13 +7,14 @@ from gateway_kit import virtual_time
 from gateway_kit.port_fakes import FakeVoiceModel
 from hypothesis import given
 from hypothesis import strategies as st
-from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.voice import MAX_BATCH, MAX_CHUNKS_A_TICK, Ear, Onset, VoiceBank
 from voice_gateway.turn.inputs import SpeechEnded, SpeechStarted
 
 CHUNK = 512
+STALL_MS = 500
 LOUD = b"\x00\x10" * CHUNK
 SILENT = bytes(2 * CHUNK)
 Edge = SpeechStarted | SpeechEnded
@@ -21,7 +22,7 @@ Edge = SpeechStarted | SpeechEnded
 
 def edges(probabilities: Sequence[float]) -> list[tuple[int, int]]:
     """(chunk at which the edge was settled, its position in chunks) of each edge."""
-    onset = Onset(onset_ms=96, pause_ms=160)
+    onset = Onset(onset_ms=96, pause_ms=160, stall_ms=STALL_MS)
     found = [(index, onset.take(probability)) for index, probability in enumerate(probabilities)]
     return [(index, edge // CHUNK) for index, edge in found if edge is not None]
 
@@ -58,7 +59,7 @@ def listen(rate_hz: int, pcm: bytes, *, forget: int = 0) -> list[Edge]:
     async def main() -> None:
         bank = VoiceBank(FakeVoiceModel(), Pacer())
         hearing = Hearing(rate_hz, rate_hz)
-        ear = Ear(hearing, rate_hz, Onset(96, 160), bank.new_state(), told.append)
+        ear = Ear(hearing, rate_hz, Onset(96, 160, STALL_MS), bank.new_state(), told.append)
         bank.add(ear)
         piece = rate_hz // 50 * 2
         for start in range(0, len(pcm), piece):
@@ -88,7 +89,7 @@ def test_sound_that_was_forgotten_is_skipped() -> None:
     async def main() -> None:
         bank = VoiceBank(FakeVoiceModel(), Pacer())
         hearing = Hearing(16_000, 16_000)
-        bank.add(Ear(hearing, 16_000, Onset(96, 160), bank.new_state(), told.append))
+        bank.add(Ear(hearing, 16_000, Onset(96, 160, STALL_MS), bank.new_state(), told.append))
         hearing.hear(SILENT * 10, 0)
         hearing.forget(CHUNK * 10)
         hearing.hear(LOUD * 4, CHUNK * 10)
@@ -111,12 +112,35 @@ def test_one_run_judges_many_sessions_and_a_flood_waits() -> None:
         bank = VoiceBank(Counting(), Pacer())
         for index in range(MAX_BATCH + 4):
             hearing = Hearing(16_000, 16_000)
-            bank.add(Ear(hearing, 16_000, Onset(96, 160), bank.new_state(), lambda _: None))
+            bank.add(Ear(hearing, 16_000, Onset(96, 160, STALL_MS), bank.new_state(), lambda _: None))
             hearing.hear(SILENT * (100 if index == 0 else 1), 0)
         bank.tick(Instant(0))
 
     virtual_time.run(main())
     assert sizes == [MAX_BATCH, 4] + [1] * (MAX_CHUNKS_A_TICK - 1)
+
+
+def test_a_client_that_stops_sending_has_stopped_speaking() -> None:
+    """Muted in the middle of a word: after `input_stall_ms` without audio that counts as silence, once."""
+    told: list[object] = []
+
+    async def main() -> None:
+        bank = VoiceBank(FakeVoiceModel(), Pacer())
+        hearing = Hearing(16_000, 16_000)
+        bank.add(Ear(hearing, 16_000, Onset(96, 160, STALL_MS), bank.new_state(), told.append))
+        hearing.hear(LOUD * 4, 0)
+        for milliseconds in (0, STALL_MS - 1, STALL_MS, 2 * STALL_MS):
+            bank.tick(after_ms(Instant(0), milliseconds))
+            told.append(milliseconds)
+        hearing.hear(LOUD * 4, CHUNK * 4)
+        bank.tick(after_ms(Instant(0), 3 * STALL_MS))
+
+    virtual_time.run(main())
+    assert told == [
+        *(SpeechStarted(0), 0, STALL_MS - 1),
+        *(SpeechEnded(4 * CHUNK), STALL_MS, 2 * STALL_MS),
+        SpeechStarted(4 * CHUNK),
+    ]
 
 
 def test_somebody_waits_from_the_first_pause() -> None:
@@ -131,7 +155,7 @@ def test_somebody_waits_from_the_first_pause() -> None:
     async def main() -> None:
         bank = VoiceBank(FakeVoiceModel(), Pacer())
         hearing = Noting(16_000, 16_000)
-        bank.add(Ear(hearing, 16_000, Onset(96, 160), bank.new_state(), lambda _: None))
+        bank.add(Ear(hearing, 16_000, Onset(96, 160, STALL_MS), bank.new_state(), lambda _: None))
         hearing.hear(SILENT + LOUD * 4 + SILENT * 2 + LOUD, 0)
         bank.tick(Instant(0))
 

@@ -109,9 +109,9 @@ def test_an_empty_prompt_is_a_wish_too() -> None:
 def test_policy_fields_not_in_force_are_accepted() -> None:
     """A client written for later policy fields is served today."""
     request = Codec(VERSION).start(
-        start(policy=policy_pb2.TurnPolicy(max_turn_ms=3_000, speculation=False, stall_ms=900))
+        start(policy=policy_pb2.TurnPolicy(no_input_ms=3_000, speculation=False, stall_ms=900))
     )
-    assert request.policy == {"stall_ms": 900}
+    assert request.policy == {"stall_ms": 900, "speculation": False}
 
 
 @pytest.mark.parametrize("direction", ["audio_in", "audio_out"])
@@ -505,4 +505,4 @@ def test_capabilities_tell_what_is_there() -> None:
     assert (*told.input_sample_rates_hz,) == INPUT_RATES_HZ
     assert (*told.output_sample_rates_hz,) == OUTPUT_RATES_HZ
     assert told.limits.preferred_frame_ms == 40
-    assert list(told.features) == ["barge_in", "commit"]
+    assert list(told.features) == ["barge_in", "commit", "speculation"]

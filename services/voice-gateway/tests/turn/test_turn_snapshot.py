@@ -53,6 +53,11 @@ SPEAKING = (
         (SPEAKING[:2], [["user", "Count."]], (2, 1, False)),
         (SPEAKING, [["user", "Count."], ["assistant", "One two"]], (2, 1, False)),
         (
+            ("0 ms: session starts", '600 ms: interim "what is a"'),
+            [["user", "what is a"]],
+            (1, 0, False),
+        ),
+        (
             (*SPEAKING, "950 ms: client played 650 ms of 1, 800 ms sent", '960 ms: types "Stop."'),
             [["user", "Count."], ["assistant", "One two"], ["user", "Stop."]],
             (3, 1, True),

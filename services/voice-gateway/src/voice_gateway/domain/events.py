@@ -133,6 +133,36 @@ class LatencySpan:
     duration_ms: int
     setting: str = ""
     """The setting that owns the span; empty when a backend's speed does."""
+    is_overlapped: bool = False
+    """Work that was done beside other spans, before the turn was committed."""
+
+
+class SpeculationTrigger(StrEnum):
+    """What raised the suspicion that a turn has ended."""
+
+    STABILITY = "STABILITY"
+    PAUSE = "PAUSE"
+
+
+class SpeculationOutcome(StrEnum):
+    """What became of a reply that was prepared early."""
+
+    WON = "WON"
+    LOST_FORMATTING = "LOST_FORMATTING"
+    LOST_MORE_WORDS = "LOST_MORE_WORDS"
+    LOST_CHANGED_WORD = "LOST_CHANGED_WORD"
+    LOST_CONTEXT = "LOST_CONTEXT"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Speculation:
+    """A reply that was prepared before its turn was committed."""
+
+    trigger: SpeculationTrigger
+    outcome: SpeculationOutcome
+    wasted_tokens: int
+    """Pieces that the model had written when it was dropped; most servers send a token in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +173,8 @@ class TurnReport:
     reply: ReplyId
     total_ms: int
     spans: tuple[LatencySpan, ...]
+    speculations: tuple[Speculation, ...] = ()
+    """Replies that were prepared early for this turn, in order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """When a turn ends, what counts as an interruption, how far ahead audio is sent: values, not code."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -25,14 +26,24 @@ class TurnPolicy:
     stop_history_eou_ms: int = _ms(240, 40, 5_000, "silence before the end of an utterance is suspected")
     stop_history_ms: int = _ms(480, 80, 10_000, "silence that ends a segment")
     pause_ms: int = _ms(160, 32, 5_000, "silence after which speech counts as ended")
+    unfinished_hold_ms: int = _ms(1_200, 0, 10_000, "extra wait after words that read unfinished")
+    vad_end_ms: int = _ms(900, 200, 20_000, "silence that ends a turn even if the recogniser stays silent")
+    final_grace_ms: int = _ms(500, 0, 10_000, "wait for a forced final before the last interim is taken")
+    max_turn_ms: int = _ms(60_000, 1_000, 600_000, "longest turn")
+    input_stall_ms: int = _ms(500, 100, 60_000, "a client that sends no audio for so long counts as silent")
     min_speech_ms: int = _ms(400, 0, 5_000, "speech needed to take the floor from the agent")
     min_words: int = _count(2, 0, 20, "words needed to take the floor from the agent")
     backchannel_ms: int = _ms(600, 0, 5_000, "shorter speech of at most one word is a backchannel")
     contested_timeout_ms: int = _ms(1_500, 200, 20_000, "a paused reply resumes after so long without a verdict")
+    protected_opening_ms: int = _ms(0, 0, 60_000, "no interruption is taken in the first part of a reply")
     lead_ms: int = _ms(200, 40, 5_000, "reply audio is sent at most so far ahead of real time")
     client_buffer_ms: int = _ms(100, 0, 5_000, "assumed buffer of a client that never reports playback")
     playback_settle_ms: int = _ms(250, 0, 5_000, "wait for the last playback report after an interruption")
     stall_ms: int = _ms(5_000, 500, 120_000, "a reporting client whose playback stands still so long is stalled")
+    speculation: bool = field(
+        default=True, metadata={"low": 0, "high": 1, "unit": "", "doc": "prepare the reply before the turn is certain"}
+    )
+    max_speculations: int = _count(3, 0, 10, "most replies prepared early in one turn")
 
     def __post_init__(self) -> None:
         """Raise ClientError / POLICY_OUT_OF_RANGE for a value out of range or a pair that contradicts itself."""
@@ -46,6 +57,6 @@ class TurnPolicy:
                 f"stop_history_eou_ms {self.stop_history_eou_ms} must be below stop_history_ms {self.stop_history_ms}",
             )
 
-    def changed(self, overrides: dict[str, int]) -> "TurnPolicy":
+    def changed(self, overrides: Mapping[str, Any]) -> "TurnPolicy":
         """A policy with `overrides` (field name to value) applied; raises like the constructor."""
         return replace(self, **overrides)

@@ -38,6 +38,8 @@ class Hearing:
         self._anchors: list[tuple[int, int]] = [(0, 0)]
         """(tape position, input position) pairs from which the clocks run together."""
         self._feed: Feed | None = None
+        self._finished = 0
+        """Tape position where the feed ends that was finished last."""
         self._batch = BATCH_MS * asr_rate_hz // 1_000
         """Samples that make a piece for the recogniser."""
         self._room = asyncio.Event()
@@ -59,9 +61,13 @@ class Hearing:
             self._feed.more()
         self._update_room()
 
-    def open_feed(self, from_samples: int) -> "Feed":
-        """A feed of the audio from `from_samples` on (as far back as it is kept)."""
-        start = min(max(self.to_tape(from_samples), self._base), self._end)
+    def open_feed(self, from_samples: int, *, follows: bool = False) -> "Feed":
+        """A feed of the audio from `from_samples` on, as far back as it is kept.
+
+        With `follows`: not before the end of the feed that was finished last.
+        """
+        first = max(self.to_tape(from_samples), self._finished) if follows else self.to_tape(from_samples)
+        start = min(max(first, self._base), self._end)
         self._feed = Feed(self, start, self._asr_rate_hz)
         self._update_room()
         return self._feed
@@ -80,7 +86,8 @@ class Hearing:
     def finish_feed(self, at_samples: int | None = None) -> None:
         """The newest feed ends at this position, or with the audio received so far."""
         if self._feed is not None:
-            self._feed.finish(self._end if at_samples is None else min(self.to_tape(at_samples), self._end))
+            end = self._end if at_samples is None else min(self.to_tape(at_samples), self._end)
+            self._finished = self._feed.finish(end)
 
     def forget(self, before_samples: int) -> None:
         """Audio before this position is not replayed again."""
@@ -177,10 +184,11 @@ class Feed(AsyncIterator[bytes]):
         if self._hearing.end() - self.position >= self._hearing.batch_samples:
             self._more.set()
 
-    def finish(self, end: int) -> None:
-        """The stream ends at this tape position, or where more was taken already."""
-        self._end = end
+    def finish(self, end: int) -> int:
+        """The stream ends at this tape position, or where more was taken already: there."""
+        self._end = max(end, self.position)
         self._more.set()
+        return self._end
 
     async def __anext__(self) -> bytes:
         while True:

@@ -115,9 +115,11 @@ def _event(event: events.Event, rate_hz: int) -> str:
             return f"USER    {text}  (turn {turn})" if is_final else ""
         case events.ReplyText(reply, _, kind, _, text):
             return f"AGENT   {text.strip()}  ({kind.lower()} {reply})"
-        case events.TurnReport(turn, _, total_ms, spans):
-            parts = " + ".join(f"{span.name} {span.duration_ms}" for span in spans)
-            return f"latency {total_ms} ms for turn {turn}" + (f" = {parts}" if parts else "")
+        case events.TurnReport(turn, _, total_ms, spans, speculations):
+            parts = " + ".join(f"{span.name} {span.duration_ms}" for span in spans if not span.is_overlapped)
+            early = ", ".join(f"{each.outcome.lower()} by {each.trigger.lower()}" for each in speculations)
+            told = f"latency {total_ms} ms for turn {turn}" + (f" = {parts}" if parts else "")
+            return told + (f"  (speculation {early})" if early else "")
         case events.Notice(reason, message, _, _):
             return f"notice  {reason}: {message}"
         case _:

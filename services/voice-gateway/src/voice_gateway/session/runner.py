@@ -49,7 +49,7 @@ class SessionRunner:
         self._hearing = Hearing(info.input_rate_hz, info.asr_rate_hz)
         self._playout = Playout(info.output_rate_hz, info.policy.lead_ms, around.pacer, sink.play, self._post)
         policy = info.policy
-        onset = Onset(policy.vad_onset_ms, policy.pause_ms)
+        onset = Onset(policy.vad_onset_ms, policy.pause_ms, policy.input_stall_ms)
         self._ear = Ear(self._hearing, info.asr_rate_hz, onset, around.voices.new_state(), self._post)
         self._inbox: deque[inputs.Input] = deque()
         self._wake = asyncio.Event()
@@ -188,7 +188,7 @@ class SessionRunner:
     # --- effects -------------------------------------------------------------------------------------------------
 
     def _open_recognition(self, effect: effects.OpenRecognition) -> None:
-        self._calls.recognise(effect.stream, self._hearing.open_feed(effect.from_samples))
+        self._calls.recognise(effect.stream, self._hearing.open_feed(effect.from_samples, follows=effect.follows))
 
     def _start_reply(self, effect: effects.StartReply) -> None:
         self._playout.begin(effect.reply)

@@ -7,7 +7,7 @@ import numpy as np
 import soxr
 
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
-from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.instant import Instant, ms_between
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.ports import VOICE_CHUNK_SAMPLES, VOICE_RATE_HZ, VoiceModel
@@ -31,6 +31,8 @@ class Onset:
 
     onset_ms: int
     pause_ms: int
+    stall_ms: int
+    """No audio for so long is silence."""
     is_speaking: bool = field(default=False, init=False)
     _position: int = field(default=0, init=False)
     _run_ms: int = field(default=0, init=False)
@@ -46,6 +48,10 @@ class Onset:
         edge = self._position - self._run_ms * VOICE_RATE_HZ // 1_000
         self.is_speaking, self._run_ms = not self.is_speaking, 0
         return edge
+
+    def give_up(self) -> None:
+        """Nobody speaks any more, as far as one can hear."""
+        self.is_speaking, self._run_ms = False, 0
 
 
 class Ear:
@@ -65,6 +71,8 @@ class Ear:
         self._onset = onset
         self._post = post
         self._cursor = 0
+        self._moved_at = Instant(0)
+        """When audio came last."""
         self._pending = bytearray()
         self._skipped = 0
         """Tape samples that were forgotten before they were listened to."""
@@ -72,10 +80,15 @@ class Ear:
             None if asr_rate_hz == VOICE_RATE_HZ else soxr.ResampleStream(asr_rate_hz, VOICE_RATE_HZ, 1, dtype="int16")
         )
 
-    def listen(self) -> None:
-        """Take what is new on the tape."""
+    def listen(self, now: Instant) -> None:
+        """Take what is new on the tape. No audio for `stall_ms` is silence, when somebody was speaking."""
         start = max(self._cursor, self._hearing.base())
         self._skipped += start - self._cursor
+        if self._cursor != self._hearing.end():
+            self._moved_at = now
+        elif self._onset.is_speaking and ms_between(self._moved_at, now) >= self._onset.stall_ms:
+            self._onset.give_up()
+            self._post(SpeechEnded(self._hearing.received_samples))
         self._cursor = self._hearing.end()
         pcm = self._hearing.read(start, self._cursor)
         if self._resampler is not None:
@@ -126,9 +139,8 @@ class VoiceBank:
 
     def tick(self, now: Instant) -> None:
         """Judge every chunk that is due, those of different sessions together."""
-        del now  # positions are the tape's
         for ear in self._ears:
-            ear.listen()
+            ear.listen(now)
         for _ in range(MAX_CHUNKS_A_TICK):
             due = [(ear, chunk) for ear in tuple(self._ears) if (chunk := ear.next_chunk()) is not None]
             if not due:

@@ -15,11 +15,12 @@ from voice_gateway.domain.events import (
     ReplyOutcome,
     ReplyPaused,
     ReplyResumed,
+    SpeculationTrigger,
     TurnRecord,
     TurnReport,
 )
 from voice_gateway.domain.ids import ReplyId, TurnId
-from voice_gateway.domain.instant import Instant, after_ms, ms_between
+from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
@@ -35,23 +36,13 @@ from voice_gateway.turn.effects import (
     StartReply,
 )
 from voice_gateway.turn.history import History
+from voice_gateway.turn.latency import ReplyClock, spans, total_ms
 from voice_gateway.turn.playback import Heard, Playback
-from voice_gateway.turn.reply import ReplyInFlight, TurnClock
+from voice_gateway.turn.rehearsal import Rehearsal
+from voice_gateway.turn.reply import ReplyInFlight
 from voice_gateway.turn.snapshot import Snapshot
 from voice_gateway.turn.tables import REPLY, Floor, FloorEvent, Machine, Reply, ReplyEvent
-
-
-@dataclass(frozen=True, slots=True)
-class CommittedTurn:
-    """What the user said, and when."""
-
-    id: TurnId
-    text: str
-    spoke: Instant
-    """The last speech sample; for a typed turn its arrival."""
-    committed: Instant
-    is_live: bool
-    """Whether it may have been spoken over a reply. One that may not waits until earlier turns are answered."""
+from voice_gateway.turn.turn_so_far import CommittedTurn
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +70,10 @@ class Agent:
         self._settling: _Settling | None = None
         self._last = ReplyId(0)
         self._has_reports = False
+        self._rehearsal = Rehearsal(self._machine)
+        self._said_last = ""
+        """What was said aloud of the reply before this one."""
+        self._fell_silent_at = Instant(0)
 
     @property
     def state(self) -> Reply:
@@ -89,6 +84,28 @@ class Agent:
     def is_free(self) -> bool:
         """Whether the next reply may begin."""
         return self._reply is None and self._settling is None
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether a turn is being answered, and no word of the answer has been heard."""
+        return self._reply is not None and self._reply.clock.played is None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the reply waits for a verdict on speech over it."""
+        return self._reply is not None and self._reply.playback.is_paused
+
+    def is_protected(self, now: Instant) -> bool:
+        """Whether the reply is in the part that speech does not interrupt."""
+        reply = self._reply
+        if reply is None:
+            return False
+        return reply.playback.heard(now).samples * 1_000 < self._policy.protected_opening_ms * self._rate_hz
+
+    def spoken(self, began: Instant, now: Instant) -> str:
+        """What the agent has said aloud, as far as somebody may have heard it who began to speak at `began`."""
+        before = self._said_last if began <= self._fell_silent_at else ""
+        return f"{before} {self._reply.spoken_text(now)}".strip() if self._reply is not None else before
 
     @property
     def last(self) -> ReplyId:
@@ -127,22 +144,53 @@ class Agent:
         return self.settle()
 
     def answer(self, turn: CommittedTurn, now: Instant) -> list[Effect]:
-        """Begin the reply to a turn."""
-        self._machine.move(ReplyEvent.ASKED)
+        """Begin the reply to a turn, or release the one that was prepared for it."""
+        effects, reply = self._rehearsal.claim(turn.text, self._history.version)
         self._history.said(turn.text)
+        if reply is None:
+            self._machine.move(ReplyEvent.ASKED)
+            reply = self._new_reply(turn.id, turn.text, now)
+            effects.append(StartReply(reply.id, turn.id, self._history.messages()))
+        self._reply = reply
+        reply.committed, reply.speculations = turn, self._rehearsal.take()
+        return [*effects, *reply.release(turn.text, now)]
+
+    def speculate(self, turn: TurnId, text: str, trigger: SpeculationTrigger, now: Instant) -> list[Effect]:
+        """Prepare the reply to a turn that has probably ended."""
+        if not self._rehearsal.may_begin(text, self._policy.max_speculations):
+            return []
+        reply = self._new_reply(turn, text, now)
+        self._rehearsal.begin(reply, trigger, self._history.version)
+        return [StartReply(reply.id, turn, self._history.messages_with(text))]
+
+    def review(self, said: str) -> list[Effect]:
+        """Drop the prepared reply if something else has been said."""
+        return self._rehearsal.review(said, self._history.version)
+
+    def take_back(self, now: Instant) -> tuple[list[Effect], CommittedTurn | None]:
+        """Drop a reply of which nothing was heard; its turn goes on, unless the user said that it was over."""
+        reply = self._reply
+        if reply is None or not self.is_unheard:
+            return [], None
+        turn = reply.committed
+        if turn is not None and turn.may_go_on:
+            self._history.unsaid(reply.user_text)
+        else:
+            turn = None
+        return self.interrupt(InterruptCause.USER_SPEECH, now), turn
+
+    def _new_reply(self, turn: TurnId, user_text: str, now: Instant) -> ReplyInFlight:
         self._last = ReplyId(self._last + 1)
         policy = self._policy
         playback = Playback(self._rate_hz, policy.client_buffer_ms, policy.stall_ms, self._has_reports)
-        clock = TurnClock(turn.spoke, turn.committed, now, turn.is_live)
-        self._reply = ReplyInFlight(self._last, turn.id, len(turn.text), clock, playback, self._rate_hz)
-        return [StartReply(self._last, turn.id, self._history.messages())]
+        return ReplyInFlight(self._last, turn, user_text, ReplyClock(now), playback, self._rate_hz)
 
     def interrupt(self, cause: InterruptCause, now: Instant) -> list[Effect]:
         """Stop the reply in flight, if any; what was heard of it is settled now or soon."""
         reply = self._reply
         if reply is None:
             return []
-        self._release(reply)
+        self._release(reply, now)
         effects: list[Effect] = [CancelReply(reply.id), Flush(reply.id), Emit(ReplyInterrupted(reply.id, cause))]
         heard = reply.playback.heard(now)
         if reply.clock.played is None or reply.playback.is_settled or not reply.playback.is_reporting:
@@ -151,23 +199,30 @@ class Agent:
         return effects
 
     def pause(self, now: Instant) -> list[Effect]:
-        """Hold the reply that is being played: somebody may be interrupting."""
-        reply = self._audible
+        """Hold the reply in flight: somebody may be interrupting. One that nobody hears yet is held back silently."""
+        reply = self._reply
+        if reply is None or reply.playback.is_paused:
+            return []
         reply.playback.paused(now)
-        return [PausePlay(reply.id), Emit(ReplyPaused(reply.id))]
+        told = [Emit(ReplyPaused(reply.id))] if reply.clock.played is not None else []
+        return [PausePlay(reply.id), *told]
 
     def resume(self, now: Instant) -> list[Effect]:
         """Go on with the reply that is held, from where it was heard to."""
-        reply = self._audible
+        reply = self._reply
+        if reply is None or not reply.playback.is_paused:
+            return []
+        if reply.clock.played is None:
+            reply.playback.released()
+            reply.clock.held_until = now
+            return [ResumePlay(reply.id, 0)]
         heard = reply.playback.heard(now).samples
         reply.playback.resumed(heard, now)
         return [Emit(ReplyResumed(reply.id, heard)), ResumePlay(reply.id, heard)]
 
-    @property
-    def _audible(self) -> ReplyInFlight:
-        """The reply that has the floor; the core asks only while one has it."""
-        assert self._reply is not None  # noqa: S101  a fact about the floor's table, for the type checker
-        return self._reply
+    def end(self, now: Instant) -> list[Effect]:
+        """The session is over."""
+        return [*self._rehearsal.stop(), *self.interrupt(InterruptCause.CLIENT, now), *self.settle()]
 
     def settle(self) -> list[Effect]:
         """Wait no longer for the client's last report."""
@@ -179,7 +234,7 @@ class Agent:
         reply = self._reply
         if reply is None or not (reply.is_told_without_audio or reply.playback.is_over(now)):
             return []
-        self._release(reply)
+        self._release(reply, now)
         text = reply.whole_text()
         self._history.heard(text)
         outcome = ReplyOutcome.FAILED if reply.has_failed else ReplyOutcome.COMPLETED
@@ -203,20 +258,11 @@ class Agent:
         """Take a fact about a reply; one that concerns no reply in flight, or a part of it that is over, is dropped."""
         if isinstance(fact, inputs.PlaybackReported):
             return self._on_playback_reported(fact, now)
-        if self._reply is None or self._is_stale(self._reply, fact):
+        if self._rehearsal.takes(fact):
+            return self._rehearsal.handle(fact, now)
+        if self._reply is None or not self._reply.takes(fact):
             return []
         return self._HANDLERS[type(fact)](self, self._reply, fact, now)
-
-    def _is_stale(self, reply: ReplyInFlight, fact: inputs.ReplyInput) -> bool:
-        if fact.reply != reply.id:
-            return True
-        if isinstance(fact, inputs.SpeechReady | inputs.SpeechCompleted | inputs.SpeechFailed):
-            return not reply.awaits_speech(fact.sentence)
-        is_written = isinstance(fact, inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ReplyFailed)
-        return is_written and reply.is_written
-
-    def _on_delta(self, reply: ReplyInFlight, fact: inputs.ReplyDelta, now: Instant) -> list[Effect]:
-        return reply.write(fact.text, now)
 
     def _on_completed(self, reply: ReplyInFlight, _: inputs.ReplyCompleted, now: Instant) -> list[Effect]:
         if reply.has_written:
@@ -235,12 +281,6 @@ class Agent:
         apology = reply.write(f"\n{self._persona.apology}", now) if self._persona.apology else []
         return [notice, *apology, *reply.finish_writing(now)]
 
-    def _on_speech_ready(self, reply: ReplyInFlight, fact: inputs.SpeechReady, now: Instant) -> list[Effect]:
-        return reply.speech_ready(fact.sentence, now)
-
-    def _on_speech_completed(self, reply: ReplyInFlight, fact: inputs.SpeechCompleted, _: Instant) -> list[Effect]:
-        return reply.speech_done(fact.sentence, fact.samples, fact.words)
-
     def _on_speech_failed(self, reply: ReplyInFlight, fact: inputs.SpeechFailed, _: Instant) -> list[Effect]:
         reply.has_failed = True
         notice = Emit(Notice(fact.reason, fact.message, Backend.TTS, reply.turn))
@@ -250,11 +290,11 @@ class Agent:
         reply.playback.started(fact.at_samples, now)
         self._machine.move(ReplyEvent.AUDIBLE)
         self._floor.move(FloorEvent.AGENT_SPOKE)
-        if reply.clock.played is not None:
+        if reply.clock.played is not None or reply.committed is None:
             return []
         reply.clock.played = now
-        total_ms = max(0, ms_between(reply.clock.spoke, now))
-        reply.report = TurnReport(reply.turn, reply.id, total_ms, reply.clock.spans())
+        turn = reply.committed
+        reply.report = TurnReport(turn.id, reply.id, total_ms(turn, now), spans(turn, reply.clock), reply.speculations)
         return [Emit(reply.report)]
 
     def _on_playout_starved(self, reply: ReplyInFlight, fact: inputs.PlayoutStarved, now: Instant) -> list[Effect]:
@@ -268,9 +308,9 @@ class Agent:
 
     def _on_playback_reported(self, fact: inputs.PlaybackReported, now: Instant) -> list[Effect]:
         self._has_reports = True
-        if not 1 <= fact.reply <= self._last:
-            return [Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, f"there is no reply {fact.reply}"))]
         reply, settling = self._reply, self._settling
+        if self._rehearsal.takes(fact) or not 1 <= fact.reply <= self._last:
+            return [Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, f"there is no reply {fact.reply}"))]
         played = max(0, min(fact.played_samples, fact.sent_samples))
         effects: list[Effect] = []
         if reply is not None and fact.reply == reply.id:
@@ -291,25 +331,27 @@ class Agent:
         told = Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate))
         return [told, *self._record(reply, ReplyOutcome.INTERRUPTED, heard.samples, len(text))]
 
-    def _release(self, reply: ReplyInFlight) -> None:
+    def _release(self, reply: ReplyInFlight, now: Instant) -> None:
         self._reply = None
+        if reply.clock.played is not None:
+            self._said_last, self._fell_silent_at = reply.spoken_text(now), now
         self._has_reports = self._has_reports or reply.playback.is_reporting
         self._machine.move(ReplyEvent.ENDED)
         self._floor.move(FloorEvent.AGENT_DONE)
 
     def _record(self, reply: ReplyInFlight, outcome: ReplyOutcome, samples: int, chars: int) -> list[Effect]:
         finished = ReplyFinished(reply.id, reply.turn, reply.kind, outcome, samples)
-        record = TurnRecord(finished, reply.report, reply.user_chars, chars, reply.sentence_count, samples)
+        record = TurnRecord(finished, reply.report, len(reply.user_text), chars, reply.sentence_count, samples)
         return [Emit(finished), RecordTurn(record)]
 
     _HANDLERS: ClassVar[
         dict[type[inputs.ReplyInput], Callable[["Agent", ReplyInFlight, Any, Instant], list[Effect]]]
     ] = {
-        inputs.ReplyDelta: _on_delta,
+        inputs.ReplyDelta: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.ReplyCompleted: _on_completed,
         inputs.ReplyFailed: _on_failed,
-        inputs.SpeechReady: _on_speech_ready,
-        inputs.SpeechCompleted: _on_speech_completed,
+        inputs.SpeechReady: lambda _, reply, fact, now: reply.deliver(fact, now),
+        inputs.SpeechCompleted: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.SpeechFailed: _on_speech_failed,
         inputs.PlayoutStarted: _on_playout_started,
         inputs.PlayoutStarved: _on_playout_starved,

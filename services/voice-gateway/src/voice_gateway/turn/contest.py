@@ -1,8 +1,14 @@
-"""Whether sound over the agent's voice takes the floor from it."""
+"""Speech over the agent's voice, or over the reply it is about to speak: who gets the floor."""
 
 from enum import Enum
 
+from voice_gateway.domain.events import InterruptCause
+from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.turn.agent import Agent
+from voice_gateway.turn.effects import Effect
+from voice_gateway.turn.tables import Floor, FloorEvent, Machine
+from voice_gateway.turn.text.echo import beyond_echo
 from voice_gateway.turn.text.stop_words import is_stop
 
 
@@ -31,3 +37,64 @@ def judge(policy: TurnPolicy, text: str, speech_ms: int, *, is_final: bool) -> V
         return Verdict.WAIT
     is_backchannel = words <= 1 and speech_ms < policy.backchannel_ms
     return Verdict.GO_ON if is_backchannel else Verdict.YIELD
+
+
+class Contest:
+    """Holds the reply at an onset, and lets it go on when that was no interruption."""
+
+    def __init__(self, policy: TurnPolicy, floor: Machine[Floor, FloorEvent], agent: Agent, *, can_pause: bool) -> None:
+        self._policy = policy
+        self._floor = floor
+        self._agent = agent
+        self._can_pause = can_pause
+        """Whether the client's player can be held; if not, only words interrupt what is being played."""
+        self._until = Instant(0)
+        self._is_echoing = False
+        """Whether the agent's own voice has come back: from then on only words that are not its own contest."""
+
+    def users_part(self, text: str, began: Instant, now: Instant, *, is_final: bool) -> str:
+        """What of a transcript of speech that began then is not the agent's own voice coming back."""
+        spoken = self._agent.spoken(began, now)
+        part = beyond_echo(text, spoken) if spoken else text
+        if not part and (is_final or len(text.split()) > 1):
+            self._is_echoing = True
+        return part
+
+    def onset(self, now: Instant) -> list[Effect]:
+        """Somebody began to speak, by the sound."""
+        return [] if self._is_echoing and self._floor.state is Floor.AGENT else self._begin(now)
+
+    def verdict(self, text: str, speech_ms: int, now: Instant, *, is_final: bool) -> tuple[Verdict, list[Effect]]:
+        """Whether what was said so far takes the floor; WAIT when there is nobody to take it from."""
+        if self._floor.state not in (Floor.AGENT, Floor.CONTESTED) or self._agent.is_protected(now):
+            return Verdict.WAIT, []
+        verdict = judge(self._policy, text, speech_ms, is_final=is_final)
+        if verdict is Verdict.GO_ON:
+            return verdict, self.go_on(now)
+        if verdict is Verdict.YIELD:
+            return verdict, self._agent.interrupt(InterruptCause.USER_SPEECH, now)
+        return verdict, self._begin(now) if self._is_echoing else []
+
+    def _begin(self, now: Instant) -> list[Effect]:
+        if self._floor.state is Floor.AGENT:
+            if not self._can_pause or self._agent.is_protected(now):
+                return []
+            self._floor.move(FloorEvent.CONTESTED)
+        elif not self._agent.is_unheard:
+            return []
+        self._until = after_ms(now, self._policy.contested_timeout_ms)
+        return self._agent.pause(now)
+
+    def go_on(self, now: Instant) -> list[Effect]:
+        """It was no interruption."""
+        if self._floor.state is Floor.CONTESTED:
+            self._floor.move(FloorEvent.RESUMED)
+        return self._agent.resume(now)
+
+    def deadline(self) -> Instant | None:
+        """When the reply goes on without a verdict."""
+        return self._until if self._agent.is_held else None
+
+    def on_deadline(self, now: Instant) -> list[Effect]:
+        """Let the reply go on if there was no verdict in time."""
+        return self.go_on(now) if self._agent.is_held and now >= self._until else []

@@ -24,6 +24,8 @@ class OpenRecognition:
 
     stream: StreamId
     from_samples: int
+    follows: bool = False
+    """Whether it goes on where the stream half-closed just before has ended, should that have taken more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class ForgetAudio:
 
 @dataclass(frozen=True, slots=True)
 class StartReply:
-    """Ask the language model."""
+    """Ask the language model. What it writes is told only when the turn is certain."""
 
     reply: ReplyId
     turn: TurnId

@@ -15,6 +15,8 @@ class History:
 
     system_prompt: str
     _messages: list[ChatMessage] = field(default_factory=list, init=False)
+    version: int = field(default=0, init=False)
+    """Grows with every change."""
 
     def said(self, text: str) -> None:
         """The user said `text`."""
@@ -24,6 +26,20 @@ class History:
         """The user heard `text` of a reply; nothing heard is nothing said."""
         if text:
             self._add(Role.ASSISTANT, text)
+
+    def unsaid(self, text: str) -> None:
+        """The user's last `said` is part of a longer turn that is still being said."""
+        self.version += 1
+        last = self._messages.pop()
+        if before := last.text.removesuffix(text).removesuffix("\n"):
+            self._messages.append(ChatMessage(Role.USER, before))
+
+    def messages_with(self, text: str) -> tuple[ChatMessage, ...]:
+        """What `messages` would be, had the user said `text`."""
+        copy = History(self.system_prompt)
+        copy.resume(self._messages)
+        copy.said(text)
+        return copy.messages()
 
     def messages(self) -> tuple[ChatMessage, ...]:
         """The system prompt, if any, then the conversation."""
@@ -39,6 +55,7 @@ class History:
         self._messages = list(conversation)
 
     def _add(self, role: Role, text: str) -> None:
+        self.version += 1
         if self._messages and self._messages[-1].role is role:
             text = f"{self._messages.pop().text}\n{text}"
         self._messages.append(ChatMessage(role, text))

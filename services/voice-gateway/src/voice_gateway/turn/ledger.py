@@ -40,6 +40,20 @@ def heard_text(sentences: Sequence[SpokenSentence], heard_samples: int, rate_hz:
     return heard.rstrip()
 
 
+def spoken_text(sentences: Sequence[SpokenSentence], until_samples: int, rate_hz: int) -> str:
+    """What is read aloud up to `until_samples` of the reply's timeline, the word begun there included."""
+    spoken, start = [], 0
+    for sentence in sentences:
+        samples = _length(sentence, rate_hz)
+        if start > until_samples:
+            break
+        words = [match.group() for match in _WORD.finditer(sentence.spoken)]
+        ends = _told_ends(sentence, words) or _even_ends(sentence.spoken, samples)
+        spoken += words[: 1 + sum(start + end <= until_samples for end in ends)]
+        start += samples
+    return " ".join(spoken)
+
+
 def _length(sentence: SpokenSentence, rate_hz: int) -> int:
     if sentence.samples is not None:
         return sentence.samples

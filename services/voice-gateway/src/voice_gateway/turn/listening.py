@@ -39,6 +39,8 @@ class Recognition:
     _machine: Machine[Listening, ListeningEvent] = field(init=False)
     _newest: StreamId = field(default=StreamId(0), init=False)
     _finalising: list[StreamId] = field(default_factory=list, init=False)
+    _ends: dict[StreamId, int] = field(default_factory=dict, init=False)
+    """Where half-closed streams end."""
     _finalise_by: Instant | None = field(default=None, init=False)
     _reopen_at: Instant | None = field(default=None, init=False)
     _opened_at: Instant = field(default=Instant(0), init=False)
@@ -49,6 +51,8 @@ class Recognition:
     """Where the newest stream begins."""
     _commit_at: int | None = field(default=None, init=False)
     """Where the user's turn ended that the next stream is to finalise."""
+    _grace_by: Instant | None = field(default=None, init=False)
+    """Until then the finals of the streams that were half-closed last are waited for."""
     _is_input_over: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +77,24 @@ class Recognition:
     def owes_a_final(self) -> bool:
         """Whether the end of the user's turn was called and its final may still come."""
         return bool(self._finalising) or self._commit_at is not None or (self._is_input_over and not self.is_over)
+
+    @property
+    def live(self) -> list[StreamId]:
+        """Streams whose results are awaited, oldest first."""
+        return self._live()
+
+    @property
+    def newest(self) -> StreamId:
+        """The stream that was opened last."""
+        return self._newest
+
+    def is_finalised_by(self, stream: StreamId, covered_samples: int) -> bool:
+        """Whether a final that covers its input to here is the last of a half-closed stream."""
+        return stream in self._finalising and covered_samples >= self._ends[stream]
+
+    def is_finalising(self, stream: StreamId) -> bool:
+        """Whether this stream was half-closed: its final is the last word on its audio."""
+        return stream in self._finalising
 
     def is_stale(self, stream: StreamId) -> bool:
         """Whether results of this stream are of no more use."""
@@ -101,6 +123,35 @@ class Recognition:
         self._confirmed_samples = samples
         return [ForgetAudio(samples)]
 
+    def force(self, at_samples: int, grace_ms: int, now: Instant) -> list[Effect]:
+        """Force the final of what was heard before `at_samples`; after `grace_ms`, `is_grace_over` says so."""
+        effects = self.commit(at_samples, now)
+        if self.owes_a_final:
+            self._grace_by = after_ms(now, grace_ms)
+        return effects
+
+    def is_grace_over(self, now: Instant) -> bool:
+        """Whether forced finals are late. Says so once."""
+        is_over = self._grace_by is not None and now >= self._grace_by
+        if is_over:
+            self._grace_by = None
+        return is_over
+
+    def forgo(self) -> list[Effect]:
+        """What was to be finalised is known well enough: its streams are dropped, and nothing of it is replayed."""
+        if self.state is Listening.CLOSED:
+            before, self._commit_at = self._commit_at or 0, None
+        else:
+            before = self._from_samples
+        effects: list[Effect] = [CancelRecognition(stream) for stream in self._finalising]
+        if self._finalising:
+            self._machine.move(ListeningEvent.FINALISED)
+        self._finalising, self._finalise_by = [], None
+        if before <= self._confirmed_samples:
+            return effects
+        self._confirmed_samples = before
+        return [*effects, ForgetAudio(before)]
+
     def commit(self, received_samples: int, now: Instant) -> list[Effect]:
         """Force the final of what was heard, and listen on. While no stream is open, the next one will."""
         if self.state is Listening.CLOSED:
@@ -110,11 +161,11 @@ class Recognition:
         is_empty = received_samples <= self._from_samples
         if is_empty or self._is_input_over or len(self._finalising) == MAX_FINALISING:
             return []
-        return [*self._half_close(received_samples, now), *self._open_at(received_samples, now)]
+        return [*self._half_close(received_samples, now), *self._open_at(received_samples, now, follows=True)]
 
     def input_ended(self, now: Instant) -> list[Effect]:
         """The client says nothing more: force the last final."""
-        self._is_input_over = True
+        self._is_input_over, self._grace_by = True, None
         return [] if self.state is Listening.CLOSED else self._half_close(None, now)
 
     def ended(self, stream: StreamId, now: Instant) -> list[Effect]:
@@ -125,7 +176,7 @@ class Recognition:
         if self._finalising:
             self._finalise_by = after_ms(now, FINALISE_MS)
             return []
-        self._finalise_by = None
+        self._finalise_by = self._grace_by = None
         self._machine.move(ListeningEvent.EXHAUSTED if self._is_input_over else ListeningEvent.FINALISED)
         return []
 
@@ -152,7 +203,8 @@ class Recognition:
 
     def deadline(self) -> Instant | None:
         """When to look again."""
-        return self._reopen_at if self._reopen_at is not None else self._finalise_by
+        due = (self._reopen_at if self._reopen_at is not None else self._finalise_by, self._grace_by)
+        return min((instant for instant in due if instant is not None), default=None)
 
     def on_deadline(self, now: Instant) -> list[Effect]:
         """Open again a stream that broke; give up on one that does not finalise."""
@@ -172,14 +224,17 @@ class Recognition:
             return []
         return [*self._finalising] if self._is_input_over else [*self._finalising, self._newest]
 
-    def _open_at(self, from_samples: int, now: Instant) -> list[Effect]:
+    def _open_at(self, from_samples: int, now: Instant, *, follows: bool = False) -> list[Effect]:
         self._machine.move(ListeningEvent.OPENED)
         self._newest = StreamId(self._newest + 1)
         self._from_samples, self._opened_at = from_samples, now
-        return [OpenRecognition(self._newest, from_samples)]
+        return [OpenRecognition(self._newest, from_samples, follows=follows)]
 
     def _half_close(self, at_samples: int | None, now: Instant) -> list[Effect]:
         self._machine.move(ListeningEvent.HALF_CLOSED)
         self._finalising.append(self._newest)
+        self._ends = {self._newest: at_samples or 0} | {
+            other: end for other, end in self._ends.items() if other in self._finalising
+        }
         self._finalise_by = after_ms(now, FINALISE_MS)
         return [FinishRecognition(self._newest, at_samples)]

@@ -50,13 +50,18 @@ class Playback:
 
     def paused(self, now: Instant) -> None:
         """The client holds its player."""
-        self.starved(self.paced(now), now)
+        if self._anchor is not None:
+            self.starved(self.paced(now), now)
         self._is_paused = True
 
     def resumed(self, at_samples: int, now: Instant) -> None:
         """The client plays on from `at_samples`."""
         self._is_paused = self._is_settled = False
         self.started(at_samples, now)
+
+    def released(self) -> None:
+        """Nothing had been sent when it was held, and nothing is held any more."""
+        self._is_paused = False
 
     def completed(self, total_samples: int) -> None:
         """All audio has left."""
@@ -82,6 +87,11 @@ class Playback:
     def is_reporting(self) -> bool:
         """Whether the client reports, on this reply or on earlier ones."""
         return self._can_report and (self.expects_reports or self._reported is not None)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the client's player is held."""
+        return self._is_paused
 
     @property
     def is_settled(self) -> bool:

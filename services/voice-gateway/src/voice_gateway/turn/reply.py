@@ -3,15 +3,21 @@
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from voice_gateway.domain.events import LatencySpan, ReplyKind, ReplyText, TurnReport
+from voice_gateway.domain.events import ReplyKind, ReplyText, Speculation, TurnReport
 from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
-from voice_gateway.domain.instant import Instant, ms_between
+from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.transcript import SpokenWord
+from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import CancelSynthesis, Effect, Emit, EndPlay, Play, Synthesize
-from voice_gateway.turn.ledger import SpokenSentence, heard_text
+from voice_gateway.turn.latency import ReplyClock
+from voice_gateway.turn.ledger import SpokenSentence, heard_text, spoken_text
 from voice_gateway.turn.playback import Playback
 from voice_gateway.turn.text.sentences import SentenceSplitter
 from voice_gateway.turn.text.speakable import Speakable
+from voice_gateway.turn.turn_so_far import CommittedTurn
+
+SOON_MS = 500
+"""Where playout stands in a sentence is known about so well when the synthesis tells no word times."""
 
 
 class _Speech(Enum):
@@ -29,57 +35,35 @@ class _Sentence:
 
 
 @dataclass(slots=True)
-class TurnClock:
-    """When things happened on the way from the user's last word to the reply's first sound."""
-
-    spoke: Instant
-    """The last speech sample; for a typed turn its arrival."""
-    committed: Instant
-    asked: Instant
-    is_live: bool
-    first_token: Instant | None = None
-    first_sentence: Instant | None = None
-    first_speech: Instant | None = None
-    played: Instant | None = None
-
-    def spans(self) -> tuple[LatencySpan, ...]:
-        """Spans that tile the time from `spoke` to `played`; empty ones are left out."""
-        steps = (
-            ("endpointing", self.committed, "stop_history_ms"),
-            ("settle", self.asked, "playback_settle_ms") if self.is_live else ("earlier_turns", self.asked, ""),
-            ("llm_first_token", self.first_token, ""),
-            ("first_sentence", self.first_sentence, ""),
-            ("tts_first_audio", self.first_speech, ""),
-            ("playout", self.played, "lead_ms"),
-        )
-        spans, start_ms = [], 0
-        for name, until, setting in steps:
-            end_ms = start_ms if until is None else max(start_ms, ms_between(self.spoke, until))
-            if end_ms > start_ms:
-                spans.append(LatencySpan(name, start_ms, end_ms - start_ms, setting))
-            start_ms = end_ms
-        return tuple(spans)
-
-
-@dataclass(slots=True)
 class ReplyInFlight:
     """A reply and everything that is known of it. Its methods return effects; the core adds the rest."""
 
     id: ReplyId
     turn: TurnId
-    user_chars: int
-    clock: TurnClock
+    user_text: str
+    """What is answered; of a speculative reply, what the user is thought to have said."""
+    clock: ReplyClock
     playback: Playback
     rate_hz: int
+    is_released: bool = False
+    """Until then it is prepared only: one sentence is synthesised, and nothing is told or played."""
     kind: ReplyKind = ReplyKind.ANSWER
     has_failed: bool = False
     report: TurnReport | None = None
+    committed: CommittedTurn | None = None
+    """The turn it answers, once that is certain."""
+    speculations: tuple[Speculation, ...] = ()
+    """Replies that were prepared early for that turn."""
     _splitter: SentenceSplitter = field(default_factory=SentenceSplitter, init=False)
     _speakable: Speakable = field(default_factory=Speakable, init=False)
     _sentences: list[_Sentence] = field(default_factory=list, init=False)
     _told: int = field(default=0, init=False)
     """How many sentences the client has been told."""
     _has_audio: bool = field(default=False, init=False)
+    _ordered: int = field(default=0, init=False)
+    """How many sentences have been handed to synthesis, or need none."""
+    pieces: int = field(default=0, init=False)
+    """How many pieces the model has sent; most servers send a token in each."""
     has_written: bool = field(default=False, init=False)
     """Whether the model has written anything but white space."""
     _is_written: bool = field(default=False, init=False)
@@ -92,17 +76,32 @@ class ReplyInFlight:
         return len(self._sentences)
 
     @property
-    def is_written(self) -> bool:
-        """Whether the model has finished."""
-        return self._is_written
-
-    @property
     def is_told_without_audio(self) -> bool:
         """Whether everything has been told and there was nothing to play."""
         return self._is_complete() and not self._has_audio
 
+    def takes(self, fact: inputs.ReplyInput) -> bool:
+        """Whether this fact concerns the reply, and a part of it that is not over."""
+        if fact.reply != self.id:
+            return False
+        if isinstance(fact, inputs.SpeechReady | inputs.SpeechCompleted | inputs.SpeechFailed):
+            return self._awaits_speech(fact.sentence)
+        is_written = isinstance(fact, inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ReplyFailed)
+        return not (is_written and self._is_written)
+
+    def deliver(
+        self, fact: inputs.ReplyDelta | inputs.SpeechReady | inputs.SpeechCompleted, now: Instant
+    ) -> list[Effect]:
+        """Take what a backend has made."""
+        if isinstance(fact, inputs.ReplyDelta):
+            return self.write(fact.text, now)
+        if isinstance(fact, inputs.SpeechReady):
+            return self._speech_ready(fact.sentence, now)
+        return self._speech_done(fact.sentence, fact.samples, fact.words)
+
     def write(self, text: str, now: Instant) -> list[Effect]:
         """The model wrote on."""
+        self.pieces += 1
         if text.strip():
             self.has_written = True
             self.clock.first_token = self.clock.first_token or now
@@ -113,14 +112,19 @@ class ReplyInFlight:
         self._is_written = True
         return self._take(self._splitter.finish(), now)
 
-    def speech_ready(self, sentence: SentenceId, now: Instant) -> list[Effect]:
+    def release(self, user_text: str, now: Instant) -> list[Effect]:
+        """The turn is certain: tell, speak and play."""
+        self.is_released, self.user_text = True, user_text
+        return [*self._order(now), *self._tell()]
+
+    def _speech_ready(self, sentence: SentenceId, now: Instant) -> list[Effect]:
         """A sentence's first audio has come."""
         if self.clock.first_speech is None:
             self.clock.first_speech = now
         self._sentences[sentence - 1].speech = _Speech.READY
         return self._tell()
 
-    def speech_done(self, sentence: SentenceId, samples: int, words: tuple[SpokenWord, ...]) -> list[Effect]:
+    def _speech_done(self, sentence: SentenceId, samples: int, words: tuple[SpokenWord, ...]) -> list[Effect]:
         """A sentence's audio is complete; an empty one is shown only."""
         entry = self._sentences[sentence - 1]
         entry.ledger = replace(
@@ -132,12 +136,13 @@ class ReplyInFlight:
     def go_mute(self, sentence: SentenceId, samples: int) -> list[Effect]:
         """Synthesis failed in `sentence`: what is there is played, the rest of the reply is shown only."""
         self._is_mute = True
+        self._ordered = len(self._sentences)
         for entry in self._sentences[sentence:]:
             entry.ledger = replace(entry.ledger, spoken="", samples=0)
             entry.speech = _Speech.DONE
-        return [CancelSynthesis(self.id), *self.speech_done(sentence, samples, ())]
+        return [CancelSynthesis(self.id), *self._speech_done(sentence, samples, ())]
 
-    def awaits_speech(self, sentence: SentenceId) -> bool:
+    def _awaits_speech(self, sentence: SentenceId) -> bool:
         """Whether audio of this sentence is awaited."""
         return 1 <= sentence <= len(self._sentences) and self._sentences[sentence - 1].speech is not _Speech.DONE
 
@@ -146,24 +151,37 @@ class ReplyInFlight:
         told = [sentence.ledger for sentence in self._sentences[: self._told]]
         return heard_text(told, heard_samples, self.rate_hz)
 
+    def spoken_text(self, now: Instant) -> str:
+        """What has been said aloud by `now`, and the next words."""
+        told = [sentence.ledger for sentence in self._sentences[: self._told]]
+        soon = self.playback.paced(now) + SOON_MS * self.rate_hz // 1_000
+        return spoken_text(told, soon, self.rate_hz) if self.clock.played is not None else ""
+
     def whole_text(self) -> str:
         """Everything the client was told."""
         return "".join(sentence.ledger.text for sentence in self._sentences[: self._told]).strip()
 
     def _take(self, texts: list[str], now: Instant) -> list[Effect]:
-        effects: list[Effect] = []
         for text in texts:
             spoken = "" if self._is_mute else self._speakable.of(text)
-            sentence = SentenceId(len(self._sentences) + 1)
             done = _Speech.COMING if spoken else _Speech.DONE
             self._sentences.append(_Sentence(SpokenSentence(text, spoken, None if spoken else 0), done))
+        return [*self._order(now), *self._tell()]
+
+    def _order(self, now: Instant) -> list[Effect]:
+        effects: list[Effect] = []
+        while self._ordered < len(self._sentences) and (self.is_released or not self.clock.first_sentence):
+            spoken = self._sentences[self._ordered].ledger.spoken
+            self._ordered += 1
             if spoken:
-                effects.append(Synthesize(self.id, sentence, spoken))
+                effects.append(Synthesize(self.id, SentenceId(self._ordered), spoken))
                 self.clock.first_sentence = self.clock.first_sentence or now
-        return [*effects, *self._tell()]
+        return effects
 
     def _tell(self) -> list[Effect]:
         effects: list[Effect] = []
+        if not self.is_released:
+            return effects
         while self._told < len(self._sentences) and self._sentences[self._told].speech is not _Speech.COMING:
             ledger = self._sentences[self._told].ledger
             self._told += 1

@@ -32,6 +32,7 @@ class Reply(Enum):
     """What the reply in flight is doing."""
 
     NONE = "none"
+    SPECULATIVE = "speculative"
     PENDING = "pending"
     SPEAKING = "speaking"
     DRAINING = "draining"
@@ -40,6 +41,9 @@ class Reply(Enum):
 class ReplyEvent(Enum):
     """What moves the reply."""
 
+    SUSPECTED = "language model asked before the turn was committed"
+    COMMITTED = "the turn is what was suspected"
+    DROPPED = "the turn is another, or goes on"
     ASKED = "language model asked"
     AUDIBLE = "first audio left"
     SENT = "last audio left"
@@ -92,18 +96,37 @@ FLOOR: dict[tuple[Floor, FloorEvent], Floor | None] = {
 }
 
 REPLY: dict[tuple[Reply, ReplyEvent], Reply | None] = {
+    (Reply.NONE, ReplyEvent.SUSPECTED): Reply.SPECULATIVE,
+    (Reply.NONE, ReplyEvent.COMMITTED): None,
+    (Reply.NONE, ReplyEvent.DROPPED): None,
     (Reply.NONE, ReplyEvent.ASKED): Reply.PENDING,
     (Reply.NONE, ReplyEvent.AUDIBLE): None,
     (Reply.NONE, ReplyEvent.SENT): None,
     (Reply.NONE, ReplyEvent.ENDED): None,
+    (Reply.SPECULATIVE, ReplyEvent.SUSPECTED): None,
+    (Reply.SPECULATIVE, ReplyEvent.COMMITTED): Reply.PENDING,
+    (Reply.SPECULATIVE, ReplyEvent.DROPPED): Reply.NONE,
+    (Reply.SPECULATIVE, ReplyEvent.ASKED): None,
+    (Reply.SPECULATIVE, ReplyEvent.AUDIBLE): None,
+    (Reply.SPECULATIVE, ReplyEvent.SENT): None,
+    (Reply.SPECULATIVE, ReplyEvent.ENDED): None,
+    (Reply.PENDING, ReplyEvent.SUSPECTED): None,
+    (Reply.PENDING, ReplyEvent.COMMITTED): None,
+    (Reply.PENDING, ReplyEvent.DROPPED): None,
     (Reply.PENDING, ReplyEvent.ASKED): None,
     (Reply.PENDING, ReplyEvent.AUDIBLE): Reply.SPEAKING,
     (Reply.PENDING, ReplyEvent.SENT): Reply.DRAINING,
     (Reply.PENDING, ReplyEvent.ENDED): Reply.NONE,
+    (Reply.SPEAKING, ReplyEvent.SUSPECTED): None,
+    (Reply.SPEAKING, ReplyEvent.COMMITTED): None,
+    (Reply.SPEAKING, ReplyEvent.DROPPED): None,
     (Reply.SPEAKING, ReplyEvent.ASKED): None,
     (Reply.SPEAKING, ReplyEvent.AUDIBLE): Reply.SPEAKING,
     (Reply.SPEAKING, ReplyEvent.SENT): Reply.DRAINING,
     (Reply.SPEAKING, ReplyEvent.ENDED): Reply.NONE,
+    (Reply.DRAINING, ReplyEvent.SUSPECTED): None,
+    (Reply.DRAINING, ReplyEvent.COMMITTED): None,
+    (Reply.DRAINING, ReplyEvent.DROPPED): None,
     (Reply.DRAINING, ReplyEvent.ASKED): None,
     (Reply.DRAINING, ReplyEvent.AUDIBLE): Reply.DRAINING,
     (Reply.DRAINING, ReplyEvent.SENT): Reply.DRAINING,

@@ -22,6 +22,8 @@ class Utterance:
         self._has_words = False
         self._from: int | None = None
         """Where the sound began."""
+        self._onset = 0
+        """Where the sound began last."""
         self._sound_end: int | None = None
         """End of the last speech by its sound; None while somebody speaks, or when no sound was noticed."""
         self.is_speaking = False
@@ -33,9 +35,18 @@ class Utterance:
         """Whether words of it may still be to come."""
         return self.is_speaking or self._has_words or self.quiet_by is not None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the sound has told that its speech ended."""
+        return self._has_onset and self._sound_end is not None
+
+    def goes_on_after(self, end_samples: int) -> bool:
+        """Whether somebody speaks now, by the sound, and began after this position."""
+        return self._has_onset and self._sound_end is None and self._onset >= end_samples
+
     def sounded(self, at_samples: int) -> list[Effect]:
         """Speech began, by the sound."""
-        self._has_onset, self._sound_end, self.quiet_by = True, None, None
+        self._has_onset, self._sound_end, self.quiet_by, self._onset = True, None, None, at_samples
         self._from = at_samples if self._from is None else self._from
         return self._start(at_samples)
 
@@ -56,6 +67,10 @@ class Utterance:
         if self._from is None:
             return UNNOTICED_MS
         return max(0, self.sound_end(end_samples) - self._from) * 1_000 // self._rate_hz
+
+    def began(self, words_began: int) -> int:
+        """Where it began: by its sound, or by its words when that was not noticed."""
+        return words_began if self._from is None else self._from
 
     def sound_end(self, end_samples: int) -> int:
         """Where its sound ended; `end_samples`, the end of its words, when that was not noticed."""

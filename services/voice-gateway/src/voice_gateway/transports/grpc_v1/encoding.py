@@ -22,7 +22,7 @@ ENCODINGS: Final = {
     Encoding.MULAW: audio_pb2.AUDIO_ENCODING_MULAW,
     Encoding.ALAW: audio_pb2.AUDIO_ENCODING_ALAW,
 }
-FEATURES: Final = ("barge_in", "commit")
+FEATURES: Final = ("barge_in", "commit", "speculation")
 LIMITS: Final = server_pb2.Limits(
     max_message_bytes=inputs.MAX_AUDIO_BYTES,
     max_ahead_ms=5_000,  # as the session reads (session/hearing.py)
@@ -30,17 +30,7 @@ LIMITS: Final = server_pb2.Limits(
     preferred_frame_ms=40,  # half the messages of 20 ms frames
 )
 
-_POLICY_NOT_YET_IN_FORCE: Final = {
-    "unfinished_hold_ms": 1_200,
-    "vad_end_ms": 900,
-    "final_grace_ms": 500,
-    "max_turn_ms": 60_000,
-    "input_stall_ms": 500,
-    "protected_opening_ms": 0,
-    "no_input_ms": 0,
-    "speculation": True,
-    "max_speculations": 3,
-}
+_POLICY_NOT_YET_IN_FORCE: Final = {"no_input_ms": 0}
 """Defaults of policy.proto, told because `Started.policy` has every field set; a field of TurnPolicy goes before."""
 
 
@@ -52,6 +42,8 @@ _REASONS: Final = _values(error_pb2.ErrorReason, "ERROR_REASON_", Reason)
 _KINDS: Final = _values(server_pb2.ReplyKind, "REPLY_KIND_", events.ReplyKind)
 _OUTCOMES: Final = _values(server_pb2.ReplyOutcome, "REPLY_OUTCOME_", events.ReplyOutcome)
 _CAUSES: Final = _values(server_pb2.InterruptReason, "INTERRUPT_REASON_", events.InterruptCause)
+_TRIGGERS: Final = _values(server_pb2.SpeculationTrigger, "SPECULATION_TRIGGER_", events.SpeculationTrigger)
+_SPECULATIONS: Final = _values(server_pb2.SpeculationOutcome, "SPECULATION_OUTCOME_", events.SpeculationOutcome)
 _ENDS: Final = _values(server_pb2.EndReason, "END_REASON_", events.EndCause)
 
 
@@ -161,8 +153,23 @@ class Encoder:
 
     def _turn_report(self, event: events.TurnReport) -> ConverseResponse:
         spans = [server_pb2.LatencySpan(**asdict(span)) for span in event.spans]
+        speculations = [
+            server_pb2.Speculation(
+                trigger=_TRIGGERS[each.trigger],
+                outcome=_SPECULATIONS[each.outcome],
+                wasted_tokens=each.wasted_tokens,
+            )
+            for each in event.speculations
+        ]
+        won = sum(each.outcome is events.SpeculationOutcome.WON for each in event.speculations)
         message = server_pb2.TurnReport(
-            turn_id=self._turn(event.turn), reply_id=self._reply(event.reply), total_ms=event.total_ms, spans=spans
+            turn_id=self._turn(event.turn),
+            reply_id=self._reply(event.reply),
+            total_ms=event.total_ms,
+            spans=spans,
+            is_speculative=bool(won),
+            dropped_speculations=len(speculations) - won,
+            speculations=speculations,
         )
         return ConverseResponse(turn_report=message)
 

@@ -1,0 +1,235 @@
+"""What the user says and what the agent answers: the two sides joined.
+
+Speech over the agent's voice is a contest; words take back a reply that nobody has heard yet; a committed turn waits
+until the agent is free, and while the user may have ended, the reply is prepared.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from voice_gateway.domain.events import InterruptCause, Transcript
+from voice_gateway.domain.ids import TurnId
+from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.turn import inputs
+from voice_gateway.turn.agent import Agent
+from voice_gateway.turn.contest import Contest, Verdict
+from voice_gateway.turn.effects import Effect, Emit
+from voice_gateway.turn.turn_so_far import Called, CommittedTurn
+from voice_gateway.turn.user import User
+
+
+class Dialogue:
+    """Facts about the user, and the turns they make."""
+
+    def __init__(self, policy: TurnPolicy, user: User, agent: Agent, contest: Contest) -> None:
+        self._policy = policy
+        self._user = user
+        self._agent = agent
+        self._contest = contest
+        self._waiting: deque[CommittedTurn] = deque()
+        self._superseded: set[TurnId] = set()
+        """Waiting turns that are still said, but not answered on their own."""
+        self._is_input_over = False
+
+    def unanswered(self) -> Iterator[str]:
+        """What has been said and is in no request to the model."""
+        yield from (turn.text for turn in self._waiting)
+        if self._user.so_far.text:
+            yield self._user.so_far.text
+
+    def handle(self, fact: inputs.SpeakerInput, now: Instant) -> list[Effect]:
+        """Take a fact about the user."""
+        return self._HANDLERS[type(fact)](self, fact, now)
+
+    def input_ended(self, now: Instant) -> list[Effect]:
+        """The client half-closed: the last words are on their way."""
+        self._is_input_over = True
+        return [*self._agent.input_ended(), *self._user.recognition.input_ended(now)]
+
+    def deadline(self) -> Instant | None:
+        """When something becomes due."""
+        due = (self._user.deadline(), self._agent.deadline(), self._contest.deadline())
+        return min((instant for instant in due if instant is not None), default=None)
+
+    def on_deadline(self, now: Instant) -> list[Effect]:
+        """Do what has become due."""
+        return [
+            *self._contest.on_deadline(now),
+            *self._on_user_deadline(now),
+            *self._agent.on_deadline(now),
+        ]
+
+    def go_on(self, now: Instant) -> list[Effect]:
+        """What is complete is answered; what may be complete is answered silently."""
+        effects: list[Effect] = []
+        if self._user.recognition.is_over:
+            effects += self._commit_spoken(now, is_live=False)
+        if self._agent.is_free:
+            effects += self._answer_next(now)
+        return [*effects, *self._think_ahead(now)]
+
+    def _answer_next(self, now: Instant) -> list[Effect]:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if turn.id not in self._superseded:
+                return self._agent.answer(turn, now)
+            self._superseded.remove(turn.id)
+            self._agent.said(turn.text)
+        return []
+
+    def _think_ahead(self, now: Instant) -> list[Effect]:
+        """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""
+        so_far = self._user.so_far
+        effects = self._agent.review(so_far.text)
+        is_quiet = self._agent.is_free and not self._waiting and not self._is_input_over
+        if not (self._policy.speculation and is_quiet and so_far.suspicion and so_far.text):
+            return effects
+        return [*effects, *self._agent.speculate(self._user.turn, so_far.text, so_far.suspicion, now)]
+
+    def _on_speech_started(self, fact: inputs.SpeechStarted, now: Instant) -> list[Effect]:
+        if fact.at_samples < self._user.recognition.confirmed_samples:
+            return []  # the words of pushed audio may come before its sound has been judged
+        effects = self._user.sounded(fact.at_samples)
+        return [*effects, *self._contest.onset(now)] if self._is_live(fact.at_samples, now) else effects
+
+    def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> list[Effect]:
+        return self._user.fell_silent(fact.at_samples, now)
+
+    def _on_transcript_revised(self, fact: inputs.TranscriptRevised, now: Instant) -> list[Effect]:
+        self._user.recognition.answered(fact.stream, now)
+        text = fact.text.strip()
+        if not text:
+            return []
+        effects = self._user.utterance.worded(fact.end_samples)
+        if self._is_live(fact.end_samples, now):
+            text, _, room = self._make_room(text, fact.end_samples, fact.end_samples, now, is_final=False)
+            effects += room
+        if not text:
+            self._user.disregard(fact.stream)
+            return effects
+        return [*effects, *self._user.revised(fact, text, now)]
+
+    def _on_segment_final(self, fact: inputs.SegmentFinal, now: Instant) -> list[Effect]:
+        user, text = self._user, fact.text.strip()
+        words_began = fact.words[0].start_samples if fact.words else fact.end_samples
+        user.recognition.answered(fact.stream, now)
+        effects = user.recognition.confirmed(fact.stream, fact.covered_samples)
+        if text:
+            effects += user.utterance.worded(words_began)
+        end_samples = user.utterance.sound_end(fact.end_samples)
+        goes_on = user.utterance.goes_on_after(fact.end_samples)
+        is_live, verdict = self._is_live(fact.received_samples, now), Verdict.WAIT
+        if text and is_live:
+            text, verdict, room = self._make_room(text, words_began, end_samples, now, is_final=True)
+            effects += room
+        effects += user.utterance.finalised(fact.end_samples)
+        is_last = user.is_last_of_call(fact)
+        if not text or verdict is Verdict.GO_ON:
+            user.disregard(fact.stream)
+        else:
+            user.confirmed(fact, text, user.spoke(end_samples, fact.received_samples, now), now)
+        if is_last or not is_live or user.is_said(goes_on=goes_on, now=now):
+            return [*effects, *self._commit_spoken(now, is_live=is_live)]
+        return effects
+
+    def _make_room(
+        self, text: str, words_began: int, end_samples: int, now: Instant, *, is_final: bool
+    ) -> tuple[str, Verdict, list[Effect]]:
+        """The user's words against the agent's: those that are the user's, who gets the floor, and what that takes.
+
+        A reply that nobody has heard yet is withdrawn, and its turn goes on.
+        """
+        utterance = self._user.utterance
+        began = self._user.instant_of(utterance.began(words_began))
+        own = self._contest.users_part(text, began, now, is_final=is_final)
+        if not own:
+            return "", Verdict.GO_ON, self._contest.go_on(now)
+        withdrawn, turn = self._agent.take_back(now)
+        if turn is not None:
+            self._user.so_far.reopen(turn)
+        if withdrawn:
+            return own, Verdict.YIELD, withdrawn
+        # what is the agent's of the words is so of the time they took
+        speech_ms = utterance.speech_ms(end_samples) * len(own.split()) // len(text.split())
+        return own, *self._contest.verdict(own, speech_ms, now, is_final=is_final)
+
+    def _is_live(self, samples: int, now: Instant) -> bool:
+        """Whether somebody may be speaking now, and not a recording that was pushed or half-closed."""
+        return not (self._user.is_ahead(samples, now) or self._is_input_over)
+
+    def _on_text_typed(self, fact: inputs.TextTyped, now: Instant) -> list[Effect]:
+        effects = self._commit_spoken(now, is_live=True) if self._user.so_far.is_confirmed else []
+        turn = CommittedTurn.typed(self._user.next_turn(), fact.text.strip(), now)
+        effects.append(Emit(Transcript(turn.id, turn.text, is_final=True)))
+        return [*effects, *self._commit(turn, InterruptCause.INPUT, now)]
+
+    def _on_commit_requested(self, fact: inputs.CommitRequested, now: Instant) -> list[Effect]:
+        effects = self._user.call(Called(now, is_ordered=True), fact.received_samples, now)
+        return [*effects, *self._commit_what_is_known(now)]
+
+    def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> list[Effect]:
+        was_called = self._user.recognition.is_finalising(fact.stream)
+        effects = self._user.recognition.ended(fact.stream, now)
+        if was_called:
+            self._user.disregard(fact.stream)
+            effects += self._commit_what_is_known(now)
+        return effects
+
+    def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> list[Effect]:
+        return self._user.recognition.broke(fact.stream, fact.message, now)
+
+    def _on_client_interrupted(self, _: inputs.ClientInterrupted, now: Instant) -> list[Effect]:
+        return self._agent.interrupt(InterruptCause.CLIENT, now)
+
+    def _on_user_deadline(self, now: Instant) -> list[Effect]:
+        user = self._user
+        effects = user.recognition.on_deadline(now)
+        effects += user.call_overdue(now)
+        if user.recognition.is_grace_over(now) and user.so_far.text:
+            effects += user.recognition.forgo()
+            return [*effects, *self._commit_spoken(now, is_live=True, cut_by="final_grace_ms")]
+        return [*effects, *self._commit_what_is_known(now)]
+
+    def _commit_what_is_known(self, now: Instant) -> list[Effect]:
+        """Commit the turn if its end was called or held, and no more words of it are awaited."""
+        user = self._user
+        called, hold_until = user.so_far.called, user.so_far.hold_until
+        if hold_until is not None:
+            return self._commit_spoken(now, is_live=True) if now >= hold_until else []
+        if called is None or user.recognition.owes_a_final:
+            return []
+        is_known = called.is_ordered or not user.so_far.is_confirmed
+        if is_known or user.is_said(goes_on=user.utterance.is_speaking, now=now):
+            return self._commit_spoken(now, is_live=True)
+        return []
+
+    def _commit_spoken(self, now: Instant, *, is_live: bool, cut_by: str = "") -> list[Effect]:
+        is_live = is_live and not self._agent.is_protected(now)
+        turn = self._user.take(now, is_live=is_live, cut_by=cut_by)
+        if turn is None:
+            return []
+        told = Emit(Transcript(turn.id, turn.text, is_final=True, words=turn.words))
+        return [told, *self._commit(turn, InterruptCause.USER_SPEECH, now)]
+
+    def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> list[Effect]:
+        """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""
+        effects: list[Effect] = []
+        if turn.is_live:
+            self._superseded.update(waiting.id for waiting in self._waiting)
+            effects = self._agent.interrupt(cause, now)
+        self._waiting.append(turn)
+        return effects
+
+    _HANDLERS: ClassVar[dict[type[inputs.SpeakerInput], Callable[["Dialogue", Any, Instant], list[Effect]]]] = {
+        inputs.SpeechStarted: _on_speech_started,
+        inputs.SpeechEnded: _on_speech_ended,
+        inputs.TranscriptRevised: _on_transcript_revised,
+        inputs.SegmentFinal: _on_segment_final,
+        inputs.RecognitionEnded: _on_recognition_ended,
+        inputs.RecognitionFailed: _on_recognition_failed,
+        inputs.TextTyped: _on_text_typed,
+        inputs.CommitRequested: _on_commit_requested,
+        inputs.ClientInterrupted: _on_client_interrupted,
+    }

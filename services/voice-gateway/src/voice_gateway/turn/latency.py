@@ -1,0 +1,78 @@
+"""Where a turn's time went, from the last speech sample to the first reply sample sent."""
+
+from dataclasses import dataclass
+
+from voice_gateway.domain.events import LatencySpan
+from voice_gateway.domain.instant import Instant, ms_between
+from voice_gateway.turn.turn_so_far import CommittedTurn
+
+
+@dataclass(slots=True)
+class ReplyClock:
+    """When things happened on the way to a reply's first sound; None: not yet."""
+
+    asked: Instant
+    first_token: Instant | None = None
+    first_sentence: Instant | None = None
+    first_speech: Instant | None = None
+    held_until: Instant | None = None
+    """A sound that might have been speech held it back until then."""
+    played: Instant | None = None
+
+
+def total_ms(turn: CommittedTurn, played: Instant) -> int:
+    """From the last speech sample to the first reply sample sent."""
+    return max(0, ms_between(turn.spoke, played))
+
+
+def spans(turn: CommittedTurn, clock: ReplyClock) -> tuple[LatencySpan, ...]:
+    """Spans that tile the total, and beside them what was done before the turn was committed; in order of their start.
+
+    Empty ones are left out.
+    """
+    ruler = _Ruler(turn.spoke)
+    ruler.tile("endpointing", turn.called.at, turn.called.setting)
+    ruler.tile("asr_final", turn.transcribed.at, turn.transcribed.setting)
+    ruler.tile("hold", turn.committed, "unfinished_hold_ms")
+    if turn.is_live:
+        ruler.tile("settle", clock.asked, "playback_settle_ms")
+    else:
+        ruler.tile("earlier_turns", clock.asked, "")
+    began = clock.asked
+    steps = (
+        ("llm_first_token", clock.first_token),
+        ("first_sentence", clock.first_sentence),
+        ("tts_first_audio", clock.first_speech),
+    )
+    for name, ended in steps:
+        if ended is not None:
+            ruler.overlap(name, began, min(ended, turn.committed))
+            ruler.tile(name, ended, "")
+            began = ended
+    ruler.tile("contested", clock.held_until, "contested_timeout_ms")
+    ruler.tile("playout", clock.played, "lead_ms")
+    return tuple(sorted(ruler.spans, key=lambda span: span.start_ms))
+
+
+class _Ruler:
+    """Lays spans end to end, in ms after `zero`."""
+
+    def __init__(self, zero: Instant) -> None:
+        self.spans: list[LatencySpan] = []
+        self._zero = zero
+        self._end_ms = 0
+
+    def tile(self, name: str, until: Instant | None, setting: str) -> None:
+        """The time from the last tile's end to `until`."""
+        end_ms = self._end_ms if until is None else max(self._end_ms, ms_between(self._zero, until))
+        self._add(name, self._end_ms, end_ms, setting)
+        self._end_ms = end_ms
+
+    def overlap(self, name: str, since: Instant, until: Instant) -> None:
+        """Work beside the tiles."""
+        start_ms = max(0, ms_between(self._zero, since))
+        self._add(name, start_ms, ms_between(self._zero, until), "", is_overlapped=True)
+
+    def _add(self, name: str, start_ms: int, end_ms: int, setting: str, *, is_overlapped: bool = False) -> None:
+        if end_ms > start_ms:
+            self.spans.append(LatencySpan(name, start_ms, end_ms - start_ms, setting, is_overlapped))

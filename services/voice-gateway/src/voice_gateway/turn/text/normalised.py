@@ -1,0 +1,157 @@
+"""One form for all spellings of the same words: which of two passes of a recogniser said something else, and what."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from enum import Enum
+
+from voice_gateway.turn.text.number_words import ORDINAL, as_digits, is_number_word
+
+_GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_POINT = re.compile(r"(?<=\d)\.(?=\d)")
+_FULL_HOUR = re.compile(r"(?<=\d):00(?!\d)")
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
+_MINUS = re.compile(r"(?:(?<=\s)|^)[-\u2212](?=[$\u00a3\u20ac]?\d)")
+_MONEY = re.compile(
+    r"([$\u00a3\u20ac])(\d+)(?:\.(\d\d)(?!\d))?((?:\.\d+)?(?:\s+(?:thousand|million|billion|trillion)\b)?)"
+)
+_MONEY_NAMES = {"$": "dollar", "\u00a3": "pound", "\u20ac": "euro"}
+_SYMBOLS = {
+    "%": " percent ",
+    "&": " and ",
+    "+": " plus ",
+    "=": " equals ",
+    "@": " at ",
+    "\u00b0": " degree ",
+    "$": " dollar ",
+    "\u00a3": " pound ",
+    "\u20ac": " euro ",
+}
+_JOINING = "'\u2019\u02bc"
+"""Marks inside a word: "don't" is one word."""
+_UNITS = {"dollars": "dollar", "pounds": "pound", "euros": "euro", "degrees": "degree", "cents": "cent"}
+_SAME_SOUND = {
+    **dict.fromkeys(("theyre", "there"), "their"),
+    **dict.fromkeys(("to", "too", "two", "2"), "to"),
+    **dict.fromkeys(("for", "four", "4"), "for"),
+    **dict.fromkeys(("youre",), "your"),
+    **dict.fromkeys(("ok",), "okay"),
+    **dict.fromkeys(("know",), "no"),
+    **dict.fromkeys(("hear",), "here"),
+    **dict.fromkeys(("by", "bye"), "buy"),
+    **dict.fromkeys(("write",), "right"),
+    **dict.fromkeys(("won",), "one"),
+    **dict.fromkeys(("doctor",), "dr"),
+    **dict.fromkeys(("mister",), "mr"),
+    **dict.fromkeys(("versus",), "vs"),
+}
+_SPELLINGS = (
+    (re.compile(r"(?<=[a-z]{2})our(?=s?$|e|i|it)"), "or"),
+    (re.compile(r"is(?=e[ds]?$|ing$|ation)"), "iz"),
+    (re.compile(r"(?<=[tb])re$"), "er"),
+    (re.compile(r"(.)\1"), r"\1"),
+    (re.compile(r"ph"), "f"),
+    (re.compile(r"grey"), "gray"),
+)
+"""Enough to tell a British from an American spelling, and a double letter."""
+
+
+class Difference(Enum):
+    """What the text that was said has against the one that was guessed."""
+
+    SAME = "the same words"
+    FORMATTING = "numbers, symbols or words of the same sound, written another way"
+    MORE_WORDS = "the guess, and words after it"
+    CHANGED_WORD = "other words"
+
+
+def normalised(text: str) -> str:
+    """The text without what two passes over the same speech may write differently.
+
+    That is case, punctuation, spacing, compatibility forms (NFKC), and how numbers are written: all become digits, and
+    how the digits are grouped is lost ("forty-two", "four two" and "42" are equal). English; letters of any script.
+    """
+    return _joined(as_digits(_words(text)))
+
+
+def difference(speculated: str, said: str) -> Difference:
+    """How `said`, the committed text, differs from `speculated`, the text that was answered before it was final."""
+    guess, truth = _words(speculated), _words(said)
+    guess_items, truth_items = as_digits(guess), as_digits(truth)
+    joined = _joined(guess_items)
+    if joined == _joined(truth_items):
+        return Difference.SAME
+    if truth[: len(guess)] == guess or any(
+        joined == _joined(truth_items[:count]) for count in range(1, len(truth_items))
+    ):
+        return Difference.MORE_WORDS
+    return Difference.FORMATTING if _sound_alike(guess, truth) else Difference.CHANGED_WORD
+
+
+def _joined(items: Sequence[str]) -> str:
+    """Ordinals stand apart, lest "one second" become the twelfth."""
+    return "".join(f" {item}" if item.endswith(ORDINAL) and item[0].isdecimal() else item for item in items)
+
+
+def _words(text: str) -> list[str]:
+    """Letters and digits in small letters; symbols as their names."""
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
+    text = _FULL_HOUR.sub("", _ORDINAL.sub(ORDINAL, _GROUPED.sub("", _MINUS.sub(" minus ", text))))
+    text = _POINT.sub(" point ", _MONEY.sub(_money_named, text))
+    words = "".join(_kept(char) for char in text).split()
+    return _named_alike([_UNITS.get(word, word) for word in words])
+
+
+def _money_named(match: re.Match[str]) -> str:
+    symbol, whole, hundredths, more = match.groups()
+    return f" {whole}{more} {_MONEY_NAMES[symbol]} {hundredths or ''}"
+
+
+def _kept(char: str) -> str:
+    if char in _SYMBOLS:
+        return _SYMBOLS[char]
+    if char in _JOINING:
+        return ""
+    return char if unicodedata.category(char)[0] in "LMN" else " "
+
+
+def _named_alike(words: Sequence[str]) -> list[str]:
+    """Without the words that the written form of an amount has no place for."""
+    kept: list[str] = []
+    for at, word in enumerate(words):
+        following = words[at + 1] if at + 1 < len(words) else ""
+        before = kept[-1] if kept else ""
+        is_and_cents = word == "and" and before in _MONEY_NAMES.values() and is_number_word(following)
+        is_cents = word == "cent" and any(each in _MONEY_NAMES.values() for each in kept[-3:-1])
+        if is_and_cents or is_cents or (word == "oclock" and is_number_word(before)):
+            continue
+        if word == "cent" and before == "per":
+            kept[-1] = "percent"
+            continue
+        kept.append(word)
+    return kept
+
+
+def _sound_alike(guess: Sequence[str], truth: Sequence[str]) -> bool:
+    spelt, said = [_sound(word) for word in guess], [_sound(word) for word in truth]
+    matcher = SequenceMatcher(None, spelt, said, autojunk=False)
+    return all(
+        _is_formatting(guess[i1:i2], truth[j1:j2]) for kind, i1, i2, j1, j2 in matcher.get_opcodes() if kind != "equal"
+    )
+
+
+def _is_formatting(guess: Sequence[str], truth: Sequence[str]) -> bool:
+    """A number written on one side and spoken on the other, in words that do not tell which number."""
+    is_written = [any(word[0].isdecimal() for word in side) for side in (guess, truth)]
+    is_spoken = [any(is_number_word(word) and not word.isdecimal() for word in side) for side in (guess, truth)]
+    is_known = all(is_number_word(word) for word in (*guess, *truth))
+    is_one_each = (is_written[0] and is_spoken[1]) or (is_written[1] and is_spoken[0])
+    return is_one_each and not is_known
+
+
+def _sound(word: str) -> str:
+    for spelling, common in _SPELLINGS:
+        word = spelling.sub(common, word)
+    return _SAME_SOUND.get(word, word)

@@ -1,0 +1,213 @@
+"""Whether the words so far read as if more were to come.
+
+The verdict holds an answer back for `unfinished_hold_ms`, so a complete question must not be taken for a fragment; a
+fragment that is taken for complete only costs a reply that is dropped when the speaker goes on. Terminal punctuation is
+not looked at: small recognisers end every fragment with a full stop. English; other languages read finished.
+"""
+
+import re
+from collections.abc import Sequence
+
+from voice_gateway.turn.text.announced import awaits_digits
+from voice_gateway.turn.text.number_words import is_number_word
+from voice_gateway.turn.text.unfinished_words import (
+    ANSWERING,
+    ARTICLES,
+    ASKING,
+    AUXILIARIES,
+    BEFORE_INFINITIVE,
+    CLAUSE_ENDERS,
+    COPULAS,
+    DO_WORDS,
+    ENGLISH,
+    INDEFINITE,
+    JOINING,
+    LEADS,
+    MODALS,
+    NEVER_LAST,
+    NOMINATIVES,
+    OBJECT_TAKERS,
+    ONLY_ENGLISH,
+    PARTICLES,
+    PREPOSITIONS,
+    QUESTION_WORDS,
+    SEPARABLE,
+    SHORT_OBJECTS,
+    SO_ENDERS,
+    SUBJECTS,
+    THINKING,
+)
+
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_CONTRACTION = re.compile(r"(i|you|he|she|it|we|they|there|that|this|here|what|who|where|how|when)'(s|re|m|ll|ve|d)")
+_LONG_FORMS = {"s": "is", "re": "are", "m": "am", "ll": "will", "ve": "have", "d": "would"}
+_ENOUGH_WORDS = 60
+"""Only the last so many are looked at, which bounds the cost of a long turn; sentences are shorter."""
+
+
+def reads_unfinished(text: str) -> bool:
+    """Whether the last sentence of the text stops where English cannot stop, or amid an announced number."""
+    said = _WORD.findall(text.casefold().replace("\u2019", "'"))[-_ENOUGH_WORDS:]
+    if not said or not _is_english(said):
+        return False
+    if _CONTRACTION.fullmatch(said[-1]) or awaits_digits(said):
+        return True
+    words = [part for word in said for part in _long_form(word)]
+    if words[-1] == "please" and len(words) > 1:
+        words.pop()
+    return any(rule(words) for rule in _RULES)
+
+
+def _is_english(said: Sequence[str]) -> bool:
+    is_contracted = any(_CONTRACTION.fullmatch(word) for word in said)
+    return is_contracted or said[-1] in ONLY_ENGLISH or any(word in ENGLISH for word in said[:-1])
+
+
+def _long_form(word: str) -> tuple[str, ...]:
+    match = _CONTRACTION.fullmatch(word)
+    return (match[1], _LONG_FORMS[match[2]]) if match else (word,)
+
+
+def _ends_amid_phrase(words: Sequence[str]) -> bool:
+    last, before = words[-1], words[-2] if len(words) > 1 else ""
+    if last in NEVER_LAST:
+        return True
+    if last == "so":
+        return bool(before) and before not in SO_ENDERS
+    if last == "while":
+        return before != "a"
+    if last in {"then", "also"}:
+        return before in {"and", "but"}
+    if last in {"want", "need"}:
+        return before in {"i", "we"} and not _may_end_with_verb(words)
+    return last in {"when", "where", "who", "which"} and bool(before) and before not in ASKING | LEADS | PREPOSITIONS
+
+
+def _ends_with_subject(words: Sequence[str]) -> bool:
+    """`because I`, `can you`, `what do they`; but not `who are they`, `so do I`, `you like it, do you`."""
+    last, before = words[-1], words[-2] if len(words) > 1 else ""
+    if last not in SUBJECTS - {"this", "that", "there"} or not before:
+        return False
+    if before in MODALS | DO_WORDS or before in {"have", "has", "had"}:
+        asked = _without_lead(words[:-2])
+        return not asked or asked[-1] in QUESTION_WORDS
+    if before in COPULAS:
+        return False
+    return before in JOINING - {"as", "than", "and", "before", "after", "so"} or (
+        last in NOMINATIVES and before not in {"than", "as", "not"}
+    )
+
+
+def _ends_with_auxiliary(words: Sequence[str]) -> bool:
+    last, before = words[-1], words[-2] if len(words) > 1 else ""
+    if last in DO_WORDS:
+        return before in QUESTION_WORDS
+    if last not in AUXILIARIES or not before:
+        return False
+    if (last == "am" and is_number_word(before)) or (last == "may" and before in {"in", "of", "last", "next", "until"}):
+        return False
+    if last in {"can", "will"} and before in ARTICLES:
+        return False
+    if last in {"be", "have", "been", "had", "has"} and _is_question(words):
+        return False
+    return not _may_end_with_verb(words)
+
+
+def _may_end_with_verb(words: Sequence[str]) -> bool:
+    """Whether a clause may end with the verb that is last, as in `yes I am`, `I think it is`, `tell me what it was`."""
+    lead = words[:-2]
+    if words[-2] in SUBJECTS and (set(lead[-1:]) & (ANSWERING | THINKING | CLAUSE_ENDERS | INDEFINITE)):
+        return lead[-1] not in QUESTION_WORDS or len(lead) > 1
+    asked = _indirect_question(words)
+    return len(asked) > 2 and asked[1] not in COPULAS | DO_WORDS  # noqa: PLR2004  the question word, a subject, the verb
+
+
+def _ends_with_preposition(words: Sequence[str]) -> bool:
+    last = words[-1]
+    if last not in PREPOSITIONS:
+        return False
+    return not (_is_stranded(words) or _is_particle(words) or _is_answer(words))
+
+
+def _is_particle(words: Sequence[str]) -> bool:
+    """`come in`, `turn the light on`, `put it on`, `is it on`."""
+    last, before = words[-1], words[-2] if len(words) > 1 else ""
+    if before in PARTICLES.get(last, ()) or SEPARABLE.get(last, frozenset()) & {*words[:-1]}:
+        return True
+    if before in SHORT_OBJECTS and "put" in words:
+        return True
+    return last in {"on", "in"} and len(words) > 2 and {words[-3], before} <= COPULAS | SUBJECTS  # noqa: PLR2004  both
+
+
+def _is_answer(words: Sequence[str]) -> bool:
+    """`kind of`, `yes I'd like to`, `no I don't want to`, `I have nothing to talk about`."""
+    if words[-2:] in (["kind", "of"], ["sort", "of"]):
+        return not _without_lead(words[:-2])
+    if words[-2:] == ["have", "to"] and words[0] in DO_WORDS:
+        return True
+    is_infinitive = words[-1] == "to" and set(words[-2:-1]) & (BEFORE_INFINITIVE | {"love"})
+    if is_infinitive:
+        return words[0] in ANSWERING or any(word.endswith("n't") or word == "not" for word in words)
+    is_clause = words[0] == "not" or bool(INDEFINITE & {*words[:-3]})
+    return is_clause and len(words) > 3 and words[-3] in {"to"} | MODALS | SUBJECTS  # noqa: PLR2004  what and two more
+
+
+def _is_stranded(words: Sequence[str]) -> bool:
+    """Whether the question word belongs behind the preposition that is last: `what are you looking for`."""
+    asked = _question(words) or _indirect_question(words)
+    if not asked:
+        return False
+    word, last, before = asked[0], asked[-1], asked[-2]
+    if len(asked) == 2:  # noqa: PLR2004  the question word and the preposition: "what for", "where to"
+        return last not in {"about", "as", "like", "if", "than"}
+    if last == "like":
+        return before not in {"would", "looks", "look"} or word == "what"
+    if word in {"how", "when", "why"}:
+        return word == "how" and asked[1] == "long" and last == "for"
+    if (asked[1] == "time" and last != "until") or (last == "to" and before in BEFORE_INFINITIVE):
+        return False
+    return before not in OBJECT_TAKERS and not _follows_noun(asked)
+
+
+def _follows_noun(asked: Sequence[str]) -> bool:
+    """Whether the preposition belongs to a noun with an article: `the capital of`; but `what is the book about`."""
+    last = asked[-1]
+    for distance, word in enumerate(reversed(asked[:-1])):
+        if word in SUBJECTS or word == "made" or word.endswith(("ing", "ed")):
+            return False
+        if word in ARTICLES and distance:
+            is_of_person = last == "from" and asked[0] in {"who", "where"}
+            return not ((last == "about" or is_of_person) and asked[1] in COPULAS)
+        if word in {"kind", "sort", "many", "some", "which"}:
+            return True
+    return False
+
+
+def _is_question(words: Sequence[str]) -> bool:
+    return bool(_question(words))
+
+
+def _question(words: Sequence[str]) -> Sequence[str]:
+    """The question without what was said before its question word; empty when there is none at the start."""
+    rest = _without_lead(words)
+    while rest and rest[0] in PREPOSITIONS:
+        rest = rest[1:]
+    return rest if rest and rest[0] in QUESTION_WORDS and len(rest) > 1 else ()
+
+
+def _indirect_question(words: Sequence[str]) -> Sequence[str]:
+    """What follows `tell me`, `I know`, `that is`, from the question word on."""
+    for at in range(len(words) - 2, 0, -1):
+        if words[at] in QUESTION_WORDS and words[at - 1] in ASKING:
+            return words[at:]
+    return ()
+
+
+def _without_lead(words: Sequence[str]) -> Sequence[str]:
+    at = 0
+    while at < len(words) and words[at] in LEADS:
+        at += 1
+    return words[at:]
+
+
+_RULES = (_ends_amid_phrase, _ends_with_subject, _ends_with_auxiliary, _ends_with_preposition)

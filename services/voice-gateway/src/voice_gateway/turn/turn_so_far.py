@@ -1,0 +1,130 @@
+"""The user's running turn: segments that are transcribed for good, words that are not yet, and what it waits for."""
+
+from dataclasses import dataclass, field
+
+from voice_gateway.domain.events import SpeculationTrigger
+from voice_gateway.domain.ids import StreamId, TurnId
+from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.transcript import Word
+from voice_gateway.turn.text.normalised import normalised
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """When something was decided, and the setting that decided it; none: the client, or a backend's speed."""
+
+    at: Instant
+    setting: str = ""
+    is_ordered: bool = False
+    """Whether what is said from then on belongs to the next turn, even if nobody pauses."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedTurn:
+    """What the user said, and when."""
+
+    id: TurnId
+    text: str
+    spoke: Instant
+    """The last speech sample; for a typed turn its arrival."""
+    called: Called
+    transcribed: Called
+    """When its words were known, and the setting that cut the wait for them short, if one did."""
+    committed: Instant
+    is_live: bool
+    """Whether it may have been spoken over a reply. One that may not waits until earlier turns are answered."""
+    words: tuple[Word, ...] = ()
+    is_spoken: bool = True
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether further speech may belong to it: nobody typed it, or ended it by a key."""
+        return self.is_spoken and not self.called.is_ordered
+
+    @classmethod
+    def typed(cls, turn: TurnId, text: str, now: Instant) -> "CommittedTurn":
+        """A turn that was not spoken."""
+        return cls(turn, text, now, Called(now), Called(now), now, is_live=True, is_spoken=False)
+
+
+@dataclass(slots=True)
+class TurnSoFar:
+    """What has been said since the last commitment. Instants that are None are not due."""
+
+    spoke: Instant = field(default=Instant(0), init=False)
+    """The last speech sample of what was said."""
+    transcribed: Instant = field(default=Instant(0), init=False)
+    """When its last segment was transcribed for good."""
+    called: Called | None = field(default=None, init=False)
+    """The end of the turn was called, and its last words are awaited."""
+    hold_until: Instant | None = field(default=None, init=False)
+    """Its words are known and read unfinished: it is committed then, unless speech goes on."""
+    silent_by: Instant | None = field(default=None, init=False)
+    """By then its end is called, should no final come."""
+    longest_by: Instant | None = field(default=None, init=False)
+    """By then its end is called in any case."""
+    suspicion: SpeculationTrigger | None = field(default=None, init=False)
+    """Why its end is suspected."""
+    words: tuple[Word, ...] = field(default=(), init=False)
+    is_steady: bool = field(default=False, init=False)
+    """Whether the last result changed nothing."""
+    _segments: list[str] = field(default_factory=list, init=False)
+    _interims: dict[StreamId, str] = field(default_factory=dict, init=False)
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        interims = [self._interims[stream] for stream in sorted(self._interims)]
+        return " ".join([*self._segments, *interims])
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether there is something, and all of it is transcribed for good."""
+        return bool(self._segments) and not self._interims
+
+    def revise(self, stream: StreamId, text: str, live: list[StreamId]) -> None:
+        """An interim transcript; those of streams that are no more are replayed on others."""
+        before = normalised(self.text)
+        self._keep(live)
+        self._interims[stream] = text
+        self.is_steady = normalised(self.text) == before
+        if not self.is_steady:
+            self.suspicion = None
+
+    def confirm(self, stream: StreamId, text: str, words: tuple[Word, ...], live: list[StreamId]) -> None:
+        """A final transcript."""
+        self._keep(live)
+        self.forget(stream)
+        self._segments.append(text)
+        self.words += words
+        self.is_steady, self.silent_by = True, None
+
+    def reopen(self, turn: CommittedTurn) -> None:
+        """A turn that was committed goes on."""
+        self._segments.insert(0, turn.text)
+        self.words = (*turn.words, *self.words)
+        self.spoke = max(self.spoke, turn.spoke)
+
+    def hold(self, until: Instant) -> None:
+        """The turn reads unfinished: the full stop that its recogniser ended the fragment with is none."""
+        self.hold_until = until
+        self._segments[-1] = self._segments[-1].rstrip(" .\u2026")
+
+    def forget(self, stream: StreamId) -> None:
+        """The interim transcript of that stream stands no more."""
+        self._interims.pop(stream, None)
+
+    def split(self, stream: StreamId) -> "TurnSoFar":
+        """What that stream has begun to hear is the next turn's."""
+        rest = TurnSoFar()
+        if stream in self._interims:
+            rest._interims[stream] = self._interims.pop(stream)
+        return rest
+
+    def deadline(self) -> Instant | None:
+        """When something of it becomes due."""
+        due = (self.hold_until, self.silent_by, self.longest_by)
+        return min((instant for instant in due if instant is not None), default=None)
+
+    def _keep(self, live: list[StreamId]) -> None:
+        self._interims = {stream: text for stream, text in self._interims.items() if stream in live}

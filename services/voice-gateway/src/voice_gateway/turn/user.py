@@ -1,0 +1,192 @@
+"""The user's side: what is being said, by its sound and by its words, until it is a committed turn."""
+
+from voice_gateway.domain.events import SpeculationTrigger, Transcript
+from voice_gateway.domain.ids import StreamId, TurnId
+from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms, samples_to_ns
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.turn import inputs
+from voice_gateway.turn.effects import Effect, Emit
+from voice_gateway.turn.listening import Recognition
+from voice_gateway.turn.tables import Floor, FloorEvent, Machine
+from voice_gateway.turn.text.unfinished import reads_unfinished
+from voice_gateway.turn.turn_so_far import Called, CommittedTurn, TurnSoFar
+from voice_gateway.turn.utterance import Utterance
+
+AHEAD_MS = 1_000
+"""Input that is so far ahead of real time was pushed. Less is a client's clock that runs fast: at 100 ppm, a sound
+card's tolerance, it gains this in three hours."""
+END_SLACK_MS = 100
+"""A final that covers its stream to so near its end covers all of it: recognisers count in chunks of up to 80 ms."""
+SURE = 1.0
+"""The stability that a recogniser gives an interim transcript when it suspects the end of the utterance."""
+
+
+class User:
+    """Gathers what one user says. Positions are samples of the input clock."""
+
+    def __init__(self, policy: TurnPolicy, floor: Machine[Floor, FloorEvent], input_rate_hz: int) -> None:
+        self.recognition = Recognition()
+        self.utterance = Utterance(floor, input_rate_hz)
+        self.turn = TurnId(1)
+        """The turn being spoken, or the next one."""
+        self.so_far = TurnSoFar()
+        self._policy = policy
+        self._rate_hz = input_rate_hz
+        self._started_at = Instant(0)
+        self._known_samples = 0
+        """The farthest position that any fact has told of."""
+
+    @property
+    def may_become_turn(self) -> bool:
+        """Whether something has been said, or may have been, that is not committed."""
+        return bool(self.so_far.text) or self.utterance.may_become_turn or self.recognition.owes_a_final
+
+    def started(self, now: Instant) -> list[Effect]:
+        """The session began."""
+        self._started_at = now
+        return self.recognition.open(now)
+
+    def is_ahead(self, samples: int, now: Instant) -> bool:
+        """Whether the input is ahead of real time: it was pushed, nobody is listening to a reply yet."""
+        return self.instant_of(samples) > after_ms(now, AHEAD_MS)
+
+    def instant_of(self, samples: int) -> Instant:
+        """When input at this position was spoken, at the latest; for input that is not ahead of real time."""
+        return Instant(self._started_at + samples_to_ns(samples, self._rate_hz))
+
+    def sounded(self, at_samples: int) -> list[Effect]:
+        """Speech began, by the sound: what was said before is not the end."""
+        self._known_samples = max(self._known_samples, at_samples)
+        self.so_far.hold_until = self.so_far.silent_by = None
+        self._withdraw_call()
+        return self.utterance.sounded(at_samples)
+
+    def fell_silent(self, at_samples: int, now: Instant) -> list[Effect]:
+        """Speech ended, by the sound, `pause_ms` ago."""
+        self._known_samples = max(self._known_samples, at_samples)
+        effects = self.utterance.fell_silent(at_samples, now)
+        if effects:
+            pause_ms = self._policy.pause_ms
+            self.so_far.spoke = Instant(now - pause_ms * NS_PER_MS)
+            self._await_final(self._policy.vad_end_ms - pause_ms, now)
+        return effects
+
+    def revised(self, fact: inputs.TranscriptRevised, text: str, now: Instant) -> list[Effect]:
+        """Words came that may still change; `text` are those that are the user's."""
+        self._known_samples = max(self._known_samples, fact.end_samples)
+        if not self.recognition.is_finalising(fact.stream):
+            self._withdraw_call()
+        so_far = self.so_far
+        so_far.revise(fact.stream, text, self.recognition.live)
+        so_far.hold_until = None
+        if so_far.longest_by is None:
+            so_far.longest_by = after_ms(now, self._policy.max_turn_ms)
+        if fact.stability >= SURE:
+            so_far.suspicion = SpeculationTrigger.STABILITY
+        if self.utterance.is_silent:
+            self._await_final(self._policy.vad_end_ms, now)
+        else:
+            so_far.spoke = now
+        return [Emit(Transcript(self.turn, so_far.text, is_final=False, stability=fact.stability))]
+
+    def confirmed(self, fact: inputs.SegmentFinal, text: str, spoke: Instant, now: Instant) -> None:
+        """Words came for good; `text` are those that are the user's."""
+        self._known_samples = max(self._known_samples, fact.end_samples)
+        self.so_far.confirm(fact.stream, text, fact.words, self.recognition.live)
+        self.so_far.spoke, self.so_far.transcribed = spoke, now
+        if self.so_far.longest_by is None:
+            self.so_far.longest_by = after_ms(now, self._policy.max_turn_ms)
+
+    def disregard(self, stream: StreamId) -> None:
+        """The last words of this stream were none of the user's turn, or none at all."""
+        self.so_far.forget(stream)
+        if not self.so_far.text:
+            self.so_far = TurnSoFar()
+
+    def spoke(self, end_samples: int, received_samples: int, now: Instant) -> Instant:
+        """When speech that ended at `end_samples` was over; of speech that was pushed nobody knows."""
+        silent = 0 if self.is_ahead(received_samples, now) else max(0, received_samples - end_samples)
+        return Instant(now - samples_to_ns(silent, self._rate_hz))
+
+    def is_said(self, *, goes_on: bool, now: Instant) -> bool:
+        """Whether the turn is complete, all its words being known; if it reads unfinished, it is held for a while."""
+        so_far = self.so_far
+        if goes_on or not so_far.is_confirmed:
+            return False
+        hold_ms = self._policy.unfinished_hold_ms if reads_unfinished(so_far.text) else 0
+        until = after_ms(so_far.spoke, hold_ms)
+        if until > now:
+            so_far.hold(until)
+        return until <= now
+
+    def is_last_of_call(self, fact: inputs.SegmentFinal) -> bool:
+        """Whether this final is the last word on a turn whose end was ordered."""
+        called = self.so_far.called
+        slack = END_SLACK_MS * self._rate_hz // 1_000
+        is_ordered = called is not None and called.is_ordered
+        return is_ordered and self.recognition.is_finalised_by(fact.stream, fact.covered_samples + slack)
+
+    def call(self, called: Called, at_samples: int, now: Instant) -> list[Effect]:
+        """The turn ends here: force its final."""
+        so_far = self.so_far
+        so_far.called, so_far.hold_until, so_far.silent_by = called, None, None
+        if called.is_ordered:
+            so_far.longest_by = None
+        if self.is_ahead(at_samples, now):
+            return self.recognition.commit(at_samples, now)
+        return self.recognition.force(at_samples, self._policy.final_grace_ms, now)
+
+    def call_overdue(self, now: Instant) -> list[Effect]:
+        """Call the end of a turn that lasts too long, or that no final has ended in time."""
+        so_far = self.so_far
+        if so_far.longest_by is not None and now >= so_far.longest_by:
+            return self.call(Called(now, "max_turn_ms", is_ordered=True), self._known_samples, now)
+        if so_far.silent_by is not None and now >= so_far.silent_by:
+            return self.call(Called(now, "vad_end_ms"), self._known_samples, now)
+        return []
+
+    def deadline(self) -> Instant | None:
+        """When something becomes due."""
+        due = (self.recognition.deadline(), self.so_far.deadline())
+        return min((instant for instant in due if instant is not None), default=None)
+
+    def take(self, now: Instant, *, is_live: bool, cut_by: str = "") -> CommittedTurn | None:
+        """Commit the turn; None when nothing was said. `cut_by` is the setting that ended the wait for its words."""
+        so_far = self.so_far
+        self.so_far = so_far.split(self.recognition.newest) if so_far.called else TurnSoFar()
+        if not so_far.text:
+            return None
+        transcribed = Called(now, cut_by) if cut_by else Called(so_far.transcribed)
+        silence = after_ms(so_far.spoke, self._policy.stop_history_ms)
+        by_silence = Called(min(transcribed.at, silence), "stop_history_ms")
+        turn = CommittedTurn(
+            self.turn,
+            so_far.text,
+            so_far.spoke,
+            so_far.called or by_silence,
+            transcribed,
+            now,
+            is_live=is_live,
+            words=so_far.words,
+        )
+        self.next_turn()
+        return turn
+
+    def next_turn(self) -> TurnId:
+        """The number of the running turn, which is over."""
+        turn, self.turn = self.turn, TurnId(self.turn + 1)
+        return turn
+
+    def _await_final(self, wait_ms: int, now: Instant) -> None:
+        so_far = self.so_far
+        if not so_far.text:
+            return
+        if so_far.is_steady and so_far.suspicion is None:
+            so_far.suspicion = SpeculationTrigger.PAUSE
+        if so_far.silent_by is None and so_far.called is None:
+            so_far.silent_by = after_ms(now, max(0, wait_ms))
+
+    def _withdraw_call(self) -> None:
+        """Somebody speaks on: the end was called too early, unless it was ordered."""
+        if self.so_far.called is not None and not self.so_far.called.is_ordered:
+            self.so_far.called = None

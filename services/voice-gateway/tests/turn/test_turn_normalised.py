@@ -1,0 +1,146 @@
+"""When two spellings are the same words."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from num2words import num2words
+from voice_gateway.turn.text.normalised import Difference, difference, normalised
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("forty-two", "42"),
+        ("forty two", "42"),
+        ("four two", "42"),
+        ("Four, two.", "4 2"),
+        ("twenty one", "21"),
+        ("a hundred and five", "105"),
+        ("nineteen ninety nine", "1999"),
+        ("nineteen oh five", "1905"),
+        ("two thousand and six", "2006"),
+        ("one point five", "1.5"),
+        ("ten percent", "10%"),
+        ("ten per cent", "10 %"),
+        ("five dollars", "$5"),
+        ("five dollars and fifty cents", "$5.50"),
+        ("two million dollars", "$2 million"),
+        ("one point five million euros", "\u20ac1.5 million"),
+        ("ten pounds", "\u00a310"),
+        ("first", "1st"),
+        ("twenty-first", "21st"),
+        ("the third of March", "the 3rd of March"),
+        ("the hundred and tenth", "the hundred and 10th"),
+        ("a hundredth", "100th"),
+        ("a thousandth", "1000th"),
+        ("one second", "1 second"),
+        ("two million", "2 million"),
+        ("2,000,000", "two million"),
+        ("fifteen hundred", "1,500"),
+        ("three thirty", "3:30"),
+        ("three o'clock", "3:00"),
+        ("double two five", "225"),
+        ("oh five", "05"),
+        ("zero", "0"),
+        ("one hundred two hundred", "100 200"),
+        ("one thousand two thousand", "1000 2000"),
+        ("one hundred and two thousand", "102,000"),
+        ("minus five degrees", "-5\u00b0"),
+        ("salt and pepper", "Salt & pepper!"),
+        ("you at example dot org", "you@example dot org"),
+        ("two plus two equals four", "2 + 2 = 4"),
+        ("don't", "don\u2019t"),
+        ("some thing", "something"),
+        ("Stra\u00dfe", "STRASSE"),
+        ("\uff21\uff22\uff11", "ab1"),
+        ("\u0664\u0662", "42"),
+        ("What, now?", "what now"),
+        ("", "..."),
+    ],
+)
+def test_same_words(one: str, other: str) -> None:
+    """Spellings that two passes of a recogniser give of the same sound are one text."""
+    assert normalised(one) == normalised(other)
+    assert difference(one, other) is Difference.SAME
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("forty two", "forty three"),
+        ("1.5", "15"),
+        ("one second", "twelfth"),
+        ("minus five", "5"),
+        ("first", "1"),
+        ("\u0915\u0940", "\u0915\u0947"),
+        ("a double room", "a room"),
+        ("12345678901 thousand", "12345678901000"),
+    ],
+)
+def test_other_words(one: str, other: str) -> None:
+    """What sounds different stays different."""
+    assert normalised(one) != normalised(other)
+
+
+@pytest.mark.parametrize(
+    ("speculated", "said", "expected"),
+    [
+        ("what is", "What is it?", Difference.MORE_WORDS),
+        ("my code is four", "my code is 42", Difference.CHANGED_WORD),
+        ("my code is four", "my code is four two", Difference.MORE_WORDS),
+        ("forty", "forty two", Difference.MORE_WORDS),
+        ("ice cream", "icecream please", Difference.MORE_WORDS),
+        ("", "hello", Difference.MORE_WORDS),
+        ("half past nine", "9:30", Difference.FORMATTING),
+        ("at 9:30 sharp", "at half past nine sharp", Difference.FORMATTING),
+        ("the grey colour", "the gray color", Difference.FORMATTING),
+        ("over there", "over their", Difference.FORMATTING),
+        ("I want to go", "I want two go", Difference.FORMATTING),
+        ("42", "forty three", Difference.CHANGED_WORD),
+        ("big", "bag", Difference.CHANGED_WORD),
+        ("call Paul", "call Anna", Difference.CHANGED_WORD),
+        ("hello there", "hello", Difference.CHANGED_WORD),
+        ("nine", "half", Difference.CHANGED_WORD),
+    ],
+)
+def test_differences(speculated: str, said: str, expected: Difference) -> None:
+    """The report says whether a guess was lost to formatting, to more words or to another word."""
+    assert difference(speculated, said) is expected
+
+
+@given(st.integers(0, 10**15 - 1))
+def test_any_number_in_words(number: int) -> None:
+    """A number in words and in digits are one, however large."""
+    assert normalised(num2words(number)) == normalised(str(number)) == normalised(f"{number:,}")
+
+
+@given(st.integers(1, 10**6))
+def test_any_ordinal_in_words(number: int) -> None:
+    """So are ordinals."""
+    assert normalised(num2words(number, to="ordinal")) == normalised(num2words(number, to="ordinal_num"))
+
+
+@given(st.integers(1000, 2099))
+def test_any_year_in_words(year: int) -> None:
+    """So are years, read in pairs."""
+    assert normalised(num2words(year, to="year")) == normalised(str(year))
+
+
+@given(st.text("0123456789", min_size=1, max_size=16))
+def test_any_digits_one_by_one(digits: str) -> None:
+    """So are digits read one by one."""
+    assert normalised(" ".join(num2words(int(digit)) for digit in digits)) == digits
+
+
+@given(st.text())
+def test_marks_case_and_spaces_do_not_count(text: str) -> None:
+    """Any text is accepted, and equals itself with other spaces, marks and case."""
+    assert difference(text, text) is Difference.SAME
+    letters = "".join(char for char in text if char.isascii() and char.isalpha() and char not in "aA")
+    assert normalised(letters.upper()) == normalised(f"  {letters.lower()}?! ")
+
+
+@given(st.text(), st.text())
+def test_any_two_texts_differ_somehow(one: str, other: str) -> None:
+    """The difference is the same text exactly when the normal forms are equal."""
+    assert (difference(one, other) is Difference.SAME) == (normalised(one) == normalised(other))
