@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped] # no type information is published for it
 import pytest
-from voice_gateway.backends.silero.model import SileroModel, model_path
+from voice_gateway.backends.silero.model import QUIET_POWER, SileroModel, model_path
 from voice_gateway.backends.silero.weights import read_weights
 from voicegateway_testkit import speech
 
@@ -60,7 +60,8 @@ def by_onnxruntime(samples: np.ndarray) -> list[float]:
         }
         probabilities, state = session.run(None, inputs)
         context = sound[-64:]
-        found.append(float(probabilities[0, 0]))
+        is_quiet = np.mean(sound**2) < QUIET_POWER
+        found.append(0.0 if is_quiet else float(probabilities[0, 0]))
     return found
 
 
@@ -70,6 +71,14 @@ def test_the_arithmetic_is_that_of_the_file() -> None:
     square = np.repeat(np.tile(np.array([-32_768, 32_767], np.int16), 100), 40)
     sound = np.concatenate((speech(900), np.zeros(6_400, np.int16), noise, square, speech(500, seed=3)))
     assert np.allclose(judge(SileroModel(), sound), by_onnxruntime(sound), atol=1e-6)
+
+
+@pytest.mark.parametrize("speech_frames", range(45, 61))
+def test_silence_after_speech_is_silence(speech_frames: int) -> None:
+    """What ends a turn is the pause itself, not when the model has forgotten the last syllable."""
+    sound = np.concatenate((speech(speech_frames * 20, seed=speech_frames * 20), np.zeros(16_000, np.int16)))
+    last_chunk_of_speech = (speech_frames * 320 - 1) // CHUNK
+    assert max(judge(SileroModel(), sound)[last_chunk_of_speech + 1 :]) == 0
 
 
 @pytest.mark.parametrize("content", [b"\x3a\x7fcut", b"\x3b\x00", b"\x3a\x04\x2a\x02\x10", b"\x80"])
