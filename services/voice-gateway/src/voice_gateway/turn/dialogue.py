@@ -172,10 +172,7 @@ class Dialogue:
     def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> list[Effect]:
         was_called = self._user.recognition.is_finalising(fact.stream)
         effects = self._user.recognition.ended(fact.stream, now)
-        if was_called:
-            self._user.disregard(fact.stream)
-            effects += self._commit_what_is_known(now)
-        return effects
+        return [*effects, *self._commit_what_is_known(now)] if was_called else effects
 
     def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> list[Effect]:
         return self._user.recognition.broke(fact.stream, fact.message, now)

@@ -156,7 +156,7 @@ class User:
         self.so_far = so_far.split(self.recognition.newest) if so_far.called else TurnSoFar()
         if not so_far.text:
             return None
-        transcribed = Called(now, cut_by) if cut_by else Called(so_far.transcribed)
+        transcribed = Called(so_far.transcribed) if so_far.is_confirmed else Called(now, cut_by)
         silence = after_ms(so_far.spoke, self._policy.stop_history_ms)
         by_silence = Called(min(transcribed.at, silence), "stop_history_ms")
         turn = CommittedTurn(
