@@ -29,6 +29,8 @@ PHASE_STEP_MS: Final = 13
 """From one caller's frames to the next one's; shares no factor with a frame, so that any number of callers spreads."""
 ECHO: Final = (str(Path(__file__).with_name("bench_echo.py")),)
 ECHO_S: Final = 10
+LONE_CALLER_RUNS: Final = 2.5
+"""A run of one caller is so much longer: its turns are few."""
 
 DEFAULT_TTFT_MS: Final = 60
 EARLY_CALLERS: Final = 10
@@ -164,9 +166,7 @@ async def _warm_up(gateway: Server, policy: policy_pb2.TurnPolicy) -> None:
     await call(gateway, 1, [make_track(1, TURN_MS, policy.stop_history_ms)], policy)
 
 
-async def _measure_load(
-    bench: Bench, backends: Backends, sessions: int, seconds: int, *, reports_playback: bool
-) -> LoadRun:
+async def _measure_load(bench: Bench, backends: Backends, sessions: int, seconds: int) -> LoadRun:
     """One run with `sessions` callers, a fresh gateway, and the bare echo of the same frames after it."""
     policy = policy_pb2.TurnPolicy(stop_history_ms=WINDOW_MS, speculation=False)
     tracks = make_tracks(seconds, WINDOW_MS, sessions)
@@ -174,7 +174,7 @@ async def _measure_load(
     async with running(bench.server_core, bench.gateway(journal=False), ports_file, backends.environment) as gateway:
         await _warm_up(gateway, policy)
         idle_bytes = resident_bytes(gateway.pid)
-        callers = await call(gateway, sessions, tracks, policy, reports_playback=reports_playback)
+        callers = await call(gateway, sessions, tracks, policy, reports_playback=bench.reports_playback)
     loop_lag_ms = loop_lag_p99_ms(ports_file)
     async with running(bench.server_core, ECHO, bench.folder / "echo.json", {}) as server:
         tracks = make_tracks(ECHO_S + TURN_MS // 1_000, WINDOW_MS, seed=0)
@@ -200,10 +200,9 @@ async def measure_load(bench: Bench) -> tuple[list[str], list[Line]]:
     async with AsyncExitStack() as ends:
         await backends.start(ends)
         for sessions in bench.sessions:
-            bench.say(f"{sessions} sessions for {bench.seconds} s")
-            runs.append(
-                await _measure_load(bench, backends, sessions, bench.seconds, reports_playback=bench.reports_playback)
-            )
+            seconds = int(bench.seconds * LONE_CALLER_RUNS) if sessions == 1 else bench.seconds
+            bench.say(f"{sessions} sessions for {seconds} s")
+            runs.append(await _measure_load(bench, backends, sessions, seconds))
     return load_table(runs, backends.floor_ms, WINDOW_MS), [line for run in runs for line in load_lines(run)]
 
 
