@@ -41,6 +41,16 @@ class User:
         """Whether something has been said, or may have been, that is not committed."""
         return bool(self.so_far.text) or self.utterance.may_become_turn or self.recognition.owes_a_final
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is being said, and no words of what was said are awaited."""
+        has_sound = self.utterance.is_speaking or self.utterance.quiet_by is not None
+        return not (self.so_far.text or has_sound or self.recognition.owes_a_final)
+
+    def reconfigure(self, policy: TurnPolicy) -> None:
+        """Gather by another policy from now on."""
+        self._policy = policy
+
     def started(self, now: Instant) -> list[Effect]:
         """The session began."""
         self._started_at = now
@@ -150,6 +160,13 @@ class User:
         due = (self.recognition.deadline(), self.so_far.deadline())
         return min((instant for instant in due if instant is not None), default=None)
 
+    def end_unconfirmed(self) -> list[Effect]:
+        """No final will end the utterance whose words are committed as they are."""
+        so_far = self.so_far
+        if so_far.is_confirmed or not so_far.text:
+            return []
+        return self.utterance.finalised(self._known_samples)
+
     def take(self, now: Instant, *, is_live: bool, cut_by: str = "") -> CommittedTurn | None:
         """Commit the turn; None when nothing was said. `cut_by` is the setting that ended the wait for its words."""
         so_far = self.so_far
@@ -183,7 +200,7 @@ class User:
             return
         if so_far.is_steady and so_far.suspicion is None:
             so_far.suspicion = SpeculationTrigger.PAUSE
-        if so_far.silent_by is None and so_far.called is None:
+        if so_far.silent_by is None and so_far.called is None and not so_far.is_confirmed:
             so_far.silent_by = after_ms(now, max(0, wait_ms))
 
     def _withdraw_call(self) -> None:
