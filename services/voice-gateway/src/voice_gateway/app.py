@@ -28,6 +28,7 @@ from voice_gateway.backends.silero.model import SileroModel
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.observability.health import Readiness
 from voice_gateway.observability.logs import json_logging
+from voice_gateway.observability.loop_lag import watch_loop_lag
 from voice_gateway.observability.prober import HealthReporter, Prober
 from voice_gateway.observability.telemetry import LogTelemetry
 from voice_gateway.session import clock
@@ -233,6 +234,7 @@ def _new_session_id() -> SessionId:
 async def _serve(settings: config.Settings, ports_file: Path | None) -> None:
     signals = _signals()
     gateway = Gateway(settings)
+    lag = asyncio.create_task(watch_loop_lag(), name="loop lag")
     try:
         port = await gateway.start()
         if ports_file is not None:
@@ -242,6 +244,7 @@ async def _serve(settings: config.Settings, ports_file: Path | None) -> None:
         await _first_of(gateway.drain(), signals.get())
     finally:
         await gateway.stop()
+        lag.cancel()
         await _settle()
         _log.info("stopped")
 

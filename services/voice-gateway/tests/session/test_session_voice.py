@@ -101,7 +101,7 @@ def test_sound_that_was_forgotten_is_skipped() -> None:
 
 
 def test_one_run_judges_many_sessions_and_a_flood_waits() -> None:
-    """Chunks of different sessions share a run of at most 16; a session that pushes takes its share and no more."""
+    """Chunks of different sessions share a run up to its limit; a session that pushes takes its share and no more."""
     sizes: list[int] = []
 
     class Counting(FakeVoiceModel):
@@ -111,7 +111,7 @@ def test_one_run_judges_many_sessions_and_a_flood_waits() -> None:
 
     async def main() -> None:
         bank = VoiceBank(Counting(), Pacer())
-        for index in range(20):
+        for index in range(MAX_BATCH + 4):
             hearing = Hearing(16_000, 16_000)
             bank.add(Ear(hearing, Onset(96, 160, STALL_MS), OwnVoice(16_000), bank.new_state(), lambda _: None))
             hearing.hear(SILENT * (100 if index == 0 else 1), 0)
