@@ -129,7 +129,7 @@ def _print(turn: Turn) -> None:
     print(f"\nYou    {turn.user_text}")
     print(f"Agent  {turn.reply_text or '(no answer)'}")
     for report in turn.reports:
-        spans = " + ".join(f"{span.name} {span.duration_ms}" for span in report.spans)
+        spans = " + ".join(f"{span.name} {span.duration_ms}" for span in report.spans if not span.is_overlapped)
         waveform = "" if turn.latency_ms is None else f"; {turn.latency_ms:.0f} ms on the waveform"
         print(f"       {report.total_ms} ms = {spans}{waveform}")
     for notice in turn.notices:

@@ -33,9 +33,9 @@ class _ReplyKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplyKind.V
     REPLY_KIND_ANSWER: _ReplyKind.ValueType  # 1
     """The answer to a turn."""
     REPLY_KIND_FILLER: _ReplyKind.ValueType  # 2
-    """Spoken while a tool runs."""
+    """Spoken while a tool takes long; the answer follows as another reply to the same turn."""
     REPLY_KIND_REPROMPT: _ReplyKind.ValueType  # 3
-    """A prompt to a silent user."""
+    """A prompt to a silent user (`no_input_ms`), the goodbye included."""
     REPLY_KIND_APOLOGY: _ReplyKind.ValueType  # 4
     """Spoken instead of an answer that could not be made."""
 
@@ -47,9 +47,9 @@ REPLY_KIND_UNSPECIFIED: ReplyKind.ValueType  # 0
 REPLY_KIND_ANSWER: ReplyKind.ValueType  # 1
 """The answer to a turn."""
 REPLY_KIND_FILLER: ReplyKind.ValueType  # 2
-"""Spoken while a tool runs."""
+"""Spoken while a tool takes long; the answer follows as another reply to the same turn."""
 REPLY_KIND_REPROMPT: ReplyKind.ValueType  # 3
-"""A prompt to a silent user."""
+"""A prompt to a silent user (`no_input_ms`), the goodbye included."""
 REPLY_KIND_APOLOGY: ReplyKind.ValueType  # 4
 """Spoken instead of an answer that could not be made."""
 Global___ReplyKind: _TypeAlias = ReplyKind  # noqa: Y015
@@ -189,7 +189,7 @@ class _EndReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EndReason.V
     END_REASON_DRAINING: _EndReason.ValueType  # 3
     """The server is leaving and the running turn is complete."""
     END_REASON_NO_INPUT: _EndReason.ValueType  # 4
-    """Nobody spoke."""
+    """Nobody spoke, typed or pressed a key, also after the re-prompt (`no_input_ms`); the goodbye was said."""
 
 class EndReason(_EndReason, metaclass=_EndReasonEnumTypeWrapper):
     """Why a session ended well. May grow."""
@@ -203,7 +203,7 @@ END_REASON_CLIENT_HALF_CLOSED: EndReason.ValueType  # 2
 END_REASON_DRAINING: EndReason.ValueType  # 3
 """The server is leaving and the running turn is complete."""
 END_REASON_NO_INPUT: EndReason.ValueType  # 4
-"""Nobody spoke."""
+"""Nobody spoke, typed or pressed a key, also after the re-prompt (`no_input_ms`); the goodbye was said."""
 Global___EndReason: _TypeAlias = EndReason  # noqa: Y015
 
 @_typing.final
@@ -223,9 +223,9 @@ class Started(_message.Message):
     session_id: _builtins.str
     """Name of the session; other ids begin with it. Quote it in bug reports."""
     language_code: _builtins.str
-    """Language in force, BCP-47."""
+    """Language in force at the start, BCP-47."""
     voice: _builtins.str
-    """Voice in force; empty when the synthesis backend chooses."""
+    """Voice in force at the start; empty when the synthesis backend chooses."""
     server_version: _builtins.str
     """Version of the server, semantic versioning."""
     @_builtins.property
@@ -242,7 +242,7 @@ class Started(_message.Message):
 
     @_builtins.property
     def policy(self) -> _policy_pb2.TurnPolicy:
-        """The effective turn policy, every field set."""
+        """The turn policy in force at the start, every field set."""
 
     def __init__(
         self,
@@ -610,7 +610,10 @@ Global___ReplyFinished: _TypeAlias = ReplyFinished  # noqa: Y015
 
 @_typing.final
 class ToolCall(_message.Message):
-    """The model asks for a tool. Sent by the server; the client answers with `ToolResult`."""
+    """The model asks for a tool of the client. Sent by the server at the end of a reply, several in a row if the model asks
+    for several; the client answers each with `ToolResult`, in any order. Another reply to the same turn follows then. A
+    client that has half-closed is asked for none.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -655,6 +658,7 @@ class LatencySpan(_message.Message):
     IS_OVERLAPPED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """What the time went into: endpointing, asr_final, hold, llm_first_token, first_sentence, tts_first_audio, playout;
+    llm_tool_call (the model asked for tools), tools (their outcomes were awaited);
     settle (an interrupted reply was settled first), earlier_turns (their replies came first), contested (a sound after
     the turn held the reply back).
     """
@@ -715,7 +719,9 @@ Global___Speculation: _TypeAlias = Speculation  # noqa: Y015
 
 @_typing.final
 class TurnReport(_message.Message):
-    """Where a turn's time went. Sent by the server once for each turn that was answered, when its first audio has left."""
+    """Where a turn's time went. Sent by the server once for each turn that was answered, when its first audio has left; a
+    prompt has none.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -20,6 +20,7 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from voice_gateway import config
+from voice_gateway.backends.http_tools.client import HttpTools
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.tts import RivaSynthesizer
@@ -27,6 +28,7 @@ from voice_gateway.backends.silero.model import SileroModel
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.observability.health import Readiness
 from voice_gateway.observability.logs import json_logging
+from voice_gateway.observability.loop_lag import watch_loop_lag
 from voice_gateway.observability.prober import HealthReporter, Prober
 from voice_gateway.observability.telemetry import LogTelemetry
 from voice_gateway.session import clock
@@ -141,6 +143,7 @@ class Gateway:
         self._recognizer = RivaRecognizer(settings.asr)
         self._synthesizer = RivaSynthesizer(settings.tts)
         self._llm = OpenAiChat(settings.llm)
+        self._tools = HttpTools(settings.tools)
         self._roster = Roster()
         backends = (self._recognizer, self._llm, self._synthesizer)
         pacer = Pacer()
@@ -153,6 +156,7 @@ class Gateway:
             roster=self._roster,
             voices=VoiceBank(SileroModel(), pacer),
             journals=_journals(settings.server.journal_dir),
+            tools=self._tools,
         )
         sessions = SessionService(settings.session, settings.policy, around, backends, _new_session_id)
         self._server = grpc.aio.server(options=SERVER_OPTIONS + PORT_OPTIONS)
@@ -193,7 +197,9 @@ class Gateway:
     async def stop(self) -> None:
         """Close the port and cancel what still runs."""
         await self._server.stop(None)
-        await asyncio.gather(self._recognizer.close(), self._synthesizer.close(), self._llm.close())
+        await asyncio.gather(
+            self._recognizer.close(), self._synthesizer.close(), self._llm.close(), self._tools.close()
+        )
 
 
 def _journals(folder: Path | None) -> JournalFolder | None:
@@ -228,6 +234,7 @@ def _new_session_id() -> SessionId:
 async def _serve(settings: config.Settings, ports_file: Path | None) -> None:
     signals = _signals()
     gateway = Gateway(settings)
+    lag = asyncio.create_task(watch_loop_lag(), name="loop lag")
     try:
         port = await gateway.start()
         if ports_file is not None:
@@ -237,6 +244,7 @@ async def _serve(settings: config.Settings, ports_file: Path | None) -> None:
         await _first_of(gateway.drain(), signals.get())
     finally:
         await gateway.stop()
+        lag.cancel()
         await _settle()
         _log.info("stopped")
 

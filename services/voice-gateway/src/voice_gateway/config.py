@@ -13,13 +13,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from voice_gateway.backends.http_tools.codec import ToolsFileError, parse_tools
+from voice_gateway.backends.http_tools.settings import HttpTool
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ
+from voice_gateway.domain.chat import NO_TOOLS
 from voice_gateway.domain.errors import ClientError
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.session.service import SessionSettings
+from voice_gateway.session.negotiation import SessionSettings
 from voice_gateway.setting_kinds import (
     MAX_PORT,
     Setting,
@@ -33,6 +36,7 @@ from voice_gateway.setting_kinds import (
     language,
     metadata,
     rate,
+    sentence,
     switch,
     text,
     web_address,
@@ -97,6 +101,11 @@ LLM_API_KEY = key("LLM_API_KEY", "key of the API")
 LLM_APOLOGY = text(
     "LLM_APOLOGY", "Sorry, I cannot answer right now. Please ask me again.", "what is said when no answer could be had"
 )
+LLM_FILLER = sentence("LLM_FILLER", "One moment, please.", "what is said while a tool takes long")
+TOOLS_FILE = file("TOOLS_FILE", "JSON list of the tools that the gateway calls over HTTP")
+TOOL_TIMEOUT_MS = integer(
+    "TOOL_TIMEOUT_MS", NO_TOOLS.timeout_ms, (100, 120_000), "ms", "tools that have not returned by then have failed"
+)
 LLM_FIRST_TOKEN_DEADLINE_MS = integer(
     "LLM_FIRST_TOKEN_DEADLINE_MS",
     _LLM.first_token_deadline_ms,
@@ -114,6 +123,10 @@ TTS_FIRST_AUDIO_DEADLINE_MS = integer(
     "ms",
     "longest wait for the first audio of a sentence",
 )
+NO_INPUT_REPROMPT = sentence(
+    "NO_INPUT_REPROMPT", "Are you still there?", "what is said when nobody has spoken for `TURN_NO_INPUT_MS`"
+)
+NO_INPUT_GOODBYE = sentence("NO_INPUT_GOODBYE", "Goodbye.", "what is said when again nobody has; then the session ends")
 
 
 def _turn_settings() -> tuple[Setting[Any], ...]:
@@ -156,11 +169,13 @@ SECTIONS = (
             LLM_TEMPERATURE,
             LLM_MAX_TOKENS,
             LLM_APOLOGY,
+            LLM_FILLER,
             LLM_FIRST_TOKEN_DEADLINE_MS,
             LLM_TOTAL_DEADLINE_MS,
         ),
     ),
-    Section("Turn-taking", _turn_settings()),
+    Section("Tools", (TOOLS_FILE, TOOL_TIMEOUT_MS)),
+    Section("Turn-taking", (*_turn_settings(), NO_INPUT_REPROMPT, NO_INPUT_GOODBYE)),
 )
 
 
@@ -274,6 +289,7 @@ class Settings:
     asr: RivaSettings
     tts: RivaTtsSettings
     llm: OpenAiChatSettings
+    tools: tuple[HttpTool, ...]
     session: SessionSettings
     policy: TurnPolicy
 
@@ -290,6 +306,7 @@ def load(environment: Mapping[str, str] = os.environ, overrides: Mapping[str, st
         asr=_riva(reader, ASR_URI),
         tts=RivaTtsSettings(_riva(reader, TTS_URI), reader.read(TTS_FIRST_AUDIO_DEADLINE_MS)),
         llm=_llm(reader),
+        tools=_tools(reader),
         session=_session(reader),
         policy=reader.turn_policy(),
     )
@@ -335,11 +352,30 @@ def _llm(reader: _Reader) -> OpenAiChatSettings:
     )
 
 
+def _tools(reader: _Reader) -> tuple[HttpTool, ...]:
+    path = reader.read(TOOLS_FILE)
+    if path is None:
+        return ()
+    try:
+        return parse_tools(path.read_text(encoding="utf-8"))
+    except (ToolsFileError, UnicodeDecodeError) as error:
+        told = "must be UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        reader.mistakes.append(f"{TOOLS_FILE.name} {told}: {path}")
+        return ()
+
+
 def _session(reader: _Reader) -> SessionSettings:
     return SessionSettings(
         language_code=reader.read(ASR_LANGUAGE),
         voice=reader.read(TTS_VOICE),
         asr_rate_hz=reader.read(ASR_SAMPLE_RATE),
         output_rate_hz=reader.read(TTS_SAMPLE_RATE),
-        persona=Persona(reader.read(LLM_SYSTEM_PROMPT), reader.read(LLM_APOLOGY)),
+        persona=Persona(
+            system_prompt=reader.read(LLM_SYSTEM_PROMPT),
+            apology=reader.read(LLM_APOLOGY),
+            reprompt=reader.read(NO_INPUT_REPROMPT),
+            goodbye=reader.read(NO_INPUT_GOODBYE),
+            filler=reader.read(LLM_FILLER),
+        ),
+        tool_timeout_ms=reader.read(TOOL_TIMEOUT_MS),
     )

@@ -94,7 +94,7 @@ def test_config_without_wishes() -> None:
     """An empty config is a whole one: 16 kHz, the server's language."""
     codec = Codec()
     assert codec.start(config()) == SessionRequest(
-        transport="grpc_legacy", policy={"min_words": 3}, can_pause=False, input_rate_hz=16_000
+        transport="grpc_legacy", policy={"min_words": 3, "no_input_ms": 0}, can_pause=False, input_rate_hz=16_000
     )
     assert codec.audio_in == AudioFormat(Encoding.LINEAR_PCM, 16_000)
 
@@ -105,7 +105,7 @@ def test_config_with_every_wish() -> None:
     request = codec.start(config(language_code="de-DE", session_id="x" * 1_000, sample_rate=8_000))
     assert request == SessionRequest(
         transport="grpc_legacy",
-        policy={"min_words": 3},
+        policy={"min_words": 3, "no_input_ms": 0},
         can_pause=False,
         input_rate_hz=8_000,
         language_code="de-DE",
@@ -369,3 +369,19 @@ def test_every_turn_is_told_once_and_in_order(script: list[str]) -> None:
     assert finals == [f"heard: Turn {number}." for number in range(1, turn + 1)]
     states = [line for line in told if line in {"PROCESSING", "LISTENING", "END_OF_TURN"}]
     assert states == ["PROCESSING", "LISTENING"] * turn + ["END_OF_TURN"]
+
+
+def test_a_reply_that_calls_tools_does_not_end_its_turn() -> None:
+    """LISTENING comes after the answer, not after the model's first words or the filler."""
+    codec = opened()
+    said = events.Transcript(TurnId(1), "Weather?", is_final=True)
+    calling = events.ReplyFinished(
+        ReplyId(1), TurnId(1), events.ReplyKind.ANSWER, events.ReplyOutcome.COMPLETED, 0, goes_on=True
+    )
+    done = events.ReplyFinished(ReplyId(2), TurnId(1), events.ReplyKind.ANSWER, events.ReplyOutcome.COMPLETED, 0)
+    assert tell(codec, said, calling, text(2, 1, "Sunny.", turn=1), done) == [
+        "heard: Weather?",
+        "PROCESSING",
+        "says: Sunny.",
+        "LISTENING",
+    ]

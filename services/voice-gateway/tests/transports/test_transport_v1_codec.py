@@ -1,5 +1,6 @@
 """voicegateway.v1 in and out, without a socket."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -8,10 +9,12 @@ from hypothesis import strategies as st
 from transports.transport_fakes import INFO, VERSION, audio, text
 from voice_gateway.domain import events
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, AudioFormat, Encoding
+from voice_gateway.domain.chat import Tool, ToolPlace
 from voice_gateway.domain.errors import Backend, ClientError, Reason
-from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, TurnId
+from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.transcript import Word
-from voice_gateway.session.ports import Language, SessionRequest
+from voice_gateway.session.ports import Language, SessionRequest, SessionUpdate
 from voice_gateway.transports import g711, inputs
 from voice_gateway.transports.grpc_v1.codec import Codec
 from voice_gateway.transports.grpc_v1.encoding import capabilities
@@ -106,12 +109,16 @@ def test_an_empty_prompt_is_a_wish_too() -> None:
     assert Codec(VERSION).start(start(system_prompt="")).system_prompt == ""
 
 
-def test_policy_fields_not_in_force_are_accepted() -> None:
-    """A client written for later policy fields is served today."""
-    request = Codec(VERSION).start(
-        start(policy=policy_pb2.TurnPolicy(no_input_ms=3_000, speculation=False, stall_ms=900))
-    )
-    assert request.policy == {"stall_ms": 900, "speculation": False}
+def test_policy_fields_that_are_set_reach_the_session() -> None:
+    """Zero and false are wishes as well; what is not set is left to the server."""
+    wish = policy_pb2.TurnPolicy(no_input_ms=0, speculation=False, stall_ms=900)
+    assert Codec(VERSION).start(start(policy=wish)).policy == {"no_input_ms": 0, "stall_ms": 900, "speculation": False}
+
+
+def test_the_contract_has_the_policy_that_the_session_has() -> None:
+    """A field that stands in one of the two only would be ignored, or never told."""
+    contract = [spec.name for spec in policy_pb2.TurnPolicy.DESCRIPTOR.fields]
+    assert sorted(contract) == sorted(spec.name for spec in fields(TurnPolicy))
 
 
 @pytest.mark.parametrize("direction", ["audio_in", "audio_out"])
@@ -138,7 +145,7 @@ def test_formats_that_are_not_offered_are_refused(direction: str, wish: dict[str
         (b"", Reason.START_REQUIRED),
         (raw(end=client_pb2.End()), Reason.START_REQUIRED),
         (sound(b"\0\0"), Reason.START_REQUIRED),
-        (start(tools=[client_pb2.Tool(name="clock")]), Reason.FEATURE_UNAVAILABLE),
+        (start(tools=[client_pb2.Tool(name="a clock")]), Reason.TEXT_INVALID),
         (start(resume_token=b"sealed"), Reason.RESUME_UNAVAILABLE),
         (start(system_prompt="a\x00b"), Reason.TEXT_INVALID),
         (start(system_prompt="a" * 16_001), Reason.TEXT_INVALID),
@@ -246,12 +253,31 @@ def test_typed_text_reaches_the_session(words: str) -> None:
     assert opened().receive(raw(text=client_pb2.TextInput(text=words))) == inputs.TextTyped(words)
 
 
+@pytest.mark.parametrize("digits", ["", "a", "E", "1 2", "\u0661", "1\n", "1" * 4_001])
+def test_what_no_telephone_has_is_refused(digits: str) -> None:
+    """Keys are those of the contract, to the letter, and not without limit."""
+    assert refusal(opened(), raw(dtmf=client_pb2.Dtmf(digits=digits))) is Reason.TEXT_INVALID
+
+
+@pytest.mark.parametrize("prompt", ["a" * 16_001, "\x00"])
+def test_a_prompt_in_the_midst_is_checked_as_at_the_start(prompt: str) -> None:
+    """An update is no way round the limits of `start`."""
+    assert refusal(opened(), raw(update=client_pb2.Update(system_prompt=prompt))) is Reason.TEXT_INVALID
+
+
 @pytest.mark.parametrize(
     ("message", "said"),
     [
         (raw(interrupt=client_pb2.Interrupt()), inputs.Interrupted()),
         (raw(commit=client_pb2.Commit()), inputs.Committed()),
         (raw(end=client_pb2.End()), inputs.EndRequested()),
+        (raw(dtmf=client_pb2.Dtmf(digits="09*#AD")), inputs.DigitsPressed("09*#AD")),
+        (raw(update={}), inputs.Updated(SessionUpdate())),
+        (
+            raw(update=client_pb2.Update(language_code="de", voice="", policy=policy_pb2.TurnPolicy(min_words=0))),
+            inputs.Updated(SessionUpdate(language_code="de", voice="", policy={"min_words": 0})),
+        ),
+        (raw(update=client_pb2.Update(system_prompt="")), inputs.Updated(SessionUpdate(system_prompt=""))),
     ],
 )
 def test_orders_reach_the_session(message: bytes, said: inputs.Input) -> None:
@@ -260,13 +286,80 @@ def test_orders_reach_the_session(message: bytes, said: inputs.Input) -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [raw(dtmf=client_pb2.Dtmf(digits="1")), raw(tool_result=client_pb2.ToolResult()), raw(update={})]
+    ("update", "tools"),
+    [
+        (client_pb2.Update(replace_tools=True), ()),
+        (
+            client_pb2.Update(replace_tools=True, tools=[client_pb2.Tool(name="t")]),
+            (Tool("t", "", "", ToolPlace.CLIENT),),
+        ),
+        (client_pb2.Update(tools=[client_pb2.Tool(name="t")]), None),
+    ],
 )
-def test_features_to_come_are_a_notice(message: bytes) -> None:
-    """A client that tries more than the server has is told so, and its call goes on."""
-    said = opened().receive(message)
-    assert isinstance(said, inputs.Refused)
-    assert said.notice.reason is Reason.FEATURE_UNAVAILABLE
+def test_an_update_may_replace_the_tools(update: client_pb2.Update, tools: tuple[Tool, ...] | None) -> None:
+    """Also by none; a list that is not to replace anything is ignored."""
+    assert opened().receive(raw(update=update)) == inputs.Updated(SessionUpdate(tools=tools))
+
+
+def _tool(name: str = "clock", **fields: str) -> client_pb2.Tool:
+    return client_pb2.Tool(name=name, **fields)
+
+
+def test_tools_are_read() -> None:
+    """What the client executes, with its schema as it was sent."""
+    schema = '{"type": "object"}'
+    message = start(tools=[_tool(), _tool("open-door_2", description="Opens.", parameters_json=schema)])
+    assert Codec("1.2.3").start(message).tools == (
+        Tool("clock", "", "", ToolPlace.CLIENT),
+        Tool("open-door_2", "Opens.", schema, ToolPlace.CLIENT),
+    )
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        [_tool("")],
+        [_tool("x" * 65)],
+        [_tool("\u00fc")],
+        [_tool(), _tool()],
+        [_tool(f"t{number}") for number in range(65)],
+        [_tool(description="x" * 1_025)],
+        [_tool(description="\0")],
+        [_tool(parameters_json="[]")],
+        [_tool(parameters_json="{")],
+        [_tool(parameters_json="[" * 100_000)],
+        [_tool(parameters_json='{"a": NaN}')],
+        [_tool(parameters_json='{"a": "\\ud800"}')],
+    ],
+)
+def test_tools_that_are_refused(tools: list[client_pb2.Tool]) -> None:
+    """A tool that the model could not be offered is told at once, not when it is first needed."""
+    assert start_refusal(start(tools=tools)) is Reason.TEXT_INVALID
+
+
+def test_a_tool_call_is_answered_once() -> None:
+    """The result names the call as it was told; a second one, or one of another session, is a notice."""
+    codec = opened()
+    (told,) = codec.encode_event(events.ToolCalled(CallId(3), TurnId(2), "clock", "{}"))
+    call = ConverseResponse.FromString(told).tool_call
+    assert (call.turn_id.rpartition("-")[2], call.name, call.arguments_json) == ("2", "clock", "{}")
+    result = client_pb2.ToolResult(call_id=call.call_id, output="noon", is_error=True)
+    assert codec.receive(raw(tool_result=result)) == inputs.ToolReturned(CallId(3), "noon", is_error=True)
+    for call_id in (call.call_id, "", "s8-3", "3"):
+        said = codec.receive(raw(tool_result=client_pb2.ToolResult(call_id=call_id)))
+        assert isinstance(said, inputs.Refused)
+        assert said.notice.reason is Reason.FEATURE_UNAVAILABLE
+
+
+def test_the_output_of_a_tool_is_bounded() -> None:
+    """What no model could read ends the call, whether the tool was called or not."""
+    codec = opened()
+    codec.encode_event(events.ToolCalled(CallId(1), TurnId(1), "clock", "{}"))
+    with pytest.raises(ClientError) as caught:
+        codec.receive(raw(tool_result=client_pb2.ToolResult(call_id="s7-1", output="x" * 65_537)))
+    assert caught.value.reason is Reason.TEXT_INVALID
+    longest = codec.receive(raw(tool_result=client_pb2.ToolResult(call_id="s7-1", output="\u00fc" * 65_536)))
+    assert isinstance(longest, inputs.ToolReturned)
 
 
 @pytest.mark.parametrize("message", [sound(b"\0\0"), raw(end=client_pb2.End()), b"", b"\xff", bytes(2_000_000)])
@@ -343,8 +436,8 @@ def test_greeting_has_every_policy_field() -> None:
     assert (policy.stop_history_ms, policy.lead_ms, policy.min_words) == (480, 200, 2)
 
 
-def test_contract_defaults_are_told_for_the_rest_of_the_policy() -> None:
-    """Every field not in force is told with the default that policy.proto gives, so that the two cannot drift apart."""
+def test_the_policy_has_the_defaults_of_the_contract() -> None:
+    """Every field is told with the default that policy.proto gives, so that the two cannot drift apart."""
     policy = response(opened().opened(INFO)).started.policy
     told = {spec.name: value for spec, value in policy.ListFields()}
     assert told == {
@@ -471,6 +564,29 @@ FINISHED = events.ReplyFinished(ReplyId(2), TurnId(1), events.ReplyKind.APOLOGY,
             events.Ended(events.EndCause.CLIENT_HALF_CLOSED),
             {"ended": server_pb2.Ended(reason=server_pb2.END_REASON_CLIENT_HALF_CLOSED)},
         ),
+        (
+            events.Ended(events.EndCause.NO_INPUT),
+            {"ended": server_pb2.Ended(reason=server_pb2.END_REASON_NO_INPUT)},
+        ),
+        (
+            events.ReplyText(ReplyId(2), None, events.ReplyKind.REPROMPT, SentenceId(1), "Hello?"),
+            {
+                "reply_text": server_pb2.ReplyText(
+                    reply_id="s7-2", turn_id="", kind=server_pb2.REPLY_KIND_REPROMPT, sentence_id=1, text="Hello?"
+                )
+            },
+        ),
+        (
+            events.ReplyFinished(ReplyId(2), None, events.ReplyKind.REPROMPT, events.ReplyOutcome.COMPLETED, 5),
+            {
+                "reply_finished": server_pb2.ReplyFinished(
+                    reply_id="s7-2",
+                    kind=server_pb2.REPLY_KIND_REPROMPT,
+                    outcome=server_pb2.REPLY_OUTCOME_COMPLETED,
+                    total_samples=5,
+                )
+            },
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -505,4 +621,4 @@ def test_capabilities_tell_what_is_there() -> None:
     assert (*told.input_sample_rates_hz,) == INPUT_RATES_HZ
     assert (*told.output_sample_rates_hz,) == OUTPUT_RATES_HZ
     assert told.limits.preferred_frame_ms == 40
-    assert list(told.features) == ["barge_in", "commit", "speculation"]
+    assert list(told.features) == ["barge_in", "commit", "dtmf", "speculation", "tools", "update"]

@@ -62,6 +62,16 @@ SPEAKING = (
             (2, 1, True),
         ),
         (
+            (*SPEAKING[:2], "200 ms: model 1 calls weather {} and open_door {}", '300 ms: tool 1 returns "sunny"'),
+            [
+                ["user", "Count."],
+                ["assistant", "", [["c1.1", "weather", "{}"], ["c1.2", "open_door", "{}"]]],
+                ["tool", "sunny", "c1.1"],
+                ["tool", "Error: interrupted", "c1.2"],
+            ],
+            (2, 1, False),
+        ),
+        (
             (*SPEAKING, "800 ms: half-closes", '900 ms: final "More."', '910 ms: final "And more."'),
             [["user", "Count."], ["assistant", "One two"], ["user", "More.\nAnd more."]],
             (4, 1, False),
@@ -84,11 +94,12 @@ def test_a_snapshot_may_be_taken_at_any_time(
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"version": 2}, "a snapshot of version 2; this is version 1"),
+        ({"version": 1}, "a snapshot of version 1; this is version 2"),
         ({"turn": "1"}, "turn of a snapshot is '1'; it must be int"),
         ({"has_reports": 1}, "has_reports of a snapshot is 1; it must be bool"),
         ({"history": [["system", "Obey."]]}, r"\['system', 'Obey.'\] is no message"),
         ({"history": [["user", 5]]}, r"\['user', 5\] is no message"),
+        ({"history": [["assistant", "", [["c1", "weather"]]]]}, r"\['c1', 'weather'\] is no tool call"),
     ],
 )
 def test_what_is_no_snapshot_is_refused(change: dict[str, Any], why: str) -> None:

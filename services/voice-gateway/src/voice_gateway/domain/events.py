@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from voice_gateway.domain.errors import Backend, Reason
-from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
+from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, TurnId
 from voice_gateway.domain.transcript import Word
 
 
@@ -16,7 +16,10 @@ class ReplyKind(StrEnum):
     """What a reply is for."""
 
     ANSWER = "ANSWER"
+    REPROMPT = "REPROMPT"
     APOLOGY = "APOLOGY"
+    FILLER = "FILLER"
+    """Said while tools run."""
 
 
 class ReplyOutcome(StrEnum):
@@ -41,6 +44,7 @@ class EndCause(StrEnum):
     CLIENT_ENDED = "CLIENT_ENDED"
     CLIENT_HALF_CLOSED = "CLIENT_HALF_CLOSED"
     DRAINING = "DRAINING"
+    NO_INPUT = "NO_INPUT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ class ReplyText:
     """One sentence as the model wrote it, before its audio."""
 
     reply: ReplyId
-    turn: TurnId
+    turn: TurnId | None
+    """None: no turn asked for it."""
     kind: ReplyKind
     sentence: SentenceId
     text: str
@@ -117,10 +122,24 @@ class ReplyFinished:
     """A reply has ended, once."""
 
     reply: ReplyId
-    turn: TurnId
+    turn: TurnId | None
+    """None: no turn asked for it."""
     kind: ReplyKind
     outcome: ReplyOutcome
     total_samples: int
+    goes_on: bool = False
+    """Whether the answer is still to come: a tool was called."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The model asks for a tool that the client executes."""
+
+    call: CallId
+    turn: TurnId | None
+    name: str
+    arguments_json: str
+    """A JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +230,7 @@ Event = (
     | ReplyInterrupted
     | ReplyHeard
     | ReplyFinished
+    | ToolCalled
     | TurnReport
     | Notice
     | GoingAway
@@ -232,12 +252,14 @@ class ReplyAudio:
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """One answered turn, for the canonical log line and for metrics."""
+    """One finished reply, for the canonical log line and for metrics."""
 
     finished: ReplyFinished
     report: TurnReport | None
-    """None when no audio was sent."""
+    """None when no audio was sent, and for a reply that answers no turn."""
     user_chars: int
     reply_chars: int
     sentences: int
     heard_samples: int
+    underruns: int = 0
+    """How often playout had to wait for more audio: synthesis, or the model, did not keep up."""

@@ -1,9 +1,11 @@
 """Plays a journal to a new core: are its effects the same, and what was said? Pure."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from voice_gateway.domain import events
 from voice_gateway.domain.instant import Instant, ms_between
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.session.journal_codec import CoreCall, Header, Recording, fingerprint
 from voice_gateway.turn import effects
 from voice_gateway.turn.core import Core
@@ -29,6 +31,7 @@ def replay(recording: Recording) -> Replayed:
         input_rate_hz=session.input_rate_hz,
         output_rate_hz=session.output_rate_hz,
         can_pause=session.can_pause,
+        toolbox=header.toolbox,
     )
     script = [_title(header)]
     for number, call in enumerate(recording.calls, start=2):
@@ -99,9 +102,30 @@ def _told(batch: tuple[effects.Effect, ...], header: Header, now: Instant) -> li
         match effect:
             case effects.Emit(event):
                 lines.append(_event(event, header.session.output_rate_hz))
+            case effects.RunTool(call, name, arguments_json):
+                lines.append(f"tool    {name} {arguments_json}  (call {call}, of the server)")
+            case effects.Reconfigure(change):
+                lines.append(f"session ({_change(change, header.session.policy)})")
             case effects.Fail(reason, message, _):
                 lines.append(f"failed  {reason}: {message}")
     return [_at(header, now, line) for line in lines if line]
+
+
+def _change(change: SettingsChange, policy: TurnPolicy) -> str:
+    """What is in force from here on; of the policy, what departs from the one that the session began with."""
+    parts = [f"language {change.language_code}"] if change.language_code is not None else []
+    if change.voice is not None:
+        parts.append(f"voice {change.voice or 'of the backend'}")
+    if change.system_prompt is not None:
+        parts.append("another system prompt")
+    if change.policy is not None:
+        was, now = asdict(policy), asdict(change.policy)
+        parts.append(
+            "policy " + (" ".join(f"{name} {now[name]}" for name in now if now[name] != was[name]) or "as at first")
+        )
+    if change.tools is not None:
+        parts.append("tools " + (" ".join(tool.name for tool in change.tools) or "of the server alone"))
+    return "from here on: " + (", ".join(parts) or "as before")
 
 
 def _event(event: events.Event, rate_hz: int) -> str:
@@ -120,6 +144,8 @@ def _event(event: events.Event, rate_hz: int) -> str:
             early = ", ".join(f"{each.outcome.lower()} by {each.trigger.lower()}" for each in speculations)
             told = f"latency {total_ms} ms for turn {turn}" + (f" = {parts}" if parts else "")
             return told + (f"  (speculation {early})" if early else "")
+        case events.ToolCalled(call, turn, name, arguments_json):
+            return f"tool    {name} {arguments_json}  (call {call} for turn {turn})"
         case events.Notice(reason, message, _, _):
             return f"notice  {reason}: {message}"
         case _:
@@ -133,7 +159,7 @@ def _outcome(event: events.Event, rate_hz: int) -> str:
         case events.ReplyHeard(reply, samples, text, is_estimate):
             how = "by the clock" if is_estimate else "as the client says"
             return f"agent   (of reply {reply} was heard, {_ms(samples, rate_hz)} {how}: {text.strip()!r})"
-        case events.ReplyFinished(reply, _, _, outcome, samples):
+        case events.ReplyFinished(reply, _, _, outcome, samples, _):
             return f"agent   (reply {reply} {outcome.lower()}, {_ms(samples, rate_hz)})"
         case events.GoingAway(deadline_ms):
             return f"server  (leaves in {deadline_ms} ms)"

@@ -10,15 +10,17 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from voice_gateway.domain.errors import BackendError, GatewayError, InternalError, Unavailable
-from voice_gateway.domain.events import Ended
-from voice_gateway.domain.ids import ReplyId
+from voice_gateway.domain.events import Ended, ReplyAudio
+from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.domain.instant import Instant, after_ms, ms_between
 from voice_gateway.session import clock
 from voice_gateway.session.calls import BackendCalls, Surroundings
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.journal import Journal
+from voice_gateway.session.negotiation import Negotiator, changed
+from voice_gateway.session.own_voice import OwnVoice
 from voice_gateway.session.playout import Playout
-from voice_gateway.session.ports import ClientSink, SessionInfo, SessionRequest
+from voice_gateway.session.ports import ClientSink, SessionInfo, SessionRequest, SessionUpdate
 from voice_gateway.session.voice import Ear, Onset
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
@@ -38,19 +40,24 @@ class SessionRunner:
         sink: ClientSink,
         around: Surroundings,
         *,
+        negotiator: Negotiator,
         journal: Journal | None,
     ) -> None:
         self._info = info
+        self._wanted = info
+        """With every change that the client was granted, also those that wait for the next turn."""
+        self._negotiator = negotiator
         self._request = request
         self._core = core
         self._sink = sink
         self._around = around
         self._journal = journal
         self._hearing = Hearing(info.input_rate_hz, info.asr_rate_hz)
-        self._playout = Playout(info.output_rate_hz, info.policy.lead_ms, around.pacer, sink.play, self._post)
+        self._own_voice = OwnVoice(info.output_rate_hz)
+        self._playout = Playout(info.output_rate_hz, info.policy.lead_ms, around.pacer, self._play, self._post)
         policy = info.policy
         onset = Onset(policy.vad_onset_ms, policy.pause_ms, policy.input_stall_ms)
-        self._ear = Ear(self._hearing, info.asr_rate_hz, onset, around.voices.new_state(), self._post)
+        self._ear = Ear(self._hearing, onset, self._own_voice, around.voices.new_state(), self._post)
         self._inbox: deque[inputs.Input] = deque()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -63,7 +70,7 @@ class SessionRunner:
 
     @property
     def info(self) -> SessionInfo:
-        """What was negotiated."""
+        """What is in force."""
         return self._info
 
     def hear(self, pcm: bytes, offset_samples: int) -> None:
@@ -82,6 +89,16 @@ class SessionRunner:
         """Take a typed turn."""
         self._post(inputs.TextTyped(text))
 
+    def press(self, digits: str) -> None:
+        """Take telephone keys."""
+        self._post(inputs.DigitsPressed(digits))
+
+    def update(self, update: SessionUpdate) -> None:
+        """Change the session from the next turn on; see `ports.Session`."""
+        change = self._negotiator.update(update, self._wanted)
+        self._wanted = changed(self._wanted, change)
+        self._post(inputs.SettingsChanged(change))
+
     def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:
         """Take a position of the client's player, together with what was sent by now."""
         self._post(inputs.PlaybackReported(reply, played_samples, self._playout.sent(reply), is_final))
@@ -93,6 +110,10 @@ class SessionRunner:
     def commit(self) -> None:
         """End the user's turn now."""
         self._post(inputs.CommitRequested(self._hearing.received_samples))
+
+    def return_tool(self, call: CallId, output: str, *, is_error: bool) -> None:
+        """Take the outcome of a tool that the client executed."""
+        self._post(inputs.ToolReturned(call, output, is_error))
 
     def finish(self) -> None:
         """The client half-closed."""
@@ -140,6 +161,10 @@ class SessionRunner:
                 self._journal.close()
             await self._calls.close()
         return self._outcome
+
+    def _play(self, audio: ReplyAudio) -> None:
+        self._own_voice.sent(audio.pcm, clock.now())
+        self._sink.play(audio)
 
     def _post(self, fact: inputs.Input) -> None:
         if len(self._inbox) >= MAX_INBOX:
@@ -192,7 +217,14 @@ class SessionRunner:
 
     def _start_reply(self, effect: effects.StartReply) -> None:
         self._playout.begin(effect.reply)
-        self._calls.write(effect.reply, effect.messages)
+        self._calls.write(effect.reply, effect.messages, effect.tools)
+
+    def _reconfigure(self, effect: effects.Reconfigure) -> None:
+        self._info = changed(self._info, effect.change)
+        policy = self._info.policy
+        self._calls.reconfigure(self._info)
+        self._playout.set_lead(policy.lead_ms)
+        self._ear.set_onset(policy.vad_onset_ms, policy.pause_ms, policy.input_stall_ms)
 
     def _cancel_reply(self, effect: effects.CancelReply) -> None:
         self._calls.cancel_writing(effect.reply)
@@ -221,6 +253,9 @@ class SessionRunner:
         effects.CancelRecognition: lambda self, effect: self._calls.cancel_recognition(effect.stream),
         effects.ForgetAudio: lambda self, effect: self._hearing.forget(effect.before_samples),
         effects.StartReply: _start_reply,
+        effects.BeginReply: lambda self, effect: self._playout.begin(effect.reply),
+        effects.RunTool: lambda self, effect: self._calls.run_tool(effect),
+        effects.CancelTool: lambda self, effect: self._calls.cancel_tool(effect.call),
         effects.CancelReply: _cancel_reply,
         effects.Synthesize: lambda self, effect: self._calls.speak(effect),
         effects.CancelSynthesis: lambda self, effect: self._calls.cancel_speaking(effect.reply),
@@ -229,6 +264,7 @@ class SessionRunner:
         effects.PausePlay: lambda self, effect: self._playout.pause(effect.reply),
         effects.ResumePlay: lambda self, effect: self._playout.resume(effect.reply, effect.from_samples),
         effects.Flush: _flush,
+        effects.Reconfigure: _reconfigure,
         effects.Emit: lambda self, effect: self._sink.emit(effect.event),
         effects.RecordTurn: _record_turn,
         effects.Close: _close,

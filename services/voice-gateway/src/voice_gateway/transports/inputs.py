@@ -9,16 +9,20 @@ from google.protobuf.message import DecodeError, Message
 from voice_gateway.domain.audio import Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.events import Notice
-from voice_gateway.domain.ids import ReplyId
+from voice_gateway.domain.ids import CallId, ReplyId
+from voice_gateway.session.ports import SessionUpdate
 
 MAX_AUDIO_BYTES: Final = 1_048_576
 """Largest audio message: client.proto, `AudioInput.data`."""
 MAX_TEXT_CHARS: Final = 4_000
 """Longest typed turn: client.proto, `TextInput.text`."""
+MAX_TOOL_OUTPUT_CHARS: Final = 65_536
+"""Longest outcome of a tool: client.proto, `ToolResult.output`."""
 MAX_REQUEST_BYTES: Final = MAX_AUDIO_BYTES + 262_144
 """Largest message of any kind. The largest lawful ones are a start with a checkpoint of 1 MiB and a prompt of 16000
 characters, and the output of a tool, 65536 characters; a character has up to 4 bytes (client.proto)."""
 
+_KEYS: Final = re.compile(r"[0-9*#A-D]+")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Unicode category Cc but for tab and newline."""
 
@@ -36,6 +40,20 @@ class TextTyped:
     """A typed turn."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsPressed:
+    """Telephone keys."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """The session is to change from the next turn on."""
+
+    update: SessionUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +76,15 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolReturned:
+    """A tool that the client executed has done its work, or failed."""
+
+    call: CallId
+    output: str
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EndRequested:
     """The client wants to stop now."""
 
@@ -69,7 +96,18 @@ class Refused:
     notice: Notice
 
 
-Input = Audio | TextTyped | PlaybackReported | Interrupted | Committed | EndRequested | Refused
+Input = (
+    Audio
+    | TextTyped
+    | DigitsPressed
+    | Updated
+    | PlaybackReported
+    | Interrupted
+    | Committed
+    | ToolReturned
+    | EndRequested
+    | Refused
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,3 +190,18 @@ def check_typed(text: str) -> str:
     if not text or text.isspace():
         raise ClientError(Reason.TEXT_INVALID, "text is empty")
     return check_prose(text, "text", MAX_TEXT_CHARS)
+
+
+def check_digits(digits: str) -> str:
+    """`digits` itself, as telephone keys.
+
+    Raises:
+        ClientError: TEXT_INVALID, when there is none, one that no telephone has, or too many.
+    """
+    if not digits:
+        raise ClientError(Reason.TEXT_INVALID, "digits is empty")
+    if len(digits) > MAX_TEXT_CHARS:
+        raise ClientError(Reason.TEXT_INVALID, f"digits has {len(digits)} characters; at most {MAX_TEXT_CHARS}")
+    if _KEYS.fullmatch(digits) is None:
+        raise ClientError(Reason.TEXT_INVALID, "digits has a character other than 0-9, *, #, A-D")
+    return digits

@@ -7,9 +7,11 @@ the core drops what is stale, and nobody else does.
 
 from dataclasses import dataclass
 
+from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.errors import Reason
-from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
+from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.domain.transcript import SpokenWord, Word
 
 
@@ -32,6 +34,11 @@ class SpeechEnded:
 
     at_samples: int
     """The end of the last speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnVoiceHeard:
+    """The agent's voice has come back through the microphone, by the sound. Told once; SpeechStarted leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,14 @@ class TextTyped:
 
 
 @dataclass(frozen=True, slots=True)
+class DigitsPressed:
+    """The client pressed telephone keys."""
+
+    digits: str
+    """One or more of 0-9, *, #, A-D."""
+
+
+@dataclass(frozen=True, slots=True)
 class CommitRequested:
     """The client ended the user's turn (push-to-talk)."""
 
@@ -105,6 +120,13 @@ class EndRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    """The client changed settings; they hold from the next turn on."""
+
+    change: SettingsChange
+
+
+@dataclass(frozen=True, slots=True)
 class DrainRequested:
     """The server is leaving."""
 
@@ -124,6 +146,24 @@ class ReplyCompleted:
     """The language model has finished."""
 
     reply: ReplyId
+
+
+@dataclass(frozen=True, slots=True)
+class ToolsCalled:
+    """The language model has finished, and waits for what these return."""
+
+    reply: ReplyId
+    calls: tuple[ToolCall, ...]
+    """At least one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned:
+    """A tool has done its work, or failed."""
+
+    call: CallId
+    output: str
+    is_error: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,20 +242,23 @@ class PlaybackReported:
 SpeakerInput = (
     SpeechStarted
     | SpeechEnded
+    | OwnVoiceHeard
     | TranscriptRevised
     | SegmentFinal
     | RecognitionEnded
     | RecognitionFailed
     | TextTyped
+    | DigitsPressed
     | CommitRequested
     | ClientInterrupted
 )
 """Facts about the user."""
-SessionInput = SessionStarted | InputEnded | EndRequested | DrainRequested
+SessionInput = SessionStarted | SettingsChanged | InputEnded | EndRequested | DrainRequested
 """Facts about the session as a whole."""
 ReplyInput = (
     ReplyDelta
     | ReplyCompleted
+    | ToolsCalled
     | ReplyFailed
     | SpeechReady
     | SpeechCompleted
@@ -226,4 +269,6 @@ ReplyInput = (
     | PlaybackReported
 )
 """Facts about a reply; each has its id."""
-Input = SpeakerInput | SessionInput | ReplyInput
+AgentInput = ReplyInput | ToolReturned
+"""Facts about what the agent does."""
+Input = SpeakerInput | SessionInput | AgentInput

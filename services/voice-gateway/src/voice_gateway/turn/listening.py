@@ -48,7 +48,7 @@ class Recognition:
     """In a row: none of these streams has transcribed anything for good."""
     _confirmed_samples: int = field(default=0, init=False)
     _from_samples: int = field(default=0, init=False)
-    """Where the newest stream begins."""
+    """Where the newest stream begins, at the earliest."""
     _commit_at: int | None = field(default=None, init=False)
     """Where the user's turn ended that the next stream is to finalise."""
     _grace_by: Instant | None = field(default=None, init=False)
@@ -89,10 +89,6 @@ class Recognition:
         live = self._live()
         return live[-1] if live and not self._is_input_over else None
 
-    @property
-    def _all_finalised(self) -> ListeningEvent:
-        return ListeningEvent.EXHAUSTED if self._is_input_over else ListeningEvent.FINALISED
-
     def is_finalised_by(self, stream: StreamId, covered_samples: int) -> bool:
         """Whether a final that covers its input to here is the last of a half-closed stream."""
         return stream in self._finalising and covered_samples >= self._ends[stream]
@@ -132,7 +128,7 @@ class Recognition:
     def force(self, at_samples: int, grace_ms: int, now: Instant) -> list[Effect]:
         """Force the final of what was heard before `at_samples`; after `grace_ms`, `is_grace_over` says so."""
         effects = self.commit(at_samples, now)
-        if self.owes_a_final:
+        if self.owes_a_final and not self._is_input_over:
             self._grace_by = after_ms(now, grace_ms)
         return effects
 
@@ -145,20 +141,16 @@ class Recognition:
 
     def forgo(self) -> list[Effect]:
         """What was to be finalised is known well enough: its streams are dropped, and nothing of it is replayed."""
-        if self._is_input_over:
-            before, self._reopen_at = self._confirmed_samples, None
-        elif self.state is Listening.CLOSED:
+        if self.state is Listening.CLOSED:
             before, self._commit_at = self._commit_at or 0, None
         else:
             before = self._from_samples
         effects: list[Effect] = [CancelRecognition(stream) for stream in self._finalising]
         if self._finalising:
-            self._machine.move(self._all_finalised)
+            self._machine.move(ListeningEvent.FINALISED)
         self._finalising, self._finalise_by = [], None
-        if before <= self._confirmed_samples:
-            return effects
-        self._confirmed_samples = before
-        return [*effects, ForgetAudio(before)]
+        self._confirmed_samples = max(self._confirmed_samples, before)
+        return [*effects, ForgetAudio(self._confirmed_samples)]
 
     def commit(self, received_samples: int, now: Instant) -> list[Effect]:
         """Force the final of what was heard, and listen on. While no stream is open, the next one will."""
@@ -170,6 +162,12 @@ class Recognition:
         if is_empty or self._is_input_over or len(self._finalising) == MAX_FINALISING:
             return []
         return [*self._half_close(received_samples, now), *self._open_at(received_samples, now, follows=True)]
+
+    def renew(self, now: Instant) -> list[Effect]:
+        """Listen on with another stream, which is opened by other settings, as one that is opened later will be."""
+        if self.state is not Listening.OPEN:
+            return []
+        return [*self._half_close(None, now), *self._open_at(self._confirmed_samples, now, follows=True)]
 
     def input_ended(self, now: Instant) -> list[Effect]:
         """The client says nothing more: force the last final."""
@@ -185,7 +183,7 @@ class Recognition:
             self._finalise_by = after_ms(now, FINALISE_MS)
             return []
         self._finalise_by = self._grace_by = None
-        self._machine.move(self._all_finalised)
+        self._machine.move(ListeningEvent.EXHAUSTED if self._is_input_over else ListeningEvent.FINALISED)
         return []
 
     def broke(self, stream: StreamId, message: str, now: Instant) -> list[Effect]:

@@ -34,7 +34,7 @@ def one_reply_is_in_flight_and_each_ends_once(call: Call) -> None:
     is_told, is_cancelled = False, False
     started, finished = Counter[ReplyId](), Counter[ReplyId]()
     for reply, effect in about_replies(call):
-        if isinstance(effect, effects.StartReply):
+        if isinstance(effect, effects.StartReply | effects.BeginReply):
             assert in_flight is None or (is_cancelled and not is_told), "two replies are in flight"
             assert reply > max(started, default=0)
             in_flight, is_told, is_cancelled = reply, False, False
@@ -104,7 +104,9 @@ def a_prepared_reply_is_silent(call: Call) -> None:
     for effect in flat(call):
         match effect:
             case effects.StartReply(reply, turn):
-                turns[reply] = turn
+                turns[reply] = turn or TurnId(0)
+            case effects.BeginReply(reply):
+                turns[reply] = TurnId(0)
             case effects.Emit(events.Transcript(turn, _, is_final)) if is_final:
                 final = turn
             case effects.Play(reply) | effects.EndPlay(reply) | effects.PausePlay(reply):

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway_kit.phone_call import RATE_HZ, at
+from voice_gateway.domain.chat import Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Reason
-from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
+from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.domain.transcript import SpokenWord, Word
 from voice_gateway.turn import inputs
 
@@ -18,6 +21,14 @@ if TYPE_CHECKING:
 
 _TEXTS = ("Yes.", "", " ", "What is it? I know. ", "one two ", "\n", "```", "See https://a.b/c. ", "stop", "and the")
 
+_CHANGES = (
+    SettingsChange(),
+    SettingsChange(language_code="de-DE"),
+    SettingsChange(system_prompt="Be long."),
+    SettingsChange(policy=TurnPolicy(no_input_ms=2_000)),
+    SettingsChange(tools=(Tool("close_door", "", "", ToolPlace.CLIENT),)),
+)
+
 
 class _Draw:
     """Parts of a fact."""
@@ -27,7 +38,7 @@ class _Draw:
         self._call = call
 
     def reply(self) -> ReplyId:
-        return ReplyId(max(0, self._call.core._agent.last + 1 - self._choices.below(4)))
+        return ReplyId(max(0, self._call.core._agent.last[0] + 1 - self._choices.below(4)))
 
     def stream(self) -> StreamId:
         return StreamId(max(0, (self._call.recogniser.newest or 1) + 1 - self._choices.below(4)))
@@ -48,6 +59,19 @@ class _Draw:
     def flag(self) -> bool:
         return bool(self._choices.below(2))
 
+    def digits(self) -> str:
+        return self._choices.of(("1", "#", "12#3"))
+
+    def change(self) -> SettingsChange:
+        return self._choices.of(_CHANGES)
+
+    def calls(self) -> tuple[ToolCall, ...]:
+        names = ("weather", "open_door", "fly to Rome")[: 1 + self._choices.below(3)]
+        return tuple(ToolCall(f"c{place}", name, "{}") for place, name in enumerate(names))
+
+    def call(self) -> CallId:
+        return CallId(1 + self._choices.below(4))
+
     def words(self) -> tuple[Word, ...]:
         return (Word("word", self.near(), self.near()),) if self.flag() else ()
 
@@ -58,6 +82,7 @@ class _Draw:
 _KINDS: dict[type[inputs.Input], Callable[[_Draw], inputs.Input]] = {
     inputs.SpeechStarted: lambda draw: inputs.SpeechStarted(draw.near()),
     inputs.SpeechEnded: lambda draw: inputs.SpeechEnded(draw.near()),
+    inputs.OwnVoiceHeard: lambda _: inputs.OwnVoiceHeard(),
     inputs.TranscriptRevised: lambda draw: inputs.TranscriptRevised(
         draw.stream(), draw.text(), float(draw.flag()), draw.near()
     ),
@@ -67,10 +92,14 @@ _KINDS: dict[type[inputs.Input], Callable[[_Draw], inputs.Input]] = {
     inputs.RecognitionEnded: lambda draw: inputs.RecognitionEnded(draw.stream()),
     inputs.RecognitionFailed: lambda draw: inputs.RecognitionFailed(draw.stream(), "gone"),
     inputs.TextTyped: lambda _: inputs.TextTyped("Typed."),
+    inputs.DigitsPressed: lambda draw: inputs.DigitsPressed(draw.digits()),
+    inputs.SettingsChanged: lambda draw: inputs.SettingsChanged(draw.change()),
     inputs.CommitRequested: lambda draw: inputs.CommitRequested(draw.near()),
     inputs.ClientInterrupted: lambda _: inputs.ClientInterrupted(),
     inputs.ReplyDelta: lambda draw: inputs.ReplyDelta(draw.reply(), draw.text()),
     inputs.ReplyCompleted: lambda draw: inputs.ReplyCompleted(draw.reply()),
+    inputs.ToolsCalled: lambda draw: inputs.ToolsCalled(draw.reply(), draw.calls()),
+    inputs.ToolReturned: lambda draw: inputs.ToolReturned(draw.call(), draw.text(), draw.flag()),
     inputs.ReplyFailed: lambda draw: inputs.ReplyFailed(draw.reply(), Reason.LLM_FAILED, "gone"),
     inputs.SpeechReady: lambda draw: inputs.SpeechReady(draw.reply(), draw.sentence()),
     inputs.SpeechCompleted: lambda draw: inputs.SpeechCompleted(

@@ -30,6 +30,8 @@ class _Machines:
     is_held_back: bool = False
     """It was held before it was heard. Should its first sound have left at that moment, onsets change nothing more."""
     is_speaking: bool = False
+    has_keys: bool = False
+    """Keys were pressed while it was prepared: their turn has the number of the one that it was prepared for."""
     live: dict[StreamId, bool] = field(default_factory=dict)
     """Streams, and whether they were half-closed."""
 
@@ -37,6 +39,8 @@ class _Machines:
         match fact:
             case inputs.PlayoutStarted(reply) if self._is_told(reply):
                 self.is_audible = True
+            case inputs.DigitsPressed():
+                self.has_keys = True
             case inputs.PlayoutCompleted(reply) if self._is_told(reply):
                 self.is_sent = True
             case inputs.RecognitionFailed(stream) | inputs.RecognitionEnded(stream):
@@ -44,8 +48,10 @@ class _Machines:
 
     def perform(self, effect: effects.Effect) -> None:  # noqa: C901  one case for each effect that matters
         match effect:
-            case effects.StartReply(reply, turn):
-                self.reply, self.turn, self.is_audible, self.is_sent = reply, turn, False, False
+            case effects.StartReply(reply) | effects.BeginReply(reply):
+                turn = effect.turn if isinstance(effect, effects.StartReply) else None
+                self.reply, self.turn, self.is_audible, self.is_sent = reply, turn or 0, False, False
+                self.has_keys = False
             case effects.CancelReply(reply) | effects.Emit(events.ReplyFinished(reply)) if reply == self.reply:
                 self.reply, self.is_audible = None, False
                 self.is_contested = self.is_held_back = False
@@ -69,14 +75,16 @@ class _Machines:
             return (Floor.CONTESTED if self.is_contested else Floor.AGENT,)
         return (Floor.USER if self.is_speaking else Floor.NOBODY,)
 
-    def speech(self) -> Reply:
+    def speech(self) -> tuple[Reply, ...]:
         if self.reply is None:
-            return Reply.NONE
+            return (Reply.NONE,)
         if self.turn > self.final:
-            return Reply.SPECULATIVE
+            return (Reply.SPECULATIVE,)
         if self.is_sent:
-            return Reply.DRAINING
-        return Reply.SPEAKING if self.is_audible else Reply.PENDING
+            return (Reply.DRAINING,)
+        if self.is_audible:
+            return (Reply.SPEAKING,)
+        return (Reply.PENDING, Reply.SPECULATIVE) if self.has_keys else (Reply.PENDING,)
 
     def listening(self) -> Listening:
         if not self.live:
@@ -96,7 +104,7 @@ def machines_are_what_was_told_and_ordered(call: Call) -> None:
         machines.take(step.fact)
         for effect in step.effects:
             machines.perform(effect)
-        assert step.state.reply is machines.speech()
+        assert step.state.reply in machines.speech()
         assert step.state.listening is machines.listening()
         assert step.state.floor in machines.floor()
 
@@ -121,7 +129,8 @@ def a_turn_ends_in_time(call: Call) -> None:
     """From its first words on a turn lasts at most `max_turn_ms` + `vad_end_ms` + `final_grace_ms`.
 
     Then it is committed, or nothing is left of it, since its words were not the user's, or none. Input that is ahead of
-    real time is not spoken to anybody now, and so has no such limit.
+    real time is not spoken to anybody now, and so has no such limit; nor has what was said before the half-close, whose
+    final is waited for as long as its stream answers.
     """
     policy = call.line.policy
     longest_ms = policy.max_turn_ms + policy.vad_end_ms + policy.final_grace_ms
@@ -131,7 +140,7 @@ def a_turn_ends_in_time(call: Call) -> None:
     for step in call.steps:
         if since is not None:
             assert ms_between(since.now, step.now) <= longest_ms, f"turn {since.turn} goes on: {since.text!r}"
-        if not step.text or step.state.phase is Phase.ENDED:
+        if not step.text or step.state.phase in (Phase.FINISHING, Phase.ENDED):
             since = None
         elif since is None or since.turn != step.turn:
             since = step
@@ -214,6 +223,8 @@ class _Past:
     def messages(self) -> tuple[ChatMessage, ...]:
         joined = [ChatMessage(Role.SYSTEM, PERSONA.system_prompt)]
         for role, text, _ in self._lines:
+            if role is Role.ASSISTANT and len(joined) == 1:
+                continue  # chat templates demand that the user begins
             if joined[-1].role is role:
                 text = f"{joined.pop().text}\n{text}"  # noqa: PLW2901  the joined line is the line
             joined.append(ChatMessage(role, text))

@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import fields, is_dataclass, replace
+from itertools import takewhile
 from typing import Any
 
-from gateway_kit.phone_call import PER_MS, at
+from gateway_kit.phone_call import PER_MS, TOOLBOX, at
 from gateway_kit.simulated.call import Call
 from gateway_kit.simulated.replays import Told, retold, told
 from voice_gateway.domain.ids import StreamId
@@ -28,12 +29,12 @@ _OF_REPLIES = (SpokenWord, effects.ResumePlay)
 
 
 def quiet_moments(call: Call) -> list[int]:
-    """After how many steps nothing was going on: nothing awaited, nothing said, nothing played, nobody leaving."""
+    """After how many steps nothing was going on: nothing awaited, said or played, nobody leaving, nothing changed."""
     if call.line.is_pushed:
         return []  # its input is ahead of the clock, which begins anew with the next session
     moments = []
     for place, step in enumerate(call.steps):
-        if isinstance(step.fact, inputs.DrainRequested):
+        if isinstance(step.fact, inputs.DrainRequested | inputs.SettingsChanged):
             return moments
         is_whole = place + 1 == len(call.steps) or call.steps[place + 1].now > step.now
         is_idle = not step.text and not step.is_expecting and step.deadline is None
@@ -50,17 +51,25 @@ def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
     facts, place = told(call), moments[moment % len(moments)]
     first, now = call.line.core(), facts[place - 1][0]
     retold(first, facts[:place])
-    if first._dialogue._contest._is_echoing:
+    if first._dialogue._contest._is_echoing or first._dialogue._contest._hears_itself:
         return  # what is known of the line is not in a snapshot: another pod learns it anew
     samples, streams = now * PER_MS // NS_PER_MS, first._user.recognition._newest - 1
     first.handle(inputs.SegmentFinal(StreamId(streams + 1), "", (), samples, samples, samples), now)
-    second = Core.restore(json.loads(json.dumps(first.snapshot(now))), call.line.policy)
+    second = Core.restore(json.loads(json.dumps(first.snapshot(now))), call.line.policy, TOOLBOX)
     second.handle(inputs.SessionStarted(), RESTORED_AT)
     since = Instant(now - RESTORED_AT)
-    rest = facts[place:]
+    rest = list(takewhile(lambda each: not _is_before(each[1], samples), facts[place:]))
     theirs: list[Told] = [(Instant(at_ - since), _moved(fact, -samples, -streams, -since)) for at_, fact in rest]
     expected = [_moved(batch, samples, streams, since) for batch in retold(second, theirs)]
     assert retold(first, rest) == expected
+
+
+def _is_before(fact: inputs.Input | None, samples: int) -> bool:
+    """Whether a fact is about input before this position, which the next session has not."""
+    if isinstance(fact, inputs.ReplyInput):
+        return False
+    names = ("at_samples", "end_samples", "covered_samples", "received_samples")
+    return any(getattr(fact, name, samples) < samples for name in names)
 
 
 def _moved(value: Any, samples: int, streams: int, since: int) -> Any:
