@@ -39,8 +39,14 @@ class World:
         await self.llm.wait_until(lambda: self.llm.open_requests == 0)
 
 
-PATIENT = {"TURN_VAD_END_MS": "10000", "TURN_INPUT_STALL_MS": "10000", "TURN_FINAL_GRACE_MS": "5000"}
-"""A busy machine that stands still for a second must not look like a user, or a recogniser, that does."""
+PATIENT = {
+    "TURN_VAD_END_MS": "10000",
+    "TURN_INPUT_STALL_MS": "10000",
+    "TURN_FINAL_GRACE_MS": "5000",
+    "TURN_SPECULATION": "false",
+}
+"""A busy machine that stands still for a second must not look like a user, or a recogniser, that does; nor may it
+decide how often the model is asked."""
 
 
 @asynccontextmanager
