@@ -39,7 +39,7 @@ class Recogniser:
         self.performs: dict[type, Callable[[Any], None]] = {
             effects.OpenRecognition: self._open,
             effects.FinishRecognition: self._finish,
-            effects.CancelRecognition: lambda effect: self._streams.pop(effect.stream, None),
+            effects.CancelRecognition: self._cancel,
         }
 
     @property
@@ -76,6 +76,9 @@ class Recogniser:
         self._streams[effect.stream] = _Stream(effect.stream, effect.from_samples)
         if any(word.end_samples <= self._call.input_samples() for word in self.words):
             self._call.in_ms(self._call.choices.ms(100, 600), self.finalise)  # what is replayed ends in silence
+
+    def _cancel(self, effect: effects.CancelRecognition) -> None:
+        self._streams.pop(effect.stream, None)
 
     def _finish(self, effect: effects.FinishRecognition) -> None:
         stream = self._streams.get(effect.stream)

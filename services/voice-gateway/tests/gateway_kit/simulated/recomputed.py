@@ -164,13 +164,17 @@ class _Ledger:
         self.sentences: dict[ReplyId, list[SpokenSentence]] = {}
         self._lengths: dict[tuple[ReplyId, int], inputs.SpeechCompleted | inputs.SpeechFailed] = {}
         self._spoken: dict[tuple[ReplyId, int], str] = {}
+        self._cancelled: set[ReplyId] = set()
+        """What comes of these is too late to count."""
 
     def take(self, fact: inputs.Input | None) -> None:
-        if isinstance(fact, inputs.SpeechCompleted | inputs.SpeechFailed):
+        if isinstance(fact, inputs.SpeechCompleted | inputs.SpeechFailed) and fact.reply not in self._cancelled:
             self._lengths.setdefault((fact.reply, fact.sentence), fact)
 
     def perform(self, effect: effects.Effect) -> None:
         match effect:
+            case effects.CancelReply(reply):
+                self._cancelled.add(reply)
             case effects.Synthesize(reply, sentence, text):
                 self._spoken[reply, sentence] = text
             case effects.Emit(events.ReplyText(reply, _, _, _, text)):
@@ -248,18 +252,20 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
                     final, is_committing = turn, True
                 case effects.Emit(events.TurnReport(_, reply)):
                     played.add(reply)
-                case effects.StartReply(_, turn, messages):
+                case effects.StartReply(_, turn, messages) if turn is not None:
                     past.answered(turn)
                     _compare(messages, past.messages(), is_prepared=turn > final)
                 case effects.Emit(events.ReplyHeard(reply, samples, text)):
                     assert text == ledger.heard(reply, samples)
-                case effects.Emit(events.ReplyFinished(reply, turn, _, events.ReplyOutcome.INTERRUPTED)):
+                case effects.Emit(events.ReplyFinished(reply, turn, _, events.ReplyOutcome.INTERRUPTED)) if (
+                    turn is not None
+                ):
                     cause = _cause(call.steps[: place + 1], reply)
                     past.heard(turn, _heard(step, reply))
                     is_by_words = cause is events.InterruptCause.USER_SPEECH and not is_committing
                     if is_by_words and reply not in played and call.steps[place - 1].may_go_on:
                         past.reopened(turn)
-                case effects.Emit(events.ReplyFinished(reply, turn)):
+                case effects.Emit(events.ReplyFinished(reply, turn)) if turn is not None:
                     past.heard(turn, ledger.whole(reply))
 
 

@@ -76,7 +76,7 @@ def _otherwise(step: Step) -> Iterator[Told]:
 def _apart(batches: list[Batch]) -> tuple[list[effects.Effect], list[effects.Effect]]:
     """What is to be synthesised, and all the rest."""
     each = [_uncounted(effect) for batch in batches for effect in batch]
-    spoken = [effect for effect in each if isinstance(effect, effects.Synthesize)]
+    spoken: list[effects.Effect] = [effect for effect in each if isinstance(effect, effects.Synthesize)]
     return spoken, [effect for effect in each if not isinstance(effect, effects.Synthesize)]
 
 

@@ -32,7 +32,7 @@ def quiet_moments(call: Call) -> list[int]:
     """After how many steps nothing was going on: nothing awaited, said or played, nobody leaving, nothing changed."""
     if call.line.is_pushed:
         return []  # its input is ahead of the clock, which begins anew with the next session
-    moments = []
+    moments: list[int] = []
     for place, step in enumerate(call.steps):
         if isinstance(step.fact, inputs.DrainRequested | inputs.SettingsChanged):
             return moments
