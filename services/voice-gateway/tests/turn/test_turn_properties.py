@@ -27,15 +27,10 @@ SEEDS = 500
 @MANY
 @given(DECISIONS)
 def test_any_call_keeps_the_laws(decisions: bytes) -> None:
-    """No fact in any state raises an error; replies, turns, sentences, deadlines and the end are in order."""
-    keeps(decisions, laws.OF_ANY_CALL)
-
-
-@MANY
-@given(DECISIONS)
-def test_state_is_what_a_plain_recomputation_gives(decisions: bytes) -> None:
-    """The machines that the core moves step by step are where facts and effects alone say they are."""
-    keeps(decisions, recomputed.OF_ANY_CALL)
+    """No fact in any state raises an error; replies, turns, sentences, deadlines and the end are in order, and the
+    machines are where facts and effects alone say they are.
+    """
+    keeps(decisions, (*laws.OF_ANY_CALL, *recomputed.OF_ANY_CALL))
 
 
 @MANY
@@ -47,23 +42,11 @@ def test_a_plausible_call_is_truthful_and_never_hangs(decisions: bytes) -> None:
 
 @MANY
 @given(DECISIONS)
-def test_determinism(decisions: bytes) -> None:
-    """The same facts give the same effects, twice."""
-    keeps(decisions, [replays.same_facts_same_effects])
-
-
-@MANY
-@given(DECISIONS)
-def test_nothing_is_left_undone(decisions: bytes) -> None:
-    """What follows from a fact follows at once: a core that is asked again has nothing to do."""
-    keeps(decisions, [replays.nothing_is_left_undone])
-
-
-@MANY
-@given(DECISIONS)
-def test_facts_without_meaning_change_nothing(decisions: bytes) -> None:
-    """Split text, repeated reports, empty transcripts and unknown streams change no effect."""
-    keeps(decisions, [replays.what_means_nothing_changes_nothing])
+def test_a_call_told_again_is_the_same_call(decisions: bytes) -> None:
+    """The same facts give the same effects, a core that is asked again has nothing left to do, and facts without
+    meaning change nothing.
+    """
+    keeps(decisions, replays.OF_ANY_CALL)
 
 
 def test_calls_reach_every_situation() -> None:

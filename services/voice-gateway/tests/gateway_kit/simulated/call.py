@@ -36,6 +36,7 @@ _POLICIES: dict[str, tuple[int, ...]] = {
     "min_words": (2, 1, 3),
     "protected_opening_ms": (0, 0, 0, 800),
     "playback_settle_ms": (250, 0),
+    "no_input_ms": (0, 0, 0, 4_000),
     "speculation": (True, True, True, False),
     "max_speculations": (3, 1),
 }

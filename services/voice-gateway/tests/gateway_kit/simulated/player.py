@@ -36,6 +36,7 @@ class Player:
         self._is_ended = self._is_over = False
         self.performs: dict[type, Callable[[Any], None]] = {
             effects.StartReply: lambda effect: self._begin(effect.reply),
+            effects.BeginReply: lambda effect: self._begin(effect.reply),
             effects.Play: self._play,
             effects.EndPlay: self._end,
             effects.PausePlay: lambda _: self._pause(),

@@ -120,7 +120,7 @@ def sentences_are_those_of_the_whole_text(call: Call) -> None:
             match effect:
                 case effects.Emit(events.ReplyText(reply, _, kind, _, text)) if kind is events.ReplyKind.ANSWER:
                     told.setdefault(reply, []).append(text)
-                case effects.Emit(events.ReplyFinished(reply, _, _, events.ReplyOutcome.COMPLETED)):
+                case effects.Emit(events.ReplyFinished(reply, _, _, events.ReplyOutcome.COMPLETED)) if reply in written:
                     splitter = SentenceSplitter()
                     assert told.get(reply, []) == [*splitter.feed(written[reply]), *splitter.finish()]
 
@@ -215,6 +215,7 @@ class _Past:
         self._said = [(said, text) for said, text in self._said if said > turn]
 
     def heard(self, turn: int, text: str) -> None:
+        """This was heard in answer to that turn; 0: to none."""
         self.answered(turn)
         if text:
             self._lines.append((Role.ASSISTANT, text, turn))
@@ -252,21 +253,22 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
                     final, is_committing = turn, True
                 case effects.Emit(events.TurnReport(_, reply)):
                     played.add(reply)
-                case effects.StartReply(_, turn, messages) if turn is not None:
-                    past.answered(turn)
-                    _compare(messages, past.messages(), is_prepared=turn > final)
+                case effects.StartReply(_, asked, messages) if asked is not None:
+                    past.answered(asked)
+                    _compare(messages, past.messages(), is_prepared=asked > final)
                 case effects.Emit(events.ReplyHeard(reply, samples, text)):
                     assert text == ledger.heard(reply, samples)
-                case effects.Emit(events.ReplyFinished(reply, turn, _, events.ReplyOutcome.INTERRUPTED)) if (
+                case effects.Emit(events.ReplyFinished(reply, answered, _, events.ReplyOutcome.INTERRUPTED)) if (
                     turn is not None
                 ):
                     cause = _cause(call.steps[: place + 1], reply)
-                    past.heard(turn, _heard(step, reply))
+                    past.heard(answered or 0, _heard(step, reply))
                     is_by_words = cause is events.InterruptCause.USER_SPEECH and not is_committing
-                    if is_by_words and reply not in played and call.steps[place - 1].may_go_on:
-                        past.reopened(turn)
-                case effects.Emit(events.ReplyFinished(reply, turn)) if turn is not None:
-                    past.heard(turn, ledger.whole(reply))
+                    is_open = call.steps[place - 1].may_go_on
+                    if answered is not None and is_open and is_by_words and reply not in played:
+                        past.reopened(answered)
+                case effects.Emit(events.ReplyFinished(reply, answered)):
+                    past.heard(answered or 0, ledger.whole(reply))
 
 
 def _compare(told: tuple[ChatMessage, ...], expected: tuple[ChatMessage, ...], *, is_prepared: bool) -> None:

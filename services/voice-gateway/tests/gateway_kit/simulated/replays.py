@@ -25,13 +25,11 @@ def retold(core: Core, facts: list[Told]) -> list[Batch]:
     return [core.on_deadline(now) if fact is None else core.handle(fact, now) for now, fact in facts]
 
 
-def same_facts_same_effects(call: Call) -> None:
-    """A core that is told the same makes the same of it, batch for batch."""
-    assert retold(call.line.core(), told(call)) == [step.effects for step in call.steps]
+def same_facts_same_effects_at_once(call: Call) -> None:
+    """A core that is told the same makes the same of it, batch for batch.
 
-
-def nothing_is_left_undone(call: Call) -> None:
-    """A core that is asked again before its deadline has nothing to do, and asking changes nothing that follows."""
+    Asked again before its deadline it has nothing to do, and that it was asked changes nothing that follows.
+    """
     core = call.line.core()
     for step in call.steps:
         done = core.on_deadline(step.now) if step.fact is None else core.handle(step.fact, step.now)
@@ -98,7 +96,6 @@ def _without_waste(report: events.TurnReport) -> events.TurnReport:
 
 
 OF_ANY_CALL: tuple[Callable[[Call], None], ...] = (
-    same_facts_same_effects,
-    nothing_is_left_undone,
+    same_facts_same_effects_at_once,
     what_means_nothing_changes_nothing,
 )

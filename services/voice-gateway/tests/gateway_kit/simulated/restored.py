@@ -51,10 +51,10 @@ def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
     facts, place = told(call), moments[moment % len(moments)]
     first, now = call.line.core(), facts[place - 1][0]
     retold(first, facts[:place])
-    if first._dialogue._contest._is_echoing or first._dialogue._contest._hears_itself:
-        return  # what is known of the line is not in a snapshot: another pod learns it anew
     samples, streams = now * PER_MS // NS_PER_MS, first._user.recognition._newest - 1
     first.handle(inputs.SegmentFinal(StreamId(streams + 1), "", (), samples, samples, samples), now)
+    if _knows_the_line(first):
+        return
     second = Core.restore(json.loads(json.dumps(first.snapshot(now))), call.line.policy, TOOLBOX)
     second.handle(inputs.SessionStarted(), RESTORED_AT)
     since = Instant(now - RESTORED_AT)
@@ -62,6 +62,12 @@ def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
     theirs: list[Told] = [(Instant(at_ - since), _moved(fact, -samples, -streams, -since)) for at_, fact in rest]
     expected = [_moved(batch, samples, streams, since) for batch in retold(second, theirs)]
     assert retold(first, rest) == expected
+
+
+def _knows_the_line(core: Core) -> bool:
+    """Whether the core has learnt what no snapshot tells: that the agent's voice comes back, that recognition fails."""
+    contest = core._dialogue._contest
+    return contest._is_echoing or contest._hears_itself or core._user.recognition._failures > 0
 
 
 def _is_before(fact: inputs.Input | None, samples: int) -> bool:
