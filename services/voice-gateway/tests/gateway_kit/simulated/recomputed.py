@@ -258,9 +258,7 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
                     _compare(messages, past.messages(), is_prepared=asked > final)
                 case effects.Emit(events.ReplyHeard(reply, samples, text)):
                     assert text == ledger.heard(reply, samples)
-                case effects.Emit(events.ReplyFinished(reply, answered, _, events.ReplyOutcome.INTERRUPTED)) if (
-                    turn is not None
-                ):
+                case effects.Emit(events.ReplyFinished(reply, answered, _, events.ReplyOutcome.INTERRUPTED)):
                     cause = _cause(call.steps[: place + 1], reply)
                     past.heard(answered or 0, _heard(step, reply))
                     is_by_words = cause is events.InterruptCause.USER_SPEECH and not is_committing
