@@ -75,7 +75,8 @@ def _is_before(fact: inputs.Input | None, samples: int) -> bool:
     if isinstance(fact, inputs.ReplyInput):
         return False
     names = ("at_samples", "end_samples", "covered_samples", "received_samples")
-    return any(getattr(fact, name, samples) < samples for name in names)
+    starts = [word.start_samples for word in fact.words] if isinstance(fact, inputs.SegmentFinal) else []
+    return any(at_samples < samples for at_samples in (*starts, *(getattr(fact, name, samples) for name in names)))
 
 
 def _moved(value: Any, samples: int, streams: int, since: int) -> Any:
