@@ -204,6 +204,14 @@ class ReplyInFlight:
         self.playback.resumed(heard, now)
         return [Emit(ReplyResumed(self.id, heard)), ResumePlay(self.id, heard)]
 
+    def audible(self, now: Instant) -> list[Effect]:
+        """Its audio leaves; if it was held just before the first did, the client holds its player, too."""
+        if self.clock.played is not None:
+            return []
+        self.clock.played = now
+        told: list[Effect] = [Emit(ReplyPaused(self.id))] if self.playback.is_paused else []
+        return [*told, *self.report(now)]
+
     def report(self, now: Instant) -> list[Effect]:
         """Its first audio has left: tell where the turn's time went, unless that is told already."""
         turn = self.committed
