@@ -186,8 +186,6 @@ class ReplyInFlight:
 
     def pause(self, now: Instant) -> list[Effect]:
         """Somebody may be interrupting. A reply that nobody hears yet is held back silently."""
-        if self.playback.is_paused:
-            return []
         self.playback.paused(now)
         told = [Emit(ReplyPaused(self.id))] if self.clock.played is not None else []
         return [PausePlay(self.id), *told]
