@@ -185,13 +185,9 @@ class Agent:
         self._rehearsal.begin(reply, trigger, self._history.version)
         return [StartReply(reply.id, turn, self._history.messages_with(text), reply.tools)]
 
-    def review(self, said: str) -> list[Effect]:
-        """Drop the prepared reply if something else has been said."""
-        return self._rehearsal.review(said, self._history.version)
-
-    def forget_rehearsals(self) -> None:
-        """What was prepared was for words that are nobody's: the next turn has attempts of its own."""
-        self._rehearsal.take()
+    def review(self, said: str, *, is_waiting: bool) -> list[Effect]:
+        """Drop the prepared reply if something else has been said; `is_waiting`: whether a turn is to be answered."""
+        return self._rehearsal.review(said, self._history.version, is_over=not (said or is_waiting))
 
     def take_back(self, now: Instant) -> tuple[list[Effect], CommittedTurn | None]:
         """Drop a reply of which nothing was heard; its turn goes on, unless it was ended or has called tools."""

@@ -106,9 +106,7 @@ class Dialogue:
     def _think_ahead(self, now: Instant) -> list[Effect]:
         """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""
         so_far = self._user.so_far
-        effects = self._agent.review(so_far.text)
-        if not (so_far.text or self._waiting):
-            self._agent.forget_rehearsals()
+        effects = self._agent.review(so_far.text, is_waiting=bool(self._waiting))
         is_next = self._agent.is_free and not (self._waiting or self.is_pressing or self._is_input_over)
         if not (self._policy.speculation and is_next and so_far.suspicion and so_far.text):
             return effects
