@@ -31,7 +31,7 @@ lock: ## resolve the dependencies again into requirements.lock
 
 SERVICES := services/voice-gateway services/local-models services/voice-client services/testkit
 GENERATORS := $(sort $(wildcard scripts/gen_*.py))
-CORE_PROPERTIES := $(addprefix services/voice-gateway/tests/turn/,test_turn_properties.py test_turn_snapshot.py)
+CORE_PROPERTIES := $(addprefix services/voice-gateway/tests/turn/,test_turn_properties.py test_turn_snapshot.py test_turn_tool_properties.py)
 CORE_TESTS := services/voice-gateway/tests/turn services/voice-gateway/tests/domain
 
 .PHONY: proto
