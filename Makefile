@@ -81,8 +81,8 @@ test: setup ## the whole suite
 	$(BIN)/pytest
 
 .PHONY: prove
-prove: setup ## the core's properties, 50,000 examples of each; takes hours (EXAMPLES=10000 for fewer)
-	PROPERTY_EXAMPLES=$(or $(EXAMPLES),50000) $(BIN)/pytest --timeout 0 $(CORE_PROPERTIES)
+prove: setup ## the core's properties, 50,000 new examples of each; takes an hour (EXAMPLES=10000 for fewer)
+	PROPERTY_EXAMPLES=$(or $(EXAMPLES),50000) $(BIN)/pytest --timeout 0 --hypothesis-profile=default $(CORE_PROPERTIES)
 
 .PHONY: check
 check: lint types imports generated coverage test ## everything above that must be green; the suite last
