@@ -50,7 +50,7 @@ fmt: setup ## format the code
 lint: setup ## style of Python, .proto files and shell scripts
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/interrogate -c pyproject.toml -vv --omit-covered-files $(wildcard $(SERVICES:%=%/tests))
+	$(BIN)/interrogate -c pyproject.toml -vv --omit-covered-files $(wildcard $(SERVICES:%=%/tests)) helm/tests
 	cd proto && ../$(BIN)/buf lint
 	$(BIN)/shellcheck .ci/run $(wildcard scripts/*.sh)
 
@@ -59,6 +59,7 @@ types: setup ## mypy, strict, one package at a time
 	for package in $(SERVICES); do \
 	  $(BIN)/mypy --no-error-summary $$package/src $$package/tests; \
 	done
+	$(BIN)/mypy --no-error-summary helm/tests
 	$(BIN)/mypy --no-error-summary $(wildcard scripts/*.py)
 
 .PHONY: imports
