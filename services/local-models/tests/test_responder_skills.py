@@ -168,3 +168,20 @@ def test_numbers_are_spoken_without_hyphens_or_commas() -> None:
 def test_plain_text_is_the_same_for_every_spelling() -> None:
     """Case, punctuation and typographic apostrophes differ between recognisers."""
     assert plain("What\N{RIGHT SINGLE QUOTATION MARK}s  THIS?!") == plain("what's this")
+
+
+@pytest.mark.parametrize(
+    ("heard", "asked", "expected"),
+    [
+        ("One. Two. Three.", "Stop. What was the last number you said?", "The last number I said was three."),
+        ("One. Two. Twenty one", "tell me the last number that you said", "The last number I said was twenty one."),
+        ("Seven, eight", "What was the last word you said?", "The last word I said was eight."),
+        ("A pod is the smallest", "where did you stop", "The last word I said was smallest."),
+        ("A pod is the", "What is the last number you just said?", "The last word I said was the."),
+        ("", "What was the last number you said?", "I have not said anything yet."),
+    ],
+)
+def test_it_knows_where_it_was_cut(heard: str, asked: str, expected: str) -> None:
+    """Asked where it stopped, it says the end of its last reply as the caller's history has it."""
+    history = (Message(Role.USER, "go on"), Message(Role.ASSISTANT, heard), Message(Role.USER, asked))
+    assert Responder(now=lambda: AFTERNOON).answer(ChatRequest("local-responder", history)) == expected

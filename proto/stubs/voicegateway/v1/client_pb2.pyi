@@ -221,7 +221,9 @@ Global___Interrupt: _TypeAlias = Interrupt  # noqa: Y015
 
 @_typing.final
 class Commit(_message.Message):
-    """Ends the user's turn now (push-to-talk). Sent by the client any time; without speech it does nothing."""
+    """Ends the user's turn now (push-to-talk), and that of keys that wait for the next. Sent by the client any time; without
+    speech or keys it does nothing.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -238,13 +240,17 @@ Global___Commit: _TypeAlias = Commit  # noqa: Y015
 
 @_typing.final
 class Dtmf(_message.Message):
-    """Telephone keys. Sent by the client any time. Needs the feature `dtmf`, else a notice FEATURE_UNAVAILABLE."""
+    """Telephone keys. Sent by the client any time; the first key interrupts a running reply. Keys are one turn, which `#` ends
+    (it is left out, unless it is alone), or 1500 ms without a key, or `text`, `commit` or the half-close.
+    Until then interim transcripts show the keys so far, and nothing is answered.
+    Needs the feature `dtmf`, else a notice FEATURE_UNAVAILABLE.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DIGITS_FIELD_NUMBER: _builtins.int
     digits: _builtins.str
-    """One or more of 0-9, *, #, A-D. Anything else: INVALID_ARGUMENT / TEXT_INVALID."""
+    """1 to 4000 of 0-9, *, #, A-D. Anything else: INVALID_ARGUMENT / TEXT_INVALID."""
     def __init__(
         self,
         *,
@@ -292,8 +298,9 @@ Global___ToolResult: _TypeAlias = ToolResult  # noqa: Y015
 
 @_typing.final
 class Update(_message.Message):
-    """Changes the session from the next turn on. Sent by the client any time after `start`. Needs the feature `update`, else
-    a notice FEATURE_UNAVAILABLE. Unset fields stay as they are; limits and errors as in `Start`.
+    """Changes the session from the next turn on: once nothing is being said, answered or waiting to be. Sent by the client
+    any time after `start`; several are taken together. Needs the feature `update`, else a notice FEATURE_UNAVAILABLE.
+    Unset fields stay as they are; limits, errors and the meaning of an empty text as in `Start`.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -305,7 +312,7 @@ class Update(_message.Message):
     TOOLS_FIELD_NUMBER: _builtins.int
     REPLACE_TOOLS_FIELD_NUMBER: _builtins.int
     language_code: _builtins.str
-    """BCP-47, of both directions."""
+    """BCP-47, of both directions. Without `voice` the voice stays if the language has it, else the server chooses."""
     voice: _builtins.str
     """A voice name of `GetCapabilities`."""
     system_prompt: _builtins.str
@@ -314,11 +321,13 @@ class Update(_message.Message):
     """True to replace the list of tools, also by an empty one."""
     @_builtins.property
     def policy(self) -> _policy_pb2.TurnPolicy:
-        """Policy values to change."""
+        """Policy values to change; the others stay as they are in this session."""
 
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]:
-        """The new list of tools, if `replace_tools`."""
+        """The new list of tools, if `replace_tools`. Needs the feature `tools`: without it an update that has tools or
+        `replace_tools` is ignored as a whole, with a notice FEATURE_UNAVAILABLE.
+        """
 
     def __init__(
         self,

@@ -19,7 +19,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 @_typing.final
 class TurnPolicy(_message.Message):
     """When a turn ends, what counts as an interruption, and how far ahead audio is sent.
-    In `Start` and `Update` each unset field keeps the server's setting of the same name; in `Started` every field is set.
+    In `Start` each unset field keeps the server's setting of the same name, in `Update` the session's; in `Started` every
+    field is set.
     A value out of range: INVALID_ARGUMENT / POLICY_OUT_OF_RANGE.
     Which fields take effect is told by `GetCapabilities.features`.
     """
@@ -86,7 +87,10 @@ class TurnPolicy(_message.Message):
     stall_ms: _builtins.int
     """A reporting client whose playback stands still for so long while audio is due is stalled, ms. Default 5000. Range [500, 120000]."""
     no_input_ms: _builtins.int
-    """Silence after which the agent prompts again, ms; 0 is never. Default 0. Range [0, 600000]."""
+    """Silence of both sides after which the agent prompts, ms; 0 is never. Default 0. Range [0, 600000].
+    Nothing said, typed or pressed for so long: it asks whether somebody is there; after as long again it says goodbye,
+    and the session ends with NO_INPUT.
+    """
     speculation: _builtins.bool
     """Whether the reply is prepared while the end of the turn is still being confirmed. Default true."""
     max_speculations: _builtins.int

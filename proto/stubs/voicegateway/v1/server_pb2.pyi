@@ -35,7 +35,7 @@ class _ReplyKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplyKind.V
     REPLY_KIND_FILLER: _ReplyKind.ValueType  # 2
     """Spoken while a tool runs."""
     REPLY_KIND_REPROMPT: _ReplyKind.ValueType  # 3
-    """A prompt to a silent user."""
+    """A prompt to a silent user (`no_input_ms`), the goodbye included."""
     REPLY_KIND_APOLOGY: _ReplyKind.ValueType  # 4
     """Spoken instead of an answer that could not be made."""
 
@@ -49,7 +49,7 @@ REPLY_KIND_ANSWER: ReplyKind.ValueType  # 1
 REPLY_KIND_FILLER: ReplyKind.ValueType  # 2
 """Spoken while a tool runs."""
 REPLY_KIND_REPROMPT: ReplyKind.ValueType  # 3
-"""A prompt to a silent user."""
+"""A prompt to a silent user (`no_input_ms`), the goodbye included."""
 REPLY_KIND_APOLOGY: ReplyKind.ValueType  # 4
 """Spoken instead of an answer that could not be made."""
 Global___ReplyKind: _TypeAlias = ReplyKind  # noqa: Y015
@@ -189,7 +189,7 @@ class _EndReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EndReason.V
     END_REASON_DRAINING: _EndReason.ValueType  # 3
     """The server is leaving and the running turn is complete."""
     END_REASON_NO_INPUT: _EndReason.ValueType  # 4
-    """Nobody spoke."""
+    """Nobody spoke, typed or pressed a key, also after the re-prompt (`no_input_ms`); the goodbye was said."""
 
 class EndReason(_EndReason, metaclass=_EndReasonEnumTypeWrapper):
     """Why a session ended well. May grow."""
@@ -203,7 +203,7 @@ END_REASON_CLIENT_HALF_CLOSED: EndReason.ValueType  # 2
 END_REASON_DRAINING: EndReason.ValueType  # 3
 """The server is leaving and the running turn is complete."""
 END_REASON_NO_INPUT: EndReason.ValueType  # 4
-"""Nobody spoke."""
+"""Nobody spoke, typed or pressed a key, also after the re-prompt (`no_input_ms`); the goodbye was said."""
 Global___EndReason: _TypeAlias = EndReason  # noqa: Y015
 
 @_typing.final
@@ -223,9 +223,9 @@ class Started(_message.Message):
     session_id: _builtins.str
     """Name of the session; other ids begin with it. Quote it in bug reports."""
     language_code: _builtins.str
-    """Language in force, BCP-47."""
+    """Language in force at the start, BCP-47."""
     voice: _builtins.str
-    """Voice in force; empty when the synthesis backend chooses."""
+    """Voice in force at the start; empty when the synthesis backend chooses."""
     server_version: _builtins.str
     """Version of the server, semantic versioning."""
     @_builtins.property
@@ -242,7 +242,7 @@ class Started(_message.Message):
 
     @_builtins.property
     def policy(self) -> _policy_pb2.TurnPolicy:
-        """The effective turn policy, every field set."""
+        """The turn policy in force at the start, every field set."""
 
     def __init__(
         self,
@@ -715,7 +715,9 @@ Global___Speculation: _TypeAlias = Speculation  # noqa: Y015
 
 @_typing.final
 class TurnReport(_message.Message):
-    """Where a turn's time went. Sent by the server once for each turn that was answered, when its first audio has left."""
+    """Where a turn's time went. Sent by the server once for each turn that was answered, when its first audio has left; a
+    prompt has none.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

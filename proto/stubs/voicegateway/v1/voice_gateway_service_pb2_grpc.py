@@ -64,7 +64,7 @@ class VoiceGatewayServiceServicer:
         1. The client sends `start` first; otherwise the call fails INVALID_ARGUMENT / START_REQUIRED.
         2. The server answers with `started`, or ends the call with a status. The client may send on without waiting.
         3. In each turn: `speech_started`, interim `transcript`s, `speech_ended`, one final `transcript`; a typed turn has
-        the final `transcript` only.
+        the final `transcript` only, one of keys interim ones too.
         What is said over a reply without taking the floor has no final transcript; the next words have its turn id.
         4. In each reply: `reply_text` of a sentence precedes that sentence's `reply_audio`; audio offsets are contiguous;
         the last audio has `is_last`; `reply_finished` comes last and once. Replies do not overlap.
@@ -72,6 +72,7 @@ class VoiceGatewayServiceServicer:
         Speech over a reply is `reply_paused` first, then that, or `reply_resumed` when it was no interruption.
         6. `turn_report` comes once for each answered turn, after the reply's first audio.
         7. Half-close: what was heard is answered in order, then `ended`, status OK. `end`: `ended` at once, status OK.
+        Nobody says anything (`no_input_ms`): a re-prompt, a goodbye, `ended`, status OK.
         8. Trouble from which the call goes on is a `notice`. Trouble that ends it is a status with google.rpc.ErrorInfo;
         both use the reasons of ErrorReason.
         9. When the server leaves: `going_away`, the running turn finishes, `ended`, status OK; at the deadline

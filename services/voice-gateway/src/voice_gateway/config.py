@@ -19,7 +19,7 @@ from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ
 from voice_gateway.domain.errors import ClientError
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.session.service import SessionSettings
+from voice_gateway.session.negotiation import SessionSettings
 from voice_gateway.setting_kinds import (
     MAX_PORT,
     Setting,
@@ -33,6 +33,7 @@ from voice_gateway.setting_kinds import (
     language,
     metadata,
     rate,
+    sentence,
     switch,
     text,
     web_address,
@@ -114,6 +115,10 @@ TTS_FIRST_AUDIO_DEADLINE_MS = integer(
     "ms",
     "longest wait for the first audio of a sentence",
 )
+NO_INPUT_REPROMPT = sentence(
+    "NO_INPUT_REPROMPT", "Are you still there?", "what is said when nobody has spoken for `TURN_NO_INPUT_MS`"
+)
+NO_INPUT_GOODBYE = sentence("NO_INPUT_GOODBYE", "Goodbye.", "what is said when again nobody has; then the session ends")
 
 
 def _turn_settings() -> tuple[Setting[Any], ...]:
@@ -160,7 +165,7 @@ SECTIONS = (
             LLM_TOTAL_DEADLINE_MS,
         ),
     ),
-    Section("Turn-taking", _turn_settings()),
+    Section("Turn-taking", (*_turn_settings(), NO_INPUT_REPROMPT, NO_INPUT_GOODBYE)),
 )
 
 
@@ -341,5 +346,10 @@ def _session(reader: _Reader) -> SessionSettings:
         voice=reader.read(TTS_VOICE),
         asr_rate_hz=reader.read(ASR_SAMPLE_RATE),
         output_rate_hz=reader.read(TTS_SAMPLE_RATE),
-        persona=Persona(reader.read(LLM_SYSTEM_PROMPT), reader.read(LLM_APOLOGY)),
+        persona=Persona(
+            system_prompt=reader.read(LLM_SYSTEM_PROMPT),
+            apology=reader.read(LLM_APOLOGY),
+            reprompt=reader.read(NO_INPUT_REPROMPT),
+            goodbye=reader.read(NO_INPUT_GOODBYE),
+        ),
     )

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -41,6 +41,12 @@ def text(name: str, default: str, doc: str, *, default_note: str = "") -> Settin
         return raw
 
     return Setting(name, default, parse, doc, default_note=default_note)
+
+
+def sentence(name: str, default: str, doc: str) -> Setting[str]:
+    """A text that may be left out; an empty value cannot say so, since it counts as unset."""
+    plain = text(name, default, f"{doc}; `off` leaves it out")
+    return replace(plain, parse=lambda raw: "" if raw.lower() == "off" else plain.parse(raw))
 
 
 def _is_utf8(raw: str) -> bool:

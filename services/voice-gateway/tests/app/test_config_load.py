@@ -70,6 +70,8 @@ def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
             "LOG_LEVEL": "debug",
             "JOURNAL_DIR": "/absent",
             "TURN_LEAD_MS": "300",
+            "NO_INPUT_REPROMPT": "Hello?",
+            "NO_INPUT_GOODBYE": "off",
         },
         overrides={"JOURNAL_DIR": str(tmp_path)},
     )
@@ -79,6 +81,7 @@ def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
     assert settings.tts.first_audio_deadline_ms == 1_500
     assert (settings.llm.first_token_deadline_ms, settings.llm.total_deadline_ms) == (2_500, 3_500)
     assert settings.session.persona.apology == "Pardon."
+    assert (settings.session.persona.reprompt, settings.session.persona.goodbye) == ("Hello?", "")
     assert (settings.server.grpc_port, settings.server.log_level) == (0, "DEBUG")
     assert settings.server.journal_dir == tmp_path
     assert settings.policy.lead_ms == 300

@@ -1,6 +1,7 @@
 """The lines of a session."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from voice_gateway.domain.events import (
     ReplyFinished,
     ReplyKind,
     ReplyOutcome,
+    Speculation,
+    SpeculationOutcome,
+    SpeculationTrigger,
     TurnRecord,
     TurnReport,
 )
@@ -43,8 +47,9 @@ def test_a_turn_is_one_line_with_its_latency(caplog: pytest.LogCaptureFixture) -
     caplog.set_level(logging.INFO)
     telemetry: Telemetry = LogTelemetry()
     telemetry.session_started(INFO, REQUEST)
-    spans = (LatencySpan("end of turn", 0, 240, "TURN_STOP_HISTORY_MS"), LatencySpan("llm", 240, 100))
-    telemetry.turn_ended(INFO, record(TurnReport(TurnId(1), ReplyId(2), 340, spans)))
+    spans = (LatencySpan("endpointing", 0, 240, "stop_history_ms"), LatencySpan("llm", 200, 100, is_overlapped=True))
+    early = (Speculation(SpeculationTrigger.PAUSE, SpeculationOutcome.WON, 0),)
+    telemetry.turn_ended(INFO, record(TurnReport(TurnId(1), ReplyId(2), 340, spans, early)))
     assert read(caplog)[-1] == (
         "INFO",
         "turn",
@@ -61,11 +66,19 @@ def test_a_turn_is_one_line_with_its_latency(caplog: pytest.LogCaptureFixture) -
             "sentences": 2,
             "total_samples": 44_100,
             "heard_samples": 44_000,
+            "underruns": 0,
             "latency_ms": 340,
             "spans": [
-                {"name": "end of turn", "start_ms": 0, "duration_ms": 240, "setting": "TURN_STOP_HISTORY_MS"},
-                {"name": "llm", "start_ms": 240, "duration_ms": 100, "setting": ""},
+                {
+                    "name": "endpointing",
+                    "start_ms": 0,
+                    "duration_ms": 240,
+                    "setting": "stop_history_ms",
+                    "is_overlapped": False,
+                },
+                {"name": "llm", "start_ms": 200, "duration_ms": 100, "setting": "", "is_overlapped": True},
             ],
+            "speculations": [{"trigger": "PAUSE", "outcome": "WON", "wasted_tokens": 0}],
         },
     )
 
@@ -78,6 +91,19 @@ def test_a_turn_without_audio_has_no_latency(caplog: pytest.LogCaptureFixture) -
     telemetry.turn_ended(INFO, record(None))
     fields = read(caplog)[-1][2]
     assert (fields["latency_ms"], fields["spans"]) == (None, [])
+
+
+def test_a_prompt_is_a_line_and_no_turn(caplog: pytest.LogCaptureFixture) -> None:
+    """What the agent says to a silent user is seen, and is not counted among the turns that it answered."""
+    caplog.set_level(logging.INFO)
+    telemetry = LogTelemetry()
+    telemetry.session_started(INFO, REQUEST)
+    finished = ReplyFinished(ReplyId(2), None, ReplyKind.REPROMPT, ReplyOutcome.COMPLETED, 44_100)
+    telemetry.turn_ended(INFO, replace(record(None), finished=finished))
+    telemetry.session_ended(INFO, Ended(EndCause.NO_INPUT), 1_234)
+    prompt, ended = read(caplog)[-2:]
+    assert (prompt[1], prompt[2]["turn"], prompt[2]["kind"]) == ("prompt", None, "REPROMPT")
+    assert (ended[2]["outcome"], ended[2]["turns"]) == ("NO_INPUT", 0)
 
 
 def test_a_session_has_a_first_and_a_last_line(caplog: pytest.LogCaptureFixture) -> None:

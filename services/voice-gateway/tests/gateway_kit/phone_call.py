@@ -6,6 +6,7 @@ What the user says and is told stands in capitals' columns, what the machine ord
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 
 from voice_gateway.domain import events
 from voice_gateway.domain.errors import Reason
@@ -13,13 +14,16 @@ from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.domain.transcript import SpokenWord, Word
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
 
 RATE_HZ = 16_000
 PER_MS = RATE_HZ // 1_000
-PERSONA = Persona(system_prompt="Be brief.", apology="Sorry, I have no answer.")
+PERSONA = Persona(
+    system_prompt="Be brief.", apology="Sorry, I have no answer.", reprompt="Are you there?", goodbye="Goodbye then."
+)
 _STEP = re.compile(r"(\d+) ms: (.+)")
 
 
@@ -97,6 +101,14 @@ def _speech_timed(match: re.Match[str], _: int) -> inputs.Input:
     return inputs.SpeechCompleted(reply, sentence, samples, words)
 
 
+def _settings_changed(match: re.Match[str], _: int) -> inputs.Input:
+    """`changes language de-DE, voice Karl, prompt Be long., min_words 1`; a policy departs from the defaults."""
+    given = dict(part.split(" ", 1) for part in match[1].split(", "))
+    language, voice, prompt = (given.pop(name, None) for name in ("language", "voice", "prompt"))
+    policy = TurnPolicy().changed({name: int(value) for name, value in given.items()}) if given else None
+    return inputs.SettingsChanged(SettingsChange(language, voice, prompt, policy))
+
+
 def _part(match: re.Match[str]) -> tuple[ReplyId, SentenceId, int]:
     return ReplyId(int(match[1])), SentenceId(int(match[2])), int(match[3]) * PER_MS
 
@@ -110,6 +122,8 @@ _FACTS: dict[str, _Facts] = {
     ),
     r'final "(.*?)"(?: on (\d+))?(?: ending at (\d+) ms)?(?:, (\d+) ms received)?': _final,
     r'types "(.*)"': lambda m, _: inputs.TextTyped(m[1]),
+    r'presses "(.*)"': lambda m, _: inputs.DigitsPressed(m[1]),
+    r"changes (.+)": _settings_changed,
     r"commits": lambda _, now: inputs.CommitRequested(now * PER_MS),
     r"interrupts": lambda _, __: inputs.ClientInterrupted(),
     r"half-closes": lambda _, __: inputs.InputEnded(),
@@ -161,7 +175,7 @@ def _ms(samples: int) -> str:
     return f"{samples // PER_MS} ms"
 
 
-def _effect(effect: effects.Effect) -> str:  # noqa: C901  one line for each effect
+def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for each effect
     match effect:
         case effects.Emit(event):
             return _event(event)
@@ -180,6 +194,8 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901  one line for each eff
             return f"[resume play {reply} from {_ms(start)}]"
         case effects.Play(reply, sentence):
             return f"[play {reply}.{sentence}]"
+        case effects.Reconfigure(change):
+            return f"[reconfigure: {_change(change)}]"
         case effects.RecordTurn(record):
             return (
                 f"[record reply {record.finished.reply}: {record.finished.outcome}, {_ms(record.heard_samples)} heard]"
@@ -191,6 +207,15 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901  one line for each eff
         case _:
             name = re.sub(r"(?<!^)([A-Z])", r" \1", type(effect).__name__).lower()
             return f"[{name} {getattr(effect, 'reply', None) or getattr(effect, 'stream', None)}]"
+
+
+def _change(change: SettingsChange) -> str:
+    texts = {"language": change.language_code, "voice": change.voice, "prompt": change.system_prompt}
+    told = [f"{name} {value!r}" for name, value in texts.items() if value is not None]
+    if change.policy is not None:
+        usual = asdict(TurnPolicy())
+        told += [f"{name} {value}" for name, value in asdict(change.policy).items() if value != usual[name]]
+    return ", ".join(told)
 
 
 def _report(report: events.TurnReport) -> str:

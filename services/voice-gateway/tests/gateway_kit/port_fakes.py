@@ -29,6 +29,8 @@ class FakeRecognizer:
     scripts: list[list[Step]] = field(default_factory=list)
     heard: list[bytearray] = field(default_factory=list)
     specs: list[RecognitionSpec] = field(default_factory=list)
+    offered: frozenset[str] = frozenset({"en-US", "de-DE"})
+    """Languages."""
     open_streams: int = 0
 
     async def recognize(
@@ -59,8 +61,8 @@ class FakeRecognizer:
             taken += batch
 
     def languages(self) -> frozenset[str]:
-        """English and German."""
-        return frozenset({"en-US", "de-DE"})
+        """What is offered."""
+        return self.offered
 
 
 @dataclass
@@ -94,12 +96,16 @@ class FakeSynthesizer:
     first_audio_s: float = 0.05
     fail_on: str = ""
     """A sentence that holds this text fails after its first chunk."""
+    offered: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"en-US": ("Anna",), "fr-FR": ("Luc",)})
+    """Voices by language."""
     texts: list[str] = field(default_factory=list)
+    specs: list[VoiceSpec] = field(default_factory=list)
     open_calls: int = 0
 
     async def synthesize(self, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
         """Speak."""
         self.texts.append(text)
+        self.specs.append(spec)
         number = len(self.texts)
         self.open_calls += 1
         try:
@@ -112,8 +118,8 @@ class FakeSynthesizer:
             self.open_calls -= 1
 
     def voices(self) -> Mapping[str, tuple[str, ...]]:
-        """One English voice and one French."""
-        return {"en-US": ("Anna",), "fr-FR": ("Luc",)}
+        """What is offered."""
+        return self.offered
 
 
 @dataclass

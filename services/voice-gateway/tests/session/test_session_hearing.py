@@ -118,6 +118,27 @@ def test_a_feed_ends_where_it_is_told() -> None:
     virtual_time.run(main())
 
 
+def test_a_stream_that_follows_hears_nothing_twice() -> None:
+    """The end was called behind what the stream had taken: it ends there, and the next goes on from there."""
+
+    async def main() -> None:
+        hearing = Hearing(16_000, 16_000)
+        first = hearing.open_feed(0)
+        hearing.hear(audio(200, 1), 0)
+        assert await first.__anext__() == audio(200, 1)
+        hearing.finish_feed(150 * MS)
+        second = hearing.open_feed(150 * MS, follows=True)
+        hearing.hear(audio(100, 2), 200 * MS)
+        hearing.finish_feed()
+        assert await drain(first) == b""
+        assert await drain(second) == audio(100, 2)
+        replay = hearing.open_feed(150 * MS)
+        hearing.finish_feed()
+        assert await drain(replay) == audio(50, 1) + audio(100, 2)
+
+    virtual_time.run(main())
+
+
 def test_positions_inside_a_shortened_gap() -> None:
     """A position that the tape does not have, or has no more, is the nearest one: nothing behind it is forgotten."""
 

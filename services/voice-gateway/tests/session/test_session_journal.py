@@ -74,6 +74,10 @@ SCRIPT = """
 """
 
 
+# a policy has ranges, which its types do not tell
+st.register_type_strategy(TurnPolicy, st.builds(TurnPolicy, no_input_ms=st.integers(0, 600_000), lead_ms=st.just(300)))
+
+
 @pytest.mark.parametrize("kind", get_args(inputs.Input))
 @given(st.data())
 def test_every_fact_is_read_as_it_was_written(kind: type[inputs.Input], data: st.DataObject) -> None:
@@ -140,6 +144,10 @@ def test_what_was_said_cannot_upset_a_terminal(tmp_path: Path) -> None:
             HEAD + '{"t":0,"wall":"","effects":[],"fact":"ReplyFailed","reply":1,"reason":"BAD","message":""}\n',
             "line 2: 'BAD' is no Reason",
         ),
+        (
+            HEAD + '{"t":0,"wall":"","effects":[],"fact":"SettingsChanged","change":{"policy":{"lead_ms":1}}}\n',
+            "line 2: POLICY_OUT_OF_RANGE",
+        ),
     ],
 )
 def test_what_is_no_journal_is_refused_by_line(text: str, why: str) -> None:
@@ -161,6 +169,38 @@ def test_a_replay_prints_the_conversation(tmp_path: Path) -> None:
 def test_only_its_owner_may_read_a_journal(tmp_path: Path) -> None:
     """It holds what was said."""
     assert stat.S_IMODE(record(tmp_path, CALL).stat().st_mode) == 0o600
+
+
+def test_a_replay_prints_keys_prompts_and_changes(tmp_path: Path) -> None:
+    """From which moment on the session was another one can be read, and what of it."""
+    call = """
+        0 ms: session starts
+        100 ms: changes language de-DE, voice Karl, prompt Be long., no_input_ms 2000
+        150 ms: recognition 1 ends
+        200 ms: presses "42#"
+        300 ms: changes voice Eva
+        400 ms: interrupts
+        2500 ms: speech 2.1 fails after 0 ms
+        2600 ms: changes no_input_ms 0
+        2700 ms: changes min_words 1
+        2800 ms: ends
+    """
+    replayed = replay_journal(record(tmp_path, call))
+    assert replayed.difference is None
+    assert [line.strip() for line in replayed.script[1:]] == [
+        "100 ms  session (from here on: language de-DE, voice Karl, another system prompt, policy lead_ms 200 no_input_ms 2000)",  # noqa: E501  a line of the script
+        "200 ms  USER    42  (turn 1)",
+        "400 ms  agent   (stops reply 1: client)",
+        "400 ms  agent   (of reply 1 was heard, 0 ms by the clock: '')",
+        "400 ms  agent   (reply 1 interrupted, 0 ms)",
+        "400 ms  session (from here on: voice Eva)",
+        "2500 ms  notice  TTS_FAILED: connection lost",
+        "2500 ms  AGENT   Are you there?  (reprompt 2)",
+        "2500 ms  agent   (reply 2 failed, 0 ms)",
+        "2600 ms  session (from here on: policy lead_ms 200)",
+        "2700 ms  session (from here on: policy min_words 1 lead_ms 200)",
+        "2800 ms  server  (ended: client_ended)",
+    ]
 
 
 def test_a_journal_that_was_cut_off_is_replayed_to_its_last_whole_line(tmp_path: Path) -> None:

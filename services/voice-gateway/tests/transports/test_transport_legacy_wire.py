@@ -132,7 +132,7 @@ async def test_pushed_audio_then_half_close() -> None:
     assert gateway.requests == [
         SessionRequest(
             transport="grpc_legacy",
-            policy={"min_words": 3},
+            policy={"min_words": 3, "no_input_ms": 0},
             can_pause=False,
             input_rate_hz=16_000,
             language_code="en-US",
@@ -177,7 +177,9 @@ async def test_typed_turn() -> None:
         assert await call.code() is grpc.StatusCode.OK
     assert (await gateway.sessions.get()).told == [("type_text", "Hi."), ("finish",)]
     assert gateway.requests == [
-        SessionRequest(transport="grpc_legacy", policy={"min_words": 3}, can_pause=False, input_rate_hz=16_000)
+        SessionRequest(
+            transport="grpc_legacy", policy={"min_words": 3, "no_input_ms": 0}, can_pause=False, input_rate_hz=16_000
+        )
     ]
 
 

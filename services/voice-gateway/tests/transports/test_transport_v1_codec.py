@@ -1,5 +1,6 @@
 """voicegateway.v1 in and out, without a socket."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from transports.transport_fakes import INFO, VERSION, audio, text
 from voice_gateway.domain import events
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, AudioFormat, Encoding
 from voice_gateway.domain.errors import Backend, ClientError, Reason
-from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
+from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.transcript import Word
-from voice_gateway.session.ports import Language, SessionRequest
+from voice_gateway.session.ports import Language, SessionRequest, SessionUpdate
 from voice_gateway.transports import g711, inputs
 from voice_gateway.transports.grpc_v1.codec import Codec
 from voice_gateway.transports.grpc_v1.encoding import capabilities
@@ -106,12 +108,16 @@ def test_an_empty_prompt_is_a_wish_too() -> None:
     assert Codec(VERSION).start(start(system_prompt="")).system_prompt == ""
 
 
-def test_policy_fields_not_in_force_are_accepted() -> None:
-    """A client written for later policy fields is served today."""
-    request = Codec(VERSION).start(
-        start(policy=policy_pb2.TurnPolicy(no_input_ms=3_000, speculation=False, stall_ms=900))
-    )
-    assert request.policy == {"stall_ms": 900, "speculation": False}
+def test_policy_fields_that_are_set_reach_the_session() -> None:
+    """Zero and false are wishes as well; what is not set is left to the server."""
+    wish = policy_pb2.TurnPolicy(no_input_ms=0, speculation=False, stall_ms=900)
+    assert Codec(VERSION).start(start(policy=wish)).policy == {"no_input_ms": 0, "stall_ms": 900, "speculation": False}
+
+
+def test_the_contract_has_the_policy_that_the_session_has() -> None:
+    """A field that stands in one of the two only would be ignored, or never told."""
+    contract = [spec.name for spec in policy_pb2.TurnPolicy.DESCRIPTOR.fields]
+    assert sorted(contract) == sorted(spec.name for spec in fields(TurnPolicy))
 
 
 @pytest.mark.parametrize("direction", ["audio_in", "audio_out"])
@@ -246,12 +252,31 @@ def test_typed_text_reaches_the_session(words: str) -> None:
     assert opened().receive(raw(text=client_pb2.TextInput(text=words))) == inputs.TextTyped(words)
 
 
+@pytest.mark.parametrize("digits", ["", "a", "E", "1 2", "\u0661", "1\n", "1" * 4_001])
+def test_what_no_telephone_has_is_refused(digits: str) -> None:
+    """Keys are those of the contract, to the letter, and not without limit."""
+    assert refusal(opened(), raw(dtmf=client_pb2.Dtmf(digits=digits))) is Reason.TEXT_INVALID
+
+
+@pytest.mark.parametrize("prompt", ["a" * 16_001, "\x00"])
+def test_a_prompt_in_the_midst_is_checked_as_at_the_start(prompt: str) -> None:
+    """An update is no way round the limits of `start`."""
+    assert refusal(opened(), raw(update=client_pb2.Update(system_prompt=prompt))) is Reason.TEXT_INVALID
+
+
 @pytest.mark.parametrize(
     ("message", "said"),
     [
         (raw(interrupt=client_pb2.Interrupt()), inputs.Interrupted()),
         (raw(commit=client_pb2.Commit()), inputs.Committed()),
         (raw(end=client_pb2.End()), inputs.EndRequested()),
+        (raw(dtmf=client_pb2.Dtmf(digits="09*#AD")), inputs.DigitsPressed("09*#AD")),
+        (raw(update={}), inputs.Updated(SessionUpdate())),
+        (
+            raw(update=client_pb2.Update(language_code="de", voice="", policy=policy_pb2.TurnPolicy(min_words=0))),
+            inputs.Updated(SessionUpdate(language_code="de", voice="", policy={"min_words": 0})),
+        ),
+        (raw(update=client_pb2.Update(system_prompt="")), inputs.Updated(SessionUpdate(system_prompt=""))),
     ],
 )
 def test_orders_reach_the_session(message: bytes, said: inputs.Input) -> None:
@@ -260,7 +285,12 @@ def test_orders_reach_the_session(message: bytes, said: inputs.Input) -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [raw(dtmf=client_pb2.Dtmf(digits="1")), raw(tool_result=client_pb2.ToolResult()), raw(update={})]
+    "message",
+    [
+        raw(tool_result=client_pb2.ToolResult()),
+        raw(update=client_pb2.Update(replace_tools=True)),
+        raw(update=client_pb2.Update(voice="alba", tools=[client_pb2.Tool(name="t")])),
+    ],
 )
 def test_features_to_come_are_a_notice(message: bytes) -> None:
     """A client that tries more than the server has is told so, and its call goes on."""
@@ -343,8 +373,8 @@ def test_greeting_has_every_policy_field() -> None:
     assert (policy.stop_history_ms, policy.lead_ms, policy.min_words) == (480, 200, 2)
 
 
-def test_contract_defaults_are_told_for_the_rest_of_the_policy() -> None:
-    """Every field not in force is told with the default that policy.proto gives, so that the two cannot drift apart."""
+def test_the_policy_has_the_defaults_of_the_contract() -> None:
+    """Every field is told with the default that policy.proto gives, so that the two cannot drift apart."""
     policy = response(opened().opened(INFO)).started.policy
     told = {spec.name: value for spec, value in policy.ListFields()}
     assert told == {
@@ -471,6 +501,29 @@ FINISHED = events.ReplyFinished(ReplyId(2), TurnId(1), events.ReplyKind.APOLOGY,
             events.Ended(events.EndCause.CLIENT_HALF_CLOSED),
             {"ended": server_pb2.Ended(reason=server_pb2.END_REASON_CLIENT_HALF_CLOSED)},
         ),
+        (
+            events.Ended(events.EndCause.NO_INPUT),
+            {"ended": server_pb2.Ended(reason=server_pb2.END_REASON_NO_INPUT)},
+        ),
+        (
+            events.ReplyText(ReplyId(2), None, events.ReplyKind.REPROMPT, SentenceId(1), "Hello?"),
+            {
+                "reply_text": server_pb2.ReplyText(
+                    reply_id="s7-2", turn_id="", kind=server_pb2.REPLY_KIND_REPROMPT, sentence_id=1, text="Hello?"
+                )
+            },
+        ),
+        (
+            events.ReplyFinished(ReplyId(2), None, events.ReplyKind.REPROMPT, events.ReplyOutcome.COMPLETED, 5),
+            {
+                "reply_finished": server_pb2.ReplyFinished(
+                    reply_id="s7-2",
+                    kind=server_pb2.REPLY_KIND_REPROMPT,
+                    outcome=server_pb2.REPLY_OUTCOME_COMPLETED,
+                    total_samples=5,
+                )
+            },
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -505,4 +558,4 @@ def test_capabilities_tell_what_is_there() -> None:
     assert (*told.input_sample_rates_hz,) == INPUT_RATES_HZ
     assert (*told.output_sample_rates_hz,) == OUTPUT_RATES_HZ
     assert told.limits.preferred_frame_ms == 40
-    assert list(told.features) == ["barge_in", "commit", "speculation"]
+    assert list(told.features) == ["barge_in", "commit", "dtmf", "speculation", "update"]

@@ -11,6 +11,7 @@ import grpc
 import pytest
 from transports.transport_fakes import (
     INFO,
+    NO_VOICE,
     VERSION,
     FakeGateway,
     FakeSession,
@@ -33,7 +34,7 @@ from voice_gateway.domain.errors import (
     Unavailable,
 )
 from voice_gateway.domain.ids import ReplyId, TurnId
-from voice_gateway.session.ports import SessionRequest
+from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports.call import CallLimits, hold_call
 from voice_gateway.transports.grpc_v1.codec import Codec
 from voice_gateway.transports.status import MAX_MESSAGE_CHARS
@@ -168,6 +169,8 @@ async def test_everything_a_client_may_say_reaches_the_session() -> None:
             raw(playback=client_pb2.Playback(reply_id=reply_id, played_samples=99)),
             raw(playback=client_pb2.Playback(reply_id="s7-5", played_samples=99)),
             raw(dtmf=client_pb2.Dtmf(digits="1")),
+            raw(update=client_pb2.Update(voice="bruce")),
+            raw(update=client_pb2.Update(replace_tools=True)),
             raw(interrupt=client_pb2.Interrupt()),
             raw(commit=client_pb2.Commit()),
         )
@@ -178,10 +181,25 @@ async def test_everything_a_client_may_say_reaches_the_session() -> None:
     assert session.told == [
         ("type_text", "Hi."),
         ("report_playback", 4, 99, False),
+        ("press", "1"),
+        ("update", SessionUpdate(voice="bruce")),
         ("interrupt",),
         ("commit",),
         ("finish",),
     ]
+
+
+async def test_an_update_that_cannot_be_granted_ends_the_call() -> None:
+    """The same typed error as at the start, and nothing left behind."""
+    gateway = FakeGateway()
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, START, raw(update=client_pb2.Update(voice=NO_VOICE)))
+        await read_all(call)
+        assert await reason_of(call) == (grpc.StatusCode.INVALID_ARGUMENT, "VOICE_UNSUPPORTED", {})
+    session = await gateway.sessions.get()
+    await session.over.wait()
+    assert session.was_cancelled
 
 
 async def test_telephone_audio_is_heard_as_pcm() -> None:

@@ -8,16 +8,18 @@ from typing import Any
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
-from voice_gateway.domain.errors import GatewayError
+from voice_gateway.domain.errors import ClientError, GatewayError, Reason
 from voice_gateway.domain.events import EndCause, Ended, ReplyAudio, ReplyKind, ReplyText
 from voice_gateway.domain.ids import ReplyId, SentenceId, SessionId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.session.ports import ClientSink, Language, SessionInfo, SessionRequest
+from voice_gateway.session.ports import ClientSink, Language, SessionInfo, SessionRequest, SessionUpdate
 from voice_gateway.transports.call import SERVER_OPTIONS, CallLimits
 from voice_gateway.transports.grpc_legacy import server as legacy_server
 from voice_gateway.transports.grpc_v1 import server as v1_server
 
 VERSION = "1.2.3"
+NO_VOICE = "nobody"
+"""The one voice that no session has."""
 RawCall = grpc.aio.StreamStreamCall[bytes, bytes]
 Script = Callable[["FakeSession"], Awaitable[Ended]]
 
@@ -87,6 +89,16 @@ class FakeSession:
     def type_text(self, text: str) -> None:
         """Note it."""
         self._note("type_text", text)
+
+    def press(self, digits: str) -> None:
+        """Note it."""
+        self._note("press", digits)
+
+    def update(self, update: SessionUpdate) -> None:
+        """Note it, or refuse it."""
+        if update.voice == NO_VOICE:
+            raise ClientError(Reason.VOICE_UNSUPPORTED, "no such voice")
+        self._note("update", update)
 
     def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:
         """Note it."""

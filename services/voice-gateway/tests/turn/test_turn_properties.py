@@ -11,6 +11,8 @@ from voice_gateway.domain import events
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.domain.transcript import SpokenWord, Word
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core, Phase
@@ -22,6 +24,14 @@ _STREAMS = st.integers(0, 4).map(StreamId)
 _TEXTS = st.sampled_from(["", " ", "Yes.", "What is it? I know. ", "one two ", "\n", "```", "See https://a.b/c. "])
 _WORDS = st.just(()) | st.builds(Word, st.just("word"), _SAMPLES, _SAMPLES).map(lambda word: (word,))
 _SPOKEN = st.just(()) | st.builds(SpokenWord, st.just("Yes."), _SAMPLES, _SAMPLES).map(lambda word: (word,))
+_POLICIES = st.builds(TurnPolicy, no_input_ms=st.integers(0, 3_000), stop_history_ms=st.sampled_from([480, 600]))
+_CHANGES = st.builds(
+    SettingsChange,
+    st.none() | st.just("de-DE"),
+    st.none() | st.just("Karl"),
+    st.none() | st.just("Be long."),
+    st.none() | _POLICIES,
+)
 _FACTS = st.one_of(
     st.just(inputs.SessionStarted()),
     st.builds(inputs.SpeechStarted, _SAMPLES),
@@ -31,6 +41,8 @@ _FACTS = st.one_of(
     st.builds(inputs.RecognitionEnded, _STREAMS),
     st.builds(inputs.RecognitionFailed, _STREAMS, st.just("gone")),
     st.builds(inputs.TextTyped, st.just("Typed.")),
+    st.builds(inputs.DigitsPressed, st.sampled_from(["1", "#", "12#3"])),
+    st.builds(inputs.SettingsChanged, _CHANGES),
     st.builds(inputs.CommitRequested, _SAMPLES),
     st.just(inputs.ClientInterrupted()),
     st.just(inputs.InputEnded()),
@@ -138,7 +150,7 @@ def test_one_reply_at_a_time_and_each_ends_once(steps: _Steps) -> None:
     finished: Counter[ReplyId] = Counter()
     for effect in _flat(_play([*steps, (1, inputs.EndRequested())])):
         match effect:
-            case effects.StartReply(reply):
+            case effects.StartReply(reply) | effects.BeginReply(reply):
                 assert in_flight is None
                 assert reply not in finished
                 in_flight = reply

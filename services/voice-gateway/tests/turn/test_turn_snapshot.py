@@ -12,6 +12,7 @@ from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.domain.transcript import Word
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core, Phase, State
@@ -135,6 +136,12 @@ _STREAMS = st.integers(1, 4).map(StreamId)
 _TEXTS = st.sampled_from(["", "Yes.", "What is it? I know. "])
 _REPLIES = st.integers(0, 3).map(ReplyId)
 _WORDS = st.just(()) | st.builds(Word, st.just("word"), _SAMPLES, _SAMPLES).map(lambda word: (word,))
+_CHANGES = st.builds(
+    SettingsChange,
+    st.none() | st.just("de-DE"),
+    system_prompt=st.none() | st.just("Be long."),
+    policy=st.none() | st.builds(TurnPolicy, no_input_ms=st.sampled_from([0, 1_000])),
+)
 _SENSELESS = st.lists(
     st.tuples(
         _MS,
@@ -145,6 +152,8 @@ _SENSELESS = st.lists(
             st.builds(inputs.RecognitionFailed, _STREAMS, st.just("gone")),
             st.builds(inputs.CommitRequested, _SAMPLES),
             st.sampled_from([inputs.ClientInterrupted(), inputs.TextTyped("Typed."), inputs.InputEnded()]),
+            st.builds(inputs.DigitsPressed, st.sampled_from(["1", "12#3"])),
+            st.builds(inputs.SettingsChanged, _CHANGES),
             st.builds(inputs.DrainRequested, st.integers(0, 10**10).map(Instant)),
             st.builds(inputs.ReplyDelta, _REPLIES, _TEXTS),
             st.builds(inputs.ReplyCompleted, _REPLIES),

@@ -93,16 +93,19 @@ def share_out(words: Sequence[str], start_ms: float, end_ms: float) -> tuple[Spo
 
 
 def without_lead(piece: SpokenPiece, rate_hz: int) -> SpokenPiece:
-    """The same piece beginning `_LEAD_MS` before its first sound; its word times move along.
+    """The same piece beginning `_LEAD_MS` before its first sound, its word times moved along.
 
     Engines begin with up to 0.4 s of digital silence (hibari: 300 to 375 ms, measured 2026-11-21), which a listener
-    would add to the answer's latency.
+    would add to the answer's latency. They end with as much, and count it to the last word (hibari: 270 to 410 ms);
+    here a word ends with its sound, lest a listener who heard it all be said to have missed it.
     """
     loud = np.abs(piece.samples) > _SILENCE_AMPLITUDE
     first = int(np.argmax(loud)) if loud.any() else 0
+    sound_end = loud.size - int(np.argmax(loud[::-1])) if loud.any() else loud.size
     cut = max(0, first - rate_hz * _LEAD_MS // 1000)
-    cut_ms = round(cut * 1000 / rate_hz)
+    cut_ms, length_ms = round(cut * 1000 / rate_hz), round((sound_end - cut) * 1000 / rate_hz)
     words = tuple(
-        SpokenWord(word.text, max(0, word.start_ms - cut_ms), max(0, word.end_ms - cut_ms)) for word in piece.words
+        SpokenWord(word.text, *(min(max(0, time_ms - cut_ms), length_ms) for time_ms in (word.start_ms, word.end_ms)))
+        for word in piece.words
     )
     return SpokenPiece(piece.text, piece.processed_text, piece.samples[cut:], words)

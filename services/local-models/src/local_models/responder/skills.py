@@ -27,6 +27,7 @@ ABILITIES = (
 )
 UNKNOWN = "I do not know that. I am a small local responder, and I only know a few facts."
 TOO_LONG = "That was too long for me. Please say it in fewer words."
+NOTHING_SAID = "I have not said anything yet."
 NOT_HEARD = "I did not hear any words. Please say that again."
 
 
@@ -94,6 +95,11 @@ _AGAIN = re.compile(
     r"|\bpardon\b|\bcome again\b"
 )
 
+_LAST_SAID = re.compile(
+    r"\b(?:what (?:was|is)|tell me|say) the last (?P<what>number|word) (?:that )?you (?:just )?(?:said|say|spoke)\b"
+    r"|\bwhere (?:did you stop|were you)\b"
+)
+
 
 def repeat_after_me(ask: Ask) -> str | None:
     found = _REPEAT.search(ask.text)
@@ -108,7 +114,20 @@ def repeat_after_me(ask: Ask) -> str | None:
 def say_again(ask: Ask) -> str | None:
     if not _AGAIN.search(ask.words):
         return None
-    return ask.earlier_replies[-1] if ask.earlier_replies else "I have not said anything yet."
+    return ask.earlier_replies[-1] if ask.earlier_replies else NOTHING_SAID
+
+
+def recall_last(ask: Ask) -> str | None:
+    """Say where the last reply ended: all that the user heard of it, when the caller keeps its history truthful."""
+    found = _LAST_SAID.search(ask.words)
+    if found is None:
+        return None
+    said = ask.earlier_replies[-1] if ask.earlier_replies else ""
+    numbers = _NUMBERS.findall(with_digits(said))
+    if found["what"] == "number" and numbers:
+        return f"The last number I said was {spoken_number(int(numbers[-1]))}."
+    words = plain(said).split()
+    return f"The last word I said was {words[-1]}." if words else NOTHING_SAID
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
@@ -289,6 +308,7 @@ def greet(ask: Ask) -> str | None:
 SKILLS: tuple[Skill, ...] = (
     stop_talking,
     repeat_after_me,
+    recall_last,
     say_again,
     recall_name,
     learn_name,

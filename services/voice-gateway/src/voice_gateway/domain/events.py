@@ -16,6 +16,7 @@ class ReplyKind(StrEnum):
     """What a reply is for."""
 
     ANSWER = "ANSWER"
+    REPROMPT = "REPROMPT"
     APOLOGY = "APOLOGY"
 
 
@@ -41,6 +42,7 @@ class EndCause(StrEnum):
     CLIENT_ENDED = "CLIENT_ENDED"
     CLIENT_HALF_CLOSED = "CLIENT_HALF_CLOSED"
     DRAINING = "DRAINING"
+    NO_INPUT = "NO_INPUT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ class ReplyText:
     """One sentence as the model wrote it, before its audio."""
 
     reply: ReplyId
-    turn: TurnId
+    turn: TurnId | None
+    """None: no turn asked for it."""
     kind: ReplyKind
     sentence: SentenceId
     text: str
@@ -117,7 +120,8 @@ class ReplyFinished:
     """A reply has ended, once."""
 
     reply: ReplyId
-    turn: TurnId
+    turn: TurnId | None
+    """None: no turn asked for it."""
     kind: ReplyKind
     outcome: ReplyOutcome
     total_samples: int
@@ -232,12 +236,14 @@ class ReplyAudio:
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """One answered turn, for the canonical log line and for metrics."""
+    """One finished reply, for the canonical log line and for metrics."""
 
     finished: ReplyFinished
     report: TurnReport | None
-    """None when no audio was sent."""
+    """None when no audio was sent, and for a reply that answers no turn."""
     user_chars: int
     reply_chars: int
     sentences: int
     heard_samples: int
+    underruns: int = 0
+    """How often playout had to wait for more audio: synthesis, or the model, did not keep up."""

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """What the agent is told and what it says when it cannot answer."""
+    """What the agent is told and what it says of its own accord. An empty sentence is left out."""
 
     system_prompt: str
     apology: str
+    """Said when it cannot answer."""
+    reprompt: str = ""
+    """Said when nobody has spoken for `no_input_ms`."""
+    goodbye: str = ""
+    """Said when again nobody has; then the session ends."""

@@ -17,10 +17,7 @@ def _count(default: int, low: int, high: int, doc: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class TurnPolicy:
-    """The turn policy; the proto message of the same name has the same fields, defaults and ranges.
-
-    Only fields that take effect stand here; the contract's others are accepted and ignored until they do.
-    """
+    """The turn policy; the proto message of the same name has the same fields, defaults and ranges."""
 
     vad_onset_ms: int = _ms(96, 32, 1_000, "speech needed before an onset is believed")
     stop_history_eou_ms: int = _ms(240, 40, 5_000, "silence before the end of an utterance is suspected")
@@ -40,6 +37,7 @@ class TurnPolicy:
     client_buffer_ms: int = _ms(100, 0, 5_000, "assumed buffer of a client that never reports playback")
     playback_settle_ms: int = _ms(250, 0, 5_000, "wait for the last playback report after an interruption")
     stall_ms: int = _ms(5_000, 500, 120_000, "a reporting client whose playback stands still so long is stalled")
+    no_input_ms: int = _ms(0, 0, 600_000, "silence after which the agent prompts again; 0 is never")
     speculation: bool = field(
         default=True, metadata={"low": 0, "high": 1, "unit": "", "doc": "prepare the reply before the turn is certain"}
     )

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from voice_gateway.domain.errors import BackendError, ClientError, GatewayError, InternalError
 from voice_gateway.domain.events import Ended, TurnRecord, TurnReport
@@ -49,10 +49,11 @@ class LogTelemetry:
         self._live.pop(info.session_id, None)
 
     def turn_ended(self, info: SessionInfo, record: TurnRecord) -> None:
-        """Log the one canonical line of a turn."""
-        if (live := self._live.get(info.session_id)) is not None:
-            live.turns += 1
+        """Log the one canonical line of a turn, or of a prompt that no turn asked for."""
         finished = record.finished
+        live = self._live.get(info.session_id)
+        if live is not None and finished.turn is not None:
+            live.turns += 1
         fields: dict[str, object] = {
             "turn": finished.turn,
             "reply": finished.reply,
@@ -63,8 +64,10 @@ class LogTelemetry:
             "sentences": record.sentences,
             "total_samples": finished.total_samples,
             "heard_samples": record.heard_samples,
+            "underruns": record.underruns,
         }
-        self._write(logging.INFO, "turn", info, fields | _latency(record.report))
+        event = "prompt" if finished.turn is None else "turn"
+        self._write(logging.INFO, event, info, fields | _latency(record.report))
 
     def trouble(self, info: SessionInfo, error: GatewayError) -> None:
         """Log a call that failed inside a session."""
@@ -103,9 +106,9 @@ def _error(error: GatewayError) -> dict[str, object]:
 
 def _latency(report: TurnReport | None) -> dict[str, object]:
     if report is None:
-        return {"latency_ms": None, "spans": []}
-    spans = [
-        {"name": span.name, "start_ms": span.start_ms, "duration_ms": span.duration_ms, "setting": span.setting}
-        for span in report.spans
-    ]
-    return {"latency_ms": report.total_ms, "spans": spans}
+        return {"latency_ms": None, "spans": [], "speculations": []}
+    return {
+        "latency_ms": report.total_ms,
+        "spans": [asdict(span) for span in report.spans],
+        "speculations": [asdict(each) for each in report.speculations],
+    }

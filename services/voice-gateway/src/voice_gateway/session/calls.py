@@ -67,6 +67,10 @@ class BackendCalls:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._sentences: dict[ReplyId, asyncio.Queue[Synthesize]] = {}
 
+    def reconfigure(self, info: SessionInfo) -> None:
+        """Hear and speak by other settings from the next stream and the next sentence on."""
+        self._info = info
+
     def recognise(self, stream: StreamId, feed: Feed) -> None:
         """Transcribe a feed."""
 

@@ -169,7 +169,7 @@ def _call(value: dict[str, Any], header: Header, number: int) -> CoreCall:
         after_ns, wall = _read(int, value.get("t")), _read(str, value.get("wall"))
         recorded = _read(tuple[str, ...] | None, value.get("effects"))
         fact = _fact(value["fact"], rest) if "fact" in value else None
-    except JournalError as error:
+    except (JournalError, ClientError) as error:
         raise JournalError(f"line {number}: {error}") from error
     if fact is None and rest != {"deadline": True}:
         raise JournalError(f"line {number}: is neither a fact nor a deadline")

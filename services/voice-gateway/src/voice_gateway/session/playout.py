@@ -60,6 +60,10 @@ class Playout:
         self._room = asyncio.Event()
         self._room.set()
 
+    def set_lead(self, lead_ms: int) -> None:
+        """Run so far ahead of real time from now on."""
+        self._lead_samples = self._rate_hz * lead_ms // 1_000
+
     def begin(self, reply: ReplyId) -> None:
         """Audio of this reply follows."""
         self._drop()

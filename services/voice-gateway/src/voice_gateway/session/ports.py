@@ -39,6 +39,17 @@ class SessionRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionUpdate:
+    """What a client asks for in the midst of its session. None: it stays as it is; empty: the server's default."""
+
+    language_code: str | None = None
+    voice: str | None = None
+    system_prompt: str | None = None
+    policy: Mapping[str, int] = field(default_factory=dict)
+    """Departures from the session's turn policy, by field name of TurnPolicy."""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionInfo:
     """What was negotiated."""
 
@@ -88,6 +99,17 @@ class Session(Protocol):
 
     def type_text(self, text: str) -> None:
         """Take a typed turn."""
+
+    def press(self, digits: str) -> None:
+        """Take telephone keys: one or more of 0-9, *, #, A-D."""
+
+    def update(self, update: SessionUpdate) -> None:
+        """Change the session from the next turn on.
+
+        Raises:
+            ClientError: language, voice or policy not available.
+            BackendError: BACKEND_UNAVAILABLE, naming the backend.
+        """
 
     def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:
         """Take a position of the client's player."""

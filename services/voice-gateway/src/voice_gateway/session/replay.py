@@ -1,9 +1,11 @@
 """Plays a journal to a new core: are its effects the same, and what was said? Pure."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from voice_gateway.domain import events
 from voice_gateway.domain.instant import Instant, ms_between
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.session.journal_codec import CoreCall, Header, Recording, fingerprint
 from voice_gateway.turn import effects
 from voice_gateway.turn.core import Core
@@ -99,9 +101,26 @@ def _told(batch: tuple[effects.Effect, ...], header: Header, now: Instant) -> li
         match effect:
             case effects.Emit(event):
                 lines.append(_event(event, header.session.output_rate_hz))
+            case effects.Reconfigure(change):
+                lines.append(f"session ({_change(change, header.session.policy)})")
             case effects.Fail(reason, message, _):
                 lines.append(f"failed  {reason}: {message}")
     return [_at(header, now, line) for line in lines if line]
+
+
+def _change(change: SettingsChange, policy: TurnPolicy) -> str:
+    """What is in force from here on; of the policy, what departs from the one that the session began with."""
+    parts = [f"language {change.language_code}"] if change.language_code is not None else []
+    if change.voice is not None:
+        parts.append(f"voice {change.voice or 'of the backend'}")
+    if change.system_prompt is not None:
+        parts.append("another system prompt")
+    if change.policy is not None:
+        was, now = asdict(policy), asdict(change.policy)
+        parts.append(
+            "policy " + (" ".join(f"{name} {now[name]}" for name in now if now[name] != was[name]) or "as at first")
+        )
+    return "from here on: " + (", ".join(parts) or "as before")
 
 
 def _event(event: events.Event, rate_hz: int) -> str:

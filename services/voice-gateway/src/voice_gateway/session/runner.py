@@ -17,8 +17,9 @@ from voice_gateway.session import clock
 from voice_gateway.session.calls import BackendCalls, Surroundings
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.journal import Journal
+from voice_gateway.session.negotiation import Negotiator, changed
 from voice_gateway.session.playout import Playout
-from voice_gateway.session.ports import ClientSink, SessionInfo, SessionRequest
+from voice_gateway.session.ports import ClientSink, SessionInfo, SessionRequest, SessionUpdate
 from voice_gateway.session.voice import Ear, Onset
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
@@ -38,9 +39,13 @@ class SessionRunner:
         sink: ClientSink,
         around: Surroundings,
         *,
+        negotiator: Negotiator,
         journal: Journal | None,
     ) -> None:
         self._info = info
+        self._wanted = info
+        """With every change that the client was granted, also those that wait for the next turn."""
+        self._negotiator = negotiator
         self._request = request
         self._core = core
         self._sink = sink
@@ -63,7 +68,7 @@ class SessionRunner:
 
     @property
     def info(self) -> SessionInfo:
-        """What was negotiated."""
+        """What is in force."""
         return self._info
 
     def hear(self, pcm: bytes, offset_samples: int) -> None:
@@ -81,6 +86,16 @@ class SessionRunner:
     def type_text(self, text: str) -> None:
         """Take a typed turn."""
         self._post(inputs.TextTyped(text))
+
+    def press(self, digits: str) -> None:
+        """Take telephone keys."""
+        self._post(inputs.DigitsPressed(digits))
+
+    def update(self, update: SessionUpdate) -> None:
+        """Change the session from the next turn on; see `ports.Session`."""
+        change = self._negotiator.update(update, self._wanted)
+        self._wanted = changed(self._wanted, change)
+        self._post(inputs.SettingsChanged(change))
 
     def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:
         """Take a position of the client's player, together with what was sent by now."""
@@ -194,6 +209,13 @@ class SessionRunner:
         self._playout.begin(effect.reply)
         self._calls.write(effect.reply, effect.messages)
 
+    def _reconfigure(self, effect: effects.Reconfigure) -> None:
+        self._info = changed(self._info, effect.change)
+        policy = self._info.policy
+        self._calls.reconfigure(self._info)
+        self._playout.set_lead(policy.lead_ms)
+        self._ear.set_onset(policy.vad_onset_ms, policy.pause_ms, policy.input_stall_ms)
+
     def _cancel_reply(self, effect: effects.CancelReply) -> None:
         self._calls.cancel_writing(effect.reply)
         self._calls.cancel_speaking(effect.reply)
@@ -221,6 +243,7 @@ class SessionRunner:
         effects.CancelRecognition: lambda self, effect: self._calls.cancel_recognition(effect.stream),
         effects.ForgetAudio: lambda self, effect: self._hearing.forget(effect.before_samples),
         effects.StartReply: _start_reply,
+        effects.BeginReply: lambda self, effect: self._playout.begin(effect.reply),
         effects.CancelReply: _cancel_reply,
         effects.Synthesize: lambda self, effect: self._calls.speak(effect),
         effects.CancelSynthesis: lambda self, effect: self._calls.cancel_speaking(effect.reply),
@@ -229,6 +252,7 @@ class SessionRunner:
         effects.PausePlay: lambda self, effect: self._playout.pause(effect.reply),
         effects.ResumePlay: lambda self, effect: self._playout.resume(effect.reply, effect.from_samples),
         effects.Flush: _flush,
+        effects.Reconfigure: _reconfigure,
         effects.Emit: lambda self, effect: self._sink.emit(effect.event),
         effects.RecordTurn: _record_turn,
         effects.Close: _close,

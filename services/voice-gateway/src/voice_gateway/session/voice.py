@@ -80,6 +80,10 @@ class Ear:
             None if asr_rate_hz == VOICE_RATE_HZ else soxr.ResampleStream(asr_rate_hz, VOICE_RATE_HZ, 1, dtype="int16")
         )
 
+    def set_onset(self, onset_ms: int, pause_ms: int, stall_ms: int) -> None:
+        """Judge by other durations from the next chunk on."""
+        self._onset.onset_ms, self._onset.pause_ms, self._onset.stall_ms = onset_ms, pause_ms, stall_ms
+
     def listen(self, now: Instant) -> None:
         """Take what is new on the tape. No audio for `stall_ms` is silence, when somebody was speaking."""
         start = max(self._cursor, self._hearing.base())

@@ -186,8 +186,6 @@ class _Call:
 
     def _do(self, said: inputs.Input) -> None:
         match said:
-            case inputs.TextTyped(text):
-                self._session.type_text(text)
             case inputs.PlaybackReported(reply, played_samples, is_final):
                 self._session.report_playback(reply, played_samples, is_final=is_final)
             case inputs.Interrupted():
@@ -200,6 +198,18 @@ class _Call:
                 self._session.end()
             case inputs.Refused(notice):
                 self.outbox.emit(notice)
+            case _:
+                self._do_at_keys(said)
+
+    def _do_at_keys(self, said: inputs.Input) -> None:
+        """What comes from a keyboard, a keypad or a settings dialogue. Raises ClientError for what there is not."""
+        match said:
+            case inputs.TextTyped(text):
+                self._session.type_text(text)
+            case inputs.DigitsPressed(digits):
+                self._session.press(digits)
+            case inputs.Updated(update):
+                self._session.update(update)
 
 
 async def _finish(

@@ -10,6 +10,7 @@ from voice_gateway.domain.audio import Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.events import Notice
 from voice_gateway.domain.ids import ReplyId
+from voice_gateway.session.ports import SessionUpdate
 
 MAX_AUDIO_BYTES: Final = 1_048_576
 """Largest audio message: client.proto, `AudioInput.data`."""
@@ -19,6 +20,7 @@ MAX_REQUEST_BYTES: Final = MAX_AUDIO_BYTES + 262_144
 """Largest message of any kind. The largest lawful ones are a start with a checkpoint of 1 MiB and a prompt of 16000
 characters, and the output of a tool, 65536 characters; a character has up to 4 bytes (client.proto)."""
 
+_KEYS: Final = re.compile(r"[0-9*#A-D]+")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Unicode category Cc but for tab and newline."""
 
@@ -36,6 +38,20 @@ class TextTyped:
     """A typed turn."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsPressed:
+    """Telephone keys."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """The session is to change from the next turn on."""
+
+    update: SessionUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +85,9 @@ class Refused:
     notice: Notice
 
 
-Input = Audio | TextTyped | PlaybackReported | Interrupted | Committed | EndRequested | Refused
+Input = (
+    Audio | TextTyped | DigitsPressed | Updated | PlaybackReported | Interrupted | Committed | EndRequested | Refused
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,3 +170,18 @@ def check_typed(text: str) -> str:
     if not text or text.isspace():
         raise ClientError(Reason.TEXT_INVALID, "text is empty")
     return check_prose(text, "text", MAX_TEXT_CHARS)
+
+
+def check_digits(digits: str) -> str:
+    """`digits` itself, as telephone keys.
+
+    Raises:
+        ClientError: TEXT_INVALID, when there is none, one that no telephone has, or too many.
+    """
+    if not digits:
+        raise ClientError(Reason.TEXT_INVALID, "digits is empty")
+    if len(digits) > MAX_TEXT_CHARS:
+        raise ClientError(Reason.TEXT_INVALID, f"digits has {len(digits)} characters; at most {MAX_TEXT_CHARS}")
+    if _KEYS.fullmatch(digits) is None:
+        raise ClientError(Reason.TEXT_INVALID, "digits has a character other than 0-9, *, #, A-D")
+    return digits

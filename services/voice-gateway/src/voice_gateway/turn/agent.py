@@ -25,6 +25,7 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import (
+    BeginReply,
     CancelReply,
     Effect,
     Emit,
@@ -97,10 +98,8 @@ class Agent:
 
     def is_protected(self, now: Instant) -> bool:
         """Whether the reply is in the part that speech does not interrupt."""
-        reply = self._reply
-        if reply is None:
-            return False
-        return reply.playback.heard(now).samples * 1_000 < self._policy.protected_opening_ms * self._rate_hz
+        opening_samples = self._policy.protected_opening_ms * self._rate_hz // 1_000
+        return self._reply is not None and self._reply.playback.heard(now).samples < opening_samples
 
     def spoken(self, began: Instant, now: Instant) -> str:
         """What the agent has said aloud, as far as somebody may have heard it who began to speak at `began`."""
@@ -155,6 +154,23 @@ class Agent:
         reply.committed, reply.speculations = turn, self._rehearsal.take()
         return [*effects, *reply.release(turn.text, now)]
 
+    def say(self, kind: ReplyKind, text: str, turn: TurnId | None, now: Instant) -> list[Effect]:
+        """Begin a reply whose text is fixed, without asking the model; the agent must be free.
+
+        `turn` is what it belongs to, None when nobody asked for it. What was heard of it enters history.
+        """
+        effects = self._rehearsal.stop()
+        self._machine.move(ReplyEvent.ASKED)
+        reply = self._reply = self._new_reply(turn, "", now)
+        reply.kind = kind
+        effects += [BeginReply(reply.id), *reply.release("", now)]
+        return [*effects, *reply.write(text, now), *reply.finish_writing(now)]
+
+    def reconfigure(self, policy: TurnPolicy, persona: Persona) -> None:
+        """Speak by another policy and persona from the next reply on."""
+        self._policy, self._persona = policy, persona
+        self._history.system_prompt = persona.system_prompt
+
     def speculate(self, turn: TurnId, text: str, trigger: SpeculationTrigger, now: Instant) -> list[Effect]:
         """Prepare the reply to a turn that has probably ended."""
         if not self._rehearsal.may_begin(text, self._policy.max_speculations):
@@ -179,7 +195,7 @@ class Agent:
             turn = None
         return self.interrupt(InterruptCause.USER_SPEECH, now), turn
 
-    def _new_reply(self, turn: TurnId, user_text: str, now: Instant) -> ReplyInFlight:
+    def _new_reply(self, turn: TurnId | None, user_text: str, now: Instant) -> ReplyInFlight:
         self._last = ReplyId(self._last + 1)
         policy = self._policy
         playback = Playback(self._rate_hz, policy.client_buffer_ms, policy.stall_ms, self._has_reports)
@@ -238,7 +254,7 @@ class Agent:
         text = reply.whole_text()
         self._history.heard(text)
         outcome = ReplyOutcome.FAILED if reply.has_failed else ReplyOutcome.COMPLETED
-        return self._record(reply, outcome, reply.playback.total_samples, len(text))
+        return _record(reply, outcome, reply.playback.total_samples, len(text))
 
     def deadline(self) -> Instant | None:
         """When to look again."""
@@ -269,17 +285,10 @@ class Agent:
             return reply.finish_writing(now)
         return self._apologise(reply, Reason.LLM_FAILED, "the language model wrote nothing", now)
 
-    def _on_failed(self, reply: ReplyInFlight, fact: inputs.ReplyFailed, now: Instant) -> list[Effect]:
-        return self._apologise(reply, fact.reason, fact.message, now)
-
     def _apologise(self, reply: ReplyInFlight, reason: Reason, message: str, now: Instant) -> list[Effect]:
         """Say that there will be no answer, or no more of it."""
-        if not reply.has_written:
-            reply.kind = ReplyKind.APOLOGY
-        reply.has_failed = True
-        notice = Emit(Notice(reason, message, Backend.LLM, reply.turn))
-        apology = reply.write(f"\n{self._persona.apology}", now) if self._persona.apology else []
-        return [notice, *apology, *reply.finish_writing(now)]
+        told = Emit(Notice(reason, message, Backend.LLM, reply.turn))
+        return [told, *reply.give_up(self._persona.apology, now)]
 
     def _on_speech_failed(self, reply: ReplyInFlight, fact: inputs.SpeechFailed, _: Instant) -> list[Effect]:
         reply.has_failed = True
@@ -290,14 +299,15 @@ class Agent:
         reply.playback.started(fact.at_samples, now)
         self._machine.move(ReplyEvent.AUDIBLE)
         self._floor.move(FloorEvent.AGENT_SPOKE)
-        if reply.clock.played is not None or reply.committed is None:
-            return []
-        reply.clock.played = now
         turn = reply.committed
+        is_first, reply.clock.played = reply.clock.played is None, reply.clock.played or now
+        if turn is None or not is_first:
+            return []
         reply.report = TurnReport(turn.id, reply.id, total_ms(turn, now), spans(turn, reply.clock), reply.speculations)
         return [Emit(reply.report)]
 
     def _on_playout_starved(self, reply: ReplyInFlight, fact: inputs.PlayoutStarved, now: Instant) -> list[Effect]:
+        reply.underruns += 1
         reply.playback.starved(fact.at_samples, now)
         return []
 
@@ -320,16 +330,13 @@ class Agent:
             effects += self._close_interrupted(settling.reply, Heard(played, is_estimate=False))
         else:
             return []
-        if fact.played_samples > fact.sent_samples:
-            told = f"reply {fact.reply}: {fact.played_samples} samples reported, {fact.sent_samples} sent"
-            effects.append(Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, told)))
-        return effects
+        return [*effects, *_told_if_implausible(fact)]
 
     def _close_interrupted(self, reply: ReplyInFlight, heard: Heard) -> list[Effect]:
         text = reply.heard_text(heard.samples)
         self._history.heard(text)
         told = Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate))
-        return [told, *self._record(reply, ReplyOutcome.INTERRUPTED, heard.samples, len(text))]
+        return [told, *_record(reply, ReplyOutcome.INTERRUPTED, heard.samples, len(text))]
 
     def _release(self, reply: ReplyInFlight, now: Instant) -> None:
         self._reply = None
@@ -339,17 +346,12 @@ class Agent:
         self._machine.move(ReplyEvent.ENDED)
         self._floor.move(FloorEvent.AGENT_DONE)
 
-    def _record(self, reply: ReplyInFlight, outcome: ReplyOutcome, samples: int, chars: int) -> list[Effect]:
-        finished = ReplyFinished(reply.id, reply.turn, reply.kind, outcome, samples)
-        record = TurnRecord(finished, reply.report, len(reply.user_text), chars, reply.sentence_count, samples)
-        return [Emit(finished), RecordTurn(record)]
-
     _HANDLERS: ClassVar[
         dict[type[inputs.ReplyInput], Callable[["Agent", ReplyInFlight, Any, Instant], list[Effect]]]
     ] = {
         inputs.ReplyDelta: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.ReplyCompleted: _on_completed,
-        inputs.ReplyFailed: _on_failed,
+        inputs.ReplyFailed: lambda self, reply, fact, now: self._apologise(reply, fact.reason, fact.message, now),
         inputs.SpeechReady: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.SpeechCompleted: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.SpeechFailed: _on_speech_failed,
@@ -357,3 +359,18 @@ class Agent:
         inputs.PlayoutStarved: _on_playout_starved,
         inputs.PlayoutCompleted: _on_playout_completed,
     }
+
+
+def _record(reply: ReplyInFlight, outcome: ReplyOutcome, samples: int, chars: int) -> list[Effect]:
+    finished = ReplyFinished(reply.id, reply.turn, reply.kind, outcome, samples)
+    record = TurnRecord(
+        finished, reply.report, len(reply.user_text), chars, reply.sentence_count, samples, reply.underruns
+    )
+    return [Emit(finished), RecordTurn(record)]
+
+
+def _told_if_implausible(fact: inputs.PlaybackReported) -> list[Effect]:
+    if fact.played_samples <= fact.sent_samples:
+        return []
+    told = f"reply {fact.reply}: {fact.played_samples} samples reported, {fact.sent_samples} sent"
+    return [Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, told))]

@@ -60,6 +60,10 @@ class Contest:
             self._is_echoing = True
         return part
 
+    def reconfigure(self, policy: TurnPolicy) -> None:
+        """Judge by another policy from now on."""
+        self._policy = policy
+
     def onset(self, now: Instant) -> list[Effect]:
         """Somebody began to speak, by the sound."""
         return [] if self._is_echoing and self._floor.state is Floor.AGENT else self._begin(now)

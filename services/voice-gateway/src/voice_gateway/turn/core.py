@@ -13,7 +13,8 @@ precedence:
    faster than real time.
 4. One reply at a time. The next begins when the last is settled: history holds what was heard before the model reads
    it. A reply may be prepared before its turn is committed; nobody is told of it until then.
-5. When nothing is left to answer, a half-closed or draining session ends.
+5. Nobody is answered while keys are being pressed, and changed settings wait until nothing is going on.
+6. When nothing is left to answer, a half-closed or draining session ends.
 
 The shell calls `handle` for each fact, performs the effects in order, and calls `on_deadline` once `deadline()` is due.
 """
@@ -28,15 +29,18 @@ from voice_gateway.domain.events import (
     EndCause,
     Ended,
     GoingAway,
+    ReplyKind,
 )
 from voice_gateway.domain.instant import Instant, ms_between
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.agent import Agent
+from voice_gateway.turn.changes import Changes
 from voice_gateway.turn.contest import Contest
 from voice_gateway.turn.dialogue import Dialogue
-from voice_gateway.turn.effects import Close, Effect, Emit, Fail
+from voice_gateway.turn.effects import Close, Effect, Emit, Fail, Reconfigure
+from voice_gateway.turn.silence import Silence
 from voice_gateway.turn.snapshot import Snapshot, parse
 from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, Reply
 from voice_gateway.turn.user import User
@@ -85,6 +89,8 @@ class Core:
         self._user = User(policy, self._floor, input_rate_hz)
         contest = Contest(policy, self._floor, self._agent, can_pause=can_pause)
         self._dialogue = Dialogue(policy, self._user, self._agent, contest)
+        self._silence = Silence(persona)
+        self._changes = Changes()
         self._drain_deadline: Instant | None = None
 
     @property
@@ -110,6 +116,7 @@ class Core:
             self._user.turn,
             self._agent.last,
             self._agent.has_reports,
+            self._changes.whole,
         ).plain()
 
     @classmethod
@@ -129,12 +136,15 @@ class Core:
         )
         core._user.turn = kept.turn
         core._agent.restore(kept)
+        if kept.change is not None:
+            core._changes.add(kept.change)
         return core
 
     def handle(self, fact: inputs.Input, now: Instant) -> tuple[Effect, ...]:
         """Take a fact; the effects are to be performed in order (`effects.py` has the contract)."""
         if self._is_stale(fact):
             return ()
+        self._silence.noticed(fact)
         if isinstance(fact, inputs.ReplyInput):
             effects = self._agent.handle(fact, now)
         elif isinstance(fact, inputs.SpeakerInput):
@@ -147,8 +157,10 @@ class Core:
         """When `on_deadline` is to be called if no fact comes first."""
         if self._phase is Phase.ENDED:
             return None
-        quiet_by = self._user.utterance.quiet_by if self._drain_deadline is not None else None
-        candidates = (self._dialogue.deadline(), self._drain_deadline, quiet_by)
+        awaits_quiet = self._drain_deadline is not None or self._policy.no_input_ms or self._changes.is_pending
+        quiet_by = self._user.utterance.quiet_by if awaits_quiet else None
+        prompt_at = self._silence.deadline(self._policy.no_input_ms)
+        candidates = (self._dialogue.deadline(), self._drain_deadline, quiet_by, prompt_at)
         return min((instant for instant in candidates if instant is not None), default=None)
 
     def on_deadline(self, now: Instant) -> tuple[Effect, ...]:
@@ -159,7 +171,10 @@ class Core:
             late = Fail(Reason.DRAIN_DEADLINE, "the server had to leave before the turn was complete")
             return self._settle_down([late], now)
         self._user.utterance.keep_quiet_time(now)
-        return self._settle_down(self._dialogue.on_deadline(now), now)
+        effects = self._dialogue.on_deadline(now)
+        if self._silence.is_due(self._policy.no_input_ms, now) and (prompt := self._silence.next_prompt()):
+            effects += self._agent.say(ReplyKind.REPROMPT, prompt, None, now)
+        return self._settle_down(effects, now)
 
     def _is_stale(self, fact: inputs.Input) -> bool:
         if self._phase is Phase.ENDED:
@@ -168,7 +183,7 @@ class Core:
             return self._phase is not Phase.NEW
         if self._phase is Phase.NEW:
             return not isinstance(fact, inputs.EndRequested)
-        if isinstance(fact, inputs.InputEnded):
+        if isinstance(fact, inputs.InputEnded | inputs.DigitsPressed):
             return self._phase is Phase.FINISHING
         stream = getattr(fact, "stream", None)
         return stream is not None and self._user.recognition.is_stale(stream)
@@ -184,6 +199,9 @@ class Core:
         if self._user.utterance.is_speaking:
             self._floor.move(FloorEvent.USER_SPOKE)
         effects += self._dialogue.go_on(now)
+        if self._dialogue.is_quiet:
+            effects += self._reconfigure(now)
+        self._silence.watch(now, is_quiet=self._dialogue.is_quiet)
         cause = self._reason_to_end()
         return tuple(effects) if cause is None else (*effects, *self._end(Close(Ended(cause)), now))
 
@@ -192,9 +210,19 @@ class Core:
             return None
         if self._phase is Phase.FINISHING and self._user.recognition.is_over:
             return EndCause.CLIENT_HALF_CLOSED
-        if self._drain_deadline is not None and not self._user.may_become_turn:
+        if self._drain_deadline is not None and not (self._user.may_become_turn or self._dialogue.is_pressing):
             return EndCause.DRAINING
-        return None
+        return EndCause.NO_INPUT if self._silence.is_over else None
+
+    def _reconfigure(self, now: Instant) -> list[Effect]:
+        """Apply what the client has changed."""
+        applied = self._changes.apply(self._policy, self._persona)
+        if applied is None:
+            return []
+        self._policy, self._persona = applied.policy, applied.persona
+        self._agent.reconfigure(applied.policy, applied.persona)
+        self._dialogue.reconfigure(applied.policy)
+        return [Reconfigure(applied.change), *(self._user.recognition.renew(now) if applied.needs_stream else [])]
 
     def _end(self, last: Close | Fail, now: Instant) -> list[Effect]:
         self._phase = Phase.ENDED
@@ -208,7 +236,11 @@ class Core:
 
     def _on_session_started(self, _: inputs.SessionStarted, now: Instant) -> list[Effect]:
         self._phase = Phase.RUNNING
-        return self._user.started(now)
+        return [*self._reconfigure(now), *self._user.started(now)]
+
+    def _on_settings_changed(self, fact: inputs.SettingsChanged, _: Instant) -> list[Effect]:
+        self._changes.add(fact.change)
+        return []
 
     def _on_input_ended(self, _: inputs.InputEnded, now: Instant) -> list[Effect]:
         self._phase = Phase.FINISHING
@@ -223,6 +255,7 @@ class Core:
 
     _HANDLERS: ClassVar[dict[type[inputs.SessionInput], Callable[["Core", Any, Instant], list[Effect]]]] = {
         inputs.SessionStarted: _on_session_started,
+        inputs.SettingsChanged: _on_settings_changed,
         inputs.InputEnded: _on_input_ended,
         inputs.EndRequested: _on_end_requested,
         inputs.DrainRequested: _on_drain_requested,

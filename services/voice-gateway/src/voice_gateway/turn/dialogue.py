@@ -16,6 +16,7 @@ from voice_gateway.turn import inputs
 from voice_gateway.turn.agent import Agent
 from voice_gateway.turn.contest import Contest, Verdict
 from voice_gateway.turn.effects import Effect, Emit
+from voice_gateway.turn.keypad import Keypad
 from voice_gateway.turn.turn_so_far import Called, CommittedTurn
 from voice_gateway.turn.user import User
 
@@ -31,13 +32,33 @@ class Dialogue:
         self._waiting: deque[CommittedTurn] = deque()
         self._superseded: set[TurnId] = set()
         """Waiting turns that are still said, but not answered on their own."""
+        self._keypad = Keypad()
         self._is_input_over = False
+
+    @property
+    def is_pressing(self) -> bool:
+        """Whether keys have been pressed that are no turn yet."""
+        return bool(self._keypad.digits)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no turn is being said, pressed, waiting, answered or settled."""
+        is_answered = self._agent.is_free and not self._waiting
+        return is_answered and self._user.is_quiet and not self.is_pressing
+
+    def reconfigure(self, policy: TurnPolicy) -> None:
+        """Go on by another policy."""
+        self._policy = policy
+        self._user.reconfigure(policy)
+        self._contest.reconfigure(policy)
 
     def unanswered(self) -> Iterator[str]:
         """What has been said and is in no request to the model."""
         yield from (turn.text for turn in self._waiting)
         if self._user.so_far.text:
             yield self._user.so_far.text
+        if self.is_pressing:
+            yield self._keypad.digits
 
     def handle(self, fact: inputs.SpeakerInput, now: Instant) -> list[Effect]:
         """Take a fact about the user."""
@@ -45,12 +66,13 @@ class Dialogue:
 
     def input_ended(self, now: Instant) -> list[Effect]:
         """The client half-closed: the last words are on their way."""
+        effects = self._end_keys(now)
         self._is_input_over = True
-        return [*self._agent.input_ended(), *self._user.recognition.input_ended(now)]
+        return [*effects, *self._agent.input_ended(), *self._user.recognition.input_ended(now)]
 
     def deadline(self) -> Instant | None:
         """When something becomes due."""
-        due = (self._user.deadline(), self._agent.deadline(), self._contest.deadline())
+        due = (self._user.deadline(), self._agent.deadline(), self._contest.deadline(), self._keypad.deadline())
         return min((instant for instant in due if instant is not None), default=None)
 
     def on_deadline(self, now: Instant) -> list[Effect]:
@@ -59,14 +81,15 @@ class Dialogue:
             *self._contest.on_deadline(now),
             *self._on_user_deadline(now),
             *self._agent.on_deadline(now),
+            *(self._end_keys(now) if self._keypad.is_complete(now) else []),
         ]
 
     def go_on(self, now: Instant) -> list[Effect]:
-        """What is complete is answered; what may be complete is answered silently."""
+        """What is complete is answered; what may be complete is answered silently. Keys go before both."""
         effects: list[Effect] = []
         if self._user.recognition.is_over:
             effects += self._commit_spoken(now, is_live=False)
-        if self._agent.is_free:
+        if self._agent.is_free and not self.is_pressing:
             effects += self._answer_next(now)
         return [*effects, *self._think_ahead(now)]
 
@@ -83,8 +106,8 @@ class Dialogue:
         """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""
         so_far = self._user.so_far
         effects = self._agent.review(so_far.text)
-        is_quiet = self._agent.is_free and not self._waiting and not self._is_input_over
-        if not (self._policy.speculation and is_quiet and so_far.suspicion and so_far.text):
+        is_next = self._agent.is_free and not (self._waiting or self.is_pressing or self._is_input_over)
+        if not (self._policy.speculation and is_next and so_far.suspicion and so_far.text):
             return effects
         return [*effects, *self._agent.speculate(self._user.turn, so_far.text, so_far.suspicion, now)]
 
@@ -95,7 +118,10 @@ class Dialogue:
         return [*effects, *self._contest.onset(now)] if self._is_live(fact.at_samples, now) else effects
 
     def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> list[Effect]:
-        return self._user.fell_silent(fact.at_samples, now)
+        effects = self._user.fell_silent(fact.at_samples, now)
+        if self._user.so_far.called is None and self._user.is_said(goes_on=False, now=now):
+            effects += self._commit_spoken(now, is_live=True)  # the sound had no words; should they come, it goes on
+        return effects
 
     def _on_transcript_revised(self, fact: inputs.TranscriptRevised, now: Instant) -> list[Effect]:
         self._user.recognition.answered(fact.stream, now)
@@ -160,13 +186,32 @@ class Dialogue:
         return not (self._user.is_ahead(samples, now) or self._is_input_over)
 
     def _on_text_typed(self, fact: inputs.TextTyped, now: Instant) -> list[Effect]:
+        return [*self._end_keys(now), *self._commit_text(fact.text.strip(), now)]
+
+    def _on_digits_pressed(self, fact: inputs.DigitsPressed, now: Instant) -> list[Effect]:
+        """The first key stops a reply in flight, as typed text does."""
+        effects: list[Effect] = []
+        for digits in self._keypad.pressed(fact.digits, now):
+            effects += self._commit_text(digits, now)
+        if self.is_pressing:
+            effects += self._agent.interrupt(InterruptCause.INPUT, now)
+            effects.append(Emit(Transcript(self._user.turn, self._keypad.digits, is_final=False)))
+        return effects
+
+    def _end_keys(self, now: Instant) -> list[Effect]:
+        """No more keys belong to those that were pressed: they are a turn."""
+        digits = self._keypad.take()
+        return self._commit_text(digits, now) if digits else []
+
+    def _commit_text(self, text: str, now: Instant) -> list[Effect]:
         effects = self._commit_spoken(now, is_live=True) if self._user.so_far.is_confirmed else []
-        turn = CommittedTurn.typed(self._user.next_turn(), fact.text.strip(), now)
+        turn = CommittedTurn.typed(self._user.next_turn(), text, now)
         effects.append(Emit(Transcript(turn.id, turn.text, is_final=True)))
         return [*effects, *self._commit(turn, InterruptCause.INPUT, now)]
 
     def _on_commit_requested(self, fact: inputs.CommitRequested, now: Instant) -> list[Effect]:
-        effects = self._user.call(Called(now, is_ordered=True), fact.received_samples, now)
+        effects = self._end_keys(now)
+        effects += self._user.call(Called(now, is_ordered=True), fact.received_samples, now)
         return [*effects, *self._commit_what_is_known(now)]
 
     def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> list[Effect]:
@@ -197,18 +242,16 @@ class Dialogue:
             return self._commit_spoken(now, is_live=True) if now >= hold_until else []
         if called is None or user.recognition.owes_a_final:
             return []
-        is_known = called.is_ordered or not user.so_far.is_confirmed
-        if is_known or user.is_said(goes_on=user.utterance.is_speaking, now=now):
-            return self._commit_spoken(now, is_live=True)
-        return []
+        return self._commit_spoken(now, is_live=True)
 
     def _commit_spoken(self, now: Instant, *, is_live: bool, cut_by: str = "") -> list[Effect]:
         is_live = is_live and not self._agent.is_protected(now)
+        ended = self._user.end_unconfirmed()
         turn = self._user.take(now, is_live=is_live, cut_by=cut_by)
         if turn is None:
-            return []
+            return ended
         told = Emit(Transcript(turn.id, turn.text, is_final=True, words=turn.words))
-        return [told, *self._commit(turn, InterruptCause.USER_SPEECH, now)]
+        return [*ended, told, *self._commit(turn, InterruptCause.USER_SPEECH, now)]
 
     def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> list[Effect]:
         """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""
@@ -227,6 +270,7 @@ class Dialogue:
         inputs.RecognitionEnded: _on_recognition_ended,
         inputs.RecognitionFailed: _on_recognition_failed,
         inputs.TextTyped: _on_text_typed,
+        inputs.DigitsPressed: _on_digits_pressed,
         inputs.CommitRequested: _on_commit_requested,
         inputs.ClientInterrupted: _on_client_interrupted,
     }

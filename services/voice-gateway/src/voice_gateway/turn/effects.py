@@ -7,7 +7,8 @@ The contract of a batch:
 3. `Emit(ReplyText)` of a sentence precedes its `Play`; sentences are played in order of their ids.
 4. `EndPlay(n)` follows the last `Play` of reply n, or stands alone never: a reply without audio has none.
 5. `FinishRecognition(n)` precedes `OpenRecognition(n + 1)` of the same batch.
-6. `Close` or `Fail` is the last effect of the last batch.
+6. `Reconfigure` precedes every order of its batch that is carried out by the new settings.
+7. `Close` or `Fail` is the last effect of the last batch.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from voice_gateway.domain.chat import ChatMessage
 from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.events import Ended, Event, TurnRecord
 from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId, TurnId
+from voice_gateway.domain.settings_change import SettingsChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,13 @@ class StartReply:
     reply: ReplyId
     turn: TurnId
     messages: tuple[ChatMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BeginReply:
+    """A reply begins whose text is known: nobody is asked, audio of it may follow."""
+
+    reply: ReplyId
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +130,13 @@ class Flush:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconfigure:
+    """From here on hear and speak by other settings; the core has applied what concerns itself."""
+
+    change: SettingsChange
+
+
+@dataclass(frozen=True, slots=True)
 class Emit:
     """Tell the client."""
 
@@ -156,6 +172,7 @@ Effect = (
     | CancelRecognition
     | ForgetAudio
     | StartReply
+    | BeginReply
     | CancelReply
     | Synthesize
     | CancelSynthesis
@@ -164,6 +181,7 @@ Effect = (
     | PausePlay
     | ResumePlay
     | Flush
+    | Reconfigure
     | Emit
     | RecordTurn
     | Close

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.domain.transcript import SpokenWord, Word
 
 
@@ -82,6 +83,14 @@ class TextTyped:
 
 
 @dataclass(frozen=True, slots=True)
+class DigitsPressed:
+    """The client pressed telephone keys."""
+
+    digits: str
+    """One or more of 0-9, *, #, A-D."""
+
+
+@dataclass(frozen=True, slots=True)
 class CommitRequested:
     """The client ended the user's turn (push-to-talk)."""
 
@@ -102,6 +111,13 @@ class InputEnded:
 @dataclass(frozen=True, slots=True)
 class EndRequested:
     """The client wants to stop now."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    """The client changed settings; they hold from the next turn on."""
+
+    change: SettingsChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +223,12 @@ SpeakerInput = (
     | RecognitionEnded
     | RecognitionFailed
     | TextTyped
+    | DigitsPressed
     | CommitRequested
     | ClientInterrupted
 )
 """Facts about the user."""
-SessionInput = SessionStarted | InputEnded | EndRequested | DrainRequested
+SessionInput = SessionStarted | SettingsChanged | InputEnded | EndRequested | DrainRequested
 """Facts about the session as a whole."""
 ReplyInput = (
     ReplyDelta

@@ -48,7 +48,7 @@ class Recognition:
     """In a row: none of these streams has transcribed anything for good."""
     _confirmed_samples: int = field(default=0, init=False)
     _from_samples: int = field(default=0, init=False)
-    """Where the newest stream begins."""
+    """Where the newest stream begins, at the earliest."""
     _commit_at: int | None = field(default=None, init=False)
     """Where the user's turn ended that the next stream is to finalise."""
     _grace_by: Instant | None = field(default=None, init=False)
@@ -126,7 +126,7 @@ class Recognition:
     def force(self, at_samples: int, grace_ms: int, now: Instant) -> list[Effect]:
         """Force the final of what was heard before `at_samples`; after `grace_ms`, `is_grace_over` says so."""
         effects = self.commit(at_samples, now)
-        if self.owes_a_final:
+        if self.owes_a_final and not self._is_input_over:
             self._grace_by = after_ms(now, grace_ms)
         return effects
 
@@ -162,6 +162,12 @@ class Recognition:
         if is_empty or self._is_input_over or len(self._finalising) == MAX_FINALISING:
             return []
         return [*self._half_close(received_samples, now), *self._open_at(received_samples, now, follows=True)]
+
+    def renew(self, now: Instant) -> list[Effect]:
+        """Listen on with another stream, which is opened by other settings, as one that is opened later will be."""
+        if self.state is not Listening.OPEN:
+            return []
+        return [*self._half_close(None, now), *self._open_at(self._confirmed_samples, now, follows=True)]
 
     def input_ended(self, now: Instant) -> list[Effect]:
         """The client says nothing more: force the last final."""

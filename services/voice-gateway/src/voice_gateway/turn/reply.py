@@ -39,7 +39,8 @@ class ReplyInFlight:
     """A reply and everything that is known of it. Its methods return effects; the core adds the rest."""
 
     id: ReplyId
-    turn: TurnId
+    turn: TurnId | None
+    """None: no turn asked for it."""
     user_text: str
     """What is answered; of a speculative reply, what the user is thought to have said."""
     clock: ReplyClock
@@ -49,9 +50,11 @@ class ReplyInFlight:
     """Until then it is prepared only: one sentence is synthesised, and nothing is told or played."""
     kind: ReplyKind = ReplyKind.ANSWER
     has_failed: bool = False
+    underruns: int = 0
+    """How often playout had to wait for more audio."""
     report: TurnReport | None = None
     committed: CommittedTurn | None = None
-    """The turn it answers, once that is certain."""
+    """The turn it answers, once that is certain; None: it answers none."""
     speculations: tuple[Speculation, ...] = ()
     """Replies that were prepared early for that turn."""
     _splitter: SentenceSplitter = field(default_factory=SentenceSplitter, init=False)
@@ -111,6 +114,14 @@ class ReplyInFlight:
         """The model has finished, or will write no more."""
         self._is_written = True
         return self._take(self._splitter.finish(), now)
+
+    def give_up(self, apology: str, now: Instant) -> list[Effect]:
+        """The model writes no more, or nothing: what is said instead, if anything."""
+        if not self.has_written:
+            self.kind = ReplyKind.APOLOGY
+        self.has_failed = True
+        written = self.write(f"\n{apology}", now) if apology else []
+        return [*written, *self.finish_writing(now)]
 
     def release(self, user_text: str, now: Instant) -> list[Effect]:
         """The turn is certain: tell, speak and play."""

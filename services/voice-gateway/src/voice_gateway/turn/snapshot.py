@@ -1,12 +1,15 @@
 """What of a conversation outlives the process that holds it: a plain value, JSON has all its types."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from voice_gateway.domain.chat import ChatMessage, Role
+from voice_gateway.domain.errors import ClientError
 from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.domain.persona import Persona
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.settings_change import SettingsChange
 
 VERSION = 1
 T = TypeVar("T")
@@ -31,6 +34,8 @@ class Snapshot:
     last_reply: ReplyId
     has_reports: bool
     """Whether the client reports playback."""
+    change: SettingsChange | None
+    """All that the client has changed, applied or not; the next core applies it when it starts."""
 
     def plain(self) -> dict[str, Any]:
         """The value that `parse` reads."""
@@ -38,6 +43,8 @@ class Snapshot:
             "version": VERSION,
             "system_prompt": self.persona.system_prompt,
             "apology": self.persona.apology,
+            "reprompt": self.persona.reprompt,
+            "goodbye": self.persona.goodbye,
             "input_rate_hz": self.input_rate_hz,
             "output_rate_hz": self.output_rate_hz,
             "can_pause": self.can_pause,
@@ -45,6 +52,7 @@ class Snapshot:
             "turn": self.turn,
             "last_reply": self.last_reply,
             "has_reports": self.has_reports,
+            "change": None if self.change is None else asdict(self.change),
         }
 
 
@@ -57,7 +65,7 @@ def parse(value: Mapping[str, Any]) -> Snapshot:
     if (version := value.get("version")) != VERSION:
         raise SnapshotError(f"a snapshot of version {version!r}; this is version {VERSION}")
     return Snapshot(
-        Persona(_field(value, "system_prompt", str), _field(value, "apology", str)),
+        Persona(*(_field(value, name, str) for name in ("system_prompt", "apology", "reprompt", "goodbye"))),
         _field(value, "input_rate_hz", int),
         _field(value, "output_rate_hz", int),
         _field(value, "can_pause", bool),
@@ -65,6 +73,7 @@ def parse(value: Mapping[str, Any]) -> Snapshot:
         TurnId(_field(value, "turn", int)),
         ReplyId(_field(value, "last_reply", int)),
         _field(value, "has_reports", bool),
+        None if value.get("change") is None else _change(_field(value, "change", dict)),
     )
 
 
@@ -80,3 +89,19 @@ def _message(item: object) -> ChatMessage:
         case ["user" | "assistant" as role, str(text)]:
             return ChatMessage(Role(role), text)
     raise SnapshotError(f"{item!r} is no message of a snapshot's history")
+
+
+def _change(value: Mapping[str, Any]) -> SettingsChange:
+    language_code, voice, prompt = (
+        None if value.get(name) is None else _field(value, name, str)
+        for name in ("language_code", "voice", "system_prompt")
+    )
+    policy = None if value.get("policy") is None else _policy(_field(value, "policy", dict))
+    return SettingsChange(language_code, voice, prompt, policy)
+
+
+def _policy(value: Mapping[str, Any]) -> TurnPolicy:
+    try:
+        return TurnPolicy(**value)
+    except (ClientError, TypeError) as error:
+        raise SnapshotError(f"the policy of a snapshot: {error}") from error

@@ -26,7 +26,7 @@ class CommittedTurn:
     id: TurnId
     text: str
     spoke: Instant
-    """The last speech sample; for a typed turn its arrival."""
+    """The last speech sample; for a typed turn its arrival, for keys the instant that completed them."""
     called: Called
     transcribed: Called
     """When its words were known, and the setting that cut the wait for them short, if one did."""

@@ -17,6 +17,9 @@ AHEAD_MS = 1_000
 card's tolerance, it gains this in three hours."""
 END_SLACK_MS = 100
 """A final that covers its stream to so near its end covers all of it: recognisers count in chunks of up to 80 ms."""
+ONSET_LAG_MS = 160
+"""A sound that begins is known so much later than `vad_onset_ms`: soft first consonants, the voice model's chunks, and
+the way to us. A hold that ends without this cuts off who resumes in time (measured 2026-11-21: 64 ms too few)."""
 SURE = 1.0
 """The stability that a recogniser gives an interim transcript when it suspects the end of the utterance."""
 
@@ -40,6 +43,16 @@ class User:
     def may_become_turn(self) -> bool:
         """Whether something has been said, or may have been, that is not committed."""
         return bool(self.so_far.text) or self.utterance.may_become_turn or self.recognition.owes_a_final
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is being said, and no words of what was said are awaited."""
+        has_sound = self.utterance.is_speaking or self.utterance.quiet_by is not None
+        return not (self.so_far.text or has_sound or self.recognition.owes_a_final)
+
+    def reconfigure(self, policy: TurnPolicy) -> None:
+        """Gather by another policy from now on."""
+        self._policy = policy
 
     def started(self, now: Instant) -> list[Effect]:
         """The session began."""
@@ -113,7 +126,9 @@ class User:
         so_far = self.so_far
         if goes_on or not so_far.is_confirmed:
             return False
-        hold_ms = self._policy.unfinished_hold_ms if reads_unfinished(so_far.text) else 0
+        policy = self._policy
+        is_held = reads_unfinished(so_far.text)
+        hold_ms = policy.unfinished_hold_ms + policy.vad_onset_ms + ONSET_LAG_MS if is_held else 0
         until = after_ms(so_far.spoke, hold_ms)
         if until > now:
             so_far.hold(until)
@@ -150,6 +165,13 @@ class User:
         due = (self.recognition.deadline(), self.so_far.deadline())
         return min((instant for instant in due if instant is not None), default=None)
 
+    def end_unconfirmed(self) -> list[Effect]:
+        """No final will end the utterance whose words are committed as they are."""
+        so_far = self.so_far
+        if so_far.is_confirmed or not so_far.text:
+            return []
+        return self.utterance.finalised(self._known_samples)
+
     def take(self, now: Instant, *, is_live: bool, cut_by: str = "") -> CommittedTurn | None:
         """Commit the turn; None when nothing was said. `cut_by` is the setting that ended the wait for its words."""
         so_far = self.so_far
@@ -183,7 +205,7 @@ class User:
             return
         if so_far.is_steady and so_far.suspicion is None:
             so_far.suspicion = SpeculationTrigger.PAUSE
-        if so_far.silent_by is None and so_far.called is None:
+        if so_far.silent_by is None and so_far.called is None and not so_far.is_confirmed:
             so_far.silent_by = after_ms(now, max(0, wait_ms))
 
     def _withdraw_call(self) -> None:

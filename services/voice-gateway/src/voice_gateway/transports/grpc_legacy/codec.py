@@ -63,7 +63,7 @@ class Codec:
             transport=TRANSPORT,
             input_rate_hz=rate_hz,
             language_code=message.config.language_code,
-            policy={"min_words": 3},
+            policy={"min_words": 3, "no_input_ms": 0},  # it has no message for a prompt that nobody asked for
             can_pause=False,
             client_label=message.config.session_id[:MAX_LABEL_CHARS],
         )
@@ -151,7 +151,7 @@ class TurnOrder:
         self._open = None
         return [_event(LISTENING), *(self._open_next() if self._held else [])]
 
-    def _advance_to(self, turn: TurnId) -> list[ServerMessage]:
+    def _advance_to(self, turn: TurnId | None) -> list[ServerMessage]:
         told: list[ServerMessage] = []
         while any(transcript.turn == turn for transcript in self._held):
             told += self._close()

@@ -1,7 +1,6 @@
 """voicegateway.v1 as values: requests in, responses out. No socket, no clock."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
 from typing import ClassVar, Final
 
 from voicegateway.v1 import audio_pb2, client_pb2, policy_pb2
@@ -10,8 +9,7 @@ from voicegateway.v1.voice_gateway_service_pb2 import ConverseRequest
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, AudioFormat, Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.events import Event, Notice, ReplyAudio
-from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.session.ports import SessionInfo, SessionRequest
+from voice_gateway.session.ports import SessionInfo, SessionRequest, SessionUpdate
 from voice_gateway.transports import inputs
 from voice_gateway.transports.grpc_v1.encoding import ENCODINGS, Encoder, started
 
@@ -24,7 +22,6 @@ MAX_PROMPT_CHARS: Final = 16_000
 _DECODINGS: Final = {audio_pb2.AUDIO_ENCODING_UNSPECIFIED: Encoding.LINEAR_PCM} | {
     wire: encoding for encoding, wire in ENCODINGS.items()
 }
-_POLICY_IN_FORCE: Final = frozenset(spec.name for spec in fields(TurnPolicy))
 
 
 def _unavailable(feature: str) -> Callable[["Codec", ConverseRequest], inputs.Input]:
@@ -127,6 +124,19 @@ class Codec:
             return inputs.Refused(Notice(Reason.PLAYBACK_IMPLAUSIBLE, "a playback report names an unknown reply"))
         return inputs.PlaybackReported(reply, report.played_samples, report.is_final)
 
+    def _update(self, request: ConverseRequest) -> inputs.Input:
+        update = request.update
+        if update.tools or update.replace_tools:
+            return _unavailable("tools")(self, request)
+        return inputs.Updated(
+            SessionUpdate(
+                language_code=update.language_code if update.HasField("language_code") else None,
+                voice=update.voice if update.HasField("voice") else None,
+                system_prompt=_system_prompt(update),
+                policy=_policy(update.policy),
+            )
+        )
+
     def _end(self, _: ConverseRequest) -> inputs.Input:
         self._is_ended = True
         return inputs.EndRequested()
@@ -138,9 +148,9 @@ class Codec:
         "playback": _playback,
         "interrupt": lambda _, __: inputs.Interrupted(),
         "commit": lambda _, __: inputs.Committed(),
-        "dtmf": _unavailable("dtmf"),
+        "dtmf": lambda _, request: inputs.DigitsPressed(inputs.check_digits(request.dtmf.digits)),
         "tool_result": _unavailable("tools"),
-        "update": _unavailable("update"),
+        "update": _update,
         "end": _end,
     }
 
@@ -161,15 +171,15 @@ def _rate(wish: audio_pb2.AudioFormat, offered_hz: Sequence[int]) -> int | None:
     return rate_hz or None
 
 
-def _system_prompt(start: client_pb2.Start) -> str | None:
-    if not start.HasField("system_prompt"):
+def _system_prompt(message: client_pb2.Start | client_pb2.Update) -> str | None:
+    if not message.HasField("system_prompt"):
         return None
-    return inputs.check_prose(start.system_prompt, "system_prompt", MAX_PROMPT_CHARS)
+    return inputs.check_prose(message.system_prompt, "system_prompt", MAX_PROMPT_CHARS)
 
 
 def _policy(policy: policy_pb2.TurnPolicy) -> dict[str, int]:
-    """The fields that are set and take effect; the others are accepted and change nothing."""
-    return {spec.name: value for spec, value in policy.ListFields() if spec.name in _POLICY_IN_FORCE}
+    """The fields that are set."""
+    return {spec.name: value for spec, value in policy.ListFields()}
 
 
 def _reports_playback(raw: bytes) -> bool:

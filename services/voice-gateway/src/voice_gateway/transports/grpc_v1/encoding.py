@@ -22,16 +22,13 @@ ENCODINGS: Final = {
     Encoding.MULAW: audio_pb2.AUDIO_ENCODING_MULAW,
     Encoding.ALAW: audio_pb2.AUDIO_ENCODING_ALAW,
 }
-FEATURES: Final = ("barge_in", "commit", "speculation")
+FEATURES: Final = ("barge_in", "commit", "dtmf", "speculation", "update")
 LIMITS: Final = server_pb2.Limits(
     max_message_bytes=inputs.MAX_AUDIO_BYTES,
     max_ahead_ms=5_000,  # as the session reads (session/hearing.py)
     max_text_chars=inputs.MAX_TEXT_CHARS,
     preferred_frame_ms=40,  # half the messages of 20 ms frames
 )
-
-_POLICY_NOT_YET_IN_FORCE: Final = {"no_input_ms": 0}
-"""Defaults of policy.proto, told because `Started.policy` has every field set; a field of TurnPolicy goes before."""
 
 
 def _values(enum: Any, prefix: str, names: Iterable[str]) -> dict[str, Any]:
@@ -222,8 +219,7 @@ def started(info: SessionInfo, audio_in: Encoding, audio_out: Encoding, server_v
 
 
 def _policy(policy: TurnPolicy) -> policy_pb2.TurnPolicy:
-    values: dict[str, Any] = _POLICY_NOT_YET_IN_FORCE | asdict(policy)
-    return policy_pb2.TurnPolicy(**values)
+    return policy_pb2.TurnPolicy(**asdict(policy))
 
 
 def capabilities(languages: Iterable[Language], server_version: str) -> bytes:

@@ -1,0 +1,135 @@
+"""What a client may have of what it asks for, at the start and in the midst of a session."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ
+from voice_gateway.domain.errors import Backend, BackendError, ClientError, Reason
+from voice_gateway.domain.ids import SessionId
+from voice_gateway.domain.persona import Persona
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.settings_change import SettingsChange
+from voice_gateway.session.ports import (
+    Language,
+    SessionInfo,
+    SessionRequest,
+    SessionUpdate,
+    SpeechRecognizer,
+    SpeechSynthesizer,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What a session has when its client asks for nothing else."""
+
+    language_code: str
+    """BCP-47, of both directions."""
+    voice: str
+    """Empty: the synthesis backend chooses."""
+    asr_rate_hz: int
+    """Rate of the audio that recognition gets."""
+    output_rate_hz: int
+    """Rate of reply audio."""
+    persona: Persona
+
+
+class Negotiator:
+    """Checks wishes against what the backends have. Raises ClientError for what there is not."""
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        policy: TurnPolicy,
+        recognizer: SpeechRecognizer,
+        synthesizer: SpeechSynthesizer,
+    ) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._recognizer = recognizer
+        self._synthesizer = synthesizer
+
+    def capabilities(self) -> tuple[Language, ...]:
+        """Languages that can be both heard and spoken; see `ports.DescribeCapabilities`."""
+        heard, spoken = self._recognizer.languages(), self._synthesizer.voices()
+        if not heard:
+            raise unavailable(Backend.ASR)
+        if not spoken:
+            raise unavailable(Backend.TTS)
+        return tuple(Language(code, spoken[code]) for code in sorted(heard & spoken.keys()))
+
+    def start(self, request: SessionRequest, session_id: SessionId) -> SessionInfo:
+        """What a new session gets."""
+        settings = self._settings
+        code, voice = self._spoken(request.language_code, request.voice, settings.voice)
+        output_rate_hz = request.output_rate_hz or settings.output_rate_hz
+        _check_rate("input", request.input_rate_hz, INPUT_RATES_HZ)
+        _check_rate("output", output_rate_hz, OUTPUT_RATES_HZ)
+        return SessionInfo(
+            session_id=session_id,
+            input_rate_hz=request.input_rate_hz,
+            asr_rate_hz=settings.asr_rate_hz,
+            output_rate_hz=output_rate_hz,
+            language_code=code,
+            voice=voice,
+            policy=self._policy.changed(dict(request.policy)),
+            can_pause=request.can_pause,
+        )
+
+    def persona(self, request: SessionRequest) -> Persona:
+        """Who the agent of a new session is."""
+        persona = self._settings.persona
+        return persona if request.system_prompt is None else replace(persona, system_prompt=request.system_prompt)
+
+    def update(self, update: SessionUpdate, current: SessionInfo) -> SettingsChange:
+        """What changes of a session that has, or will have by earlier changes, what `current` says.
+
+        A language that is changed alone keeps the voice if it has it; else synthesis chooses.
+        """
+        code = voice = None
+        if update.language_code is not None:
+            usual = current.voice if update.voice is None else self._settings.voice
+            code, voice = self._spoken(update.language_code, update.voice or "", usual)
+        elif update.voice is not None:
+            _, voice = self._spoken(current.language_code, update.voice, self._settings.voice)
+        policy = current.policy.changed(dict(update.policy)) if update.policy else None
+        return SettingsChange(code, voice, update.system_prompt, policy)
+
+    def _spoken(self, wanted_language: str, wanted_voice: str, usual_voice: str) -> tuple[str, str]:
+        """Language code and voice; a voice that is not asked for is the usual one, if the language has it."""
+        languages = {language.code: language.voices for language in self.capabilities()}
+        code = _match_language(wanted_language or self._settings.language_code, languages)
+        voices = languages[code]
+        if wanted_voice and wanted_voice not in voices:
+            raise ClientError(Reason.VOICE_UNSUPPORTED, f"no voice {wanted_voice!r}; {code} has {', '.join(voices)}")
+        return code, wanted_voice or (usual_voice if usual_voice in voices else "")
+
+
+def changed(info: SessionInfo, change: SettingsChange) -> SessionInfo:
+    """The session after a change."""
+    return replace(
+        info,
+        language_code=info.language_code if change.language_code is None else change.language_code,
+        voice=info.voice if change.voice is None else change.voice,
+        policy=change.policy or info.policy,
+    )
+
+
+def unavailable(backend: Backend) -> BackendError:
+    """That nobody answers there."""
+    return BackendError(backend, Reason.BACKEND_UNAVAILABLE, f"no {backend} backend answers")
+
+
+def _match_language(wanted: str, languages: Mapping[str, tuple[str, ...]]) -> str:
+    """The language of that code, in any case; of a bare primary tag ("en") the first that has it."""
+    folded = wanted.casefold()
+    for code in languages:
+        if code.casefold() == folded or code.casefold().split("-")[0] == folded:
+            return code
+    raise ClientError(Reason.LANGUAGE_UNSUPPORTED, f"no language {wanted!r}; there is {', '.join(languages) or 'none'}")
+
+
+def _check_rate(direction: str, rate_hz: int, offered: tuple[int, ...]) -> None:
+    if rate_hz not in offered:
+        rates = ", ".join(map(str, offered))
+        raise ClientError(Reason.AUDIO_FORMAT_UNSUPPORTED, f"{direction} rate {rate_hz} Hz; there is {rates}")
