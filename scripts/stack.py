@@ -64,6 +64,7 @@ def running(
         found = _ports(process, ports, folder / "local-models.log")
         riva, openai = f"127.0.0.1:{found['riva_port']}", f"http://127.0.0.1:{found['openai_port']}/v1"
         environment = {"ASR_URI": riva, "TTS_URI": riva, "LLM_SERVICE_URL": openai, "GRPC_PORT": str(gateway_port)}
+        environment["METRICS_PORT"] = "0"
         ports = folder / "voice-gateway.json"
         environment |= gateway_env or {}
         process = ends.enter_context(_process(folder, "voice-gateway", ["--ports-file", str(ports)], environment))

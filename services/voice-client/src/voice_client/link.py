@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
@@ -53,6 +53,13 @@ class Target:
     address: str
     tls: bool = False
     ca_file: Path | None = None
+    token: str = field(default="", repr=False)
+    """Shown to the server with each call; empty: none."""
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes with each call."""
+        return (("authorization", f"Bearer {self.token}"),) if self.token else ()
 
 
 def open_channel(target: Target) -> grpc.aio.Channel:
@@ -80,7 +87,7 @@ async def fetch_capabilities(target: Target) -> voice_gateway_service_pb2.GetCap
         stub = voice_gateway_service_pb2_grpc.VoiceGatewayServiceStub(channel)
         try:
             request = voice_gateway_service_pb2.GetCapabilitiesRequest()
-            return await stub.GetCapabilities(request, timeout=CONNECT_TIMEOUT_S)
+            return await stub.GetCapabilities(request, timeout=CONNECT_TIMEOUT_S, metadata=target.metadata)
         except grpc.aio.AioRpcError as error:
             raise error_of_rpc(error, target.address, tls=target.tls) from error
 
@@ -99,7 +106,8 @@ class Link:
         self._is_closing = False
 
     async def __aenter__(self) -> Self:
-        self._call: Call = voice_gateway_service_pb2_grpc.VoiceGatewayServiceStub(self._channel).Converse()
+        stub = voice_gateway_service_pb2_grpc.VoiceGatewayServiceStub(self._channel)
+        self._call: Call = stub.Converse(metadata=self._target.metadata)
         self._writer = asyncio.create_task(self._write_all())
         return self
 
