@@ -41,8 +41,8 @@ GUARDS: tuple[tuple[dict[str, Any], str], ...] = (
     (
         {"gatewayRoute": ROUTE},
         (
-            "gatewayRoute.enabled without auth.tokens or auth.existingSecret: whoever finds this door talks at your cost."
-            " Set one of them, or auth.allowAnonymous if that is meant."
+            "gatewayRoute.enabled without auth.tokens or auth.existingSecret:"
+            " whoever finds this door talks at your cost. Set one of them, or auth.allowAnonymous if that is meant."
         ),
     ),
     (

@@ -114,6 +114,8 @@ CASES = [
     Case("config.llm.firstTokenDeadlineMs", 900, "env:LLM_FIRST_TOKEN_DEADLINE_MS", "900"),
     Case("config.llm.totalDeadlineMs", 600_000, "env:LLM_TOTAL_DEADLINE_MS", "600000"),
     Case("config.tts.firstAudioDeadlineMs", 700, "env:TTS_FIRST_AUDIO_DEADLINE_MS", "700"),
+    Case("config.noInput.reprompt", "Hello?", "env:NO_INPUT_REPROMPT", "Hello?"),
+    Case("config.noInput.goodbye", "Bye.", "env:NO_INPUT_GOODBYE", "Bye."),
     Case("logLevel", "DEBUG", "env:LOG_LEVEL", "DEBUG"),
     Case("auth.tokens", ["one", "two"], "Secret:data.AUTH_TOKENS", "b25lLHR3bw=="),
     Case("auth.existingSecret", "mine", "env:AUTH_TOKENS", "mine/AUTH_TOKENS"),

@@ -24,6 +24,10 @@
   value: {{ .Values.config.llm.totalDeadlineMs | toString | quote }}
 - name: TTS_FIRST_AUDIO_DEADLINE_MS
   value: {{ .Values.config.tts.firstAudioDeadlineMs | toString | quote }}
+- name: NO_INPUT_REPROMPT
+  value: {{ .Values.config.noInput.reprompt | quote }}
+- name: NO_INPUT_GOODBYE
+  value: {{ .Values.config.noInput.goodbye | quote }}
 {{- if .Values.backends.riva.tls.enabled }}
 - name: RIVA_TLS
   value: "true"
