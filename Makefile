@@ -102,5 +102,5 @@ accept: setup ## every real-time acceptance line, as a table
 	$(BIN)/python scripts/accept.py
 
 .PHONY: bench
-bench: setup ## the gateway under load, as a table; SESSIONS=1,10 LENGTH=20 (seconds) for a shorter run
-	GRPC_ENABLE_FORK_SUPPORT=0 $(BIN)/python scripts/bench.py $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(LENGTH),--seconds $(LENGTH))
+bench: setup ## the gateway under load, as a table; SECTION=barge-in, SESSIONS=1,10 LENGTH=20 (seconds) for less
+	GRPC_ENABLE_FORK_SUPPORT=0 $(BIN)/python scripts/bench.py $(SECTION) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(LENGTH),--seconds $(LENGTH))

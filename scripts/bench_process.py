@@ -1,4 +1,4 @@
-"""A server of `make bench` as a process on a core of its own."""
+"""A server of `make bench` as a process on a core of its own, and where everything of a run is."""
 
 import asyncio
 import json
@@ -16,6 +16,35 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 START_S = 60
 STOP_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all sections share."""
+
+    folder: Path
+    """For files that nobody needs afterwards."""
+    server_core: int
+    sessions: tuple[int, ...]
+    """Callers of the load section, one run each."""
+    seconds: int
+    """Length of a run."""
+    reports_playback: bool
+    """Whether the callers of the load section do."""
+
+    @property
+    def journals(self) -> Path:
+        """Where gateways keep journals."""
+        return self.folder / "journals"
+
+    def gateway(self, *, journal: bool) -> tuple[str, ...]:
+        """The arguments of a gateway, before the name of its ports file."""
+        kept = ("--journal", str(self.journals)) if journal else ()
+        return ("-m", "voice_gateway", "serve", *kept, "--ports-file")
+
+    def say(self, what: str) -> None:
+        """Tell who waits what is being measured."""
+        print(f"{what} ...", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +117,19 @@ async def _port(process: asyncio.subprocess.Process, ports_file: Path) -> int:
 
 def _read_port(ports_file: Path) -> int | None:
     return int(json.loads(ports_file.read_text())["grpc"]) if ports_file.exists() else None
+
+
+def loop_lag_p99_ms(ports_file: Path) -> float:
+    """The highest that a gateway which has ended told of; its log has a line a minute and one at its end.
+
+    Raises:
+        subprocess.SubprocessError: it told nothing.
+    """
+    lines = ports_file.with_suffix(".log").read_text(errors="replace").splitlines()
+    told = [json.loads(line) for line in lines if '"event":"loop_lag"' in line]
+    if not told:
+        raise subprocess.SubprocessError("the gateway's log says nothing of its event loop")
+    return max(float(line["p99_ms"]) for line in told)
 
 
 def _log_tail(ports_file: Path) -> str:

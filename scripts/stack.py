@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -20,6 +20,9 @@ BIN = Path(sys.executable).parent
 READY_S = 60
 """Engines load in about 2 s on two cores (measured 2026-11-21); a busy machine needs more."""
 STOP_S = 10
+
+PATIENCE: Final = {"TURN_FINAL_GRACE_MS": "3000"}
+"""Recognition on a busy laptop is slower than on a GPU: a forced final is waited for rather than cut off."""
 
 
 class StackError(Exception):
@@ -63,8 +66,13 @@ def running(
         process = ends.enter_context(_process(folder, "local-models", [*arguments], {}))
         found = _ports(process, ports, folder / "local-models.log")
         riva, openai = f"127.0.0.1:{found['riva_port']}", f"http://127.0.0.1:{found['openai_port']}/v1"
-        environment = {"ASR_URI": riva, "TTS_URI": riva, "LLM_SERVICE_URL": openai, "GRPC_PORT": str(gateway_port)}
-        environment["METRICS_PORT"] = "0"
+        environment = PATIENCE | {
+            "ASR_URI": riva,
+            "TTS_URI": riva,
+            "LLM_SERVICE_URL": openai,
+            "GRPC_PORT": str(gateway_port),
+            "METRICS_PORT": "0",
+        }
         ports = folder / "voice-gateway.json"
         environment |= gateway_env or {}
         process = ends.enter_context(_process(folder, "voice-gateway", ["--ports-file", str(ports)], environment))

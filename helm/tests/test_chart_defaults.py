@@ -70,6 +70,7 @@ def test_every_setting_of_the_gateway_can_be_reached() -> None:
     everything = {
         "auth": {"tokens": ["t"]},
         "tls": {"existingSecret": "cert"},
+        "config": {"tools": {"existingSecret": "tools"}},
         "backends": {"llm": {"apiKey": "k"}, "riva": {"metadata": "a=b", "tls": {"enabled": True, "caSecret": "ca"}}},
     }
     made = objects(GATEWAY, everything)

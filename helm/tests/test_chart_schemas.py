@@ -23,6 +23,7 @@ EVERYTHING: dict[str, Any] = {
         "riva": {"metadata": "a=b", "tls": {"enabled": True, "caSecret": "riva-ca"}},
     },
     "tls": {"existingSecret": "grpc-tls"},
+    "config": {"tools": {"existingSecret": "tools"}},
     "autoscaling": {"type": "hpa", "targetSessions": 30},
     "networkPolicy": {"enabled": True, "backendPorts": [50_052]},
     "ingress": {"enabled": True, "host": "voice.example.com", "tlsSecret": "door"},

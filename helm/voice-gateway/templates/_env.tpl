@@ -24,6 +24,14 @@
   value: {{ .Values.config.llm.totalDeadlineMs | toString | quote }}
 - name: TTS_FIRST_AUDIO_DEADLINE_MS
   value: {{ .Values.config.tts.firstAudioDeadlineMs | toString | quote }}
+- name: LLM_FILLER
+  value: {{ .Values.config.llm.filler | quote }}
+- name: TOOL_TIMEOUT_MS
+  value: {{ .Values.config.tools.timeoutMs | toString | quote }}
+{{- if .Values.config.tools.existingSecret }}
+- name: TOOLS_FILE
+  value: /etc/voice-gateway/tools/{{ .Values.config.tools.existingSecretKey }}
+{{- end }}
 - name: NO_INPUT_REPROMPT
   value: {{ .Values.config.noInput.reprompt | quote }}
 - name: NO_INPUT_GOODBYE

@@ -3,12 +3,24 @@
 import math
 from dataclasses import replace
 
-from bench_report import Interruptions, LoadRun, percentile, report
+from bench_report import (
+    Line,
+    LoadRun,
+    barge_in_lines,
+    estimate_lines,
+    interrupt_lines,
+    judged,
+    load_lines,
+    load_table,
+    percentile,
+    speculation_lines,
+)
 
 RUN = LoadRun(
     sessions=50,
     first_added_ms=(9.0,) * 50,
     added_ms=(3.0,) * 100,
+    loop_lag_p99_ms=2.5,
     cpu_s=0.4,
     echo_cpu_s=0.2,
     resident_mib=0.3,
@@ -16,40 +28,63 @@ RUN = LoadRun(
     late_audio_frames=0,
     late_share=0.001,
 )
-INTERRUPTIONS = Interruptions((0.0, 12.0), (0.0, 3.0))
 
 
-def verdicts(run: LoadRun, interruptions: Interruptions = INTERRUPTIONS) -> tuple[set[str], bool]:
-    """The verdicts of all targets, and the whole one."""
-    lines, is_good = report([run], interruptions, 208, 480)
-    return {
-        line.rpartition(" | ")[2] for line in lines[lines.index("target | measured | limit | verdict") + 1 :]
-    }, is_good
+def verdicts(lines: list[Line]) -> set[str]:
+    """The verdicts among these lines."""
+    return {line.verdict for line in lines}
 
 
 def test_a_run_that_meets_every_target_passes() -> None:
     """The bench says yes when everything is as the design wants it."""
-    assert verdicts(RUN) == ({"PASS"}, True)
+    assert verdicts(load_lines(RUN)) == {"PASS"}
+    told, is_good = judged(load_lines(RUN))
+    assert is_good
+    assert told[1] == "N = 50: unanswered | 0 turns | 0 turns | PASS"
 
 
 def test_one_missed_target_fails_the_whole() -> None:
-    """A turn without an answer, a slow tail, a wrong memory of what was heard: each alone is enough."""
+    """A turn without an answer, a slow tail, a costly session, a late frame: each alone is enough."""
     for run in (
         replace(RUN, first_added_ms=(math.inf,) * 50),
         replace(RUN, added_ms=(3.0,) * 90 + (16.0,) * 10),
         replace(RUN, cpu_s=0.61),
         replace(RUN, late_audio_frames=1),
+        replace(RUN, sessions=100, cpu_s=0.51),
+        replace(RUN, sessions=1, added_ms=(5.1,) * 5),
     ):
-        assert verdicts(run) == ({"PASS", "FAIL"}, False)
-    assert verdicts(RUN, Interruptions((0.0,), (21.0,))) == ({"PASS", "FAIL"}, False)
+        assert verdicts(load_lines(run)) == {"PASS", "FAIL"}
+        assert not judged(load_lines(run))[1]
 
 
 def test_a_run_under_a_late_load_proves_nothing() -> None:
     """Numbers of a load generator that could not keep up are neither met nor missed."""
-    assert verdicts(replace(RUN, late_share=0.005)) == ({"INVALID", "PASS"}, False)
+    late = replace(RUN, late_share=0.005)
+    assert verdicts(load_lines(late)) == {"INVALID"}
+    assert not judged(load_lines(late))[1]
+    assert load_table([late], 208, 480)[-1].endswith("0.50% | INVALID")
+    assert verdicts(speculation_lines("stability", [444.0], 400, 0.1)) == {"INVALID"}
+    assert verdicts(barge_in_lines([100.0], 96, 0.1)) == {"INVALID"}
+
+
+def test_an_answer_before_the_end_was_confirmed_is_no_speed() -> None:
+    """A gateway that answered each suspicion at once would be the fastest of all, and talk into every pause."""
+    assert verdicts(speculation_lines("stability", [444.0] * 20, 400, 0.0)) == {"PASS"}
+    assert verdicts(speculation_lines("stability", [380.0] * 20, 400, 0.0)) == {"PASS", "FAIL"}
+    assert verdicts(speculation_lines("stability", [444.0] * 19 + [math.inf], 400, 0.0)) == {"PASS", "FAIL"}
+
+
+def test_what_has_no_target_is_told_and_not_judged() -> None:
+    """The error of an estimate is what it is; that of clients that report has a limit, and so has a barge-in."""
+    assert verdicts(estimate_lines([80.0])) == {""}
+    assert judged(estimate_lines([80.0]))[1]
+    assert verdicts(interrupt_lines([0.0], [3.0, 21.0])) == {"", "PASS", "FAIL"}
+    assert [line.verdict for line in barge_in_lines([150.0] * 19 + [157.0], 96, 0.0)] == ["", "PASS"]
+    assert [line.verdict for line in barge_in_lines([157.0] * 20, 96, 0.0)] == ["", "FAIL"]
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:
-    """With few values the 95th is the largest, infinite ones included."""
+    """With few values the 95th is the largest, infinite ones included; nothing measured is nothing met."""
     assert percentile([3.0, 1.0, 2.0, math.inf], 50) == 2.0
     assert math.isinf(percentile([3.0, 1.0, 2.0, math.inf], 95))
+    assert math.isinf(percentile([], 50))

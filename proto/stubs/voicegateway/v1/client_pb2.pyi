@@ -60,7 +60,10 @@ class Start(_message.Message):
 
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]:
-        """Tools that the client executes; at most 64. Needs the feature `tools`, else UNIMPLEMENTED / FEATURE_UNAVAILABLE."""
+        """Tools that the client executes; at most 64, beside those that the server itself runs. More, or one that breaks the
+        rules of `Tool`: INVALID_ARGUMENT / TEXT_INVALID.
+        Needs the feature `tools`, else UNIMPLEMENTED / FEATURE_UNAVAILABLE.
+        """
 
     def __init__(
         self,
@@ -94,9 +97,9 @@ class Tool(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     PARAMETERS_JSON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name that the model calls; [a-zA-Z0-9_-], 1 to 64 characters, unique in the list."""
+    """Name that the model calls; [a-zA-Z0-9_-], 1 to 64 characters, unique in the list and not that of a tool of the server."""
     description: _builtins.str
-    """What the tool does, for the model; at most 1024 characters."""
+    """What the tool does, for the model; at most 1024 characters, no control characters other than tab and newline."""
     parameters_json: _builtins.str
     """JSON Schema of the arguments, an object. Empty: no arguments."""
     def __init__(
@@ -266,8 +269,8 @@ Global___Dtmf: _TypeAlias = Dtmf  # noqa: Y015
 
 @_typing.final
 class ToolResult(_message.Message):
-    """The outcome of a tool call. Sent by the client once for each `ToolCall`. Needs the feature `tools`, else a notice
-    FEATURE_UNAVAILABLE.
+    """The outcome of a tool call. Sent by the client once for each `ToolCall`, within the server's TOOL_TIMEOUT_MS: later,
+    or after an interruption, it is ignored. Needs the feature `tools`, else a notice FEATURE_UNAVAILABLE.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -276,9 +279,11 @@ class ToolResult(_message.Message):
     OUTPUT_FIELD_NUMBER: _builtins.int
     IS_ERROR_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
-    """The call, as named in `ToolCall.call_id`. Unknown: a notice FEATURE_UNAVAILABLE, ignored."""
+    """The call, as named in `ToolCall.call_id`. Unknown, or answered already: a notice FEATURE_UNAVAILABLE, ignored."""
     output: _builtins.str
-    """What the tool returned, for the model; at most 65536 characters."""
+    """What the tool returned, for the model; at most 65536 characters, else INVALID_ARGUMENT / TEXT_INVALID. Of an output
+    above 8000 characters the model reads the beginning.
+    """
     is_error: _builtins.bool
     """True if the tool failed; `output` then says why."""
     def __init__(

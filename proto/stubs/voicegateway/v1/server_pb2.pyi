@@ -33,7 +33,7 @@ class _ReplyKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplyKind.V
     REPLY_KIND_ANSWER: _ReplyKind.ValueType  # 1
     """The answer to a turn."""
     REPLY_KIND_FILLER: _ReplyKind.ValueType  # 2
-    """Spoken while a tool runs."""
+    """Spoken while a tool takes long; the answer follows as another reply to the same turn."""
     REPLY_KIND_REPROMPT: _ReplyKind.ValueType  # 3
     """A prompt to a silent user (`no_input_ms`), the goodbye included."""
     REPLY_KIND_APOLOGY: _ReplyKind.ValueType  # 4
@@ -47,7 +47,7 @@ REPLY_KIND_UNSPECIFIED: ReplyKind.ValueType  # 0
 REPLY_KIND_ANSWER: ReplyKind.ValueType  # 1
 """The answer to a turn."""
 REPLY_KIND_FILLER: ReplyKind.ValueType  # 2
-"""Spoken while a tool runs."""
+"""Spoken while a tool takes long; the answer follows as another reply to the same turn."""
 REPLY_KIND_REPROMPT: ReplyKind.ValueType  # 3
 """A prompt to a silent user (`no_input_ms`), the goodbye included."""
 REPLY_KIND_APOLOGY: ReplyKind.ValueType  # 4
@@ -610,7 +610,10 @@ Global___ReplyFinished: _TypeAlias = ReplyFinished  # noqa: Y015
 
 @_typing.final
 class ToolCall(_message.Message):
-    """The model asks for a tool. Sent by the server; the client answers with `ToolResult`."""
+    """The model asks for a tool of the client. Sent by the server at the end of a reply, several in a row if the model asks
+    for several; the client answers each with `ToolResult`, in any order. Another reply to the same turn follows then. A
+    client that has half-closed is asked for none.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -655,6 +658,7 @@ class LatencySpan(_message.Message):
     IS_OVERLAPPED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """What the time went into: endpointing, asr_final, hold, llm_first_token, first_sentence, tts_first_audio, playout;
+    llm_tool_call (the model asked for tools), tools (their outcomes were awaited);
     settle (an interrupted reply was settled first), earlier_turns (their replies came first), contested (a sound after
     the turn held the reply back).
     """

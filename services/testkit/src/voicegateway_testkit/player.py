@@ -35,6 +35,8 @@ class PlayerSettings:
     """Lowest and highest one-way delay; each message draws its own, order is kept."""
     report_every_ms: int = 100
     """At most 200, says the contract."""
+    reports: bool = True
+    """False: a listener of whom the server must estimate what was heard."""
     seed: int = 0
     """Of the delays."""
 
@@ -95,6 +97,7 @@ class Player:
         self.error: Exception | None = None
         """What the playout model could not take; raised again by `check`."""
         self._sample_bytes = sample_bytes
+        self._is_telling = settings.reports
         self._timelines: dict[str, bytearray] = {}
         self._down: DelayLine[Arrival] = DelayLine(self._receive, settings.network_ms, settings.seed)
         self._up = DelayLine(send, settings.network_ms, settings.seed + 1)
@@ -163,7 +166,8 @@ class Player:
             playback = client_pb2.Playback(
                 reply_id=report.reply_id, played_samples=report.played_samples, is_final=report.is_final
             )
-            self._up.put(service_pb2.ConverseRequest(playback=playback))
+            if self._is_telling:
+                self._up.put(service_pb2.ConverseRequest(playback=playback))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -20,6 +20,7 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from voice_gateway import config
+from voice_gateway.backends.http_tools.client import HttpTools
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.tts import RivaSynthesizer
@@ -27,8 +28,8 @@ from voice_gateway.backends.silero.model import SileroModel
 from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.observability.health import Readiness
-from voice_gateway.observability.lag_meter import measure_lag
 from voice_gateway.observability.logs import json_logging
+from voice_gateway.observability.loop_lag import watch_loop_lag
 from voice_gateway.observability.metrics import Metrics
 from voice_gateway.observability.metrics_server import serve_metrics
 from voice_gateway.observability.prober import HealthReporter, Prober
@@ -146,6 +147,7 @@ class Gateway:
         self._recognizer = RivaRecognizer(settings.asr)
         self._synthesizer = RivaSynthesizer(settings.tts)
         self._llm = OpenAiChat(settings.llm)
+        self._tools = HttpTools(settings.tools)
         self._roster = Roster()
         backends = (self._recognizer, self._llm, self._synthesizer)
         self._metrics = Metrics(_addresses(settings))
@@ -161,12 +163,12 @@ class Gateway:
             roster=self._roster,
             voices=VoiceBank(SileroModel(), pacer),
             journals=_journals(settings.server.journal_dir),
+            tools=self._tools,
         )
         sessions = SessionService(settings.session, settings.policy, around, backends, _new_session_id)
         self._server = _grpc_server(settings.server)
         self._health_server = grpc.aio.server(options=PORT_OPTIONS) if settings.server.health_port else None
         self._metrics_server: asyncio.Server | None = None
-        self._lag: asyncio.Task[None] | None = None
         health = health_aio.HealthServicer()
         readiness = Readiness(backend.backend for backend in backends)
         self._reporter = HealthReporter(readiness, health, SERVICES, clock.now)
@@ -191,9 +193,12 @@ class Gateway:
         if self._health_server is not None:
             _open_plain_port(self._health_server, server.health_port)
             await self._health_server.start()
-        self._lag = asyncio.create_task(measure_lag(self._metrics.loop_lagged, clock.now), name="loop lag")
         await self._server.start()
         return port
+
+    def loop_lagged(self, lag_s: float) -> None:
+        """Take one measurement of the event loop that this runs in."""
+        self._metrics.loop_lagged(lag_s)
 
     @property
     def metrics_port(self) -> int:
@@ -225,10 +230,9 @@ class Gateway:
             await self._health_server.stop(None)
         if self._metrics_server is not None:
             self._metrics_server.close()
-        if self._lag is not None:
-            self._lag.cancel()
-            await asyncio.wait((self._lag,))
-        await asyncio.gather(self._recognizer.close(), self._synthesizer.close(), self._llm.close())
+        await asyncio.gather(
+            self._recognizer.close(), self._synthesizer.close(), self._llm.close(), self._tools.close()
+        )
 
 
 def _journals(folder: Path | None) -> JournalFolder | None:
@@ -295,6 +299,7 @@ def _new_session_id() -> SessionId:
 async def _serve(settings: config.Settings, ports_file: Path | None) -> None:
     signals = _signals()
     gateway = Gateway(settings)
+    lag = asyncio.create_task(watch_loop_lag(gateway.loop_lagged), name="loop lag")
     try:
         port = await gateway.start()
         if ports_file is not None:
@@ -304,6 +309,7 @@ async def _serve(settings: config.Settings, ports_file: Path | None) -> None:
         await _first_of(gateway.drain(), signals.get())
     finally:
         await gateway.stop()
+        lag.cancel()
         await _settle()
         _log.info("stopped")
 

@@ -13,9 +13,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from voice_gateway.backends.http_tools.codec import ToolsFileError, parse_tools
+from voice_gateway.backends.http_tools.settings import HttpTool
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ
+from voice_gateway.domain.chat import NO_TOOLS
 from voice_gateway.domain.errors import ClientError
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
@@ -117,6 +120,11 @@ LLM_API_KEY = key("LLM_API_KEY", "key of the API")
 LLM_APOLOGY = text(
     "LLM_APOLOGY", "Sorry, I cannot answer right now. Please ask me again.", "what is said when no answer could be had"
 )
+LLM_FILLER = sentence("LLM_FILLER", "One moment, please.", "what is said while a tool takes long")
+TOOLS_FILE = file("TOOLS_FILE", "JSON list of the tools that the gateway calls over HTTP")
+TOOL_TIMEOUT_MS = integer(
+    "TOOL_TIMEOUT_MS", NO_TOOLS.timeout_ms, (100, 120_000), "ms", "tools that have not returned by then have failed"
+)
 LLM_FIRST_TOKEN_DEADLINE_MS = integer(
     "LLM_FIRST_TOKEN_DEADLINE_MS",
     _LLM.first_token_deadline_ms,
@@ -194,10 +202,12 @@ SECTIONS = (
             LLM_TEMPERATURE,
             LLM_MAX_TOKENS,
             LLM_APOLOGY,
+            LLM_FILLER,
             LLM_FIRST_TOKEN_DEADLINE_MS,
             LLM_TOTAL_DEADLINE_MS,
         ),
     ),
+    Section("Tools", (TOOLS_FILE, TOOL_TIMEOUT_MS)),
     Section("Turn-taking", (*_turn_settings(), NO_INPUT_REPROMPT, NO_INPUT_GOODBYE)),
 )
 
@@ -324,6 +334,7 @@ class Settings:
     asr: RivaSettings
     tts: RivaTtsSettings
     llm: OpenAiChatSettings
+    tools: tuple[HttpTool, ...]
     session: SessionSettings
     policy: TurnPolicy
 
@@ -340,6 +351,7 @@ def load(environment: Mapping[str, str] = os.environ, overrides: Mapping[str, st
         asr=_riva(reader, ASR_URI),
         tts=RivaTtsSettings(_riva(reader, TTS_URI), reader.read(TTS_FIRST_AUDIO_DEADLINE_MS)),
         llm=_llm(reader),
+        tools=_tools(reader),
         session=_session(reader),
         policy=reader.turn_policy(),
     )
@@ -385,6 +397,18 @@ def _llm(reader: _Reader) -> OpenAiChatSettings:
     )
 
 
+def _tools(reader: _Reader) -> tuple[HttpTool, ...]:
+    path = reader.read(TOOLS_FILE)
+    if path is None:
+        return ()
+    try:
+        return parse_tools(path.read_text(encoding="utf-8"))
+    except (ToolsFileError, UnicodeDecodeError) as error:
+        told = "must be UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        reader.mistakes.append(f"{TOOLS_FILE.name} {told}: {path}")
+        return ()
+
+
 def _session(reader: _Reader) -> SessionSettings:
     return SessionSettings(
         language_code=reader.read(ASR_LANGUAGE),
@@ -396,5 +420,7 @@ def _session(reader: _Reader) -> SessionSettings:
             apology=reader.read(LLM_APOLOGY),
             reprompt=reader.read(NO_INPUT_REPROMPT),
             goodbye=reader.read(NO_INPUT_GOODBYE),
+            filler=reader.read(LLM_FILLER),
         ),
+        tool_timeout_ms=reader.read(TOOL_TIMEOUT_MS),
     )

@@ -173,3 +173,23 @@ def test_a_certificate_authority_that_is_none_is_a_mistake(tmp_path: Path) -> No
     assert mistakes({"RIVA_TLS": "true", "RIVA_TLS_CA": str(ca_file)}) == (
         f"RIVA_TLS_CA has no PEM certificates: {ca_file}",
     )
+
+
+def test_tools_are_read_from_their_file(tmp_path: Path) -> None:
+    """The tools reach the room that calls them, their deadline and the filler the session; `off` is no filler."""
+    path = tmp_path / "tools.json"
+    path.write_text('[{"name": "weather", "description": "Tells.", "url": "http://weather:80"}]')
+    settings = load({"TOOLS_FILE": str(path), "TOOL_TIMEOUT_MS": "3000", "LLM_FILLER": "off"})
+    assert [entry.tool.name for entry in settings.tools] == ["weather"]
+    assert (settings.session.tool_timeout_ms, settings.session.persona.filler) == (3_000, "")
+    assert (load({}).tools, load({}).session.persona.filler) == ((), "One moment, please.")
+
+
+@pytest.mark.parametrize(("content", "why"), [(b"{}", "must be a JSON list"), (b"\xff", "must be UTF-8")])
+def test_a_wrong_tools_file_is_a_mistake(tmp_path: Path, content: bytes, why: str) -> None:
+    """The gateway does not start with tools that it cannot call."""
+    path = tmp_path / "tools.json"
+    path.write_bytes(content)
+    (mistake,) = mistakes({"TOOLS_FILE": str(path)})
+    assert mistake.startswith(f"TOOLS_FILE {why}")
+    assert mistake.endswith(str(path))

@@ -7,17 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.backends.openai_chat.codec import (
+    MAX_ARGUMENTS_CHARS,
+    MAX_CALLS,
     MAX_EVENT_BYTES,
+    CallAssembler,
+    CallDelta,
     ChatDelta,
     ChatStreamError,
     EventStreamDecoder,
     decode_event,
     decode_models,
     encode_messages,
+    encode_tools,
     versioned_url,
 )
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
-from voice_gateway.domain.chat import ChatMessage, Role
+from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
 
 
 def chunk(content: object, finish_reason: str | None = None) -> str:
@@ -114,6 +119,101 @@ def test_messages_keep_roles_and_order() -> None:
         {"role": "user", "content": "Hi"},
         {"role": "assistant", "content": "Yo"},
     ]
+
+
+def test_calls_and_outcomes_go_out_as_the_protocol_has_them() -> None:
+    """An assistant's calls stand beside its text, which may be none; each outcome names its call."""
+    call = ToolCall("c1", "weather", '{"place": "Rome"}')
+    messages = (
+        ChatMessage(Role.ASSISTANT, "", (call,)),
+        ChatMessage(Role.TOOL, "sunny", call_id="c1"),
+        ChatMessage(Role.ASSISTANT, "Well.", (call,)),
+    )
+    function = {"name": "weather", "arguments": '{"place": "Rome"}'}
+    calls = [{"id": "c1", "type": "function", "function": function}]
+    assert encode_messages(messages) == [
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+        {"role": "assistant", "content": "Well.", "tool_calls": calls},
+    ]
+
+
+def test_a_tool_always_has_a_schema() -> None:
+    """Its own, or that of no arguments."""
+    own = Tool("weather", "Tells.", '{"type": "object", "required": []}', ToolPlace.SERVER)
+    none = Tool("stop", "Stops.", "", ToolPlace.CLIENT)
+    assert [tool["function"]["parameters"] for tool in encode_tools((own, none))] == [
+        {"type": "object", "required": []},
+        {"type": "object", "properties": {}},
+    ]
+
+
+def _assembled(*pieces: CallDelta) -> tuple[ToolCall, ...]:
+    assembler = CallAssembler()
+    for piece in pieces:
+        assembler.feed(piece)
+    return assembler.finish()
+
+
+def test_calls_are_put_together_from_pieces() -> None:
+    """Several calls in one reply, their pieces mixed; without an index a new id begins a new call."""
+    assert _assembled(
+        CallDelta(0, "a", "one", ""),
+        CallDelta(1, "b", "two", "{"),
+        CallDelta(0, "", "", '{"x"'),
+        CallDelta(1, "", "", "}"),
+        CallDelta(0, "", "", ": 1}"),
+    ) == (ToolCall("a", "one", '{"x": 1}'), ToolCall("b", "two", "{}"))
+    assert _assembled(
+        CallDelta(None, "a", "one", "{"), CallDelta(None, "", "", "}"), CallDelta(None, "b", "two", "{}")
+    ) == (ToolCall("a", "one", "{}"), ToolCall("b", "two", "{}"))
+
+
+def test_each_call_has_an_id_of_its_own() -> None:
+    """The protocol joins outcomes to calls by it; some servers give none, or the same twice."""
+    ids = [
+        call.id
+        for call in _assembled(CallDelta(0, "", "x", ""), CallDelta(1, "a", "x", ""), CallDelta(2, "a", "x", ""))
+    ]
+    assert ids == ["call_0", "a", "a_2"]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [CallDelta(index, "", "x", "") for index in range(MAX_CALLS + 1)],
+        [CallDelta(0, "", "x", "y" * 1_000)] * (MAX_ARGUMENTS_CHARS // 1_000 + 1),
+    ],
+)
+def test_calls_without_end_are_refused(pieces: list[CallDelta]) -> None:
+    """A model that never stops must not fill the memory."""
+    with pytest.raises(ChatStreamError, match="called more"):
+        _assembled(*pieces)
+
+
+@pytest.mark.parametrize(
+    ("entries", "calls"),
+    [
+        (None, ()),
+        ([], ()),
+        (
+            [{"index": 1, "id": "a", "type": "function", "function": {"name": "x", "arguments": "{"}}],
+            (CallDelta(1, "a", "x", "{"),),
+        ),
+        ([{"function": {"arguments": "}"}}], (CallDelta(None, "", "", "}"),)),
+    ],
+)
+def test_pieces_of_calls_are_read(entries: object, calls: tuple[CallDelta, ...]) -> None:
+    """What a server leaves out of a piece is empty."""
+    data = json.dumps({"choices": [{"delta": {"tool_calls": entries}}]})
+    assert decode_event(data) == ChatDelta(calls=calls)
+
+
+@pytest.mark.parametrize("entries", [7, [7], [{"index": 0}], [{"function": {"name": 7}}], [{"id": 7, "function": {}}]])
+def test_pieces_that_are_none_are_refused(entries: object) -> None:
+    """A typed error, as for any event that is no chunk."""
+    with pytest.raises(ChatStreamError):
+        decode_event(json.dumps({"choices": [{"delta": {"tool_calls": entries}}]}))
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ import pytest
 from aiohttp import web
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
-from voice_gateway.domain.chat import ChatMessage, Role
+from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Backend, BackendError, Reason
-from voicegateway_testkit.fake_llm import FakeLlm, LlmOutcome, LlmTiming
+from voicegateway_testkit.fake_llm import FakeLlm, LlmOutcome, LlmTiming, Reply
+from voicegateway_testkit.fake_llm import ToolCall as KitCall
 from voicegateway_testkit.faults import (
     CloseBeforeAnswer,
     DieAfterTokens,
@@ -48,6 +49,7 @@ async def collect(client: OpenAiChat, written: list[str] | None = None) -> list[
     """All pieces of the reply; `written` keeps those before an error."""
     pieces = [] if written is None else written
     async for piece in client.reply(MESSAGES):
+        assert isinstance(piece, str)
         pieces.append(piece)
     return pieces
 
@@ -340,3 +342,35 @@ async def test_probe_wants_a_listing() -> None:
     async with http_server(answer) as url, llm(url) as client:
         await client.probe()
         assert not client.is_healthy
+
+
+CALLS = (KitCall("weather", '{"place": "the eternal city"}', "c1"), KitCall("stop", "{}", "c2"))
+
+
+def calling_llm(text: str) -> FakeLlm:
+    """A model that ends with calls."""
+    return FakeLlm([Reply(text, CALLS)], timing=LlmTiming(ttft_ms=0, token_ms=0))
+
+
+@pytest.mark.parametrize(("text", "texts"), [("", []), ("One moment.", ["One", " moment."])])
+async def test_tool_calls_come_after_the_text(text: str, texts: list[str]) -> None:
+    """Calls are whole, in order and last; a reply that is only calls is no error, and tools go out with the request."""
+    tools = (Tool("weather", "Tells.", "", ToolPlace.SERVER),)
+    async with calling_llm(text) as fake, llm(fake.base_url) as client:
+        pieces = [piece async for piece in client.reply(MESSAGES, tools)]
+        async for _ in client.reply(MESSAGES):
+            pass
+    calls = [ToolCall(call.call_id, call.name, call.arguments_json) for call in CALLS]
+    assert pieces == [*texts, *calls]
+    assert [tool["function"]["name"] for tool in fake.requests[0].body["tools"]] == ["weather"]
+    assert "tools" not in fake.requests[1].body
+
+
+async def test_a_reply_that_breaks_within_a_call_is_broken() -> None:
+    """Half a call is never made; and it counts as begun, so that the request is not repeated."""
+    async with calling_llm("") as fake, llm(fake.base_url) as client:
+        fake.faults.always(DieAfterTokens(2))
+        pieces: list[str] = []
+        with pytest.raises(BackendError) as caught:
+            await collect(client, pieces)
+    assert (pieces, caught.value.reason, len(fake.requests)) == ([], Reason.LLM_FAILED, 1)

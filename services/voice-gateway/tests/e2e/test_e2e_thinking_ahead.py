@@ -8,6 +8,7 @@ from voicegateway_testkit.faults import NeverFinalise
 FRAGMENT = utterance_pcm(speech_ms=700, silence_ms=600)
 """The pause is longer than the `stop_history_ms` in force: the recogniser ends its segment in it."""
 QUESTION = utterance_pcm(speech_ms=900, silence_ms=700)
+EARLY = {"TURN_SPECULATION": "true"}
 
 
 async def answered(around: World, *pcm: bytes, policy: policy_pb2.TurnPolicy | None = None) -> ConverseClient:
@@ -35,7 +36,7 @@ def report(client: ConverseClient) -> server_pb2.TurnReport:
 
 async def test_a_reply_is_prepared_while_the_end_is_being_confirmed() -> None:
     """One request to the model, made before the final came, and the report says that it won."""
-    async with world("what is a pod", replies=("A pod runs. It is small.",)) as around:
+    async with world("what is a pod", replies=("A pod runs. It is small.",), settings=EARLY) as around:
         client = await answered(around, QUESTION)
         told = report(client)
         assert told.is_speculative
@@ -46,7 +47,7 @@ async def test_a_reply_is_prepared_while_the_end_is_being_confirmed() -> None:
 
 async def test_nothing_is_prepared_when_the_client_wants_none() -> None:
     """With `speculation` off the model is asked once, for the committed turn."""
-    async with world("what is a pod") as around:
+    async with world("what is a pod", settings=EARLY) as around:
         client = await answered(around, QUESTION, policy=policy_pb2.TurnPolicy(speculation=False))
         assert not report(client).speculations
         assert len(around.llm.requests) == 1
@@ -55,7 +56,9 @@ async def test_nothing_is_prepared_when_the_client_wants_none() -> None:
 async def test_what_was_prepared_for_half_a_question_is_dropped() -> None:
     """A pause, then more words: the first request is given up, only the whole question is answered and remembered."""
     pieces = (utterance_pcm(speech_ms=700, silence_ms=340), QUESTION)
-    async with world("what is a pod | in this cluster", replies=("A pod runs.", "Here it runs.")) as around:
+    async with world(
+        "what is a pod | in this cluster", replies=("A pod runs.", "Here it runs."), settings=EARLY
+    ) as around:
         client = await answered(around, *pieces)
         outcomes = [each.outcome for each in report(client).speculations]
         assert said(client) == ["what is a pod in this cluster"]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gateway_kit.phone_call import PERSONA, RATE_HZ, at, new_core, parse
+from gateway_kit.phone_call import PERSONA, RATE_HZ, TOOLBOX, at, new_core, parse
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.journal import JournalFolder
@@ -33,7 +33,7 @@ def assert_all_replay(folder: Path) -> None:
 def record(folder: Path, script: str, name: str = "s1") -> Path:
     """The journal of a core that was told the facts of a script (`phone_call.py`), one a line; its path."""
     info = SessionInfo(SessionId(name), RATE_HZ, RATE_HZ, RATE_HZ, "en-US", "", TurnPolicy(lead_ms=300))
-    core, journal = new_core(info.policy), JournalFolder(folder, "1.2.3").journal(info, PERSONA, "grpc_v1")
+    core, journal = new_core(info.policy), JournalFolder(folder, "1.2.3").journal(info, PERSONA, "grpc_v1", TOOLBOX)
     for line in script.strip().split("\n"):
         until, fact = line.strip().split(" ms: ", 1)
         now = at(ORIGIN_MS + int(until))

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
 from voice_gateway.domain import events
+from voice_gateway.domain.chat import ChatMessage, Role, Tool, Toolbox, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Reason
-from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
+from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
@@ -22,14 +23,24 @@ from voice_gateway.turn.core import Core
 RATE_HZ = 16_000
 PER_MS = RATE_HZ // 1_000
 PERSONA = Persona(
-    system_prompt="Be brief.", apology="Sorry, I have no answer.", reprompt="Are you there?", goodbye="Goodbye then."
+    system_prompt="Be brief.",
+    apology="Sorry, I have no answer.",
+    reprompt="Are you there?",
+    goodbye="Goodbye then.",
+    filler="One moment.",
+)
+TOOLBOX = Toolbox(
+    (
+        Tool("weather", "The weather of a place.", '{"type": "object"}', ToolPlace.SERVER),
+        Tool("open_door", "Opens a door.", "", ToolPlace.CLIENT),
+    )
 )
 _STEP = re.compile(r"(\d+) ms: (.+)")
 
 
 def new_core(policy: TurnPolicy | None = None, persona: Persona = PERSONA) -> Core:
     """A core as the scripts use it."""
-    return Core(policy or TurnPolicy(), persona, input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ)
+    return Core(policy or TurnPolicy(), persona, input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, toolbox=TOOLBOX)
 
 
 def play(script: str) -> str:
@@ -113,9 +124,20 @@ def _part(match: re.Match[str]) -> tuple[ReplyId, SentenceId, int]:
     return ReplyId(int(match[1])), SentenceId(int(match[2])), int(match[3]) * PER_MS
 
 
+def _tools_called(match: re.Match[str], _: int) -> inputs.Input:
+    """`weather {"place": "Rome"} and open_door nothing`; the model numbers them from 1 within the reply."""
+    parts = [part.split(" ", 1) for part in match[2].split(" and ")]
+    calls = (
+        ToolCall(f"c{match[1]}.{i}", name, "" if arguments == "nothing" else arguments)
+        for i, (name, arguments) in enumerate(parts, start=1)
+    )
+    return inputs.ToolsCalled(ReplyId(int(match[1])), tuple(calls))
+
+
 _FACTS: dict[str, _Facts] = {
     r"session starts": lambda _, __: inputs.SessionStarted(),
     r"speech starts at (\d+) ms": lambda m, _: inputs.SpeechStarted(int(m[1]) * PER_MS),
+    r"own voice comes back": lambda _, __: inputs.OwnVoiceHeard(),
     r"speech ends at (\d+) ms": lambda m, _: inputs.SpeechEnded(int(m[1]) * PER_MS),
     r'interim "(.*?)"(?: on (\d+))?(, sure)?': lambda m, now: inputs.TranscriptRevised(
         StreamId(int(m[2] or 1)), m[1], 1.0 if m[3] else 0.5, max(0, now - 200) * PER_MS
@@ -133,6 +155,10 @@ _FACTS: dict[str, _Facts] = {
     r"recognition (\d+) breaks": lambda m, _: inputs.RecognitionFailed(StreamId(int(m[1])), "connection lost"),
     r'model (\d+) writes "(.*)"': lambda m, _: inputs.ReplyDelta(ReplyId(int(m[1])), m[2].replace("\\n", "\n")),
     r"model (\d+) is done": lambda m, _: inputs.ReplyCompleted(ReplyId(int(m[1]))),
+    r"model (\d+) calls (.*)": _tools_called,
+    r'tool (\d+) (returns|fails:) "(.*)"': lambda m, _: inputs.ToolReturned(
+        CallId(int(m[1])), m[3], is_error=m[2] == "fails:"
+    ),
     r"model (\d+) fails": lambda m, _: inputs.ReplyFailed(ReplyId(int(m[1])), Reason.LLM_FAILED, "connection lost"),
     r"speech (\d+)\.(\d+) comes": lambda m, _: inputs.SpeechReady(ReplyId(int(m[1])), SentenceId(int(m[2]))),
     r"speech (\d+)\.(\d+) is complete, (\d+) ms": _speech_done,
@@ -175,6 +201,13 @@ def _ms(samples: int) -> str:
     return f"{samples // PER_MS} ms"
 
 
+def _message(message: ChatMessage) -> str:
+    if message.role is Role.TOOL:
+        return f"tool {message.call_id}: {message.text!r}"
+    calls = "".join(f" {call.id}={call.name} {call.arguments_json}" for call in message.calls)
+    return f"{message.role}: {message.text!r}{calls}"
+
+
 def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for each effect
     match effect:
         case effects.Emit(event):
@@ -186,8 +219,12 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for
         case effects.ForgetAudio(before):
             return f"[forget audio before {_ms(before)}]"
         case effects.StartReply(reply, turn, messages):
-            told = " | ".join(f"{message.role}: {message.text!r}" for message in messages)
-            return f"[ask the model for reply {reply} to turn {turn}: {told}]"
+            without = "" if effect.tools else " without tools"
+            return f"[ask the model{without} for reply {reply} to turn {turn}: {' | '.join(map(_message, messages))}]"
+        case effects.RunTool(call, name, arguments_json):
+            return f"[run tool {call}: {name} {arguments_json}]"
+        case effects.CancelTool(call):
+            return f"[cancel tool {call}]"
         case effects.Synthesize(reply, sentence, text):
             return f"[synthesize {reply}.{sentence}: {text!r}]"
         case effects.ResumePlay(reply, start):
@@ -253,8 +290,11 @@ def _event(event: events.Event) -> str:  # noqa: C901, PLR0912  one line for eac
             return f"agent   (stops reply {reply}: {cause.lower()})"
         case events.ReplyHeard(reply, heard, text, is_estimate):
             return f"agent   (reply {reply} heard to {_ms(heard)}{' by the clock' if is_estimate else ''}: {text!r})"
-        case events.ReplyFinished(reply, _, _, outcome, total):
-            return f"agent   (reply {reply} {outcome.lower()}, {_ms(total)})"
+        case events.ReplyFinished(reply, _, _, outcome, total, goes_on):
+            more = ", more is to come" if goes_on else ""
+            return f"agent   (reply {reply} {outcome.lower()}, {_ms(total)}{more})"
+        case events.ToolCalled(call, turn, name, arguments_json):
+            return f"TOOL    {call}: {name} {arguments_json}  <turn {turn}>"
         case events.TurnReport():
             return _report(event)
         case events.Notice(reason, message, _, _):

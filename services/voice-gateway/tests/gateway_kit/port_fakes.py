@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from voice_gateway.domain.chat import ChatMessage
-from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason
+from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall, ToolPlace
+from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, ToolError
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
 from voice_gateway.domain.ids import ReplyId
 from voice_gateway.domain.transcript import RecognitionResult
@@ -67,15 +67,20 @@ class FakeRecognizer:
 
 @dataclass
 class FakeLlm:
-    """Answers each request with the next script: pieces of text, failures, or seconds to wait."""
+    """Answers each request with the next script: pieces of text, calls, failures, or seconds to wait."""
 
-    scripts: list[list[str | BackendError | float]] = field(default_factory=list)
+    scripts: list[list[str | ToolCall | BackendError | float]] = field(default_factory=list)
     requests: list[Sequence[ChatMessage]] = field(default_factory=list)
+    offered: list[Sequence[Tool]] = field(default_factory=list)
+    """The tools of each request."""
     open_requests: int = 0
 
-    async def reply(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[str, None]:
+    async def reply(
+        self, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
+    ) -> AsyncGenerator[str | ToolCall, None]:
         """Play the script."""
         self.requests.append(messages)
+        self.offered.append(tools)
         self.open_requests += 1
         try:
             for step in self.scripts[len(self.requests) - 1]:
@@ -87,6 +92,32 @@ class FakeLlm:
                     yield step
         finally:
             self.open_requests -= 1
+
+
+@dataclass
+class FakeTools:
+    """Runs tools by scripts: each outcome comes after so many seconds."""
+
+    outcomes: dict[str, tuple[float, str | ToolError]] = field(default_factory=dict)
+    runs: list[tuple[str, str]] = field(default_factory=list)
+    open_calls: int = 0
+
+    def tools(self) -> tuple[Tool, ...]:
+        """One for each script."""
+        return tuple(Tool(name, f"Knows {name}.", "", ToolPlace.SERVER) for name in self.outcomes)
+
+    async def run(self, name: str, arguments_json: str) -> str:
+        """Play the script."""
+        self.runs.append((name, arguments_json))
+        self.open_calls += 1
+        try:
+            after_s, outcome = self.outcomes[name]
+            await asyncio.sleep(after_s)
+            if isinstance(outcome, ToolError):
+                raise outcome
+            return outcome
+        finally:
+            self.open_calls -= 1
 
 
 @dataclass

@@ -13,7 +13,7 @@ from gateway_kit.journals import assert_all_replay
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from voice_gateway import config
 from voice_gateway.app import Gateway
-from voicegateway_testkit import FakeAsr, FakeLlm, FakeTts, LlmTiming, TtsTiming, Utterance
+from voicegateway_testkit import FakeAsr, FakeLlm, FakeTts, LlmTiming, Reply, TtsTiming, Utterance
 
 NOWHERE = "127.0.0.1:1"
 """Nobody listens there."""
@@ -39,13 +39,21 @@ class World:
         await self.llm.wait_until(lambda: self.llm.open_requests == 0)
 
 
-PATIENT = {"TURN_VAD_END_MS": "10000", "TURN_INPUT_STALL_MS": "10000", "TURN_FINAL_GRACE_MS": "5000"}
-"""A busy machine that stands still for a second must not look like a user, or a recogniser, that does."""
+PATIENT = {
+    "TURN_VAD_END_MS": "10000",
+    "TURN_INPUT_STALL_MS": "10000",
+    "TURN_FINAL_GRACE_MS": "5000",
+    "TURN_SPECULATION": "false",
+}
+"""A busy machine that stands still for a second must not look like a user, or a recogniser, that does; nor may it
+decide how often the model is asked."""
 
 
 @asynccontextmanager
 async def world(
-    *said: str, replies: tuple[str, ...] = ("Certainly. It is done.",), settings: Mapping[str, str] | None = None
+    *said: str,
+    replies: tuple[Reply | str, ...] = ("Certainly. It is done.",),
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[World]:
     """A gateway that is ready; `said` is what the user's utterances say, `settings` are further ones of the gateway.
 

@@ -17,7 +17,7 @@ from gateway_kit.port_fakes import (
 from gateway_kit.session_world import FRAME, REQUEST, World, heard
 from hypothesis import given
 from hypothesis import strategies as st
-from voice_gateway.domain.chat import ChatMessage
+from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, ClientError, GatewayError, Reason, Unavailable
 from voice_gateway.domain.events import (
     EndCause,
@@ -262,7 +262,7 @@ def test_recognition_stays_down_and_the_session_says_so() -> None:
     ],
 )
 def test_the_model_fails_and_the_user_hears_of_it(
-    script: list[str | BackendError | float], texts: list[str], outcome: ReplyOutcome
+    script: list[str | ToolCall | BackendError | float], texts: list[str], outcome: ReplyOutcome
 ) -> None:
     """A model that refuses, hangs or dies mid-sentence leads to a notice and an apology; the session goes on."""
 
@@ -331,9 +331,11 @@ class SlowToCloseLlm(FakeLlm):
 
     has_closed: bool = False
 
-    async def reply(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[str, None]:
+    async def reply(
+        self, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
+    ) -> AsyncGenerator[str | ToolCall, None]:
         """Write a word, then hang."""
-        del messages
+        del messages, tools
         try:
             yield "One. "
             await asyncio.sleep(3_600)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.session.hearing import Hearing
+from voice_gateway.session.own_voice import OwnVoice
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.voice import MAX_BATCH, MAX_CHUNKS_A_TICK, Ear, Onset, VoiceBank
 from voice_gateway.turn.inputs import SpeechEnded, SpeechStarted
@@ -54,12 +55,12 @@ def test_edges_alternate_and_move_on(probabilities: list[float]) -> None:
 
 def listen(rate_hz: int, pcm: bytes, *, forget: int = 0) -> list[Edge]:
     """The edges of a session that hears `pcm` in pieces of 20 ms, a tick after each."""
-    told: list[Edge] = []
+    told: list[object] = []
 
     async def main() -> None:
         bank = VoiceBank(FakeVoiceModel(), Pacer())
         hearing = Hearing(rate_hz, rate_hz)
-        ear = Ear(hearing, rate_hz, Onset(96, 160, STALL_MS), bank.new_state(), told.append)
+        ear = Ear(hearing, Onset(96, 160, STALL_MS), OwnVoice(16_000), bank.new_state(), told.append)
         bank.add(ear)
         piece = rate_hz // 50 * 2
         for start in range(0, len(pcm), piece):
@@ -69,7 +70,7 @@ def listen(rate_hz: int, pcm: bytes, *, forget: int = 0) -> list[Edge]:
         bank.remove(ear)
 
     virtual_time.run(main())
-    return told
+    return [fact for fact in told if isinstance(fact, Edge)]
 
 
 @pytest.mark.parametrize("rate_hz", [16_000, 8_000, 48_000])
@@ -84,12 +85,12 @@ def test_positions_are_the_clients(rate_hz: int) -> None:
 
 def test_sound_that_was_forgotten_is_skipped() -> None:
     """What was transcribed before the ear came to it is passed over, and later positions stay true."""
-    told: list[Edge] = []
+    told: list[object] = []
 
     async def main() -> None:
         bank = VoiceBank(FakeVoiceModel(), Pacer())
         hearing = Hearing(16_000, 16_000)
-        bank.add(Ear(hearing, 16_000, Onset(96, 160, STALL_MS), bank.new_state(), told.append))
+        bank.add(Ear(hearing, Onset(96, 160, STALL_MS), OwnVoice(16_000), bank.new_state(), told.append))
         hearing.hear(SILENT * 10, 0)
         hearing.forget(CHUNK * 10)
         hearing.hear(LOUD * 4, CHUNK * 10)
@@ -100,7 +101,7 @@ def test_sound_that_was_forgotten_is_skipped() -> None:
 
 
 def test_one_run_judges_many_sessions_and_a_flood_waits() -> None:
-    """Chunks of different sessions share a run of at most 16; a session that pushes takes its share and no more."""
+    """Chunks of different sessions share a run up to its limit; a session that pushes takes its share and no more."""
     sizes: list[int] = []
 
     class Counting(FakeVoiceModel):
@@ -110,9 +111,9 @@ def test_one_run_judges_many_sessions_and_a_flood_waits() -> None:
 
     async def main() -> None:
         bank = VoiceBank(Counting(), Pacer())
-        for index in range(20):
+        for index in range(MAX_BATCH + 4):
             hearing = Hearing(16_000, 16_000)
-            bank.add(Ear(hearing, 16_000, Onset(96, 160, STALL_MS), bank.new_state(), lambda _: None))
+            bank.add(Ear(hearing, Onset(96, 160, STALL_MS), OwnVoice(16_000), bank.new_state(), lambda _: None))
             hearing.hear(SILENT * (100 if index == 0 else 1), 0)
         bank.tick(Instant(0))
 
@@ -127,7 +128,7 @@ def test_a_client_that_stops_sending_has_stopped_speaking() -> None:
     async def main() -> None:
         bank = VoiceBank(FakeVoiceModel(), Pacer())
         hearing = Hearing(16_000, 16_000)
-        bank.add(Ear(hearing, 16_000, Onset(96, 160, STALL_MS), bank.new_state(), told.append))
+        bank.add(Ear(hearing, Onset(96, 160, STALL_MS), OwnVoice(16_000), bank.new_state(), told.append))
         hearing.hear(LOUD * 4, 0)
         for milliseconds in (0, STALL_MS - 1, STALL_MS, 2 * STALL_MS):
             bank.tick(after_ms(Instant(0), milliseconds))
@@ -155,7 +156,7 @@ def test_somebody_waits_from_the_first_pause() -> None:
     async def main() -> None:
         bank = VoiceBank(FakeVoiceModel(), Pacer())
         hearing = Noting(16_000, 16_000)
-        bank.add(Ear(hearing, 16_000, Onset(96, 160, STALL_MS), bank.new_state(), lambda _: None))
+        bank.add(Ear(hearing, Onset(96, 160, STALL_MS), OwnVoice(16_000), bank.new_state(), lambda _: None))
         hearing.hear(SILENT + LOUD * 4 + SILENT * 2 + LOUD, 0)
         bank.tick(Instant(0))
 

@@ -369,3 +369,19 @@ def test_every_turn_is_told_once_and_in_order(script: list[str]) -> None:
     assert finals == [f"heard: Turn {number}." for number in range(1, turn + 1)]
     states = [line for line in told if line in {"PROCESSING", "LISTENING", "END_OF_TURN"}]
     assert states == ["PROCESSING", "LISTENING"] * turn + ["END_OF_TURN"]
+
+
+def test_a_reply_that_calls_tools_does_not_end_its_turn() -> None:
+    """LISTENING comes after the answer, not after the model's first words or the filler."""
+    codec = opened()
+    said = events.Transcript(TurnId(1), "Weather?", is_final=True)
+    calling = events.ReplyFinished(
+        ReplyId(1), TurnId(1), events.ReplyKind.ANSWER, events.ReplyOutcome.COMPLETED, 0, goes_on=True
+    )
+    done = events.ReplyFinished(ReplyId(2), TurnId(1), events.ReplyKind.ANSWER, events.ReplyOutcome.COMPLETED, 0)
+    assert tell(codec, said, calling, text(2, 1, "Sunny.", turn=1), done) == [
+        "heard: Weather?",
+        "PROCESSING",
+        "says: Sunny.",
+        "LISTENING",
+    ]

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from transports.transport_fakes import INFO, VERSION, audio, text
 from voice_gateway.domain import events
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, AudioFormat, Encoding
+from voice_gateway.domain.chat import Tool, ToolPlace
 from voice_gateway.domain.errors import Backend, ClientError, Reason
-from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
+from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.transcript import Word
 from voice_gateway.session.ports import Language, SessionRequest, SessionUpdate
@@ -144,7 +145,7 @@ def test_formats_that_are_not_offered_are_refused(direction: str, wish: dict[str
         (b"", Reason.START_REQUIRED),
         (raw(end=client_pb2.End()), Reason.START_REQUIRED),
         (sound(b"\0\0"), Reason.START_REQUIRED),
-        (start(tools=[client_pb2.Tool(name="clock")]), Reason.FEATURE_UNAVAILABLE),
+        (start(tools=[client_pb2.Tool(name="a clock")]), Reason.TEXT_INVALID),
         (start(resume_token=b"sealed"), Reason.RESUME_UNAVAILABLE),
         (start(system_prompt="a\x00b"), Reason.TEXT_INVALID),
         (start(system_prompt="a" * 16_001), Reason.TEXT_INVALID),
@@ -285,18 +286,80 @@ def test_orders_reach_the_session(message: bytes, said: inputs.Input) -> None:
 
 
 @pytest.mark.parametrize(
-    "message",
+    ("update", "tools"),
     [
-        raw(tool_result=client_pb2.ToolResult()),
-        raw(update=client_pb2.Update(replace_tools=True)),
-        raw(update=client_pb2.Update(voice="alba", tools=[client_pb2.Tool(name="t")])),
+        (client_pb2.Update(replace_tools=True), ()),
+        (
+            client_pb2.Update(replace_tools=True, tools=[client_pb2.Tool(name="t")]),
+            (Tool("t", "", "", ToolPlace.CLIENT),),
+        ),
+        (client_pb2.Update(tools=[client_pb2.Tool(name="t")]), None),
     ],
 )
-def test_features_to_come_are_a_notice(message: bytes) -> None:
-    """A client that tries more than the server has is told so, and its call goes on."""
-    said = opened().receive(message)
-    assert isinstance(said, inputs.Refused)
-    assert said.notice.reason is Reason.FEATURE_UNAVAILABLE
+def test_an_update_may_replace_the_tools(update: client_pb2.Update, tools: tuple[Tool, ...] | None) -> None:
+    """Also by none; a list that is not to replace anything is ignored."""
+    assert opened().receive(raw(update=update)) == inputs.Updated(SessionUpdate(tools=tools))
+
+
+def _tool(name: str = "clock", **fields: str) -> client_pb2.Tool:
+    return client_pb2.Tool(name=name, **fields)
+
+
+def test_tools_are_read() -> None:
+    """What the client executes, with its schema as it was sent."""
+    schema = '{"type": "object"}'
+    message = start(tools=[_tool(), _tool("open-door_2", description="Opens.", parameters_json=schema)])
+    assert Codec("1.2.3").start(message).tools == (
+        Tool("clock", "", "", ToolPlace.CLIENT),
+        Tool("open-door_2", "Opens.", schema, ToolPlace.CLIENT),
+    )
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        [_tool("")],
+        [_tool("x" * 65)],
+        [_tool("\u00fc")],
+        [_tool(), _tool()],
+        [_tool(f"t{number}") for number in range(65)],
+        [_tool(description="x" * 1_025)],
+        [_tool(description="\0")],
+        [_tool(parameters_json="[]")],
+        [_tool(parameters_json="{")],
+        [_tool(parameters_json="[" * 100_000)],
+        [_tool(parameters_json='{"a": NaN}')],
+        [_tool(parameters_json='{"a": "\\ud800"}')],
+    ],
+)
+def test_tools_that_are_refused(tools: list[client_pb2.Tool]) -> None:
+    """A tool that the model could not be offered is told at once, not when it is first needed."""
+    assert start_refusal(start(tools=tools)) is Reason.TEXT_INVALID
+
+
+def test_a_tool_call_is_answered_once() -> None:
+    """The result names the call as it was told; a second one, or one of another session, is a notice."""
+    codec = opened()
+    (told,) = codec.encode_event(events.ToolCalled(CallId(3), TurnId(2), "clock", "{}"))
+    call = ConverseResponse.FromString(told).tool_call
+    assert (call.turn_id.rpartition("-")[2], call.name, call.arguments_json) == ("2", "clock", "{}")
+    result = client_pb2.ToolResult(call_id=call.call_id, output="noon", is_error=True)
+    assert codec.receive(raw(tool_result=result)) == inputs.ToolReturned(CallId(3), "noon", is_error=True)
+    for call_id in (call.call_id, "", "s8-3", "3"):
+        said = codec.receive(raw(tool_result=client_pb2.ToolResult(call_id=call_id)))
+        assert isinstance(said, inputs.Refused)
+        assert said.notice.reason is Reason.FEATURE_UNAVAILABLE
+
+
+def test_the_output_of_a_tool_is_bounded() -> None:
+    """What no model could read ends the call, whether the tool was called or not."""
+    codec = opened()
+    codec.encode_event(events.ToolCalled(CallId(1), TurnId(1), "clock", "{}"))
+    with pytest.raises(ClientError) as caught:
+        codec.receive(raw(tool_result=client_pb2.ToolResult(call_id="s7-1", output="x" * 65_537)))
+    assert caught.value.reason is Reason.TEXT_INVALID
+    longest = codec.receive(raw(tool_result=client_pb2.ToolResult(call_id="s7-1", output="\u00fc" * 65_536)))
+    assert isinstance(longest, inputs.ToolReturned)
 
 
 @pytest.mark.parametrize("message", [sound(b"\0\0"), raw(end=client_pb2.End()), b"", b"\xff", bytes(2_000_000)])
@@ -558,4 +621,4 @@ def test_capabilities_tell_what_is_there() -> None:
     assert (*told.input_sample_rates_hz,) == INPUT_RATES_HZ
     assert (*told.output_sample_rates_hz,) == OUTPUT_RATES_HZ
     assert told.limits.preferred_frame_ms == 40
-    assert list(told.features) == ["barge_in", "commit", "dtmf", "speculation", "update"]
+    assert list(told.features) == ["barge_in", "commit", "dtmf", "speculation", "tools", "update"]

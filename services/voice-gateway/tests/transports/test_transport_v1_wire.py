@@ -33,7 +33,8 @@ from voice_gateway.domain.errors import (
     Reason,
     Unavailable,
 )
-from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.events import ToolCalled
+from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports.call import CallLimits, hold_call
 from voice_gateway.transports.grpc_v1.codec import Codec
@@ -163,6 +164,8 @@ async def test_everything_a_client_may_say_reaches_the_session() -> None:
         assert (await next_reply(call)).started.session_id == "s7"
         session.sink.emit(text(4))
         reply_id = (await next_reply(call)).reply_text.reply_id
+        session.sink.emit(ToolCalled(CallId(2), TurnId(4), "clock", "{}"))
+        call_id = (await next_reply(call)).tool_call.call_id
         await send(
             call,
             raw(text=client_pb2.TextInput(text="Hi.")),
@@ -170,7 +173,8 @@ async def test_everything_a_client_may_say_reaches_the_session() -> None:
             raw(playback=client_pb2.Playback(reply_id="s7-5", played_samples=99)),
             raw(dtmf=client_pb2.Dtmf(digits="1")),
             raw(update=client_pb2.Update(voice="bruce")),
-            raw(update=client_pb2.Update(replace_tools=True)),
+            raw(tool_result=client_pb2.ToolResult(call_id=call_id, output="noon")),
+            raw(tool_result=client_pb2.ToolResult(call_id=call_id, output="noon")),
             raw(interrupt=client_pb2.Interrupt()),
             raw(commit=client_pb2.Commit()),
         )
@@ -183,6 +187,7 @@ async def test_everything_a_client_may_say_reaches_the_session() -> None:
         ("report_playback", 4, 99, False),
         ("press", "1"),
         ("update", SessionUpdate(voice="bruce")),
+        ("return_tool", 2, "noon", False),
         ("interrupt",),
         ("commit",),
         ("finish",),
@@ -328,9 +333,9 @@ async def test_audio_after_end() -> None:
             "TEXT_INVALID",
         ),
         (
-            raw(start=client_pb2.Start(tools=[client_pb2.Tool(name="t")])),
-            grpc.StatusCode.UNIMPLEMENTED,
-            "FEATURE_UNAVAILABLE",
+            raw(start=client_pb2.Start(tools=[client_pb2.Tool(name="")])),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "TEXT_INVALID",
         ),
         (
             raw(start=client_pb2.Start(resume_token=b"t")),

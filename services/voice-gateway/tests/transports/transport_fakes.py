@@ -10,7 +10,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 from voice_gateway.domain.errors import ClientError, GatewayError, Reason
 from voice_gateway.domain.events import EndCause, Ended, ReplyAudio, ReplyKind, ReplyText
-from voice_gateway.domain.ids import ReplyId, SentenceId, SessionId, TurnId
+from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, SessionId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.ports import ClientSink, Language, SessionInfo, SessionRequest, SessionUpdate
 from voice_gateway.transports.call import SERVER_OPTIONS, CallLimits
@@ -111,6 +111,10 @@ class FakeSession:
     def commit(self) -> None:
         """Note it."""
         self._note("commit")
+
+    def return_tool(self, call: CallId, output: str, *, is_error: bool) -> None:
+        """Note it."""
+        self._note("return_tool", call, output, is_error)
 
     def finish(self) -> None:
         """Note it, and end."""

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voice_gateway.domain.chat import Role
+from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
 from voice_gateway.domain.transcript import SpokenWord
-from voice_gateway.turn.history import LONGEST_CHARS, History
+from voice_gateway.turn.history import CUT_MARK, FORGOTTEN, LONGEST_CHARS, LONGEST_OUTPUT_CHARS, History
 from voice_gateway.turn.ledger import SpokenSentence, heard_text
 
 RATE_HZ = 1_000
@@ -120,3 +120,42 @@ def test_one_message_may_fill_the_history() -> None:
     history = History("")
     history.said("x" * (LONGEST_CHARS + 1))
     assert len(history.messages()) == 1
+
+
+def _call(number: int) -> ToolCall:
+    return ToolCall(f"c{number}", "weather", "{}")
+
+
+def test_a_turn_is_forgotten_with_its_tools() -> None:
+    """The outcome of a tool never stays without its call: the protocol refuses the whole conversation then."""
+    history = History("")
+    history.said("x" * (LONGEST_CHARS - LONGEST_OUTPUT_CHARS))
+    history.called([(_call(1), "y" * (LONGEST_OUTPUT_CHARS // 2))])
+    history.heard("z")
+    history.said("u" * LONGEST_OUTPUT_CHARS)
+    assert [message.role for message in history.messages()] == [Role.USER]
+    history.called([(_call(2), "sunny")])
+    assert [message.call_id for message in history.messages()] == ["", "", "c2"]
+
+
+def test_what_a_tool_says_too_much_is_cut() -> None:
+    """One long outcome does not push out the question, and the model is told that it is not whole."""
+    history = History("")
+    history.said("What?")
+    history.called([(_call(1), "y" * (2 * LONGEST_CHARS))])
+    question, called, outcome = history.messages()
+    assert (question.text, called.calls) == ("What?", (_call(1),))
+    assert len(outcome.text) == LONGEST_OUTPUT_CHARS
+    assert outcome.text.endswith(CUT_MARK)
+
+
+def test_many_tools_in_one_turn_forget_the_oldest_outcomes() -> None:
+    """A turn that fills the history alone keeps every call and the newest outcomes."""
+    history = History("")
+    history.said("What?")
+    history.heard("I look.")
+    history.called([(_call(number), str(number) * LONGEST_OUTPUT_CHARS) for number in range(1, 5)])
+    _, called, *outcomes = history.messages()
+    assert (called.text, len(called.calls)) == ("I look.", 4)
+    assert [message.text[:1] for message in outcomes] == [FORGOTTEN[:1], FORGOTTEN[:1], "3", "4"]
+    assert outcomes[0] == ChatMessage(Role.TOOL, FORGOTTEN, call_id="c1")

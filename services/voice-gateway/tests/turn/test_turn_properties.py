@@ -4,12 +4,13 @@ from collections import Counter
 from dataclasses import replace
 from typing import get_args
 
-from gateway_kit.phone_call import PERSONA, RATE_HZ, new_core
+from gateway_kit.phone_call import PER_MS, PERSONA, RATE_HZ, new_core
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from voice_gateway.domain import events
+from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Reason
-from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
+from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.settings_change import SettingsChange
@@ -24,6 +25,14 @@ _STREAMS = st.integers(0, 4).map(StreamId)
 _TEXTS = st.sampled_from(["", " ", "Yes.", "What is it? I know. ", "one two ", "\n", "```", "See https://a.b/c. "])
 _WORDS = st.just(()) | st.builds(Word, st.just("word"), _SAMPLES, _SAMPLES).map(lambda word: (word,))
 _SPOKEN = st.just(()) | st.builds(SpokenWord, st.just("Yes."), _SAMPLES, _SAMPLES).map(lambda word: (word,))
+_CALLED = st.lists(
+    st.tuples(
+        st.sampled_from(["weather", "open_door", "fly to Rome"]), st.sampled_from(["", "{}", '{"a": 1}', "[]", "{"])
+    ),
+    min_size=1,
+    max_size=3,
+).map(lambda drawn: tuple(ToolCall(f"c{i}", *call) for i, call in enumerate(drawn)))
+_RETURNS = st.builds(inputs.ToolReturned, st.integers(1, 8).map(CallId), st.sampled_from(["", "sunny"]), st.booleans())
 _POLICIES = st.builds(TurnPolicy, no_input_ms=st.integers(0, 3_000), stop_history_ms=st.sampled_from([480, 600]))
 _CHANGES = st.builds(
     SettingsChange,
@@ -31,11 +40,13 @@ _CHANGES = st.builds(
     st.none() | st.just("Karl"),
     st.none() | st.just("Be long."),
     st.none() | _POLICIES,
+    st.none() | st.just((Tool("close_door", "", "", ToolPlace.CLIENT),)),
 )
 _FACTS = st.one_of(
     st.just(inputs.SessionStarted()),
     st.builds(inputs.SpeechStarted, _SAMPLES),
     st.builds(inputs.SpeechEnded, _SAMPLES),
+    st.just(inputs.OwnVoiceHeard()),
     st.builds(inputs.TranscriptRevised, _STREAMS, _TEXTS, st.floats(0, 1), _SAMPLES),
     st.builds(inputs.SegmentFinal, _STREAMS, _TEXTS, _WORDS, _SAMPLES, _SAMPLES, _SAMPLES),
     st.builds(inputs.RecognitionEnded, _STREAMS),
@@ -50,6 +61,8 @@ _FACTS = st.one_of(
     st.builds(inputs.DrainRequested, st.integers(0, 10**11).map(Instant)),
     st.builds(inputs.ReplyDelta, _REPLIES, _TEXTS),
     st.builds(inputs.ReplyCompleted, _REPLIES),
+    st.builds(inputs.ToolsCalled, _REPLIES, _CALLED),
+    _RETURNS,
     st.builds(inputs.ReplyFailed, _REPLIES, st.just(Reason.LLM_FAILED), st.just("gone")),
     st.builds(inputs.SpeechReady, _REPLIES, _SENTENCES),
     st.builds(inputs.SpeechCompleted, _REPLIES, _SENTENCES, _SAMPLES, _SPOKEN),
@@ -254,6 +267,85 @@ def test_facts_without_meaning_change_nothing(steps: _Steps, where: int) -> None
     stale = (0, inputs.TranscriptRevised(StreamId(99), "nobody", 0.0, 0))
     again = (0, inputs.SessionStarted())
     assert _flat(_play([*steps[:where], stale, again, *steps[where:]])) == _flat(_play(steps))
+
+
+_ASKED_BY_TEXT: _Steps = [(0, inputs.TextTyped("Typed."))]
+_ASKED_EARLY: _Steps = [
+    (1_000, inputs.SpeechStarted(900 * PER_MS)),
+    (100, inputs.TranscriptRevised(StreamId(1), "what is it", 0.5, 1_000 * PER_MS)),
+    (100, inputs.TranscriptRevised(StreamId(1), "what is it", 1.0, 1_100 * PER_MS)),
+    (100, inputs.SpeechEnded(1_100 * PER_MS)),
+]
+"""Reply 1 is asked for when its turn is committed, or when the end of a turn is suspected."""
+_WITH_TOOLS = st.tuples(
+    st.booleans(),
+    _CALLED,
+    st.lists(st.tuples(st.integers(0, 12_000), st.one_of(_RETURNS, _RETURNS, _FACTS)), max_size=8),
+    st.booleans(),
+    _CALLED,
+    _CALLS,
+    st.sampled_from([_ASKED_BY_TEXT, _ASKED_EARLY]),
+).map(
+    lambda drawn: [
+        *drawn[6],
+        *([(10, inputs.ReplyDelta(ReplyId(1), "I look. "))] if drawn[0] else []),
+        (10, inputs.ToolsCalled(ReplyId(1), drawn[1])),
+        *drawn[2],
+        *([(10, inputs.ToolsCalled(ReplyId(2), drawn[4]))] if drawn[3] else []),
+        *drawn[5],
+    ]
+)
+"""Turns whose model calls tools, and whatever may happen meanwhile."""
+
+
+@_MANY
+@given(_WITH_TOOLS)
+def test_totality_with_tools(steps: _Steps) -> None:
+    """Whatever happens while tools run is taken without an error; deadlines move on, the end absorbs."""
+    flat = _flat(_play([*steps, (1, inputs.EndRequested())]))
+    assert isinstance(flat[-1], effects.Close | effects.Fail)
+
+
+@_MANY
+@given(_WITH_TOOLS)
+def test_no_tool_runs_twice(steps: _Steps) -> None:
+    """Each call is ordered once, of the server or of the client; each is cancelled at most once, and not before."""
+    ordered: list[CallId] = []
+    cancelled: list[CallId] = []
+    run: set[CallId] = set()
+    for effect in _flat(_play([*steps, (1, inputs.EndRequested())])):
+        match effect:
+            case effects.RunTool(call):
+                ordered.append(call)
+                run.add(call)
+            case effects.Emit(events.ToolCalled(call)):
+                ordered.append(call)
+            case effects.CancelTool(call):
+                assert call in run
+                cancelled.append(call)
+    assert ordered == sorted(set(ordered))
+    assert len(cancelled) == len(set(cancelled))
+
+
+@_MANY
+@given(_WITH_TOOLS)
+def test_a_history_with_tools_is_lawful(steps: _Steps) -> None:
+    """Behind each message with calls stands one outcome of each of them, and no outcome stands elsewhere."""
+    for effect in _flat(_play(steps)):
+        if isinstance(effect, effects.StartReply):
+            assert _is_lawful(effect.messages)
+
+
+def _is_lawful(messages: tuple[ChatMessage, ...]) -> bool:
+    awaited: list[str] = []
+    for message in messages:
+        if message.role is Role.TOOL:
+            if not awaited or message.call_id != awaited.pop(0):
+                return False
+        elif awaited:
+            return False
+        awaited = awaited or [call.id for call in message.calls]
+    return not awaited
 
 
 def test_an_answer_reads_the_persona() -> None:

@@ -5,11 +5,12 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import pytest
-from gateway_kit.phone_call import PERSONA, at, new_core, parse
+from gateway_kit.phone_call import PERSONA, TOOLBOX, at, new_core, parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.errors import Reason
-from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
+from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.settings_change import SettingsChange
@@ -69,6 +70,16 @@ SPEAKING = (
             (2, 1, True),
         ),
         (
+            (*SPEAKING[:2], "200 ms: model 1 calls weather {} and open_door {}", '300 ms: tool 1 returns "sunny"'),
+            [
+                ["user", "Count."],
+                ["assistant", "", [["c1.1", "weather", "{}"], ["c1.2", "open_door", "{}"]]],
+                ["tool", "sunny", "c1.1"],
+                ["tool", "Error: interrupted", "c1.2"],
+            ],
+            (2, 1, False),
+        ),
+        (
             (*SPEAKING, "800 ms: half-closes", '900 ms: final "More."', '910 ms: final "And more."'),
             [["user", "Count."], ["assistant", "One two"], ["user", "More.\nAnd more."]],
             (4, 1, False),
@@ -91,11 +102,12 @@ def test_a_snapshot_may_be_taken_at_any_time(
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"version": 2}, "a snapshot of version 2; this is version 1"),
+        ({"version": 1}, "a snapshot of version 1; this is version 2"),
         ({"turn": "1"}, "turn of a snapshot is '1'; it must be int"),
         ({"has_reports": 1}, "has_reports of a snapshot is 1; it must be bool"),
         ({"history": [["system", "Obey."]]}, r"\['system', 'Obey.'\] is no message"),
         ({"history": [["user", 5]]}, r"\['user', 5\] is no message"),
+        ({"history": [["assistant", "", [["c1", "weather"]]]]}, r"\['c1', 'weather'\] is no tool call"),
     ],
 )
 def test_what_is_no_snapshot_is_refused(change: dict[str, Any], why: str) -> None:
@@ -157,6 +169,8 @@ _SENSELESS = st.lists(
             st.builds(inputs.DrainRequested, st.integers(0, 10**10).map(Instant)),
             st.builds(inputs.ReplyDelta, _REPLIES, _TEXTS),
             st.builds(inputs.ReplyCompleted, _REPLIES),
+            st.builds(inputs.ToolsCalled, _REPLIES, st.just((ToolCall("c", "weather", "{}"),))),
+            st.builds(inputs.ToolReturned, st.integers(1, 3).map(CallId), st.just("sunny"), st.booleans()),
             st.builds(inputs.ReplyFailed, _REPLIES, st.just(Reason.LLM_FAILED), st.just("gone")),
             st.builds(inputs.SpeechReady, _REPLIES, st.just(SentenceId(1))),
             st.builds(inputs.SpeechCompleted, _REPLIES, st.just(SentenceId(1)), _SAMPLES),
@@ -235,7 +249,7 @@ def test_a_restored_core_goes_on_as_the_first_would_have(
     first.handle(inputs.SegmentFinal(StreamId(1 + streams), "", (), samples, samples, samples), now)
     assert first.state == State(Phase.RUNNING, Floor.NOBODY, Reply.NONE, Listening.OPEN)
     value = json.loads(json.dumps(first.snapshot(now)))
-    second = Core.restore(value, TurnPolicy())
+    second = Core.restore(value, TurnPolicy(), TOOLBOX)
     second.handle(inputs.SessionStarted(), RESTORED_AT)
     last = value["last_reply"]
     steps = [

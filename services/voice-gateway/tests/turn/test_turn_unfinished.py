@@ -7,6 +7,8 @@ from voice_gateway.turn.text.announced import awaits_digits
 from voice_gateway.turn.text.unfinished import reads_unfinished
 
 COMPLETE = (
+    "To whom am I speaking?",
+    "In which city are you in?",
     "What are you looking for?",
     "Where is it from?",
     "Who are you?",

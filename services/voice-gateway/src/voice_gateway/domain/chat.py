@@ -1,4 +1,4 @@
-"""What a language model reads."""
+"""What a language model reads, and the tools that it may call."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +10,18 @@ class Role(StrEnum):
     SYSTEM = "system"
     USER = "user"
     ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What the model asks a tool for."""
+
+    id: str
+    """The model's own name of the call; unique among those of one reply."""
+    name: str
+    arguments_json: str
+    """As the model wrote it, which may be no JSON at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +30,38 @@ class ChatMessage:
 
     role: Role
     text: str
+    calls: tuple[ToolCall, ...] = ()
+    """Of the assistant; one message of role TOOL for each follows at once."""
+    call_id: str = ""
+    """Of a tool: the `ToolCall.id` whose outcome `text` is."""
+
+
+class ToolPlace(StrEnum):
+    """Who executes a tool."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that the model is offered."""
+
+    name: str
+    """[a-zA-Z0-9_-], 1 to 64 characters, as the OpenAI protocol demands."""
+    description: str
+    parameters_json: str
+    """JSON Schema of the arguments, an object; empty: no arguments."""
+    runs_at: ToolPlace
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """The tools of one session; names are unique."""
+
+    tools: tuple[Tool, ...] = ()
+    timeout_ms: int = 10_000
+    """What has not returned so long after the model asked has failed."""
+
+
+NO_TOOLS = Toolbox()

@@ -83,6 +83,10 @@ class Unavailable(GatewayError):  # noqa: N818  named after the gRPC code that e
     """This server cannot take or keep the session now: draining, full, or the client does not read."""
 
 
+class ToolError(Exception):
+    """A tool failed. No client is told, but the language model: the message goes on from "Error: "."""
+
+
 class InternalError(GatewayError):
     """A fault of the gateway itself."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from voice_gateway.domain.errors import Backend, Reason
-from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
+from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, TurnId
 from voice_gateway.domain.transcript import Word
 
 
@@ -18,6 +18,8 @@ class ReplyKind(StrEnum):
     ANSWER = "ANSWER"
     REPROMPT = "REPROMPT"
     APOLOGY = "APOLOGY"
+    FILLER = "FILLER"
+    """Said while tools run."""
 
 
 class ReplyOutcome(StrEnum):
@@ -125,6 +127,19 @@ class ReplyFinished:
     kind: ReplyKind
     outcome: ReplyOutcome
     total_samples: int
+    goes_on: bool = False
+    """Whether the answer is still to come: a tool was called."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The model asks for a tool that the client executes."""
+
+    call: CallId
+    turn: TurnId | None
+    name: str
+    arguments_json: str
+    """A JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +230,7 @@ Event = (
     | ReplyInterrupted
     | ReplyHeard
     | ReplyFinished
+    | ToolCalled
     | TurnReport
     | Notice
     | GoingAway

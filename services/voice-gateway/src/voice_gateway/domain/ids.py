@@ -7,5 +7,7 @@ TurnId = NewType("TurnId", int)
 ReplyId = NewType("ReplyId", int)
 SentenceId = NewType("SentenceId", int)
 """Number of a sentence in its reply, from 1."""
+CallId = NewType("CallId", int)
+"""Number of a tool call in its session, from 1."""
 StreamId = NewType("StreamId", int)
 """Number of a recognition stream in its session, from 1."""

@@ -14,3 +14,5 @@ class Persona:
     """Said when nobody has spoken for `no_input_ms`."""
     goodbye: str = ""
     """Said when again nobody has; then the session ends."""
+    filler: str = ""
+    """Said when tools take long; empty: nothing is."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 
+from voice_gateway.domain.chat import Tool
 from voice_gateway.domain.policy import TurnPolicy
 
 
@@ -16,6 +17,8 @@ class SettingsChange:
     system_prompt: str | None = None
     policy: TurnPolicy | None = None
     """The whole policy, fields that do not change included."""
+    tools: tuple[Tool, ...] | None = None
+    """All tools that the client executes from then on."""
 
     def merged(self, later: "SettingsChange") -> "SettingsChange":
         """This change and then `later`, as one."""

@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
-from voice_gateway.domain.chat import ChatMessage
-from voice_gateway.domain.errors import GatewayError, InternalError, Reason
-from voice_gateway.domain.ids import ReplyId, StreamId
+from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
+from voice_gateway.domain.errors import GatewayError, InternalError, Reason, ToolError
+from voice_gateway.domain.ids import CallId, ReplyId, StreamId
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord, Word
 from voice_gateway.session.hearing import Feed, Hearing
 from voice_gateway.session.journal import JournalFolder
@@ -23,14 +23,31 @@ from voice_gateway.session.ports import (
     SpeechRecognizer,
     SpeechSynthesizer,
     Telemetry,
+    ToolRunner,
     VoiceSpec,
 )
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.voice import VoiceBank
 from voice_gateway.turn import inputs
-from voice_gateway.turn.effects import Synthesize
+from voice_gateway.turn.effects import RunTool, Synthesize
 
 _Call = Callable[[], Coroutine[Any, Any, None]]
+
+
+class NoTools:
+    """A ToolRunner without any tool."""
+
+    def tools(self) -> tuple[Tool, ...]:
+        """None."""
+        return ()
+
+    async def run(self, name: str, arguments_json: str) -> str:
+        """Refuse; raises ToolError."""
+        del arguments_json
+        raise ToolError(f"the server has no tool {name}")
+
+
+NO_TOOL_RUNNER = NoTools()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +63,7 @@ class Surroundings:
     voices: VoiceBank
     journals: JournalFolder | None = None
     """None: no journals are kept."""
+    tools: ToolRunner = NO_TOOL_RUNNER
 
 
 class BackendCalls:
@@ -79,13 +97,13 @@ class BackendCalls:
 
         self._spawn(f"asr-{stream}", self._guard(partial(self._recognise, stream, feed), failed))
 
-    def write(self, reply: ReplyId, messages: Sequence[ChatMessage]) -> None:
+    def write(self, reply: ReplyId, messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> None:
         """Ask the language model."""
 
         def failed(reason: Reason, message: str) -> inputs.Input:
             return inputs.ReplyFailed(reply, reason, message)
 
-        self._spawn(f"llm-{reply}", self._guard(partial(self._write, reply, messages), failed))
+        self._spawn(f"llm-{reply}", self._guard(partial(self._write, reply, messages, tools), failed))
 
     def speak(self, order: Synthesize) -> None:
         """Synthesise a sentence after those of the same reply that were ordered before."""
@@ -94,6 +112,18 @@ class BackendCalls:
             queue = self._sentences[order.reply] = asyncio.Queue()
             self._spawn(f"tts-{order.reply}", self._speak_all(queue))
         queue.put_nowait(order)
+
+    def run_tool(self, order: RunTool) -> None:
+        """Run a tool of the server."""
+
+        def failed(_: Reason, message: str) -> inputs.Input:
+            return inputs.ToolReturned(order.call, message, is_error=True)
+
+        self._spawn(f"tool-{order.call}", self._guard(partial(self._run_tool, order), failed))
+
+    def cancel_tool(self, call: CallId) -> None:
+        """Stop a tool of the server."""
+        self._cancel(f"tool-{call}")
 
     def cancel_recognition(self, stream: StreamId) -> None:
         """Drop a stream."""
@@ -160,11 +190,24 @@ class BackendCalls:
         end = words[-1].end_samples if words else covered
         return inputs.SegmentFinal(stream, result.text, words, end, covered, self._hearing.received_samples)
 
-    async def _write(self, reply: ReplyId, messages: Sequence[ChatMessage]) -> None:
-        async with aclosing(self._around.llm.reply(messages)) as pieces:
-            async for text in pieces:
-                self._post(inputs.ReplyDelta(reply, text))
+    async def _write(self, reply: ReplyId, messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> None:
+        calls: list[ToolCall] = []
+        async with aclosing(self._around.llm.reply(messages, tools)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, ToolCall):
+                    calls.append(piece)
+                else:
+                    self._post(inputs.ReplyDelta(reply, piece))
+        if calls:
+            self._post(inputs.ToolsCalled(reply, tuple(calls)))
         self._post(inputs.ReplyCompleted(reply))
+
+    async def _run_tool(self, order: RunTool) -> None:
+        try:
+            output, is_error = await self._around.tools.run(order.name, order.arguments_json), False
+        except ToolError as error:
+            output, is_error = str(error), True
+        self._post(inputs.ToolReturned(order.call, output, is_error))
 
     async def _speak_all(self, queue: asyncio.Queue[Synthesize]) -> None:
         while True:

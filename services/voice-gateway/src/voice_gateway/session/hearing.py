@@ -46,6 +46,11 @@ class Hearing:
         self._room.set()
 
     @property
+    def asr_rate_hz(self) -> int:
+        """Rate of the tape."""
+        return self._asr_rate_hz
+
+    @property
     def received_samples(self) -> int:
         """End of the audio received, in the input clock."""
         return self.to_input(self._end)

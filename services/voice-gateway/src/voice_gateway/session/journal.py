@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from voice_gateway.domain.chat import NO_TOOLS, Toolbox
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.persona import Persona
 from voice_gateway.session.journal_codec import VERSION, CoreCall, Header, call_line, fingerprint, header_line
@@ -27,10 +28,20 @@ _log = logging.getLogger("voice_gateway.journal")
 class Journal:
     """The journal of one session. Never raises: trouble with the file is logged once and ends the journal alone."""
 
-    def __init__(self, path: Path, info: SessionInfo, persona: Persona, transport: str, server_version: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        info: SessionInfo,
+        persona: Persona,
+        transport: str,
+        server_version: str,
+        *,
+        toolbox: Toolbox,
+    ) -> None:
         self._path = path
         self._info = info
         self._persona = persona
+        self._toolbox = toolbox
         self._transport = transport
         self._server_version = server_version
         self._file: BinaryIO | None = None
@@ -62,7 +73,7 @@ class Journal:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # it holds what was said
         self._file = os.fdopen(descriptor, "wb", buffering=BUFFER_BYTES)
         header = Header(
-            VERSION, self._server_version, self._transport, self._info, self._persona, _wall(), clock_ns=now
+            VERSION, self._server_version, self._transport, self._info, self._persona, _wall(), now, self._toolbox
         )
         self._put(self._file, header_line(header))
         self._file.flush()
@@ -103,9 +114,10 @@ class JournalFolder:
         self._folder = folder
         self._server_version = server_version
 
-    def journal(self, info: SessionInfo, persona: Persona, transport: str) -> Journal:
+    def journal(self, info: SessionInfo, persona: Persona, transport: str, toolbox: Toolbox = NO_TOOLS) -> Journal:
         """The journal of a session; its file is made with the first record."""
-        return Journal(self._folder / f"{info.session_id}{SUFFIX}", info, persona, transport, self._server_version)
+        path = self._folder / f"{info.session_id}{SUFFIX}"
+        return Journal(path, info, persona, transport, self._server_version, toolbox=toolbox)
 
 
 def _wall() -> str:

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from types import NoneType, UnionType
 from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
+from voice_gateway.domain.chat import NO_TOOLS, Toolbox
 from voice_gateway.domain.errors import ClientError
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.persona import Persona
@@ -47,6 +48,7 @@ class Header:
     """When the session began, by the wall clock; ISO 8601, UTC."""
     clock_ns: Instant
     """The monotonic clock at t = 0. Instants inside facts are read by the same clock."""
+    toolbox: Toolbox = NO_TOOLS
 
 
 @dataclass(frozen=True, slots=True)

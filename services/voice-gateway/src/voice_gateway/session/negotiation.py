@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ
+from voice_gateway.domain.chat import NO_TOOLS, Tool, Toolbox
 from voice_gateway.domain.errors import Backend, BackendError, ClientError, Reason
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.persona import Persona
@@ -16,6 +17,7 @@ from voice_gateway.session.ports import (
     SessionUpdate,
     SpeechRecognizer,
     SpeechSynthesizer,
+    ToolRunner,
 )
 
 
@@ -32,6 +34,8 @@ class SessionSettings:
     output_rate_hz: int
     """Rate of reply audio."""
     persona: Persona
+    tool_timeout_ms: int = NO_TOOLS.timeout_ms
+    """What a tool has not returned by then has failed."""
 
 
 class Negotiator:
@@ -43,11 +47,13 @@ class Negotiator:
         policy: TurnPolicy,
         recognizer: SpeechRecognizer,
         synthesizer: SpeechSynthesizer,
+        tools: ToolRunner,
     ) -> None:
         self._settings = settings
         self._policy = policy
         self._recognizer = recognizer
         self._synthesizer = synthesizer
+        self._tools = tools
 
     def capabilities(self) -> tuple[Language, ...]:
         """Languages that can be both heard and spoken; see `ports.DescribeCapabilities`."""
@@ -81,6 +87,11 @@ class Negotiator:
         persona = self._settings.persona
         return persona if request.system_prompt is None else replace(persona, system_prompt=request.system_prompt)
 
+    def toolbox(self, request: SessionRequest) -> Toolbox:
+        """The server's tools and the client's."""
+        ours, theirs = self._tools.tools(), self._lawful(request.tools)
+        return Toolbox((*ours, *theirs), self._settings.tool_timeout_ms)
+
     def update(self, update: SessionUpdate, current: SessionInfo) -> SettingsChange:
         """What changes of a session that has, or will have by earlier changes, what `current` says.
 
@@ -93,7 +104,16 @@ class Negotiator:
         elif update.voice is not None:
             _, voice = self._spoken(current.language_code, update.voice, self._settings.voice)
         policy = current.policy.changed(dict(update.policy)) if update.policy else None
-        return SettingsChange(code, voice, update.system_prompt, policy)
+        tools = None if update.tools is None else self._lawful(update.tools)
+        return SettingsChange(code, voice, update.system_prompt, policy, tools)
+
+    def _lawful(self, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
+        """Tools of a client, none of which has the name of one of the server's."""
+        ours = {tool.name for tool in self._tools.tools()}
+        for tool in tools:
+            if tool.name in ours:
+                raise ClientError(Reason.TEXT_INVALID, f"the server has a tool of the name {tool.name} itself")
+        return tools
 
     def _spoken(self, wanted_language: str, wanted_voice: str, usual_voice: str) -> tuple[str, str]:
         """Language code and voice; a voice that is not asked for is the usual one, if the language has it."""

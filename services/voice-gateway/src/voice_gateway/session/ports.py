@@ -1,17 +1,17 @@
 """Every Protocol between the session and what stands around it.
 
 Towards clients: `OpenSession`, `Session`, `ClientSink`. Towards backends: `SpeechRecognizer`, `LanguageModel`,
-`SpeechSynthesizer`, `BackendHealth`. To whoever watches: `Telemetry`, `BackendWatch`.
+`SpeechSynthesizer`, `ToolRunner`, `BackendHealth`. To whoever watches: `Telemetry`, `BackendWatch`.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from voice_gateway.domain.chat import ChatMessage
+from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, GatewayError
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
-from voice_gateway.domain.ids import ReplyId, SessionId
+from voice_gateway.domain.ids import CallId, ReplyId, SessionId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord
 
@@ -32,6 +32,8 @@ class SessionRequest:
     system_prompt: str | None = None
     policy: Mapping[str, int] = field(default_factory=dict)
     """Departures from the server's turn policy, by field name of TurnPolicy."""
+    tools: tuple[Tool, ...] = ()
+    """What the client executes; names, descriptions and schemas are lawful, names unique."""
     can_pause: bool = True
     """Whether the client can hold its player without flushing it."""
     client_label: str = ""
@@ -47,6 +49,8 @@ class SessionUpdate:
     system_prompt: str | None = None
     policy: Mapping[str, int] = field(default_factory=dict)
     """Departures from the session's turn policy, by field name of TurnPolicy."""
+    tools: tuple[Tool, ...] | None = None
+    """All that the client executes from then on; lawful as in SessionRequest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,9 @@ class Session(Protocol):
     def commit(self) -> None:
         """End the user's turn now."""
 
+    def return_tool(self, call: CallId, output: str, *, is_error: bool) -> None:
+        """Take the outcome of a tool that the client was told to execute."""
+
     def finish(self) -> None:
         """The client half-closed: answer what was heard, then end."""
 
@@ -143,7 +150,7 @@ class OpenSession(Protocol):
         """A session that has not begun to run; call `run` at once.
 
         Raises:
-            ClientError: language, voice, rate or policy not available.
+            ClientError: language, voice, rate or policy not available, or a tool has the name of one of the server.
             BackendError: BACKEND_UNAVAILABLE, naming the backend.
             Unavailable: DRAINING or AT_CAPACITY.
         """
@@ -198,8 +205,10 @@ class SpeechRecognizer(Protocol):
 class LanguageModel(Protocol):
     """Writes replies."""
 
-    def reply(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[str, None]:
-        """Pieces of the reply's text as they come.
+    def reply(
+        self, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
+    ) -> AsyncGenerator[str | ToolCall, None]:
+        """Pieces of the reply's text as they come, then the calls of `tools` that the model ends with.
 
         Raises BackendError (LLM_FAILED, LLM_TIMEOUT). Closing the iterator cancels the request.
         """
@@ -237,6 +246,19 @@ class SpeechSynthesizer(Protocol):
         """Voices by language code, as the backend last said; empty when it has not answered yet."""
 
 
+class ToolRunner(Protocol):
+    """Runs the tools that the gateway itself calls."""
+
+    def tools(self) -> tuple[Tool, ...]:
+        """What it can run, each at ToolPlace.SERVER; names are unique."""
+
+    async def run(self, name: str, arguments_json: str) -> str:
+        """What the tool says to a JSON object of arguments; the model reads it.
+
+        Raises ToolError, also for a name that is not among `tools`. Cancelling it cancels the tool's request.
+        """
+
+
 class BackendHealth(Protocol):
     """Whether a backend can be called."""
 
@@ -266,7 +288,7 @@ class VoiceModel(Protocol):
     def probabilities(self, states: Sequence[Any], chunks: Sequence[bytes]) -> Sequence[float]:
         """Speech probability of one chunk of each stream, range [0, 1]; updates the states.
 
-        A chunk is VOICE_CHUNK_SAMPLES of LINEAR_PCM at VOICE_RATE_HZ. Takes about 0.06 ms a chunk.
+        A chunk is VOICE_CHUNK_SAMPLES of LINEAR_PCM at VOICE_RATE_HZ. Takes about 0.025 ms a chunk.
         """
 
 

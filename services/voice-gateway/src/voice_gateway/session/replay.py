@@ -31,6 +31,7 @@ def replay(recording: Recording) -> Replayed:
         input_rate_hz=session.input_rate_hz,
         output_rate_hz=session.output_rate_hz,
         can_pause=session.can_pause,
+        toolbox=header.toolbox,
     )
     script = [_title(header)]
     for number, call in enumerate(recording.calls, start=2):
@@ -101,6 +102,8 @@ def _told(batch: tuple[effects.Effect, ...], header: Header, now: Instant) -> li
         match effect:
             case effects.Emit(event):
                 lines.append(_event(event, header.session.output_rate_hz))
+            case effects.RunTool(call, name, arguments_json):
+                lines.append(f"tool    {name} {arguments_json}  (call {call}, of the server)")
             case effects.Reconfigure(change):
                 lines.append(f"session ({_change(change, header.session.policy)})")
             case effects.Fail(reason, message, _):
@@ -120,6 +123,8 @@ def _change(change: SettingsChange, policy: TurnPolicy) -> str:
         parts.append(
             "policy " + (" ".join(f"{name} {now[name]}" for name in now if now[name] != was[name]) or "as at first")
         )
+    if change.tools is not None:
+        parts.append("tools " + (" ".join(tool.name for tool in change.tools) or "of the server alone"))
     return "from here on: " + (", ".join(parts) or "as before")
 
 
@@ -139,6 +144,8 @@ def _event(event: events.Event, rate_hz: int) -> str:
             early = ", ".join(f"{each.outcome.lower()} by {each.trigger.lower()}" for each in speculations)
             told = f"latency {total_ms} ms for turn {turn}" + (f" = {parts}" if parts else "")
             return told + (f"  (speculation {early})" if early else "")
+        case events.ToolCalled(call, turn, name, arguments_json):
+            return f"tool    {name} {arguments_json}  (call {call} for turn {turn})"
         case events.Notice(reason, message, _, _):
             return f"notice  {reason}: {message}"
         case _:
@@ -152,7 +159,7 @@ def _outcome(event: events.Event, rate_hz: int) -> str:
         case events.ReplyHeard(reply, samples, text, is_estimate):
             how = "by the clock" if is_estimate else "as the client says"
             return f"agent   (of reply {reply} was heard, {_ms(samples, rate_hz)} {how}: {text.strip()!r})"
-        case events.ReplyFinished(reply, _, _, outcome, samples):
+        case events.ReplyFinished(reply, _, _, outcome, samples, _):
             return f"agent   (reply {reply} {outcome.lower()}, {_ms(samples, rate_hz)})"
         case events.GoingAway(deadline_ms):
             return f"server  (leaves in {deadline_ms} ms)"

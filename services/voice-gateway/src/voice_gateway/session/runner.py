@@ -10,14 +10,15 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from voice_gateway.domain.errors import BackendError, GatewayError, InternalError, Unavailable
-from voice_gateway.domain.events import Ended
-from voice_gateway.domain.ids import ReplyId
+from voice_gateway.domain.events import Ended, ReplyAudio
+from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.domain.instant import Instant, after_ms, ms_between
 from voice_gateway.session import clock
 from voice_gateway.session.calls import BackendCalls, Surroundings
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.journal import Journal
 from voice_gateway.session.negotiation import Negotiator, changed
+from voice_gateway.session.own_voice import OwnVoice
 from voice_gateway.session.playout import Playout
 from voice_gateway.session.ports import ClientSink, SessionInfo, SessionRequest, SessionUpdate
 from voice_gateway.session.voice import Ear, Onset
@@ -52,10 +53,11 @@ class SessionRunner:
         self._around = around
         self._journal = journal
         self._hearing = Hearing(info.input_rate_hz, info.asr_rate_hz)
-        self._playout = Playout(info.output_rate_hz, info.policy.lead_ms, around.pacer, sink.play, self._post)
+        self._own_voice = OwnVoice(info.output_rate_hz)
+        self._playout = Playout(info.output_rate_hz, info.policy.lead_ms, around.pacer, self._play, self._post)
         policy = info.policy
         onset = Onset(policy.vad_onset_ms, policy.pause_ms, policy.input_stall_ms)
-        self._ear = Ear(self._hearing, info.asr_rate_hz, onset, around.voices.new_state(), self._post)
+        self._ear = Ear(self._hearing, onset, self._own_voice, around.voices.new_state(), self._post)
         self._inbox: deque[inputs.Input] = deque()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -109,6 +111,10 @@ class SessionRunner:
         """End the user's turn now."""
         self._post(inputs.CommitRequested(self._hearing.received_samples))
 
+    def return_tool(self, call: CallId, output: str, *, is_error: bool) -> None:
+        """Take the outcome of a tool that the client executed."""
+        self._post(inputs.ToolReturned(call, output, is_error))
+
     def finish(self) -> None:
         """The client half-closed."""
         self._post(inputs.InputEnded())
@@ -155,6 +161,10 @@ class SessionRunner:
                 self._journal.close()
             await self._calls.close()
         return self._outcome
+
+    def _play(self, audio: ReplyAudio) -> None:
+        self._own_voice.sent(audio.pcm, clock.now())
+        self._sink.play(audio)
 
     def _post(self, fact: inputs.Input) -> None:
         if len(self._inbox) >= MAX_INBOX:
@@ -207,7 +217,7 @@ class SessionRunner:
 
     def _start_reply(self, effect: effects.StartReply) -> None:
         self._playout.begin(effect.reply)
-        self._calls.write(effect.reply, effect.messages)
+        self._calls.write(effect.reply, effect.messages, effect.tools)
 
     def _reconfigure(self, effect: effects.Reconfigure) -> None:
         self._info = changed(self._info, effect.change)
@@ -244,6 +254,8 @@ class SessionRunner:
         effects.ForgetAudio: lambda self, effect: self._hearing.forget(effect.before_samples),
         effects.StartReply: _start_reply,
         effects.BeginReply: lambda self, effect: self._playout.begin(effect.reply),
+        effects.RunTool: lambda self, effect: self._calls.run_tool(effect),
+        effects.CancelTool: lambda self, effect: self._calls.cancel_tool(effect.call),
         effects.CancelReply: _cancel_reply,
         effects.Synthesize: lambda self, effect: self._calls.speak(effect),
         effects.CancelSynthesis: lambda self, effect: self._calls.cancel_speaking(effect.reply),

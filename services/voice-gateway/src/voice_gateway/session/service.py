@@ -23,7 +23,7 @@ class SessionService:
         backends: Sequence[BackendHealth],
         new_id: Callable[[], SessionId],
     ) -> None:
-        self._negotiator = Negotiator(settings, policy, around.recognizer, around.synthesizer)
+        self._negotiator = Negotiator(settings, policy, around.recognizer, around.synthesizer, around.tools)
         self._around = around
         self._backends = backends
         self._new_id = new_id
@@ -36,16 +36,17 @@ class SessionService:
             if not backend.is_healthy:
                 raise unavailable(backend.backend)
         info = self._negotiator.start(request, self._new_id())
-        persona = self._negotiator.persona(request)
+        persona, toolbox = self._negotiator.persona(request), self._negotiator.toolbox(request)
         core = Core(
             info.policy,
             persona,
             input_rate_hz=info.input_rate_hz,
             output_rate_hz=info.output_rate_hz,
             can_pause=info.can_pause,
+            toolbox=toolbox,
         )
         journals = self._around.journals
-        journal = journals.journal(info, persona, request.transport) if journals else None
+        journal = journals.journal(info, persona, request.transport, toolbox) if journals else None
         return SessionRunner(info, request, core, sink, self._around, negotiator=self._negotiator, journal=journal)
 
     def capabilities(self) -> tuple[Language, ...]:

@@ -193,6 +193,8 @@ class _Call:
             case inputs.Committed():
                 self._audio_in.flush()
                 self._session.commit()
+            case inputs.ToolReturned(call, output, is_error):
+                self._session.return_tool(call, output, is_error=is_error)
             case inputs.EndRequested():
                 self.is_ended = True
                 self._session.end()

@@ -9,13 +9,15 @@ from google.protobuf.message import DecodeError, Message
 from voice_gateway.domain.audio import Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.events import Notice
-from voice_gateway.domain.ids import ReplyId
+from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.session.ports import SessionUpdate
 
 MAX_AUDIO_BYTES: Final = 1_048_576
 """Largest audio message: client.proto, `AudioInput.data`."""
 MAX_TEXT_CHARS: Final = 4_000
 """Longest typed turn: client.proto, `TextInput.text`."""
+MAX_TOOL_OUTPUT_CHARS: Final = 65_536
+"""Longest outcome of a tool: client.proto, `ToolResult.output`."""
 MAX_REQUEST_BYTES: Final = MAX_AUDIO_BYTES + 262_144
 """Largest message of any kind. The largest lawful ones are a start with a checkpoint of 1 MiB and a prompt of 16000
 characters, and the output of a tool, 65536 characters; a character has up to 4 bytes (client.proto)."""
@@ -74,6 +76,15 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolReturned:
+    """A tool that the client executed has done its work, or failed."""
+
+    call: CallId
+    output: str
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EndRequested:
     """The client wants to stop now."""
 
@@ -86,7 +97,16 @@ class Refused:
 
 
 Input = (
-    Audio | TextTyped | DigitsPressed | Updated | PlaybackReported | Interrupted | Committed | EndRequested | Refused
+    Audio
+    | TextTyped
+    | DigitsPressed
+    | Updated
+    | PlaybackReported
+    | Interrupted
+    | Committed
+    | ToolReturned
+    | EndRequested
+    | Refused
 )
 
 

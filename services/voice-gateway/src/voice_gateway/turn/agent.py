@@ -4,22 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from voice_gateway.domain.errors import Backend, Reason
+from voice_gateway.domain.chat import Tool, Toolbox
+from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import (
     InterruptCause,
     Notice,
-    ReplyFinished,
     ReplyHeard,
     ReplyInterrupted,
     ReplyKind,
     ReplyOutcome,
-    ReplyPaused,
-    ReplyResumed,
     SpeculationTrigger,
-    TurnRecord,
-    TurnReport,
 )
-from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
@@ -31,18 +27,18 @@ from voice_gateway.turn.effects import (
     Emit,
     Fail,
     Flush,
-    PausePlay,
-    RecordTurn,
-    ResumePlay,
     StartReply,
 )
 from voice_gateway.turn.history import History
-from voice_gateway.turn.latency import ReplyClock, spans, total_ms
-from voice_gateway.turn.playback import Heard, Playback
+from voice_gateway.turn.latency import ReplyClock
+from voice_gateway.turn.playback import Heard
 from voice_gateway.turn.rehearsal import Rehearsal
+from voice_gateway.turn.replies import Replies
 from voice_gateway.turn.reply import ReplyInFlight
+from voice_gateway.turn.said_aloud import SaidAloud
 from voice_gateway.turn.snapshot import Snapshot
 from voice_gateway.turn.tables import REPLY, Floor, FloorEvent, Machine, Reply, ReplyEvent
+from voice_gateway.turn.tools import Tools
 from voice_gateway.turn.turn_so_far import CommittedTurn
 
 
@@ -59,22 +55,25 @@ class _Settling:
 class Agent:
     """Replies of one session, one at a time."""
 
-    def __init__(self, policy: TurnPolicy, persona: Persona, floor: Machine[Floor, FloorEvent], rate_hz: int) -> None:
+    def __init__(
+        self,
+        policy: TurnPolicy,
+        persona: Persona,
+        floor: Machine[Floor, FloorEvent],
+        rate_hz: int,
+        toolbox: Toolbox,
+    ) -> None:
         self._policy = policy
         self._persona = persona
         self._floor = floor
-        self._rate_hz = rate_hz
-        """Of reply audio."""
         self._machine = Machine(REPLY, Reply.NONE)
         self._history = History(persona.system_prompt)
         self._reply: ReplyInFlight | None = None
         self._settling: _Settling | None = None
-        self._last = ReplyId(0)
-        self._has_reports = False
         self._rehearsal = Rehearsal(self._machine)
-        self._said_last = ""
-        """What was said aloud of the reply before this one."""
-        self._fell_silent_at = Instant(0)
+        self._tools = Tools(toolbox, has_filler=bool(persona.filler))
+        self._replies = Replies(policy, rate_hz, self._history, self._tools)
+        self._said_aloud = SaidAloud()
 
     @property
     def state(self) -> Reply:
@@ -84,7 +83,7 @@ class Agent:
     @property
     def is_free(self) -> bool:
         """Whether the next reply may begin."""
-        return self._reply is None and self._settling is None
+        return self._reply is None and self._settling is None and self._tools.is_idle
 
     @property
     def is_unheard(self) -> bool:
@@ -98,23 +97,21 @@ class Agent:
 
     def is_protected(self, now: Instant) -> bool:
         """Whether the reply is in the part that speech does not interrupt."""
-        opening_samples = self._policy.protected_opening_ms * self._rate_hz // 1_000
-        return self._reply is not None and self._reply.playback.heard(now).samples < opening_samples
+        return self._reply is not None and self._reply.is_opening(now, self._policy.protected_opening_ms)
 
     def spoken(self, began: Instant, now: Instant) -> str:
         """What the agent has said aloud, as far as somebody may have heard it who began to speak at `began`."""
-        before = self._said_last if began <= self._fell_silent_at else ""
-        return f"{before} {self._reply.spoken_text(now)}".strip() if self._reply is not None else before
+        return self._said_aloud.text(self._reply, began, now)
 
     @property
-    def last(self) -> ReplyId:
-        """The latest reply; 0 before the first."""
-        return self._last
+    def last(self) -> tuple[ReplyId, CallId]:
+        """The latest reply, and the latest call of a tool; 0 before the first."""
+        return self._replies.last, self._tools.last
 
     @property
     def has_reports(self) -> bool:
         """Whether the client reports playback."""
-        return self._has_reports or (self._reply is not None and self._reply.playback.is_reporting)
+        return self._replies.has_reports or (self._reply is not None and self._reply.playback.is_reporting)
 
     def history(self, now: Instant) -> History:
         """A copy of the history, with what has been heard by `now` of the reply in flight or being settled."""
@@ -124,12 +121,15 @@ class Agent:
             copy.heard(self._settling.reply.heard_text(self._settling.heard.samples))
         if self._reply is not None:
             copy.heard(self._reply.heard_text(self._reply.playback.heard(now).samples))
+        if outcomes := self._tools.outcomes():
+            copy.called(outcomes)
         return copy
 
     def restore(self, kept: Snapshot) -> None:
         """Go on from an earlier conversation."""
         self._history.resume(kept.history)
-        self._last, self._has_reports = kept.last_reply, kept.has_reports
+        self._replies.last, self._replies.has_reports = kept.last_reply, kept.has_reports
+        self._tools.last = kept.last_call
 
     def said(self, text: str) -> None:
         """The user said something that is not answered on its own."""
@@ -137,7 +137,8 @@ class Agent:
 
     def input_ended(self) -> list[Effect]:
         """The client half-closed: it reports no more, so that the clock alone tells how far it has played."""
-        self._has_reports = False
+        self._replies.has_reports = False
+        self._tools.client_left()
         if self._reply is not None:
             self._reply.playback.reports_ended()
         return self.settle()
@@ -147,67 +148,66 @@ class Agent:
         effects, reply = self._rehearsal.claim(turn.text, self._history.version)
         self._history.said(turn.text)
         if reply is None:
-            self._machine.move(ReplyEvent.ASKED)
-            reply = self._new_reply(turn.id, turn.text, now)
-            effects.append(StartReply(reply.id, turn.id, self._history.messages()))
+            reply = self._replies.make(turn.id, turn.text, ReplyClock(now))
+            effects += self._ask(reply)
         self._reply = reply
         reply.committed, reply.speculations = turn, self._rehearsal.take()
-        return [*effects, *reply.release(turn.text, now)]
+        effects += reply.release(turn.text, now)
+        return [*effects, *self._tools.begin(reply, now), *self.finish(now)] if reply.calls else effects
+
+    def _ask(self, reply: ReplyInFlight) -> list[Effect]:
+        self._machine.move(ReplyEvent.ASKED)
+        return [StartReply(reply.id, reply.turn, self._history.messages(), reply.tools)]
 
     def say(self, kind: ReplyKind, text: str, turn: TurnId | None, now: Instant) -> list[Effect]:
-        """Begin a reply whose text is fixed, without asking the model; the agent must be free.
+        """Begin a reply whose text is fixed, without asking the model; no other may be in flight.
 
         `turn` is what it belongs to, None when nobody asked for it. What was heard of it enters history.
         """
         effects = self._rehearsal.stop()
         self._machine.move(ReplyEvent.ASKED)
-        reply = self._reply = self._new_reply(turn, "", now)
+        reply = self._reply = self._replies.make(turn, "", ReplyClock(now))
         reply.kind = kind
-        effects += [BeginReply(reply.id), *reply.release("", now)]
-        return [*effects, *reply.write(text, now), *reply.finish_writing(now)]
+        return [*effects, BeginReply(reply.id), *reply.say(text, now)]
 
-    def reconfigure(self, policy: TurnPolicy, persona: Persona) -> None:
-        """Speak by another policy and persona from the next reply on."""
-        self._policy, self._persona = policy, persona
+    def reconfigure(self, policy: TurnPolicy, persona: Persona, tools: tuple[Tool, ...] | None) -> None:
+        """Speak by another policy and persona, with other tools of the client, from the next reply on."""
+        self._policy, self._persona, self._replies.policy = policy, persona, policy
         self._history.system_prompt = persona.system_prompt
+        if tools is not None:
+            self._tools.replace(tools)
 
     def speculate(self, turn: TurnId, text: str, trigger: SpeculationTrigger, now: Instant) -> list[Effect]:
         """Prepare the reply to a turn that has probably ended."""
         if not self._rehearsal.may_begin(text, self._policy.max_speculations):
             return []
-        reply = self._new_reply(turn, text, now)
+        reply = self._replies.make(turn, text, ReplyClock(now))
         self._rehearsal.begin(reply, trigger, self._history.version)
-        return [StartReply(reply.id, turn, self._history.messages_with(text))]
+        return [StartReply(reply.id, turn, self._history.messages_with(text), reply.tools)]
 
     def review(self, said: str) -> list[Effect]:
         """Drop the prepared reply if something else has been said."""
         return self._rehearsal.review(said, self._history.version)
 
     def take_back(self, now: Instant) -> tuple[list[Effect], CommittedTurn | None]:
-        """Drop a reply of which nothing was heard; its turn goes on, unless the user said that it was over."""
+        """Drop a reply of which nothing was heard; its turn goes on, unless it was ended or has called tools."""
         reply = self._reply
         if reply is None or not self.is_unheard:
             return [], None
         turn = reply.committed
-        if turn is not None and turn.may_go_on:
+        if turn is not None and turn.may_go_on and turn.id != self._tools.turn:
             self._history.unsaid(reply.user_text)
         else:
             turn = None
         return self.interrupt(InterruptCause.USER_SPEECH, now), turn
 
-    def _new_reply(self, turn: TurnId | None, user_text: str, now: Instant) -> ReplyInFlight:
-        self._last = ReplyId(self._last + 1)
-        policy = self._policy
-        playback = Playback(self._rate_hz, policy.client_buffer_ms, policy.stall_ms, self._has_reports)
-        return ReplyInFlight(self._last, turn, user_text, ReplyClock(now), playback, self._rate_hz)
-
     def interrupt(self, cause: InterruptCause, now: Instant) -> list[Effect]:
-        """Stop the reply in flight, if any; what was heard of it is settled now or soon."""
-        reply = self._reply
+        """Stop the reply in flight and the tools, if any; what was heard of it is settled now or soon."""
+        reply, effects = self._reply, self._tools.interrupt()
         if reply is None:
-            return []
+            return effects
         self._release(reply, now)
-        effects: list[Effect] = [CancelReply(reply.id), Flush(reply.id), Emit(ReplyInterrupted(reply.id, cause))]
+        effects += [CancelReply(reply.id), Flush(reply.id), Emit(ReplyInterrupted(reply.id, cause))]
         heard = reply.playback.heard(now)
         if reply.clock.played is None or reply.playback.is_settled or not reply.playback.is_reporting:
             return [*effects, *self._close_interrupted(reply, heard)]
@@ -215,26 +215,12 @@ class Agent:
         return effects
 
     def pause(self, now: Instant) -> list[Effect]:
-        """Hold the reply in flight: somebody may be interrupting. One that nobody hears yet is held back silently."""
-        reply = self._reply
-        if reply is None or reply.playback.is_paused:
-            return []
-        reply.playback.paused(now)
-        told = [Emit(ReplyPaused(reply.id))] if reply.clock.played is not None else []
-        return [PausePlay(reply.id), *told]
+        """Hold the reply in flight: somebody may be interrupting."""
+        return self._reply.pause(now) if self._reply is not None else []
 
     def resume(self, now: Instant) -> list[Effect]:
         """Go on with the reply that is held, from where it was heard to."""
-        reply = self._reply
-        if reply is None or not reply.playback.is_paused:
-            return []
-        if reply.clock.played is None:
-            reply.playback.released()
-            reply.clock.held_until = now
-            return [ResumePlay(reply.id, 0)]
-        heard = reply.playback.heard(now).samples
-        reply.playback.resumed(heard, now)
-        return [Emit(ReplyResumed(reply.id, heard)), ResumePlay(reply.id, heard)]
+        return self._reply.resume(now) if self._reply is not None else []
 
     def end(self, now: Instant) -> list[Effect]:
         """The session is over."""
@@ -246,6 +232,11 @@ class Agent:
         return self._close_interrupted(settling.reply, settling.heard) if settling else []
 
     def finish(self, now: Instant) -> list[Effect]:
+        """End what is over: the reply in flight, then the tools that were called, after which the model goes on."""
+        effects = self._finish_reply(now)
+        return [*effects, *self._finish_tools(now)] if self._reply is None and self._settling is None else effects
+
+    def _finish_reply(self, now: Instant) -> list[Effect]:
         """End the reply in flight if everything of it was heard, or shown when there was nothing to hear."""
         reply = self._reply
         if reply is None or not (reply.is_told_without_audio or reply.playback.is_over(now)):
@@ -254,13 +245,20 @@ class Agent:
         text = reply.whole_text()
         self._history.heard(text)
         outcome = ReplyOutcome.FAILED if reply.has_failed else ReplyOutcome.COMPLETED
-        return _record(reply, outcome, reply.playback.total_samples, len(text))
+        return reply.record(outcome, reply.playback.total_samples, len(text), goes_on=not self._tools.is_idle)
+
+    def _finish_tools(self, now: Instant) -> list[Effect]:
+        """With the outcomes of all calls the history is whole, and the model is asked again for the same turn."""
+        self._reply = self._replies.after_tools(now)
+        return self._ask(self._reply) if self._reply is not None else []
 
     def deadline(self) -> Instant | None:
         """When to look again."""
         if self._settling is not None:
             return self._settling.deadline
-        return self._reply.playback.deadline() if self._reply is not None else None
+        playback = self._reply.playback.deadline() if self._reply is not None else None
+        due = (playback, self._tools.deadline())
+        return min((instant for instant in due if instant is not None), default=None)
 
     def on_deadline(self, now: Instant) -> list[Effect]:
         """Give up on a client that stands still; settle what has waited long enough."""
@@ -268,10 +266,20 @@ class Agent:
             return [Fail(Reason.CLIENT_STALLED, "playback has stood still while audio was due")]
         if self._settling is not None and now >= self._settling.deadline:
             return self.settle()
-        return []
+        return [*self._tools.on_deadline(now), *self._fill(now)]
 
-    def handle(self, fact: inputs.ReplyInput, now: Instant) -> list[Effect]:
+    def _fill(self, now: Instant) -> list[Effect]:
+        """Say that it takes a while, unless somebody is speaking."""
+        caller = self._tools.take_filler(now)
+        if caller is None or self._floor.state is not Floor.NOBODY:
+            return []
+        return self.say(ReplyKind.FILLER, self._persona.filler, caller.turn, now)
+
+    def handle(self, fact: inputs.AgentInput, now: Instant) -> list[Effect]:
         """Take a fact about a reply; one that concerns no reply in flight, or a part of it that is over, is dropped."""
+        if isinstance(fact, inputs.ToolReturned):
+            self._tools.returned(fact)
+            return []
         if isinstance(fact, inputs.PlaybackReported):
             return self._on_playback_reported(fact, now)
         if self._rehearsal.takes(fact):
@@ -280,36 +288,20 @@ class Agent:
             return []
         return self._HANDLERS[type(fact)](self, self._reply, fact, now)
 
-    def _on_completed(self, reply: ReplyInFlight, _: inputs.ReplyCompleted, now: Instant) -> list[Effect]:
-        if reply.has_written:
-            return reply.finish_writing(now)
-        return self._apologise(reply, Reason.LLM_FAILED, "the language model wrote nothing", now)
-
-    def _apologise(self, reply: ReplyInFlight, reason: Reason, message: str, now: Instant) -> list[Effect]:
-        """Say that there will be no answer, or no more of it."""
-        told = Emit(Notice(reason, message, Backend.LLM, reply.turn))
-        return [told, *reply.give_up(self._persona.apology, now)]
-
-    def _on_speech_failed(self, reply: ReplyInFlight, fact: inputs.SpeechFailed, _: Instant) -> list[Effect]:
-        reply.has_failed = True
-        notice = Emit(Notice(fact.reason, fact.message, Backend.TTS, reply.turn))
-        return [notice, *reply.go_mute(fact.sentence, fact.samples)]
+    def _on_tools_called(self, reply: ReplyInFlight, fact: inputs.ToolsCalled, now: Instant) -> list[Effect]:
+        if not reply.tools:
+            return reply.complete(self._persona.apology, now)
+        reply.calls = fact.calls
+        return [*reply.finish_writing(now), *self._tools.begin(reply, now)]
 
     def _on_playout_started(self, reply: ReplyInFlight, fact: inputs.PlayoutStarted, now: Instant) -> list[Effect]:
         reply.playback.started(fact.at_samples, now)
         self._machine.move(ReplyEvent.AUDIBLE)
         self._floor.move(FloorEvent.AGENT_SPOKE)
-        turn = reply.committed
-        is_first, reply.clock.played = reply.clock.played is None, reply.clock.played or now
-        if turn is None or not is_first:
+        if reply.clock.played is not None:
             return []
-        reply.report = TurnReport(turn.id, reply.id, total_ms(turn, now), spans(turn, reply.clock), reply.speculations)
-        return [Emit(reply.report)]
-
-    def _on_playout_starved(self, reply: ReplyInFlight, fact: inputs.PlayoutStarved, now: Instant) -> list[Effect]:
-        reply.underruns += 1
-        reply.playback.starved(fact.at_samples, now)
-        return []
+        reply.clock.played = now
+        return reply.report(now)
 
     def _on_playout_completed(self, reply: ReplyInFlight, fact: inputs.PlayoutCompleted, _: Instant) -> list[Effect]:
         reply.playback.completed(fact.total_samples)
@@ -317,9 +309,9 @@ class Agent:
         return []
 
     def _on_playback_reported(self, fact: inputs.PlaybackReported, now: Instant) -> list[Effect]:
-        self._has_reports = True
+        self._replies.has_reports = True
         reply, settling = self._reply, self._settling
-        if self._rehearsal.takes(fact) or not 1 <= fact.reply <= self._last:
+        if self._rehearsal.takes(fact) or not 1 <= fact.reply <= self._replies.last:
             return [Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, f"there is no reply {fact.reply}"))]
         played = max(0, min(fact.played_samples, fact.sent_samples))
         effects: list[Effect] = []
@@ -336,13 +328,12 @@ class Agent:
         text = reply.heard_text(heard.samples)
         self._history.heard(text)
         told = Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate))
-        return [told, *_record(reply, ReplyOutcome.INTERRUPTED, heard.samples, len(text))]
+        return [told, *reply.record(ReplyOutcome.INTERRUPTED, heard.samples, len(text), goes_on=False)]
 
     def _release(self, reply: ReplyInFlight, now: Instant) -> None:
         self._reply = None
-        if reply.clock.played is not None:
-            self._said_last, self._fell_silent_at = reply.spoken_text(now), now
-        self._has_reports = self._has_reports or reply.playback.is_reporting
+        self._said_aloud.is_over(reply, now)
+        self._replies.has_reports = self._replies.has_reports or reply.playback.is_reporting
         self._machine.move(ReplyEvent.ENDED)
         self._floor.move(FloorEvent.AGENT_DONE)
 
@@ -350,23 +341,18 @@ class Agent:
         dict[type[inputs.ReplyInput], Callable[["Agent", ReplyInFlight, Any, Instant], list[Effect]]]
     ] = {
         inputs.ReplyDelta: lambda _, reply, fact, now: reply.deliver(fact, now),
-        inputs.ReplyCompleted: _on_completed,
-        inputs.ReplyFailed: lambda self, reply, fact, now: self._apologise(reply, fact.reason, fact.message, now),
+        inputs.ReplyCompleted: lambda self, reply, _, now: reply.complete(self._persona.apology, now),
+        inputs.ToolsCalled: _on_tools_called,
+        inputs.ReplyFailed: lambda self, reply, fact, now: reply.apologise(
+            self._persona.apology, fact.reason, fact.message, now
+        ),
         inputs.SpeechReady: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.SpeechCompleted: lambda _, reply, fact, now: reply.deliver(fact, now),
-        inputs.SpeechFailed: _on_speech_failed,
+        inputs.SpeechFailed: lambda _, reply, fact, __: reply.fail_speech(fact),
         inputs.PlayoutStarted: _on_playout_started,
-        inputs.PlayoutStarved: _on_playout_starved,
+        inputs.PlayoutStarved: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.PlayoutCompleted: _on_playout_completed,
     }
-
-
-def _record(reply: ReplyInFlight, outcome: ReplyOutcome, samples: int, chars: int) -> list[Effect]:
-    finished = ReplyFinished(reply.id, reply.turn, reply.kind, outcome, samples)
-    record = TurnRecord(
-        finished, reply.report, len(reply.user_text), chars, reply.sentence_count, samples, reply.underruns
-    )
-    return [Emit(finished), RecordTurn(record)]
 
 
 def _told_if_implausible(fact: inputs.PlaybackReported) -> list[Effect]:

@@ -50,11 +50,22 @@ class Contest:
         """Whether the client's player can be held; if not, only words interrupt what is being played."""
         self._until = Instant(0)
         self._is_echoing = False
-        """Whether the agent's own voice has come back: from then on only words that are not its own contest."""
+        """Whether words have shown that the agent's voice comes back: from then on sound alone contests nothing."""
+        self._hears_itself = False
+        """Whether the sound has shown it: words over the agent's voice without the sound of a user are its own."""
 
-    def users_part(self, text: str, began: Instant, now: Instant, *, is_final: bool) -> str:
-        """What of a transcript of speech that began then is not the agent's own voice coming back."""
+    def hears_itself(self) -> None:
+        """The agent's voice comes back, by the sound; what is told of as speech from now on is not that."""
+        self._hears_itself = True
+
+    def users_part(self, text: str, began: Instant, now: Instant, *, is_final: bool, has_sound: bool) -> str:
+        """What of a transcript of speech that began then is not the agent's own voice coming back.
+
+        `has_sound`: whether its sound was told of.
+        """
         spoken = self._agent.spoken(began, now)
+        if spoken and self._hears_itself and not has_sound:
+            return ""
         part = beyond_echo(text, spoken) if spoken else text
         if not part and (is_final or len(text.split()) > 1):
             self._is_echoing = True

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
+from voice_gateway.domain.chat import NO_TOOLS, Toolbox
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import (
     EndCause,
@@ -77,6 +78,7 @@ class Core:
         input_rate_hz: int,
         output_rate_hz: int,
         can_pause: bool = True,
+        toolbox: Toolbox = NO_TOOLS,
     ) -> None:
         self._policy = policy
         self._persona = persona
@@ -85,7 +87,7 @@ class Core:
         self._output_rate_hz = output_rate_hz
         self._phase = Phase.NEW
         self._floor = Machine(FLOOR, Floor.NOBODY)
-        self._agent = Agent(policy, persona, self._floor, output_rate_hz)
+        self._agent = Agent(policy, persona, self._floor, output_rate_hz, toolbox)
         self._user = User(policy, self._floor, input_rate_hz)
         contest = Contest(policy, self._floor, self._agent, can_pause=can_pause)
         self._dialogue = Dialogue(policy, self._user, self._agent, contest)
@@ -114,13 +116,13 @@ class Core:
             self._can_pause,
             history.conversation(),
             self._user.turn,
-            self._agent.last,
+            *self._agent.last,
             self._agent.has_reports,
             self._changes.whole,
         ).plain()
 
     @classmethod
-    def restore(cls, value: Mapping[str, Any], policy: TurnPolicy) -> "Core":
+    def restore(cls, value: Mapping[str, Any], policy: TurnPolicy, toolbox: Toolbox = NO_TOOLS) -> "Core":
         """A core that goes on where `snapshot` was taken; it waits for SessionStarted, and input begins at sample 0.
 
         Raises:
@@ -133,6 +135,7 @@ class Core:
             input_rate_hz=kept.input_rate_hz,
             output_rate_hz=kept.output_rate_hz,
             can_pause=kept.can_pause,
+            toolbox=toolbox,
         )
         core._user.turn = kept.turn
         core._agent.restore(kept)
@@ -145,7 +148,7 @@ class Core:
         if self._is_stale(fact):
             return ()
         self._silence.noticed(fact)
-        if isinstance(fact, inputs.ReplyInput):
+        if isinstance(fact, inputs.AgentInput):
             effects = self._agent.handle(fact, now)
         elif isinstance(fact, inputs.SpeakerInput):
             effects = self._dialogue.handle(fact, now)
@@ -220,7 +223,7 @@ class Core:
         if applied is None:
             return []
         self._policy, self._persona = applied.policy, applied.persona
-        self._agent.reconfigure(applied.policy, applied.persona)
+        self._agent.reconfigure(applied.policy, applied.persona, applied.change.tools)
         self._dialogue.reconfigure(applied.policy)
         return [Reconfigure(applied.change), *(self._user.recognition.renew(now) if applied.needs_stream else [])]
 

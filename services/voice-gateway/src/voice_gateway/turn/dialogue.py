@@ -123,6 +123,10 @@ class Dialogue:
             effects += self._commit_spoken(now, is_live=True)  # the sound had no words; should they come, it goes on
         return effects
 
+    def _on_own_voice_heard(self, _: inputs.OwnVoiceHeard, __: Instant) -> list[Effect]:
+        self._contest.hears_itself()
+        return []
+
     def _on_transcript_revised(self, fact: inputs.TranscriptRevised, now: Instant) -> list[Effect]:
         self._user.recognition.answered(fact.stream, now)
         text = fact.text.strip()
@@ -169,7 +173,7 @@ class Dialogue:
         """
         utterance = self._user.utterance
         began = self._user.instant_of(utterance.began(words_began))
-        own = self._contest.users_part(text, began, now, is_final=is_final)
+        own = self._contest.users_part(text, began, now, is_final=is_final, has_sound=utterance.has_sound)
         if not own:
             return "", Verdict.GO_ON, self._contest.go_on(now)
         withdrawn, turn = self._agent.take_back(now)
@@ -265,6 +269,7 @@ class Dialogue:
     _HANDLERS: ClassVar[dict[type[inputs.SpeakerInput], Callable[["Dialogue", Any, Instant], list[Effect]]]] = {
         inputs.SpeechStarted: _on_speech_started,
         inputs.SpeechEnded: _on_speech_ended,
+        inputs.OwnVoiceHeard: _on_own_voice_heard,
         inputs.TranscriptRevised: _on_transcript_revised,
         inputs.SegmentFinal: _on_segment_final,
         inputs.RecognitionEnded: _on_recognition_ended,

@@ -2,21 +2,23 @@
 
 The contract of a batch:
 
-1. What ends comes before what begins: CancelReply, Flush, the events of the ended reply, then StartReply.
+1. What ends comes before what begins: CancelTool, CancelReply, Flush, the events of the ended reply, then StartReply
+   or BeginReply.
 2. `Flush(n)` precedes every `Play` of a later reply; after `CancelReply(n)` nothing more is ordered for reply n.
 3. `Emit(ReplyText)` of a sentence precedes its `Play`; sentences are played in order of their ids.
 4. `EndPlay(n)` follows the last `Play` of reply n, or stands alone never: a reply without audio has none.
 5. `FinishRecognition(n)` precedes `OpenRecognition(n + 1)` of the same batch.
 6. `Reconfigure` precedes every order of its batch that is carried out by the new settings.
-7. `Close` or `Fail` is the last effect of the last batch.
+7. `RunTool(n)` comes once for each n, and `CancelTool(n)` at most once and after it.
+8. `Close` or `Fail` is the last effect of the last batch.
 """
 
 from dataclasses import dataclass
 
-from voice_gateway.domain.chat import ChatMessage
+from voice_gateway.domain.chat import ChatMessage, Tool
 from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.events import Ended, Event, TurnRecord
-from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId, TurnId
+from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId, TurnId
 from voice_gateway.domain.settings_change import SettingsChange
 
 
@@ -58,8 +60,26 @@ class StartReply:
     """Ask the language model. What it writes is told only when the turn is certain."""
 
     reply: ReplyId
-    turn: TurnId
+    turn: TurnId | None
     messages: tuple[ChatMessage, ...]
+    tools: tuple[Tool, ...] = ()
+    """What the model may call."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Run a tool of the server; ToolReturned follows, once."""
+
+    call: CallId
+    name: str
+    arguments_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTool:
+    """Wait no longer for a tool of the server."""
+
+    call: CallId
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +193,8 @@ Effect = (
     | ForgetAudio
     | StartReply
     | BeginReply
+    | RunTool
+    | CancelTool
     | CancelReply
     | Synthesize
     | CancelSynthesis

@@ -1,17 +1,26 @@
 """The conversation as the language model reads it: what the user said, and what the user heard."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from voice_gateway.domain.chat import ChatMessage, Role
+from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
 
 LONGEST_CHARS = 24_000
 """Text kept for the language model, about 6,000 tokens: fits the 8 k context of the smallest models NIM serves."""
 
 
+LONGEST_OUTPUT_CHARS = LONGEST_CHARS // 3
+"""Of one tool: what is longer is cut, so that it does not push out the question that it was asked for."""
+CUT_MARK = "... (cut here, it was too long)"
+FORGOTTEN = "(forgotten, it was too long)"
+
+
 @dataclass(slots=True)
 class History:
-    """Messages in turn; neighbours of the same role are one message, as strict chat templates demand."""
+    """Messages in turn; neighbours of the same role are one message, as strict chat templates demand.
+
+    Behind a message with tool calls stands the outcome of each, as the OpenAI protocol demands.
+    """
 
     system_prompt: str
     _messages: list[ChatMessage] = field(default_factory=list, init=False)
@@ -41,6 +50,19 @@ class History:
         copy.said(text)
         return copy.messages()
 
+    def called(self, outcomes: Iterable[tuple[ToolCall, str]]) -> None:
+        """Tools were called, and this is what came of each; belongs to what was heard last, if that came last."""
+        said = ""
+        if self._messages and self._messages[-1].role is Role.ASSISTANT:
+            said = self._messages.pop().text
+        self.version += 1
+        calls, outputs = zip(*outcomes, strict=True)
+        self._messages.append(ChatMessage(Role.ASSISTANT, said, calls))
+        self._messages += [
+            ChatMessage(Role.TOOL, _cut(output), call_id=call.id) for call, output in zip(calls, outputs, strict=True)
+        ]
+        self._shorten()
+
     def messages(self) -> tuple[ChatMessage, ...]:
         """The system prompt, if any, then the conversation from the user's first words on.
 
@@ -63,10 +85,28 @@ class History:
         if self._messages and self._messages[-1].role is role:
             text = f"{self._messages.pop().text}\n{text}"
         self._messages.append(ChatMessage(role, text))
-        while len(self._messages) > 1 and self._is_too_long():
-            del self._messages[0]
-            if self._messages[0].role is Role.ASSISTANT:
-                del self._messages[0]  # the same templates demand that the user begins
+        self._shorten()
+
+    def _shorten(self) -> None:
+        """Forget the oldest turns, each whole: the same templates demand that the user begins; then old outputs."""
+        asked = [index for index, message in enumerate(self._messages) if message.role is Role.USER and index]
+        while asked and self._is_too_long():
+            first = asked.pop(0)
+            del self._messages[:first]
+            asked = [index - first for index in asked]
+        for index, message in enumerate(self._messages):
+            if message.role is Role.TOOL and self._is_too_long():
+                self._messages[index] = replace(message, text=FORGOTTEN)
 
     def _is_too_long(self) -> bool:
-        return sum(len(message.text) for message in self._messages) > LONGEST_CHARS
+        return sum(map(_length, self._messages)) > LONGEST_CHARS
+
+
+def _length(message: ChatMessage) -> int:
+    return len(message.text) + sum(len(call.name) + len(call.arguments_json) for call in message.calls)
+
+
+def _cut(output: str) -> str:
+    if len(output) <= LONGEST_OUTPUT_CHARS:
+        return output
+    return output[: LONGEST_OUTPUT_CHARS - len(CUT_MARK)] + CUT_MARK

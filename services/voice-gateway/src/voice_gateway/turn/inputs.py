@@ -7,8 +7,9 @@ the core drops what is stale, and nobody else does.
 
 from dataclasses import dataclass
 
+from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.errors import Reason
-from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
+from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.domain.transcript import SpokenWord, Word
@@ -33,6 +34,11 @@ class SpeechEnded:
 
     at_samples: int
     """The end of the last speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnVoiceHeard:
+    """The agent's voice has come back through the microphone, by the sound. Told once; SpeechStarted leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,24 @@ class ReplyCompleted:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolsCalled:
+    """The language model has finished, and waits for what these return."""
+
+    reply: ReplyId
+    calls: tuple[ToolCall, ...]
+    """At least one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned:
+    """A tool has done its work, or failed."""
+
+    call: CallId
+    output: str
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyFailed:
     """The language model failed, before or after its first words."""
 
@@ -218,6 +242,7 @@ class PlaybackReported:
 SpeakerInput = (
     SpeechStarted
     | SpeechEnded
+    | OwnVoiceHeard
     | TranscriptRevised
     | SegmentFinal
     | RecognitionEnded
@@ -233,6 +258,7 @@ SessionInput = SessionStarted | SettingsChanged | InputEnded | EndRequested | Dr
 ReplyInput = (
     ReplyDelta
     | ReplyCompleted
+    | ToolsCalled
     | ReplyFailed
     | SpeechReady
     | SpeechCompleted
@@ -243,4 +269,6 @@ ReplyInput = (
     | PlaybackReported
 )
 """Facts about a reply; each has its id."""
-Input = SpeakerInput | SessionInput | ReplyInput
+AgentInput = ReplyInput | ToolReturned
+"""Facts about what the agent does."""
+Input = SpeakerInput | SessionInput | AgentInput

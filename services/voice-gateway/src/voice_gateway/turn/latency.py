@@ -18,6 +18,13 @@ class ReplyClock:
     held_until: Instant | None = None
     """A sound that might have been speech held it back until then."""
     played: Instant | None = None
+    rounds: tuple[tuple[str, Instant, str], ...] = ()
+    """Of tools, between `asked` and the first token of this reply: name, end and setting of each span."""
+
+    def after_tools(self, called: Instant, now: Instant) -> "ReplyClock":
+        """The clock of the next reply to the same turn: the model called tools then, and is asked again now."""
+        rounds = (*self.rounds, ("llm_tool_call", called, ""), ("tools", now, "tool_timeout_ms"))
+        return ReplyClock(self.asked, rounds=rounds)
 
 
 def total_ms(turn: CommittedTurn, played: Instant) -> int:
@@ -40,14 +47,15 @@ def spans(turn: CommittedTurn, clock: ReplyClock) -> tuple[LatencySpan, ...]:
         ruler.tile("earlier_turns", clock.asked, "")
     began = clock.asked
     steps = (
-        ("llm_first_token", clock.first_token),
-        ("first_sentence", clock.first_sentence),
-        ("tts_first_audio", clock.first_speech),
+        *clock.rounds,
+        ("llm_first_token", clock.first_token, ""),
+        ("first_sentence", clock.first_sentence, ""),
+        ("tts_first_audio", clock.first_speech, ""),
     )
-    for name, ended in steps:
+    for name, ended, setting in steps:
         if ended is not None:
             ruler.overlap(name, began, min(ended, turn.committed))
-            ruler.tile(name, ended, "")
+            ruler.tile(name, ended, setting)
             began = ended
     ruler.tile("contested", clock.held_until, "contested_timeout_ms")
     ruler.tile("playout", clock.played, "lead_ms")

@@ -147,10 +147,8 @@ class Recognition:
         if self._finalising:
             self._machine.move(ListeningEvent.FINALISED)
         self._finalising, self._finalise_by = [], None
-        if before <= self._confirmed_samples:
-            return effects
-        self._confirmed_samples = before
-        return [*effects, ForgetAudio(before)]
+        self._confirmed_samples = max(self._confirmed_samples, before)
+        return [*effects, ForgetAudio(self._confirmed_samples)]
 
     def commit(self, received_samples: int, now: Instant) -> list[Effect]:
         """Force the final of what was heard, and listen on. While no stream is open, the next one will."""

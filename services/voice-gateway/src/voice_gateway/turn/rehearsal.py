@@ -75,7 +75,10 @@ class Rehearsal:
         match fact:
             case inputs.ReplyFailed() | inputs.SpeechFailed():
                 return self._fail(reply)
-            case inputs.ReplyCompleted():
+            case inputs.ToolsCalled(_, calls) if reply.tools:
+                reply.calls = calls  # no tool runs for what was perhaps not said: they wait for the commitment
+                return reply.finish_writing(now)
+            case inputs.ReplyCompleted() | inputs.ToolsCalled():
                 return reply.finish_writing(now) if reply.has_written else self._fail(reply)
             case inputs.ReplyDelta() | inputs.SpeechReady() | inputs.SpeechCompleted():
                 return reply.deliver(fact, now)

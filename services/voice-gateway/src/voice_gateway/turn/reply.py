@@ -3,13 +3,36 @@
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from voice_gateway.domain.events import ReplyKind, ReplyText, Speculation, TurnReport
+from voice_gateway.domain.chat import Tool, ToolCall
+from voice_gateway.domain.errors import Backend, Reason
+from voice_gateway.domain.events import (
+    Notice,
+    ReplyFinished,
+    ReplyKind,
+    ReplyOutcome,
+    ReplyPaused,
+    ReplyResumed,
+    ReplyText,
+    Speculation,
+    TurnRecord,
+    TurnReport,
+)
 from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.transcript import SpokenWord
 from voice_gateway.turn import inputs
-from voice_gateway.turn.effects import CancelSynthesis, Effect, Emit, EndPlay, Play, Synthesize
-from voice_gateway.turn.latency import ReplyClock
+from voice_gateway.turn.effects import (
+    CancelSynthesis,
+    Effect,
+    Emit,
+    EndPlay,
+    PausePlay,
+    Play,
+    RecordTurn,
+    ResumePlay,
+    Synthesize,
+)
+from voice_gateway.turn.latency import ReplyClock, spans, total_ms
 from voice_gateway.turn.ledger import SpokenSentence, heard_text, spoken_text
 from voice_gateway.turn.playback import Playback
 from voice_gateway.turn.text.sentences import SentenceSplitter
@@ -49,10 +72,19 @@ class ReplyInFlight:
     is_released: bool = False
     """Until then it is prepared only: one sentence is synthesised, and nothing is told or played."""
     kind: ReplyKind = ReplyKind.ANSWER
+    tools: tuple[Tool, ...] = ()
+    """What the model was offered."""
+    calls: tuple[ToolCall, ...] = ()
+    """What it called at its end."""
+    rounds: int = 0
+    """Of tools that came before it in its turn."""
+    is_reported: bool = False
+    """Whether its turn has a report already."""
     has_failed: bool = False
     underruns: int = 0
     """How often playout had to wait for more audio."""
-    report: TurnReport | None = None
+    told: TurnReport | None = None
+    """Its turn's report, if it is told with this reply."""
     committed: CommittedTurn | None = None
     """The turn it answers, once that is certain; None: it answers none."""
     speculations: tuple[Speculation, ...] = ()
@@ -83,19 +115,31 @@ class ReplyInFlight:
         """Whether everything has been told and there was nothing to play."""
         return self._is_complete() and not self._has_audio
 
+    def is_opening(self, now: Instant, opening_ms: int) -> bool:
+        """Whether no more than its first `opening_ms` have been heard."""
+        return self.playback.heard(now).samples * 1_000 < opening_ms * self.rate_hz
+
     def takes(self, fact: inputs.ReplyInput) -> bool:
         """Whether this fact concerns the reply, and a part of it that is not over."""
         if fact.reply != self.id:
             return False
         if isinstance(fact, inputs.SpeechReady | inputs.SpeechCompleted | inputs.SpeechFailed):
             return self._awaits_speech(fact.sentence)
-        is_written = isinstance(fact, inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ReplyFailed)
+        is_written = isinstance(
+            fact, inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ToolsCalled | inputs.ReplyFailed
+        )
         return not (is_written and self._is_written)
 
     def deliver(
-        self, fact: inputs.ReplyDelta | inputs.SpeechReady | inputs.SpeechCompleted, now: Instant
+        self,
+        fact: inputs.ReplyDelta | inputs.SpeechReady | inputs.SpeechCompleted | inputs.PlayoutStarved,
+        now: Instant,
     ) -> list[Effect]:
-        """Take what a backend has made."""
+        """Take what a backend has made, or that there is none of it left to play."""
+        if isinstance(fact, inputs.PlayoutStarved):
+            self.underruns += 1
+            self.playback.starved(fact.at_samples, now)
+            return []
         if isinstance(fact, inputs.ReplyDelta):
             return self.write(fact.text, now)
         if isinstance(fact, inputs.SpeechReady):
@@ -115,13 +159,67 @@ class ReplyInFlight:
         self._is_written = True
         return self._take(self._splitter.finish(), now)
 
-    def give_up(self, apology: str, now: Instant) -> list[Effect]:
-        """The model writes no more, or nothing: what is said instead, if anything."""
+    def complete(self, apology: str, now: Instant) -> list[Effect]:
+        """The model has finished; if it wrote nothing, that is a failure."""
+        if self.has_written:
+            return self.finish_writing(now)
+        return self.apologise(apology, Reason.LLM_FAILED, "the language model wrote nothing", now)
+
+    def say(self, text: str, now: Instant) -> list[Effect]:
+        """All of it is this text."""
+        return [*self.release("", now), *self.write(text, now), *self.finish_writing(now)]
+
+    def apologise(self, apology: str, reason: Reason, message: str, now: Instant) -> list[Effect]:
+        """Say that there will be no answer, or no more of it."""
         if not self.has_written:
             self.kind = ReplyKind.APOLOGY
         self.has_failed = True
-        written = self.write(f"\n{apology}", now) if apology else []
-        return [*written, *self.finish_writing(now)]
+        notice = Emit(Notice(reason, message, Backend.LLM, self.turn))
+        spoken = self.write(f"\n{apology}", now) if apology else []
+        return [notice, *spoken, *self.finish_writing(now)]
+
+    def fail_speech(self, fact: inputs.SpeechFailed) -> list[Effect]:
+        """Synthesis of a sentence failed: tell, and go on without a voice."""
+        self.has_failed = True
+        notice = Emit(Notice(fact.reason, fact.message, Backend.TTS, self.turn))
+        return [notice, *self._go_mute(fact.sentence, fact.samples)]
+
+    def pause(self, now: Instant) -> list[Effect]:
+        """Somebody may be interrupting. A reply that nobody hears yet is held back silently."""
+        if self.playback.is_paused:
+            return []
+        self.playback.paused(now)
+        told = [Emit(ReplyPaused(self.id))] if self.clock.played is not None else []
+        return [PausePlay(self.id), *told]
+
+    def resume(self, now: Instant) -> list[Effect]:
+        """Go on if it is held, from where it was heard to."""
+        if not self.playback.is_paused:
+            return []
+        if self.clock.played is None:
+            self.playback.released()
+            self.clock.held_until = now
+            return [ResumePlay(self.id, 0)]
+        heard = self.playback.heard(now).samples
+        self.playback.resumed(heard, now)
+        return [Emit(ReplyResumed(self.id, heard)), ResumePlay(self.id, heard)]
+
+    def report(self, now: Instant) -> list[Effect]:
+        """Its first audio has left: tell where the turn's time went, unless that is told already."""
+        turn = self.committed
+        if turn is None or self.is_reported:
+            return []
+        self.is_reported = True
+        self.told = TurnReport(turn.id, self.id, total_ms(turn, now), spans(turn, self.clock), self.speculations)
+        return [Emit(self.told)]
+
+    def record(self, outcome: ReplyOutcome, samples: int, chars: int, *, goes_on: bool) -> list[Effect]:
+        """It is over."""
+        finished = ReplyFinished(self.id, self.turn, self.kind, outcome, samples, goes_on)
+        record = TurnRecord(
+            finished, self.told, len(self.user_text), chars, self.sentence_count, samples, self.underruns
+        )
+        return [Emit(finished), RecordTurn(record)]
 
     def release(self, user_text: str, now: Instant) -> list[Effect]:
         """The turn is certain: tell, speak and play."""
@@ -144,7 +242,7 @@ class ReplyInFlight:
         entry.speech = _Speech.DONE
         return self._tell()
 
-    def go_mute(self, sentence: SentenceId, samples: int) -> list[Effect]:
+    def _go_mute(self, sentence: SentenceId, samples: int) -> list[Effect]:
         """Synthesis failed in `sentence`: what is there is played, the rest of the reply is shown only."""
         self._is_mute = True
         self._ordered = len(self._sentences)

@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from voice_gateway.domain.chat import ChatMessage, Role
+from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import ClientError
-from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.settings_change import SettingsChange
 
-VERSION = 1
+VERSION = 2
+PERSONA = ("system_prompt", "apology", "reprompt", "goodbye", "filler")
+"""Fields of a persona, in their order."""
 T = TypeVar("T")
 
 
@@ -32,6 +34,7 @@ class Snapshot:
     turn: TurnId
     """Of the turn being spoken, or the next one."""
     last_reply: ReplyId
+    last_call: CallId
     has_reports: bool
     """Whether the client reports playback."""
     change: SettingsChange | None
@@ -45,14 +48,16 @@ class Snapshot:
             "apology": self.persona.apology,
             "reprompt": self.persona.reprompt,
             "goodbye": self.persona.goodbye,
+            "filler": self.persona.filler,
             "input_rate_hz": self.input_rate_hz,
             "output_rate_hz": self.output_rate_hz,
             "can_pause": self.can_pause,
-            "history": [[message.role.value, message.text] for message in self.history],
+            "history": [_plain(message) for message in self.history],
             "turn": self.turn,
             "last_reply": self.last_reply,
+            "last_call": self.last_call,
             "has_reports": self.has_reports,
-            "change": None if self.change is None else asdict(self.change),
+            "change": None if self.change is None else _plain_change(self.change),
         }
 
 
@@ -65,13 +70,14 @@ def parse(value: Mapping[str, Any]) -> Snapshot:
     if (version := value.get("version")) != VERSION:
         raise SnapshotError(f"a snapshot of version {version!r}; this is version {VERSION}")
     return Snapshot(
-        Persona(*(_field(value, name, str) for name in ("system_prompt", "apology", "reprompt", "goodbye"))),
+        Persona(*(_field(value, name, str) for name in PERSONA)),
         _field(value, "input_rate_hz", int),
         _field(value, "output_rate_hz", int),
         _field(value, "can_pause", bool),
         tuple(_message(item) for item in _field(value, "history", list)),
         TurnId(_field(value, "turn", int)),
         ReplyId(_field(value, "last_reply", int)),
+        CallId(_field(value, "last_call", int)),
         _field(value, "has_reports", bool),
         None if value.get("change") is None else _change(_field(value, "change", dict)),
     )
@@ -84,11 +90,35 @@ def _field(value: Mapping[str, Any], name: str, kind: type[T]) -> T:
     return found
 
 
+def _plain(message: ChatMessage) -> list[Any]:
+    plain: list[Any] = [message.role.value, message.text]
+    if message.calls:
+        plain.append([[call.id, call.name, call.arguments_json] for call in message.calls])
+    return [*plain, message.call_id] if message.role is Role.TOOL else plain
+
+
 def _message(item: object) -> ChatMessage:
     match item:
+        case ["tool", str(text), str(call_id)]:
+            return ChatMessage(Role.TOOL, text, call_id=call_id)
+        case ["assistant", str(text), [*calls]]:
+            return ChatMessage(Role.ASSISTANT, text, tuple(_call(call) for call in calls))
         case ["user" | "assistant" as role, str(text)]:
             return ChatMessage(Role(role), text)
     raise SnapshotError(f"{item!r} is no message of a snapshot's history")
+
+
+def _call(item: object) -> ToolCall:
+    match item:
+        case [str(name), str(tool), str(arguments_json)]:
+            return ToolCall(name, tool, arguments_json)
+    raise SnapshotError(f"{item!r} is no tool call of a snapshot's history")
+
+
+def _plain_change(change: SettingsChange) -> dict[str, Any]:
+    tools = change.tools
+    listed = None if tools is None else [[tool.name, tool.description, tool.parameters_json] for tool in tools]
+    return {**asdict(change), "tools": listed}
 
 
 def _change(value: Mapping[str, Any]) -> SettingsChange:
@@ -97,7 +127,15 @@ def _change(value: Mapping[str, Any]) -> SettingsChange:
         for name in ("language_code", "voice", "system_prompt")
     )
     policy = None if value.get("policy") is None else _policy(_field(value, "policy", dict))
-    return SettingsChange(language_code, voice, prompt, policy)
+    tools = None if value.get("tools") is None else tuple(_tool(item) for item in _field(value, "tools", list))
+    return SettingsChange(language_code, voice, prompt, policy, tools)
+
+
+def _tool(item: object) -> Tool:
+    match item:
+        case [str(name), str(description), str(parameters_json)]:
+            return Tool(name, description, parameters_json, ToolPlace.CLIENT)
+    raise SnapshotError(f"{item!r} is no tool of a snapshot")
 
 
 def _policy(value: Mapping[str, Any]) -> TurnPolicy:

@@ -108,7 +108,7 @@ class TurnSoFar:
     def hold(self, until: Instant) -> None:
         """The turn reads unfinished: the full stop that its recogniser ended the fragment with is none."""
         self.hold_until = until
-        self._segments[-1] = self._segments[-1].rstrip(" .\u2026")
+        self._segments[-1] = self._segments[-1].rstrip(" .,;:\u2026")
 
     def forget(self, stream: StreamId) -> None:
         """The interim transcript of that stream stands no more."""

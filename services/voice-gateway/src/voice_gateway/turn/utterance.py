@@ -36,6 +36,11 @@ class Utterance:
         return self.is_speaking or self._has_words or self.quiet_by is not None
 
     @property
+    def has_sound(self) -> bool:
+        """Whether its sound was noticed."""
+        return self._from is not None
+
+    @property
     def is_silent(self) -> bool:
         """Whether the sound has told that its speech ended."""
         return self._has_onset and self._sound_end is not None

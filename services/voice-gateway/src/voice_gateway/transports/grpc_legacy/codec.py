@@ -131,8 +131,8 @@ class TurnOrder:
                 return [*self._advance_to(turn), ServerMessage(llm_response_chunk=text)]
             case events.ReplyInterrupted():
                 return self._close()
-            case events.ReplyFinished(turn=turn):
-                return [*self._advance_to(turn), *(self._close() if turn == self._open else [])]
+            case events.ReplyFinished(turn=turn, goes_on=goes_on):
+                return [*self._advance_to(turn), *(self._close() if turn == self._open and not goes_on else [])]
             case events.Notice(reason=reason):
                 return [_event(ERROR, reason), _event(LISTENING)]
             case events.Ended():

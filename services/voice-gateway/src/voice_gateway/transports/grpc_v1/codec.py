@@ -12,6 +12,7 @@ from voice_gateway.domain.events import Event, Notice, ReplyAudio
 from voice_gateway.session.ports import SessionInfo, SessionRequest, SessionUpdate
 from voice_gateway.transports import inputs
 from voice_gateway.transports.grpc_v1.encoding import ENCODINGS, Encoder, started
+from voice_gateway.transports.grpc_v1.tools import decode_tools
 
 TRANSPORT: Final = "grpc_v1"
 DEFAULT_INPUT_RATE_HZ: Final = 16_000
@@ -22,11 +23,6 @@ MAX_PROMPT_CHARS: Final = 16_000
 _DECODINGS: Final = {audio_pb2.AUDIO_ENCODING_UNSPECIFIED: Encoding.LINEAR_PCM} | {
     wire: encoding for encoding, wire in ENCODINGS.items()
 }
-
-
-def _unavailable(feature: str) -> Callable[["Codec", ConverseRequest], inputs.Input]:
-    notice = Notice(Reason.FEATURE_UNAVAILABLE, f"this server has no {feature}; the message was ignored")
-    return lambda _, __: inputs.Refused(notice)
 
 
 def _start_again(_: "Codec", __: ConverseRequest) -> inputs.Input:
@@ -56,15 +52,13 @@ class Codec:
         """Read the first message; None: the client half-closed without one.
 
         Raises:
-            ClientError: START_REQUIRED, AUDIO_FORMAT_UNSUPPORTED, TEXT_INVALID, FEATURE_UNAVAILABLE,
+            ClientError: START_REQUIRED, AUDIO_FORMAT_UNSUPPORTED, TEXT_INVALID,
                 RESUME_UNAVAILABLE, MESSAGE_TOO_LARGE.
         """
         request = ConverseRequest() if raw is None else inputs.parse(raw, ConverseRequest)
         if request.WhichOneof("payload") != "start":
             raise ClientError(Reason.START_REQUIRED, "the first message must be start")
         start = request.start
-        if start.tools:
-            raise ClientError(Reason.FEATURE_UNAVAILABLE, "this server has no tools; see GetCapabilities.features")
         if start.resume_token:
             raise ClientError(Reason.RESUME_UNAVAILABLE, "this server cannot resume a session; start afresh")
         self._audio_in = AudioFormat(
@@ -79,6 +73,7 @@ class Codec:
             voice=start.voice,
             system_prompt=_system_prompt(start),
             policy=_policy(start.policy),
+            tools=decode_tools(start.tools),
         )
 
     def opened(self, info: SessionInfo) -> Iterable[bytes]:
@@ -124,16 +119,26 @@ class Codec:
             return inputs.Refused(Notice(Reason.PLAYBACK_IMPLAUSIBLE, "a playback report names an unknown reply"))
         return inputs.PlaybackReported(reply, report.played_samples, report.is_final)
 
+    def _tool_result(self, request: ConverseRequest) -> inputs.Input:
+        result = request.tool_result
+        if len(result.output) > inputs.MAX_TOOL_OUTPUT_CHARS:
+            said = f"a tool's output has {len(result.output)} characters; at most {inputs.MAX_TOOL_OUTPUT_CHARS}"
+            raise ClientError(Reason.TEXT_INVALID, said)
+        call = self._encoder.take_call(result.call_id)
+        if call is None:
+            return inputs.Refused(Notice(Reason.FEATURE_UNAVAILABLE, "a tool result names no open call"))
+        return inputs.ToolReturned(call, result.output, result.is_error)
+
     def _update(self, request: ConverseRequest) -> inputs.Input:
         update = request.update
-        if update.tools or update.replace_tools:
-            return _unavailable("tools")(self, request)
+        tools = decode_tools(update.tools)
         return inputs.Updated(
             SessionUpdate(
                 language_code=update.language_code if update.HasField("language_code") else None,
                 voice=update.voice if update.HasField("voice") else None,
                 system_prompt=_system_prompt(update),
                 policy=_policy(update.policy),
+                tools=tools if update.replace_tools else None,
             )
         )
 
@@ -149,7 +154,7 @@ class Codec:
         "interrupt": lambda _, __: inputs.Interrupted(),
         "commit": lambda _, __: inputs.Committed(),
         "dtmf": lambda _, request: inputs.DigitsPressed(inputs.check_digits(request.dtmf.digits)),
-        "tool_result": _unavailable("tools"),
+        "tool_result": _tool_result,
         "update": _update,
         "end": _end,
     }

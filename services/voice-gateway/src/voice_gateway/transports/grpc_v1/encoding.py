@@ -12,7 +12,7 @@ from voicegateway.v1.voice_gateway_service_pb2 import ConverseResponse
 from voice_gateway.domain import events
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, Encoding
 from voice_gateway.domain.errors import Reason
-from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.ports import Language, SessionInfo
 from voice_gateway.transports import g711, inputs
@@ -22,7 +22,7 @@ ENCODINGS: Final = {
     Encoding.MULAW: audio_pb2.AUDIO_ENCODING_MULAW,
     Encoding.ALAW: audio_pb2.AUDIO_ENCODING_ALAW,
 }
-FEATURES: Final = ("barge_in", "commit", "dtmf", "speculation", "update")
+FEATURES: Final = ("barge_in", "commit", "dtmf", "speculation", "tools", "update")
 LIMITS: Final = server_pb2.Limits(
     max_message_bytes=inputs.MAX_AUDIO_BYTES,
     max_ahead_ms=5_000,  # as the session reads (session/hearing.py)
@@ -53,6 +53,8 @@ class Encoder:
         self._known_reply = re.compile(re.escape(session_id) + r"-(0|[1-9][0-9]{0,17})", re.ASCII)
         self._last_reply = ReplyId(-1)
         """The core counts replies upwards: what is above was never told of."""
+        self._open_calls: dict[str, CallId] = {}
+        """Tool calls that the client has not answered, by their names."""
 
     def reply_of(self, wire_id: str) -> ReplyId | None:
         """The reply of that name; None when the client was never told of it."""
@@ -60,6 +62,10 @@ class Encoder:
         if match is None or int(match[1]) > self._last_reply:
             return None
         return ReplyId(int(match[1]))
+
+    def take_call(self, wire_id: str) -> CallId | None:
+        """The tool call of that name, which is answered now; None when the client was not told of it, or did answer."""
+        return self._open_calls.pop(wire_id, None)
 
     def encode_event(self, event: events.Event) -> bytes:
         """The message that tells of `event`."""
@@ -148,6 +154,14 @@ class Encoder:
         )
         return ConverseResponse(reply_finished=message)
 
+    def _tool_called(self, event: events.ToolCalled) -> ConverseResponse:
+        call_id = f"{self._session_id}-{event.call}"
+        self._open_calls[call_id] = event.call
+        message = server_pb2.ToolCall(
+            call_id=call_id, turn_id=self._turn(event.turn), name=event.name, arguments_json=event.arguments_json
+        )
+        return ConverseResponse(tool_call=message)
+
     def _turn_report(self, event: events.TurnReport) -> ConverseResponse:
         spans = [server_pb2.LatencySpan(**asdict(span)) for span in event.spans]
         speculations = [
@@ -196,6 +210,7 @@ class Encoder:
         events.ReplyInterrupted: _reply_interrupted,
         events.ReplyHeard: _reply_heard,
         events.ReplyFinished: _reply_finished,
+        events.ToolCalled: _tool_called,
         events.TurnReport: _turn_report,
         events.Notice: _notice,
         events.GoingAway: _going_away,

@@ -1,0 +1,65 @@
+"""Tools that are one HTTP request each: the arguments go out as JSON, the body that comes back is the outcome."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import httpx2
+
+from voice_gateway.backends.http_tools.codec import MAX_OUTPUT_BYTES, decode_output
+from voice_gateway.backends.http_tools.settings import HttpTool
+from voice_gateway.domain.chat import Tool
+from voice_gateway.domain.errors import ToolError
+
+_log = logging.getLogger(__name__)
+
+_MS_PER_S = 1_000
+
+
+class HttpTools:
+    """A ToolRunner. Belongs to the event loop it is made in.
+
+    A request is never repeated, since a tool may have done something before it failed, and no redirect is followed,
+    since the headers may hold secrets.
+    """
+
+    def __init__(self, tools: Sequence[HttpTool]) -> None:
+        self._tools = {entry.tool.name: entry for entry in tools}
+        # Deadlines are kept here, for the request as a whole.
+        self._client = httpx2.AsyncClient(follow_redirects=False, timeout=None)
+
+    def tools(self) -> tuple[Tool, ...]:
+        """What can be called."""
+        return tuple(entry.tool for entry in self._tools.values())
+
+    async def run(self, name: str, arguments_json: str) -> str:
+        """Call a tool; see ToolRunner."""
+        entry = self._tools.get(name)
+        if entry is None:
+            raise ToolError(f"the server has no tool {name}")
+        try:
+            async with asyncio.timeout(entry.timeout_ms / _MS_PER_S):
+                return await self._post(entry, arguments_json)
+        except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL) as error:
+            cause = "took too long" if isinstance(error, TimeoutError) else "cannot be reached"
+            _log.warning("tool fails", extra={"tool": name, "cause": cause, "error": type(error).__name__})
+            raise ToolError(f"the tool {cause}") from error
+
+    async def close(self) -> None:
+        """Close all connections, once no tool runs."""
+        await self._client.aclose()
+
+    async def _post(self, entry: HttpTool, arguments_json: str) -> str:
+        headers = [("Content-Type", "application/json"), *entry.headers]
+        async with self._client.stream(
+            "POST", entry.url, content=arguments_json.encode("utf-8", "replace"), headers=headers
+        ) as response:
+            if not response.is_success:
+                _log.warning("tool refuses", extra={"tool": entry.tool.name, "status": response.status_code})
+                raise ToolError(f"the tool refused with HTTP status {response.status_code}")
+            body = bytearray()
+            async for received in response.aiter_bytes():
+                body += received
+                if len(body) >= MAX_OUTPUT_BYTES:
+                    break
+        return decode_output(bytes(body))

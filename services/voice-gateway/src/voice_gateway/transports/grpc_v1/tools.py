@@ -1,0 +1,57 @@
+"""The tools that a client brings, as `Start` lists them."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Final, Never
+
+from voicegateway.v1 import client_pb2
+
+from voice_gateway.domain.chat import Tool, ToolPlace
+from voice_gateway.domain.errors import ClientError, Reason
+from voice_gateway.transports.inputs import check_prose
+
+MAX_TOOLS: Final = 64
+"""client.proto, `Start.tools`."""
+MAX_DESCRIPTION_CHARS: Final = 1_024
+"""client.proto, `Tool.description`."""
+_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""client.proto, `Tool.name`."""
+
+
+def decode_tools(tools: Iterable[client_pb2.Tool]) -> tuple[Tool, ...]:
+    """The tools that the client executes.
+
+    Raises:
+        ClientError: TEXT_INVALID.
+    """
+    decoded = tuple(_tool(tool) for tool in tools)
+    if len(decoded) > MAX_TOOLS:
+        raise ClientError(Reason.TEXT_INVALID, f"there are {len(decoded)} tools; at most {MAX_TOOLS}")
+    names = [tool.name for tool in decoded]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ClientError(Reason.TEXT_INVALID, f"more than one tool has the name {twice[0]}")
+    return decoded
+
+
+def _tool(tool: client_pb2.Tool) -> Tool:
+    if _NAME.fullmatch(tool.name) is None:
+        raise ClientError(Reason.TEXT_INVALID, f"the tool name {tool.name!r} is not 1 to 64 of [a-zA-Z0-9_-]")
+    description = check_prose(tool.description, f"the description of tool {tool.name}", MAX_DESCRIPTION_CHARS)
+    if tool.parameters_json and not _is_schema(tool.parameters_json):
+        raise ClientError(Reason.TEXT_INVALID, f"parameters_json of tool {tool.name} is no JSON object")
+    return Tool(tool.name, description, tool.parameters_json, ToolPlace.CLIENT)
+
+
+def _is_schema(text: str) -> bool:
+    """Whether it is a JSON object that can be sent on: Python reads numbers and halves of characters that cannot."""
+    try:
+        value: Any = json.loads(text, parse_constant=_refuse_constant)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict)
+
+
+def _refuse_constant(_: str) -> Never:
+    raise ValueError

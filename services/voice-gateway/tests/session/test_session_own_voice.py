@@ -1,0 +1,107 @@
+"""The agent's own voice in the microphone, by the sound."""
+
+import numpy as np
+import pytest
+from gateway_kit import virtual_time
+from gateway_kit.port_fakes import FakeVoiceModel
+from voice_gateway.domain.instant import NS_PER_MS, Instant
+from voice_gateway.session.hearing import Hearing
+from voice_gateway.session.own_voice import KEPT_MS, OwnVoice
+from voice_gateway.session.pacer import Pacer
+from voice_gateway.session.voice import Ear, Onset, VoiceBank
+from voice_gateway.turn.inputs import OwnVoiceHeard, SpeechStarted
+from voicegateway_testkit.speech import speech
+
+CHUNK = 512
+SAID = speech(2_000, 16_000, seed=1).astype(np.float64)
+OTHER = speech(2_000, 16_000, seed=2).astype(np.float64)
+
+
+def pcm(samples: np.ndarray) -> bytes:
+    """LINEAR_PCM of these."""
+    return bytes(samples.astype("<i2").tobytes())
+
+
+def at(milliseconds: int) -> Instant:
+    """An instant."""
+    return Instant(milliseconds * NS_PER_MS)
+
+
+def told(rate_hz: int = 16_000) -> OwnVoice:
+    """What the client was sent: two seconds of speech in frames of 40 ms."""
+    own_voice = OwnVoice(rate_hz)
+    said = speech(2_000, rate_hz, seed=1)
+    for start in range(0, len(said), rate_hz // 25):
+        own_voice.sent(pcm(said[start : start + rate_hz // 25]), at(0))
+    return own_voice
+
+
+@pytest.mark.parametrize("start_ms", [0, 333, 1_500])
+@pytest.mark.parametrize("gain", [0.1, 0.25, -0.5])
+def test_a_quiet_copy_is_the_agents(start_ms: int, gain: float) -> None:
+    """Whatever its delay, its loudness and its polarity, an echo is known, and so is the next piece of it."""
+    own_voice, start = told(), start_ms * 16
+    for moved in (0, CHUNK):
+        piece = SAID[start + moved : start + moved + 4 * CHUNK] * gain
+        assert own_voice.is_in(pcm(piece), at(100))
+
+
+def test_other_speech_is_not_the_agents() -> None:
+    """Somebody else who speaks at the same loudness is no echo, before and after one, nor is silence."""
+    own_voice = told()
+    pieces = [OTHER[start : start + 4 * CHUNK] for start in range(0, 28_000, 4 * CHUNK)]
+    assert not any(own_voice.is_in(pcm(piece), at(100)) for piece in pieces)
+    assert own_voice.is_in(pcm(SAID[8_000 : 8_000 + 4 * CHUNK] * 0.25), at(100))
+    assert not any(own_voice.is_in(pcm(piece), at(100)) for piece in pieces)
+    assert not own_voice.is_in(bytes(8 * CHUNK), at(100))
+
+
+def test_a_user_over_the_echo_is_the_user() -> None:
+    """Both at once, the echo 12 dB lower: that is speech, and the user can interrupt."""
+    own_voice = told()
+    pieces = [
+        OTHER[start : start + 4 * CHUNK] + SAID[start : start + 4 * CHUNK] * 0.25 for start in range(0, 28_000, 2_048)
+    ]
+    assert sum(own_voice.is_in(pcm(piece), at(100)) for piece in pieces) <= 1
+
+
+def test_what_was_said_long_ago_does_not_come_back() -> None:
+    """Nothing is compared once the agent has been silent for longer than an echo takes, or before it has spoken."""
+    piece = pcm(SAID[: 4 * CHUNK])
+    assert told().is_in(piece, at(KEPT_MS - 1))
+    assert not told().is_in(piece, at(KEPT_MS))
+    assert not OwnVoice(16_000).is_in(piece, at(0))
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 22_050, 48_000])
+def test_the_rates_may_differ(rate_hz: int) -> None:
+    """Replies are sent at the client's rate, the microphone is heard at the voice model's."""
+    own_voice = told(rate_hz)
+    echo = speech(2_000, rate_hz, seed=1)[rate_hz // 2 : rate_hz // 2 + rate_hz * 128 // 1_000]
+    positions = np.arange(4 * CHUNK) * (len(echo) - 1) / (4 * CHUNK - 1)
+    assert own_voice.is_in(pcm(np.interp(positions, np.arange(len(echo)), echo) * 0.25), at(100))
+
+
+def test_too_little_was_sent_to_compare() -> None:
+    """The first frame of a reply is shorter than what is compared."""
+    own_voice = OwnVoice(16_000)
+    own_voice.sent(pcm(SAID[:640]), at(0))
+    assert not own_voice.is_in(pcm(SAID[: 4 * CHUNK]), at(0))
+
+
+def test_an_echo_is_no_speech() -> None:
+    """The ear tells once that the agent hears itself, and speech only of a voice that is not the agent's."""
+    facts: list[object] = []
+
+    async def main() -> None:
+        bank, hearing = VoiceBank(FakeVoiceModel(), Pacer()), Hearing(16_000, 16_000)
+        bank.add(Ear(hearing, Onset(96, 160, 500), told(), bank.new_state(), facts.append))
+        hearing.hear(pcm(np.concatenate([np.zeros(2_048), SAID[:16_384] * 0.25, OTHER[: 8 * CHUNK]])), 0)
+        for _ in range(3):
+            bank.tick(at(100))
+
+    virtual_time.run(main())
+    assert facts[0] == OwnVoiceHeard()
+    (speaks,) = facts[1:]
+    assert isinstance(speaks, SpeechStarted)
+    assert speaks.at_samples >= 2_048 + 16_384
