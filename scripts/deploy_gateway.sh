@@ -48,5 +48,5 @@ if [[ -n $models ]]; then
   values=(--values "$root/helm/values-local.yaml" ${values[@]+"${values[@]}"})
 fi
 run helm upgrade --install voice-gateway "$root/helm/voice-gateway" "${where[@]}" "$undo" ${values[@]+"${values[@]}"}
-[[ -z $test ]] || run helm test voice-gateway --namespace "$namespace" --logs
+[[ -z $test ]] || run helm test voice-gateway --namespace "$namespace"
 next_step "kubectl port-forward --namespace $namespace service/voice-gateway 50051, then voice-client talk"

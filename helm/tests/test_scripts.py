@@ -238,7 +238,7 @@ def test_the_local_system_is_both_charts_and_a_call(cluster: Machine, tmp_path: 
     models, gateway, call = [line for line in cluster.called if not line.endswith(("--short", "timeout=10s"))]
     assert "upgrade --install local-models" in models
     assert gateway.endswith(f"--values {ROOT}/helm/values-local.yaml --values {mine}")
-    assert call == "helm test voice-gateway --namespace voice --logs"
+    assert call == "helm test voice-gateway --namespace voice"
     line = only_line(cluster.run("deploy_gateway.sh", "--values", "/nowhere.yaml"))
     assert line == "deploy_gateway.sh: there are no values at /nowhere.yaml"
 
