@@ -233,10 +233,13 @@ def test_the_local_system_is_both_charts_and_a_call(cluster: Machine, tmp_path: 
     """One command gives a whole system; values of one's own come last, over those for the local models."""
     mine = tmp_path / "mine.yaml"
     mine.touch()
-    done = cluster.run("deploy_gateway.sh", "--local-models", "--values", str(mine), "--test")
+    done = cluster.run(
+        "deploy_gateway.sh", "--local-models", "--models-values", str(mine), "--values", str(mine), "--test"
+    )
     assert done.returncode == 0, done.stderr
     models, gateway, call = [line for line in cluster.called if not line.endswith(("--short", "timeout=10s"))]
     assert "upgrade --install local-models" in models
+    assert models.endswith(f"--values {mine}")
     assert gateway.endswith(f"--values {ROOT}/helm/values-local.yaml --values {mine}")
     assert call == "helm test voice-gateway --namespace voice"
     line = only_line(cluster.run("deploy_gateway.sh", "--values", "/nowhere.yaml"))
