@@ -36,6 +36,7 @@ lock: ## resolve the dependencies again, into requirements.lock and those of the
 
 SERVICES := services/voice-gateway services/local-models services/voice-client services/testkit
 GENERATORS := $(sort $(wildcard scripts/gen_*.py))
+CORE_PROPERTIES := $(addprefix services/voice-gateway/tests/turn/,test_turn_properties.py test_turn_snapshot.py)
 CORE_TESTS := services/voice-gateway/tests/turn services/voice-gateway/tests/domain
 
 .PHONY: proto
@@ -79,12 +80,16 @@ generated: setup ## generated files are as their sources say
 
 .PHONY: coverage
 coverage: setup ## the core's own tests cover every branch of it
-	$(BIN)/coverage run -m pytest --quiet --no-header --durations=0 --durations-min=1 $(CORE_TESTS)
+	PROPERTY_EXAMPLES=200 $(BIN)/coverage run -m pytest --quiet --no-header --durations=0 --durations-min=1 $(CORE_TESTS)
 	$(BIN)/coverage report
 
 .PHONY: test
 test: setup ## the whole suite
 	$(BIN)/pytest
+
+.PHONY: prove
+prove: setup ## the core's properties, 50,000 examples of each; takes hours (EXAMPLES=10000 for fewer)
+	PROPERTY_EXAMPLES=$(or $(EXAMPLES),50000) $(BIN)/pytest --timeout 0 $(CORE_PROPERTIES)
 
 .PHONY: check
 check: lint types imports generated coverage test ## everything above that must be green; the suite last

@@ -63,7 +63,7 @@ def _step(core: Core, line: str) -> list[str]:
     until_text, fact = line.split(" ms: ", 1)
     until = int(until_text)
     lines = [*_deadlines(core, until), line]
-    return lines if fact == "(time passes)" else [*lines, *_render(core.handle(parse(fact, until), at(until)))]
+    return lines if fact == "(time passes)" else [*lines, *rendered(core.handle(parse(fact, until), at(until)))]
 
 
 def at(milliseconds: int) -> Instant:
@@ -74,7 +74,7 @@ def at(milliseconds: int) -> Instant:
 def _deadlines(core: Core, until_ms: int) -> list[str]:
     lines = []
     while (deadline := core.deadline()) is not None and deadline <= at(until_ms):
-        done = _render(core.on_deadline(deadline))
+        done = rendered(core.on_deadline(deadline))
         lines += [f"    ({-(-deadline // NS_PER_MS)} ms: the deadline comes)", *done]
     return lines
 
@@ -193,7 +193,8 @@ def parse(fact: str, now_ms: int) -> inputs.Input:
 # --- effects ---------------------------------------------------------------------------------------------------------
 
 
-def _render(batch: tuple[effects.Effect, ...]) -> list[str]:
+def rendered(batch: tuple[effects.Effect, ...]) -> list[str]:
+    """A batch, a line for each effect."""
     return [f"    {_effect(effect)}" for effect in batch]
 
 

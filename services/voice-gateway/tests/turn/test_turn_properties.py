@@ -1,351 +1,67 @@
-"""What holds for every sequence of facts, however senseless."""
+"""What holds for every call, however it goes.
+
+Hypothesis draws bytes that decide a call (`gateway_kit/simulated`): a world of speaker, recogniser, model, synthesis
+and player that reacts to what the core orders, each of them late, broken or mistaken at times, and in most calls with
+senseless facts in between. A property is a function of the played call; its docstring says what holds.
+"""
 
 from collections import Counter
 from dataclasses import replace
+from random import Random
 from typing import get_args
 
-from gateway_kit.phone_call import PER_MS, PERSONA, RATE_HZ, new_core
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from voice_gateway.domain import events
-from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
-from voice_gateway.domain.errors import Reason
-from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
-from voice_gateway.domain.instant import NS_PER_MS, Instant
-from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.domain.settings_change import SettingsChange
-from voice_gateway.domain.transcript import SpokenWord, Word
+from gateway_kit.phone_call import PERSONA, new_core
+from gateway_kit.properties import DECISIONS, MANY, keeps
+from gateway_kit.simulated import laws, recomputed, replays
+from gateway_kit.simulated.call import Call
+from gateway_kit.simulated.noise import KINDS
+from gateway_kit.simulated.situations import MEANT, situations
+from hypothesis import given
+from voice_gateway.domain.instant import Instant
 from voice_gateway.turn import effects, inputs
-from voice_gateway.turn.core import Core, Phase
 
-_SAMPLES = st.integers(0, 5 * RATE_HZ)
-_REPLIES = st.integers(0, 4).map(ReplyId)
-_SENTENCES = st.integers(0, 3).map(SentenceId)
-_STREAMS = st.integers(0, 4).map(StreamId)
-_TEXTS = st.sampled_from(["", " ", "Yes.", "What is it? I know. ", "one two ", "\n", "```", "See https://a.b/c. "])
-_WORDS = st.just(()) | st.builds(Word, st.just("word"), _SAMPLES, _SAMPLES).map(lambda word: (word,))
-_SPOKEN = st.just(()) | st.builds(SpokenWord, st.just("Yes."), _SAMPLES, _SAMPLES).map(lambda word: (word,))
-_CALLED = st.lists(
-    st.tuples(
-        st.sampled_from(["weather", "open_door", "fly to Rome"]), st.sampled_from(["", "{}", '{"a": 1}', "[]", "{"])
-    ),
-    min_size=1,
-    max_size=3,
-).map(lambda drawn: tuple(ToolCall(f"c{i}", *call) for i, call in enumerate(drawn)))
-_RETURNS = st.builds(inputs.ToolReturned, st.integers(1, 8).map(CallId), st.sampled_from(["", "sunny"]), st.booleans())
-_POLICIES = st.builds(TurnPolicy, no_input_ms=st.integers(0, 3_000), stop_history_ms=st.sampled_from([480, 600]))
-_CHANGES = st.builds(
-    SettingsChange,
-    st.none() | st.just("de-DE"),
-    st.none() | st.just("Karl"),
-    st.none() | st.just("Be long."),
-    st.none() | _POLICIES,
-    st.none() | st.just((Tool("close_door", "", "", ToolPlace.CLIENT),)),
-)
-_FACTS = st.one_of(
-    st.just(inputs.SessionStarted()),
-    st.builds(inputs.SpeechStarted, _SAMPLES),
-    st.builds(inputs.SpeechEnded, _SAMPLES),
-    st.just(inputs.OwnVoiceHeard()),
-    st.builds(inputs.TranscriptRevised, _STREAMS, _TEXTS, st.floats(0, 1), _SAMPLES),
-    st.builds(inputs.SegmentFinal, _STREAMS, _TEXTS, _WORDS, _SAMPLES, _SAMPLES, _SAMPLES),
-    st.builds(inputs.RecognitionEnded, _STREAMS),
-    st.builds(inputs.RecognitionFailed, _STREAMS, st.just("gone")),
-    st.builds(inputs.TextTyped, st.just("Typed.")),
-    st.builds(inputs.DigitsPressed, st.sampled_from(["1", "#", "12#3"])),
-    st.builds(inputs.SettingsChanged, _CHANGES),
-    st.builds(inputs.CommitRequested, _SAMPLES),
-    st.just(inputs.ClientInterrupted()),
-    st.just(inputs.InputEnded()),
-    st.just(inputs.EndRequested()),
-    st.builds(inputs.DrainRequested, st.integers(0, 10**11).map(Instant)),
-    st.builds(inputs.ReplyDelta, _REPLIES, _TEXTS),
-    st.builds(inputs.ReplyCompleted, _REPLIES),
-    st.builds(inputs.ToolsCalled, _REPLIES, _CALLED),
-    _RETURNS,
-    st.builds(inputs.ReplyFailed, _REPLIES, st.just(Reason.LLM_FAILED), st.just("gone")),
-    st.builds(inputs.SpeechReady, _REPLIES, _SENTENCES),
-    st.builds(inputs.SpeechCompleted, _REPLIES, _SENTENCES, _SAMPLES, _SPOKEN),
-    st.builds(inputs.SpeechFailed, _REPLIES, _SENTENCES, _SAMPLES, st.just(Reason.TTS_FAILED), st.just("gone")),
-    st.builds(inputs.PlayoutStarted, _REPLIES, _SAMPLES),
-    st.builds(inputs.PlayoutStarved, _REPLIES, _SAMPLES),
-    st.builds(inputs.PlayoutCompleted, _REPLIES, _SAMPLES),
-    st.builds(inputs.PlaybackReported, _REPLIES, _SAMPLES, _SAMPLES, st.booleans()),
-)
-_ONE_REPLY = (
-    inputs.TextTyped("Typed."),
-    inputs.ReplyDelta(ReplyId(1), "What is it? I know. "),
-    inputs.SpeechReady(ReplyId(1), SentenceId(1)),
-    inputs.PlayoutStarted(ReplyId(1), 0),
-    inputs.PlaybackReported(ReplyId(1), 100, 200, is_final=False),
-    inputs.SpeechCompleted(ReplyId(1), SentenceId(1), 800),
-    inputs.PlayoutStarved(ReplyId(1), 800),
-    inputs.ReplyCompleted(ReplyId(1)),
-    inputs.SpeechCompleted(ReplyId(1), SentenceId(2), 800),
-    inputs.PlayoutStarted(ReplyId(1), 800),
-    inputs.PlayoutCompleted(ReplyId(1), 1_600),
-)
-"""A conversation in order, so that senseless facts meet a core that is in the midst of something: drawn from
-`_FACTS` alone, hardly one example in a hundred gets as far as a sentence that is played."""
-_STEPS = st.tuples(st.integers(0, 3_000), _FACTS)
-_CALLS = st.tuples(
-    st.lists(_STEPS, max_size=5),
-    st.lists(st.tuples(st.sampled_from(range(len(_ONE_REPLY) + 1)), _STEPS), max_size=12),
-    st.lists(_STEPS, max_size=40),
-).map(lambda drawn: [*drawn[0], *_interspersed(drawn[1]), *drawn[2]])
-_Steps = list[tuple[int, inputs.Input]]
-_MANY = settings(max_examples=400, deadline=None)
+SEEDS = 500
+"""Calls that are always the same; more than enough to meet every situation, the rarest of them several times."""
 
 
-def _interspersed(senseless: list[tuple[int, tuple[int, inputs.Input]]]) -> _Steps:
-    """The conversation, with each of these steps put before the fact of that number."""
-    steps: _Steps = []
-    for index, fact in enumerate((*_ONE_REPLY, None)):
-        steps += [step for where, step in senseless if where == index]
-        steps += [(10, fact)] if fact is not None else []
-    return steps
+@MANY
+@given(DECISIONS)
+def test_any_call_keeps_the_laws(decisions: bytes) -> None:
+    """No fact in any state raises an error; replies, turns, sentences, deadlines and the end are in order, and the
+    machines are where facts and effects alone say they are.
+    """
+    keeps(decisions, (*laws.OF_ANY_CALL, *recomputed.OF_ANY_CALL))
 
 
-def _play(steps: _Steps, core: Core | None = None) -> list[tuple[effects.Effect, ...]]:
-    """The batches of a started core; deadlines are kept on the way, and checked."""
-    core = core or new_core()
-    batches = [core.handle(inputs.SessionStarted(), Instant(0))]
-    now = Instant(0)
-    for wait_ms, fact in steps:
-        until = Instant(now + wait_ms * NS_PER_MS)
-        now = _keep_deadlines(core, now, until, batches)
-        batches.append(core.handle(fact, now))
-    _keep_deadlines(core, now, now, batches)
-    return batches
+@MANY
+@given(DECISIONS)
+def test_a_plausible_call_is_truthful_and_never_hangs(decisions: bytes) -> None:
+    """History is what was heard, heard is at most what was sent and never taken back, and every turn ends in time."""
+    keeps(decisions, recomputed.OF_PLAUSIBLE_CALLS, is_plausible=True)
 
 
-def _keep_deadlines(core: Core, now: Instant, until: Instant, batches: list[tuple[effects.Effect, ...]]) -> Instant:
-    while (deadline := core.deadline()) is not None and deadline <= until:
-        now = max(now, deadline)
-        batches.append(core.on_deadline(now))
-        after = core.deadline()
-        assert after is None or after > now, "a deadline that was handled comes at once again"
-    return until
+@MANY
+@given(DECISIONS)
+def test_a_call_told_again_is_the_same_call(decisions: bytes) -> None:
+    """The same facts give the same effects, a core that is asked again has nothing left to do, and facts without
+    meaning change nothing.
+    """
+    keeps(decisions, replays.OF_ANY_CALL)
 
 
-def _flat(batches: list[tuple[effects.Effect, ...]]) -> list[effects.Effect]:
-    return [effect for batch in batches for effect in batch]
-
-
-@_MANY
-@given(_CALLS)
-def test_totality_and_deadlines(steps: _Steps) -> None:
-    """Any fact in any state is taken without an error, and every handled deadline moves on."""
-    _play(steps)
+def test_calls_reach_every_situation() -> None:
+    """The world above is no idle one: it reaches every state, outcome and situation there is, each more than once."""
+    random = Random(1)
+    met: Counter[object] = Counter()
+    for number in range(SEEDS):
+        met.update(set(situations(Call(random.randbytes(280), is_plausible=number % 2 == 0).play())))
+    rare = {str(meant): met[meant] for meant in MEANT if met[meant] < 3}
+    assert not rare
 
 
 def test_every_kind_of_fact_is_generated() -> None:
-    """The strategies leave no input out: a new one must be added here."""
-    assert len(_FACTS.original_strategies) == len(get_args(inputs.Input))  # type: ignore[attr-defined]  # a OneOf
-
-
-@_MANY
-@given(_CALLS)
-def test_determinism(steps: _Steps) -> None:
-    """The same facts give the same effects, twice."""
-    assert _play(steps) == _play(steps)
-
-
-@_MANY
-@given(_CALLS)
-def test_one_reply_at_a_time_and_each_ends_once(steps: _Steps) -> None:
-    """A reply starts only when the last has finished; each that started finishes once by the session's end.
-
-    One that was only prepared, of which nobody was told, may be cancelled instead.
-    """
-    in_flight: ReplyId | None = None
-    told: set[ReplyId] = set()
-    finished: Counter[ReplyId] = Counter()
-    for effect in _flat(_play([*steps, (1, inputs.EndRequested())])):
-        match effect:
-            case effects.StartReply(reply) | effects.BeginReply(reply):
-                assert in_flight is None
-                assert reply not in finished
-                in_flight = reply
-            case effects.Emit(events.ReplyInterrupted(reply) | events.ReplyText(reply)):
-                told.add(reply)
-            case effects.Flush(reply) if reply not in told and reply == in_flight:
-                in_flight = None  # it was prepared only, unless ReplyInterrupted follows, which finishes it
-            case effects.Emit(events.ReplyFinished(reply)) if reply in told and in_flight is None:
-                finished[reply] += 1
-            case effects.Emit(events.ReplyFinished(reply)):
-                assert reply == in_flight
-                finished[reply] += 1
-                in_flight = None
-    assert in_flight is None
-    assert set(finished.values()) <= {1}
-
-
-@_MANY
-@given(_CALLS)
-def test_nothing_of_a_cancelled_reply_is_spoken_and_flush_comes_first(steps: _Steps) -> None:
-    """After CancelReply(n), Flush(n) follows at once and nothing of reply n or earlier is spoken."""
-    cancelled = ReplyId(0)
-    flat = _flat(_play(steps))
-    for index, effect in enumerate(flat):
-        match effect:
-            case effects.CancelReply(reply):
-                cancelled = reply
-                assert flat[index + 1] == effects.Flush(reply)
-            case effects.Play(reply) | effects.Synthesize(reply) | effects.EndPlay(reply):
-                assert reply > cancelled
-            case effects.Emit(events.ReplyText(reply)):
-                assert reply > cancelled
-
-
-@_MANY
-@given(_CALLS)
-def test_sentences_are_told_then_played_in_order(steps: _Steps) -> None:
-    """Sentences are told in order of their ids, each before it is played, and nothing is played after EndPlay."""
-    told: dict[ReplyId, int] = {}
-    over: set[ReplyId] = set()
-    for effect in _flat(_play(steps)):
-        match effect:
-            case effects.Emit(events.ReplyText(reply, _, _, sentence, _)):
-                assert sentence == told.get(reply, 0) + 1
-                told[reply] = sentence
-            case effects.Play(reply, sentence):
-                assert told[reply] == sentence
-                assert reply not in over
-            case effects.EndPlay(reply):
-                assert reply not in over
-                over.add(reply)
-
-
-@_MANY
-@given(_CALLS)
-def test_closing_absorbs(steps: _Steps) -> None:
-    """After Close or Fail there are no effects, no deadline, and the last effect was that one."""
-    core = new_core()
-    flat = _flat(_play(steps, core))
-    ends = [index for index, effect in enumerate(flat) if isinstance(effect, effects.Close | effects.Fail)]
-    if core.state.phase is Phase.ENDED:
-        assert ends == [len(flat) - 1]
-        assert core.deadline() is None
-        assert core.on_deadline(Instant(10**15)) == ()
-    else:
-        assert ends == []
-
-
-@_MANY
-@given(_CALLS)
-def test_a_turn_is_final_once(steps: _Steps) -> None:
-    """Every turn has at most one final transcript, turn ids only grow, and no interim follows the final."""
-    last_final = 0
-    for effect in _flat(_play(steps)):
-        if isinstance(effect, effects.Emit) and isinstance(effect.event, events.Transcript):
-            assert effect.event.turn == last_final + 1
-            last_final += effect.event.is_final
-
-
-@_MANY
-@given(_CALLS)
-def test_heard_is_never_more_than_was_sent(steps: _Steps) -> None:
-    """What a reply was heard to is within what its reports said was sent, or the clock's reckoning."""
-    sent: dict[ReplyId, int] = {}
-    reported: set[ReplyId] = set()
-    for _, fact in steps:
-        if isinstance(fact, inputs.PlaybackReported):
-            sent[fact.reply] = max(sent.get(fact.reply, 0), fact.sent_samples)
-            reported.add(fact.reply)
-    for effect in _flat(_play(steps)):
-        if isinstance(effect, effects.Emit) and isinstance(effect.event, events.ReplyHeard):
-            heard = effect.event
-            assert heard.heard_samples >= 0
-            assert heard.is_estimate or heard.heard_samples <= sent[heard.reply]
-
-
-@_MANY
-@given(_CALLS, st.integers(0, 59))
-def test_facts_without_meaning_change_nothing(steps: _Steps, where: int) -> None:
-    """A report of an unknown stream, or a second SessionStarted, put anywhere changes no other effect."""
-    stale = (0, inputs.TranscriptRevised(StreamId(99), "nobody", 0.0, 0))
-    again = (0, inputs.SessionStarted())
-    assert _flat(_play([*steps[:where], stale, again, *steps[where:]])) == _flat(_play(steps))
-
-
-_ASKED_BY_TEXT: _Steps = [(0, inputs.TextTyped("Typed."))]
-_ASKED_EARLY: _Steps = [
-    (1_000, inputs.SpeechStarted(900 * PER_MS)),
-    (100, inputs.TranscriptRevised(StreamId(1), "what is it", 0.5, 1_000 * PER_MS)),
-    (100, inputs.TranscriptRevised(StreamId(1), "what is it", 1.0, 1_100 * PER_MS)),
-    (100, inputs.SpeechEnded(1_100 * PER_MS)),
-]
-"""Reply 1 is asked for when its turn is committed, or when the end of a turn is suspected."""
-_WITH_TOOLS = st.tuples(
-    st.booleans(),
-    _CALLED,
-    st.lists(st.tuples(st.integers(0, 12_000), st.one_of(_RETURNS, _RETURNS, _FACTS)), max_size=8),
-    st.booleans(),
-    _CALLED,
-    _CALLS,
-    st.sampled_from([_ASKED_BY_TEXT, _ASKED_EARLY]),
-).map(
-    lambda drawn: [
-        *drawn[6],
-        *([(10, inputs.ReplyDelta(ReplyId(1), "I look. "))] if drawn[0] else []),
-        (10, inputs.ToolsCalled(ReplyId(1), drawn[1])),
-        *drawn[2],
-        *([(10, inputs.ToolsCalled(ReplyId(2), drawn[4]))] if drawn[3] else []),
-        *drawn[5],
-    ]
-)
-"""Turns whose model calls tools, and whatever may happen meanwhile."""
-
-
-@_MANY
-@given(_WITH_TOOLS)
-def test_totality_with_tools(steps: _Steps) -> None:
-    """Whatever happens while tools run is taken without an error; deadlines move on, the end absorbs."""
-    flat = _flat(_play([*steps, (1, inputs.EndRequested())]))
-    assert isinstance(flat[-1], effects.Close | effects.Fail)
-
-
-@_MANY
-@given(_WITH_TOOLS)
-def test_no_tool_runs_twice(steps: _Steps) -> None:
-    """Each call is ordered once, of the server or of the client; each is cancelled at most once, and not before."""
-    ordered: list[CallId] = []
-    cancelled: list[CallId] = []
-    run: set[CallId] = set()
-    for effect in _flat(_play([*steps, (1, inputs.EndRequested())])):
-        match effect:
-            case effects.RunTool(call):
-                ordered.append(call)
-                run.add(call)
-            case effects.Emit(events.ToolCalled(call)):
-                ordered.append(call)
-            case effects.CancelTool(call):
-                assert call in run
-                cancelled.append(call)
-    assert ordered == sorted(set(ordered))
-    assert len(cancelled) == len(set(cancelled))
-
-
-@_MANY
-@given(_WITH_TOOLS)
-def test_a_history_with_tools_is_lawful(steps: _Steps) -> None:
-    """Behind each message with calls stands one outcome of each of them, and no outcome stands elsewhere."""
-    for effect in _flat(_play(steps)):
-        if isinstance(effect, effects.StartReply):
-            assert _is_lawful(effect.messages)
-
-
-def _is_lawful(messages: tuple[ChatMessage, ...]) -> bool:
-    awaited: list[str] = []
-    for message in messages:
-        if message.role is Role.TOOL:
-            if not awaited or message.call_id != awaited.pop(0):
-                return False
-        elif awaited:
-            return False
-        awaited = awaited or [call.id for call in message.calls]
-    return not awaited
+    """The senseless facts leave no input out: a new one must be added to them."""
+    assert set(get_args(inputs.Input)) == KINDS
 
 
 def test_an_answer_reads_the_persona() -> None:

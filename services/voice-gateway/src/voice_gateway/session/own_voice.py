@@ -17,7 +17,9 @@ from voice_gateway.domain.instant import Instant, ms_between
 from voice_gateway.session.ports import VOICE_RATE_HZ
 
 KEPT_MS = 2_000
-"""An echo comes back within this: lead, jitter buffer, network both ways and a room."""
+"""So much of what was sent is compared: more than the lead, a jitter buffer, the network both ways and a room."""
+LAST_MS = 1_000
+"""After the last audio left, its echo has passed: a fifth of this is `lead_ms`, which is played first."""
 RATE_HZ = 8_000
 """At which both are compared: speech has what distinguishes it below 4 kHz."""
 MATCH = 0.6
@@ -51,7 +53,7 @@ class OwnVoice:
 
     def is_in(self, heard: bytes, now: Instant) -> bool:
         """Whether this sound, LINEAR_PCM at VOICE_RATE_HZ that ended just now, is an echo of what was sent."""
-        if ms_between(self._sent_at, now) >= KEPT_MS or not self._frames:
+        if ms_between(self._sent_at, now) >= LAST_MS or not self._frames:
             return False
         sound = _prepared(heard, VOICE_RATE_HZ)
         sent = _prepared(b"".join(self._frames), self._rate_hz)

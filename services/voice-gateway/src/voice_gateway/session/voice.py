@@ -54,6 +54,11 @@ class Onset:
         self.is_speaking, self._run_ms = not self.is_speaking, 0
         return edge
 
+    @property
+    def would_begin(self) -> bool:
+        """Whether one more chunk of speech would settle an onset."""
+        return not self.is_speaking and self._run_ms + CHUNK_MS >= self.onset_ms
+
     def give_up(self) -> None:
         """Nobody speaks any more, as far as one can hear."""
         self.is_speaking, self._run_ms = False, 0
@@ -76,6 +81,8 @@ class Ear:
         self._onset = onset
         self._own_voice = own_voice
         self._hears_itself = False
+        self._since_compared = 0
+        """Chunks since the last comparison with what the agent said."""
         self._recent: deque[bytes] = deque(maxlen=COMPARED_CHUNKS)
         self._post = post
         self._cursor = 0
@@ -121,11 +128,8 @@ class Ear:
 
     def heard(self, probability: float) -> None:
         """Take the verdict on a chunk. The agent's own voice coming back is no speech."""
-        if probability >= SPEECH and self._own_voice.is_in(b"".join(self._recent), self._listened_at):
+        if self._is_own(probability):
             probability = 0.0
-            if not self._hears_itself:
-                self._hears_itself = True
-                self._post(OwnVoiceHeard())
         edge = self._onset.take(probability)
         if self._onset.is_speaking:
             self._hearing.hurry(is_hurried=probability < SILENCE)
@@ -133,6 +137,19 @@ class Ear:
             return
         at_samples = self._hearing.to_input(self._skipped + edge * self._rate_hz // VOICE_RATE_HZ)
         self._post(SpeechStarted(at_samples) if self._onset.is_speaking else SpeechEnded(at_samples))
+
+    def _is_own(self, probability: float) -> bool:
+        """Whether the agent's own voice is what sounds; compared where it matters: that costs more than the verdict."""
+        self._since_compared += 1
+        is_due = self._since_compared >= COMPARED_CHUNKS if self._onset.is_speaking else self._onset.would_begin
+        if probability < SPEECH or not is_due:
+            return False
+        self._since_compared = 0
+        is_own = self._own_voice.is_in(b"".join(self._recent), self._listened_at)
+        if is_own and not self._hears_itself:
+            self._hears_itself = True
+            self._post(OwnVoiceHeard())
+        return is_own
 
 
 class VoiceBank:

@@ -145,7 +145,7 @@ class Agent:
 
     def answer(self, turn: CommittedTurn, now: Instant) -> list[Effect]:
         """Begin the reply to a turn, or release the one that was prepared for it."""
-        effects, reply = self._rehearsal.claim(turn.text, self._history.version)
+        effects, reply = self._rehearsal.claim(turn, self._history.version)
         self._history.said(turn.text)
         if reply is None:
             reply = self._replies.make(turn.id, turn.text, ReplyClock(now))
@@ -188,6 +188,10 @@ class Agent:
     def review(self, said: str) -> list[Effect]:
         """Drop the prepared reply if something else has been said."""
         return self._rehearsal.review(said, self._history.version)
+
+    def forget_rehearsals(self) -> None:
+        """What was prepared was for words that are nobody's: the next turn has attempts of its own."""
+        self._rehearsal.take()
 
     def take_back(self, now: Instant) -> tuple[list[Effect], CommittedTurn | None]:
         """Drop a reply of which nothing was heard; its turn goes on, unless it was ended or has called tools."""

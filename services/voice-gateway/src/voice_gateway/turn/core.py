@@ -148,6 +148,7 @@ class Core:
         if self._is_stale(fact):
             return ()
         self._silence.noticed(fact)
+        self._user.utterance.keep_quiet_time(now)
         if isinstance(fact, inputs.AgentInput):
             effects = self._agent.handle(fact, now)
         elif isinstance(fact, inputs.SpeakerInput):
@@ -198,10 +199,14 @@ class Core:
         for effect in effects:
             if isinstance(effect, Fail):
                 return tuple(self._end(effect, now))
-        effects += self._agent.finish(now)
-        if self._user.utterance.is_speaking:
-            self._floor.move(FloorEvent.USER_SPOKE)
-        effects += self._dialogue.go_on(now)
+        while True:
+            effects += self._agent.finish(now)
+            if self._user.utterance.is_speaking:
+                self._floor.move(FloorEvent.USER_SPOKE)
+            following = self._dialogue.go_on(now)
+            effects += following
+            if not following:
+                break
         if self._dialogue.is_quiet:
             effects += self._reconfigure(now)
         self._silence.watch(now, is_quiet=self._dialogue.is_quiet)

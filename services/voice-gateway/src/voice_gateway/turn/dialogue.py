@@ -106,6 +106,8 @@ class Dialogue:
         """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""
         so_far = self._user.so_far
         effects = self._agent.review(so_far.text)
+        if not (so_far.text or self._waiting):
+            self._agent.forget_rehearsals()
         is_next = self._agent.is_free and not (self._waiting or self.is_pressing or self._is_input_over)
         if not (self._policy.speculation and is_next and so_far.suspicion and so_far.text):
             return effects
@@ -219,12 +221,12 @@ class Dialogue:
         return [*effects, *self._commit_what_is_known(now)]
 
     def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> list[Effect]:
-        was_called = self._user.recognition.is_finalising(fact.stream)
         effects = self._user.recognition.ended(fact.stream, now)
-        return [*effects, *self._commit_what_is_known(now)] if was_called else effects
+        return [*effects, *self._commit_what_is_known(now)]
 
     def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> list[Effect]:
-        return self._user.recognition.broke(fact.stream, fact.message, now)
+        effects = self._user.recognition.broke(fact.stream, fact.message, now)
+        return [*effects, *self._commit_what_is_known(now)]
 
     def _on_client_interrupted(self, _: inputs.ClientInterrupted, now: Instant) -> list[Effect]:
         return self._agent.interrupt(InterruptCause.CLIENT, now)
@@ -242,9 +244,11 @@ class Dialogue:
         """Commit the turn if its end was called or held, and no more words of it are awaited."""
         user = self._user
         called, hold_until = user.so_far.called, user.so_far.hold_until
-        if hold_until is not None:
+        is_awaited = called is None or user.recognition.owes_a_final
+        is_ordered = called is not None and called.is_ordered
+        if hold_until is not None and (is_awaited or not is_ordered):
             return self._commit_spoken(now, is_live=True) if now >= hold_until else []
-        if called is None or user.recognition.owes_a_final:
+        if is_awaited:
             return []
         return self._commit_spoken(now, is_live=True)
 

@@ -84,9 +84,10 @@ class Recognition:
         return self._live()
 
     @property
-    def newest(self) -> StreamId:
-        """The stream that was opened last."""
-        return self._newest
+    def fed(self) -> StreamId | None:
+        """The stream that hears what is said from now on, if one is open."""
+        live = self._live()
+        return live[-1] if live and not self._is_input_over else None
 
     def is_finalised_by(self, stream: StreamId, covered_samples: int) -> bool:
         """Whether a final that covers its input to here is the last of a half-closed stream."""
@@ -107,7 +108,8 @@ class Recognition:
         if self._is_input_over:
             return [*effects, *self._half_close(None, now)]
         if self._commit_at is not None:
-            return [*effects, *self.commit(self._commit_at, now)]
+            effects += self.commit(self._commit_at, now)
+            self._grace_by = self._grace_by if self._finalising else None
         return effects
 
     def answered(self, stream: StreamId, now: Instant) -> None:

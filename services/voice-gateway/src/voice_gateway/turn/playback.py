@@ -38,6 +38,8 @@ class Playback:
     _is_settled: bool = field(default=False, init=False)
     _is_paused: bool = field(default=False, init=False)
     _can_report: bool = field(default=True, init=False)
+    _resumed_samples: int = field(default=0, init=False)
+    """Heard before the client's player was held: it goes on from there."""
 
     def started(self, at_samples: int, now: Instant) -> None:
         """Audio leaves from `at_samples` on."""
@@ -57,6 +59,7 @@ class Playback:
     def resumed(self, at_samples: int, now: Instant) -> None:
         """The client plays on from `at_samples`."""
         self._is_paused = self._is_settled = False
+        self._resumed_samples = at_samples
         self.started(at_samples, now)
 
     def released(self) -> None:
@@ -110,7 +113,8 @@ class Playback:
         """What has been heard by `now`; never more than was sent."""
         paced = self.paced(now)
         if self._reported is None:
-            return Heard(max(0, paced - self.client_buffer_ms * self.rate_hz // 1_000), is_estimate=True)
+            buffered = self.client_buffer_ms * self.rate_hz // 1_000
+            return Heard(max(self._resumed_samples, paced - buffered), is_estimate=True)
         if self._is_settled:
             return Heard(self._reported, is_estimate=False)
         since = samples_between(self._reported_at, now, self.rate_hz)

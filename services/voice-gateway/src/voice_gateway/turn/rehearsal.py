@@ -7,6 +7,7 @@ from voice_gateway.turn.effects import CancelReply, Effect, Flush
 from voice_gateway.turn.reply import ReplyInFlight
 from voice_gateway.turn.tables import Machine, Reply, ReplyEvent
 from voice_gateway.turn.text.normalised import Difference, difference, normalised
+from voice_gateway.turn.turn_so_far import CommittedTurn
 
 _LOST = {
     Difference.SAME: SpeculationOutcome.LOST_CONTEXT,
@@ -49,9 +50,12 @@ class Rehearsal:
             return []
         return self._drop(reply, _LOST[difference(reply.user_text, said)])
 
-    def claim(self, said: str, history_version: int) -> tuple[list[Effect], ReplyInFlight | None]:
-        """The prepared reply, if it answers what was said; else it is dropped."""
-        effects, reply = self.review(said, history_version), self._reply
+    def claim(self, turn: CommittedTurn, history_version: int) -> tuple[list[Effect], ReplyInFlight | None]:
+        """The prepared reply, if it answers this turn; else it is dropped. A typed turn changes what others answer."""
+        reply = self._reply
+        if reply is not None and not turn.is_spoken and not self._fits(reply, turn.text, history_version):
+            return self.stop(), None
+        effects, reply = self.review(turn.text, history_version), self._reply
         if reply is not None:
             self._machine.move(ReplyEvent.COMMITTED)
             self._reply = None

@@ -114,10 +114,10 @@ class TurnSoFar:
         """The interim transcript of that stream stands no more."""
         self._interims.pop(stream, None)
 
-    def split(self, stream: StreamId) -> "TurnSoFar":
+    def split(self, stream: StreamId | None) -> "TurnSoFar":
         """What that stream has begun to hear is the next turn's."""
         rest = TurnSoFar()
-        if stream in self._interims:
+        if stream is not None and stream in self._interims:
             rest._interims[stream] = self._interims.pop(stream)
         return rest
 

@@ -105,6 +105,8 @@ class User:
     def confirmed(self, fact: inputs.SegmentFinal, text: str, spoke: Instant, now: Instant) -> None:
         """Words came for good; `text` are those that are the user's."""
         self._known_samples = max(self._known_samples, fact.end_samples)
+        if not self.so_far.text and fact.stream == self.recognition.fed:
+            self.so_far.called = None  # nothing was said before the end that was called
         self.so_far.confirm(fact.stream, text, fact.words, self.recognition.live)
         self.so_far.spoke, self.so_far.transcribed = spoke, now
         if self.so_far.longest_by is None:
@@ -114,7 +116,7 @@ class User:
         """The last words of this stream were none of the user's turn, or none at all."""
         self.so_far.forget(stream)
         if not self.so_far.text:
-            self.so_far = TurnSoFar()
+            self.so_far = self._nothing_yet()
 
     def spoke(self, end_samples: int, received_samples: int, now: Instant) -> Instant:
         """When speech that ended at `end_samples` was over; of speech that was pushed nobody knows."""
@@ -175,7 +177,7 @@ class User:
     def take(self, now: Instant, *, is_live: bool, cut_by: str = "") -> CommittedTurn | None:
         """Commit the turn; None when nothing was said. `cut_by` is the setting that ended the wait for its words."""
         so_far = self.so_far
-        self.so_far = so_far.split(self.recognition.newest) if so_far.called else TurnSoFar()
+        self.so_far = self._rest(now) if so_far.called else self._nothing_yet()
         if not so_far.text:
             return None
         transcribed = Called(so_far.transcribed) if so_far.is_confirmed else Called(now, cut_by)
@@ -193,6 +195,22 @@ class User:
         )
         self.next_turn()
         return turn
+
+    def _nothing_yet(self) -> TurnSoFar:
+        """The next turn; words of a sound that has ended may still come for it."""
+        following = TurnSoFar()
+        following.spoke = self.so_far.spoke
+        return following
+
+    def _rest(self, now: Instant) -> TurnSoFar:
+        """What is the next turn's already; its own limits begin now, should nothing more come of it."""
+        rest = self.so_far.split(self.recognition.fed)
+        rest.spoke = self.so_far.spoke
+        if rest.text:
+            rest.longest_by = after_ms(now, self._policy.max_turn_ms)
+            if not self.utterance.is_speaking:
+                rest.silent_by = after_ms(now, self._policy.vad_end_ms)
+        return rest
 
     def next_turn(self) -> TurnId:
         """The number of the running turn, which is over."""

@@ -1,0 +1,206 @@
+"""A call of which bytes decide everything: a core, and a simple world that does what the core orders.
+
+The world's parties speak, transcribe, think, read aloud and play as their like do, in virtual time: late, broken,
+silent or mistaken now and then, as the bytes want it. Between their facts come senseless ones, unless the call is to be
+plausible.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+from typing import NamedTuple
+
+from gateway_kit.phone_call import PERSONA, RATE_HZ, TOOLBOX, at, rendered
+from gateway_kit.simulated.backends import Model, Voice
+from gateway_kit.simulated.caller import Caller
+from gateway_kit.simulated.choices import Choices
+from gateway_kit.simulated.noise import senseless
+from gateway_kit.simulated.player import Player
+from gateway_kit.simulated.recogniser import Recogniser
+from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.instant import NS_PER_MS, Instant
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.turn import effects, inputs
+from voice_gateway.turn.core import Core, Phase, State
+
+MOST_STEPS = 250
+"""A call that is longer is cut off: it costs more than it shows."""
+SILENCE_MS = 70_000
+"""How long the line stays open when nothing more happens: longer than any deadline of the policies below."""
+_POLICIES: dict[str, tuple[int, ...]] = {
+    "unfinished_hold_ms": (1_200, 0, 3_000),
+    "vad_end_ms": (900, 400),
+    "final_grace_ms": (500, 0, 100),
+    "max_turn_ms": (60_000, 1_500, 3_000),
+    "min_words": (2, 1, 3),
+    "protected_opening_ms": (0, 0, 0, 800),
+    "playback_settle_ms": (250, 0),
+    "no_input_ms": (0, 0, 0, 4_000),
+    "speculation": (True, True, True, False),
+    "max_speculations": (3, 1),
+}
+
+
+class Step(NamedTuple):
+    """What happened, and what the core made of it."""
+
+    now: Instant
+    fact: inputs.Input | None
+    """None: a deadline came."""
+    effects: tuple[effects.Effect, ...]
+    state: State
+    deadline: Instant | None
+    """The next one."""
+    turn: TurnId
+    """The turn being spoken, or the next one."""
+    text: str
+    """What is known of its words."""
+    is_held: bool
+    """Whether the turn waits because it reads unfinished."""
+    heard: tuple[ReplyId, int] | None
+    """How many samples of the reply in flight have been heard, as the core has it."""
+    is_expecting: bool
+    """Whether a sound was noticed of which no words came yet."""
+    may_go_on: bool
+    """Whether the turn that is being answered is reopened if its user speaks on."""
+    sent_samples: int
+    """How many samples of the latest reply have left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is agreed when the call begins."""
+
+    policy: TurnPolicy
+    can_pause: bool
+    is_pushed: bool
+    """Whether the client sends its input faster than real time."""
+    noise: int
+    """One in so many facts is followed by a senseless one; 0: none is."""
+
+    def core(self) -> Core:
+        """A core for this line."""
+        return Core(
+            self.policy,
+            PERSONA,
+            input_rate_hz=RATE_HZ,
+            output_rate_hz=RATE_HZ,
+            can_pause=self.can_pause,
+            toolbox=TOOLBOX,
+        )
+
+
+class Call:
+    """`play` plays it to its end; `steps` are what happened."""
+
+    def __init__(self, decisions: bytes, *, is_plausible: bool = False) -> None:
+        self.choices = Choices(decisions)
+        self.line = self._agree(is_plausible=is_plausible)
+        self.core = self.line.core()
+        self.steps: list[Step] = []
+        self.now_ms = 0
+        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._order = count()
+        self.recogniser = Recogniser(self)
+        self.player = Player(self)
+        self._model, self._voice = Model(self), Voice(self)
+        self._caller = Caller(self)
+
+    def play(self) -> "Call":
+        """Let it happen. A session that has not ended by itself is ended after a long silence."""
+        self.tell(inputs.SessionStarted())
+        self._caller.begin()
+        while not self._is_cut and (self._events or self._is_deadline_within(SILENCE_MS)):
+            due_ms = self._events[0][0] if self._events else self.now_ms + SILENCE_MS
+            if self._is_deadline_within(due_ms - self.now_ms):
+                self._keep_deadline()
+            else:
+                self.now_ms = due_ms
+                heappop(self._events)[2]()
+        if not self._is_cut:
+            self.now_ms += SILENCE_MS
+        if not self.is_over:
+            self._step(inputs.EndRequested(), at(self.now_ms))
+        return self
+
+    def script(self) -> str:
+        """What happened, to be read."""
+        lines = [str(self.line)]
+        for step in self.steps:
+            lines += [f"{step.now / NS_PER_MS:.0f} ms: {step.fact or 'the deadline comes'}"]
+            lines += rendered(step.effects)
+        return "\n".join(lines)
+
+    def in_ms(self, wait_ms: int, do: Callable[[], None]) -> None:
+        """Do something later."""
+        heappush(self._events, (self.now_ms + wait_ms, next(self._order), do))
+
+    def tell(self, fact: inputs.Input) -> None:
+        """Tell the core now, and do what it orders."""
+        if len(self.steps) < MOST_STEPS:
+            self._step(fact, at(self.now_ms))
+            if self.line.noise and self.choices.one_in(self.line.noise):
+                self._step(senseless(self.choices, self), at(self.now_ms))
+
+    def input_samples(self) -> int:
+        """How much input the client has sent."""
+        return self.now_ms * self.speed * RATE_HZ // 1_000
+
+    @property
+    def speed(self) -> int:
+        """How much faster than real time the input comes."""
+        return 5 if self.line.is_pushed else 1
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session has ended."""
+        return self.steps[-1].state.phase is Phase.ENDED
+
+    def _agree(self, *, is_plausible: bool) -> Line:
+        choices = self.choices
+        noise = 0 if is_plausible else choices.of((0, 10, 3))
+        overrides = {name: choices.of(values) for name, values in _POLICIES.items()} if choices.below(2) else {}
+        return Line(
+            TurnPolicy().changed(overrides),
+            can_pause=not choices.one_in(8),
+            is_pushed=choices.one_in(16),
+            noise=noise,
+        )
+
+    @property
+    def _is_cut(self) -> bool:
+        return len(self.steps) >= MOST_STEPS or self.is_over
+
+    def _is_deadline_within(self, wait_ms: int) -> bool:
+        deadline = self.steps[-1].deadline
+        return deadline is not None and deadline <= at(self.now_ms + wait_ms)
+
+    def _keep_deadline(self) -> None:
+        now = max(Instant(self.steps[-1].deadline or 0), self.steps[-1].now)
+        self.now_ms = max(self.now_ms, -(-now // NS_PER_MS))
+        self._step(None, now)
+
+    def _step(self, fact: inputs.Input | None, now: Instant) -> None:
+        now = max(now, self.steps[-1].now) if self.steps else now
+        core, sent = self.core, self.player.sent_samples()
+        done = core.on_deadline(now) if fact is None else core.handle(fact, now)
+        so_far, reply = core._user.so_far, core._agent._reply
+        heard = (reply.id, reply.playback.heard(now).samples) if reply is not None else None
+        may_go_on = reply is not None and reply.committed is not None and reply.committed.may_go_on
+        utterance = core._user.utterance
+        expecting = utterance._has_onset or utterance.may_become_turn
+        held, turn = so_far.hold_until is not None, core._user.turn
+        self.steps.append(
+            Step(
+                now, fact, done, core.state, core.deadline(), turn, so_far.text, held, heard, expecting, may_go_on, sent
+            )
+        )
+        for effect in done:
+            self._perform(effect)
+
+    def _perform(self, effect: effects.Effect) -> None:
+        for party in (self.recogniser, self._model, self._voice, self.player):
+            perform = party.performs.get(type(effect))
+            if perform is not None:
+                perform(effect)

@@ -1,0 +1,174 @@
+"""What holds for the record of every call, however senseless its facts."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from gateway_kit.simulated.call import Call
+from voice_gateway.domain import events
+from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.instant import Instant
+from voice_gateway.turn import effects
+from voice_gateway.turn.core import Phase
+
+
+def flat(call: Call) -> list[effects.Effect]:
+    """All effects in order."""
+    return [effect for step in call.steps for effect in step.effects]
+
+
+def about_replies(call: Call) -> Iterator[tuple[ReplyId, effects.Effect]]:
+    """The effects that are about a reply, with its id."""
+    for effect in flat(call):
+        about = effect.event if isinstance(effect, effects.Emit) else effect
+        reply = getattr(about, "reply", None)
+        if reply is not None:
+            yield reply, effect
+
+
+def one_reply_is_in_flight_and_each_ends_once(call: Call) -> None:
+    """A reply starts when the one before has ended, and ends exactly once: it finishes, and the client is told so.
+
+    One that nobody was told of ends with its cancellation instead: it was only prepared.
+    """
+    in_flight: ReplyId | None = None
+    is_told, is_cancelled = False, False
+    started, finished = Counter[ReplyId](), Counter[ReplyId]()
+    for reply, effect in about_replies(call):
+        if isinstance(effect, effects.StartReply | effects.BeginReply):
+            assert in_flight is None or (is_cancelled and not is_told), "two replies are in flight"
+            assert reply > max(started, default=0)
+            in_flight, is_told, is_cancelled = reply, False, False
+            started[reply] += 1
+        elif isinstance(effect, effects.RecordTurn):
+            continue
+        elif isinstance(effect, effects.Emit):
+            assert reply == in_flight, "the client is told of a reply that is not in flight"
+            is_told = True
+            finished[reply] += isinstance(effect.event, events.ReplyFinished)
+            in_flight = None if finished[reply] else reply
+        elif isinstance(effect, effects.CancelReply):
+            assert reply == in_flight
+            assert not is_cancelled
+            is_cancelled = True
+    assert in_flight is None or (is_cancelled and not is_told), "a reply that was told of never ended"
+    assert set(finished.values()) <= {1}
+
+
+def a_finished_reply_is_recorded(call: Call) -> None:
+    """Telemetry gets what the client gets: ReplyFinished, then RecordTurn of the same reply."""
+    batch = flat(call)
+    for place, effect in enumerate(batch):
+        match effect:
+            case effects.Emit(events.ReplyFinished() as finished):
+                following = batch[place + 1]
+                assert isinstance(following, effects.RecordTurn)
+                assert following.record.finished == finished
+
+
+def nothing_is_spoken_for_a_cancelled_reply(call: Call) -> None:
+    """Flush follows CancelReply at once; nothing of that reply, or of its turn's earlier ones, is ordered after it."""
+    cancelled = ReplyId(0)
+    batch = flat(call)
+    for place, effect in enumerate(batch):
+        match effect:
+            case effects.CancelReply(reply):
+                cancelled = reply
+                assert batch[place + 1] == effects.Flush(reply)
+            case (
+                effects.Play(reply)
+                | effects.Synthesize(reply)
+                | effects.EndPlay(reply)
+                | effects.PausePlay(reply)
+                | effects.ResumePlay(reply)
+                | effects.Emit(events.ReplyText(reply) | events.ReplyPaused(reply) | events.ReplyResumed(reply))
+            ):
+                assert reply > cancelled
+
+
+def what_was_played_before_is_flushed_or_over(call: Call) -> None:
+    """Before a reply is played, every earlier one that was played has been flushed or has finished."""
+    played: set[ReplyId] = set()
+    for reply, effect in about_replies(call):
+        match effect:
+            case effects.Play():
+                played.add(reply)
+                assert played == {reply}
+            case effects.Flush() | effects.Emit(events.ReplyFinished()):
+                played.discard(reply)
+
+
+def a_prepared_reply_is_silent(call: Call) -> None:
+    """Before the turn is final nothing of a reply to it is told or played."""
+    turns: dict[ReplyId, TurnId] = {}
+    final = 0
+    for effect in flat(call):
+        match effect:
+            case effects.StartReply(reply, turn):
+                turns[reply] = turn or TurnId(0)
+            case effects.BeginReply(reply):
+                turns[reply] = TurnId(0)
+            case effects.Emit(events.Transcript(turn, _, is_final)) if is_final:
+                final = turn
+            case effects.Play(reply) | effects.EndPlay(reply) | effects.PausePlay(reply):
+                assert turns[reply] <= final
+            case effects.Emit(events.ReplyText(reply) | events.ReplyInterrupted(reply)):
+                assert turns[reply] <= final
+
+
+def sentences_are_told_then_played_in_order(call: Call) -> None:
+    """Sentences are told in order of their ids, each before it is played, and nothing is played after EndPlay."""
+    told = Counter[ReplyId]()
+    over: set[ReplyId] = set()
+    for reply, effect in about_replies(call):
+        match effect:
+            case effects.Emit(events.ReplyText(_, _, _, sentence)):
+                assert sentence == told[reply] + 1
+                told[reply] = sentence
+            case effects.Play(_, sentence):
+                assert told[reply] == sentence
+                assert reply not in over
+            case effects.EndPlay():
+                assert reply not in over
+                over.add(reply)
+
+
+def a_turn_is_final_once(call: Call) -> None:
+    """Every turn has at most one final transcript, turn ids only grow, and no interim follows the final."""
+    last_final = 0
+    for effect in flat(call):
+        if isinstance(effect, effects.Emit) and isinstance(effect.event, events.Transcript):
+            assert effect.event.turn == last_final + 1
+            last_final += effect.event.is_final
+
+
+def deadlines_advance(call: Call) -> None:
+    """After a deadline was handled the next one is later: the shell's timer never spins."""
+    for step in call.steps:
+        if step.fact is None and step.deadline is not None:
+            assert step.deadline > step.now
+
+
+def closing_absorbs(call: Call) -> None:
+    """The session ends once, with the last effect; then there is no deadline, and no fact has any effect."""
+    batch = flat(call)
+    ends = [place for place, effect in enumerate(batch) if isinstance(effect, effects.Close | effects.Fail)]
+    assert ends == [len(batch) - 1]
+    core = call.core
+    assert core.state.phase is Phase.ENDED
+    assert core.deadline() is None
+    assert core.on_deadline(Instant(10**15)) == ()
+    facts = [step.fact for step in call.steps if step.fact is not None]
+    assert all(core.handle(fact, Instant(10**15)) == () for fact in facts)
+
+
+OF_ANY_CALL = (
+    one_reply_is_in_flight_and_each_ends_once,
+    a_finished_reply_is_recorded,
+    nothing_is_spoken_for_a_cancelled_reply,
+    what_was_played_before_is_flushed_or_over,
+    a_prepared_reply_is_silent,
+    sentences_are_told_then_played_in_order,
+    a_turn_is_final_once,
+    deadlines_advance,
+    closing_absorbs,
+)

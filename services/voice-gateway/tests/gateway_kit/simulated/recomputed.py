@@ -1,0 +1,314 @@
+"""What the core keeps step by step, computed anew from the record of a call in the plainest way there is."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from gateway_kit.phone_call import PERSONA, RATE_HZ
+from gateway_kit.simulated.call import Call, Step
+from voice_gateway.domain import events
+from voice_gateway.domain.chat import ChatMessage, Role
+from voice_gateway.domain.ids import ReplyId, StreamId, TurnId
+from voice_gateway.domain.instant import ms_between
+from voice_gateway.turn import effects, inputs
+from voice_gateway.turn.core import Phase
+from voice_gateway.turn.ledger import SpokenSentence, heard_text
+from voice_gateway.turn.tables import Floor, Listening, Reply
+from voice_gateway.turn.text.sentences import SentenceSplitter
+
+
+@dataclass
+class _Machines:
+    """The three machines by what was told and ordered, without their tables."""
+
+    final: int = 0
+    turn: int = 0
+    reply: ReplyId | None = None
+    """The one in flight."""
+    is_audible: bool = False
+    is_sent: bool = False
+    is_contested: bool = False
+    is_held_back: bool = False
+    """It was held before it was heard. Should its first sound have left at that moment, onsets change nothing more."""
+    is_speaking: bool = False
+    has_keys: bool = False
+    """Keys were pressed while it was prepared: their turn has the number of the one that it was prepared for."""
+    live: dict[StreamId, bool] = field(default_factory=dict)
+    """Streams, and whether they were half-closed."""
+
+    def take(self, fact: inputs.Input | None) -> None:
+        match fact:
+            case inputs.PlayoutStarted(reply) if self._is_told(reply):
+                self.is_audible = True
+            case inputs.DigitsPressed():
+                self.has_keys = True
+            case inputs.PlayoutCompleted(reply) if self._is_told(reply):
+                self.is_sent = True
+            case inputs.RecognitionFailed(stream) | inputs.RecognitionEnded(stream):
+                self.live.pop(stream, None)
+
+    def perform(self, effect: effects.Effect) -> None:  # noqa: C901  one case for each effect that matters
+        match effect:
+            case effects.StartReply(reply) | effects.BeginReply(reply):
+                turn = effect.turn if isinstance(effect, effects.StartReply) else None
+                self.reply, self.turn, self.is_audible, self.is_sent = reply, turn or 0, False, False
+                self.has_keys = False
+            case effects.CancelReply(reply) | effects.Emit(events.ReplyFinished(reply)) if reply == self.reply:
+                self.reply, self.is_audible = None, False
+                self.is_contested = self.is_held_back = False
+            case effects.PausePlay():
+                self.is_contested, self.is_held_back = self.is_audible, not self.is_audible
+            case effects.ResumePlay():
+                self.is_contested = self.is_held_back = False
+            case effects.Emit(events.Transcript(turn, _, is_final)) if is_final:
+                self.final = turn
+            case effects.Emit(events.SpeechStarted() | events.SpeechEnded() as event):
+                self.is_speaking = isinstance(event, events.SpeechStarted)
+            case effects.OpenRecognition(stream) | effects.FinishRecognition(stream):
+                self.live[stream] = isinstance(effect, effects.FinishRecognition)
+            case effects.CancelRecognition(stream):
+                self.live.pop(stream, None)
+
+    def floor(self) -> tuple[Floor, ...]:
+        if self.is_audible and self.is_held_back:
+            return Floor.AGENT, Floor.CONTESTED
+        if self.is_audible:
+            return (Floor.CONTESTED if self.is_contested else Floor.AGENT,)
+        return (Floor.USER if self.is_speaking else Floor.NOBODY,)
+
+    def speech(self) -> tuple[Reply, ...]:
+        if self.reply is None:
+            return (Reply.NONE,)
+        if self.turn > self.final:
+            return (Reply.SPECULATIVE,)
+        if self.is_sent:
+            return (Reply.DRAINING,)
+        if self.is_audible:
+            return (Reply.SPEAKING,)
+        return (Reply.PENDING, Reply.SPECULATIVE) if self.has_keys else (Reply.PENDING,)
+
+    def listening(self) -> Listening:
+        if not self.live:
+            return Listening.CLOSED
+        return Listening.FINALISING if any(self.live.values()) else Listening.OPEN
+
+    def _is_told(self, reply: ReplyId) -> bool:
+        return reply == self.reply and self.turn <= self.final
+
+
+def machines_are_what_was_told_and_ordered(call: Call) -> None:
+    """Floor, reply and listening are the same when they are computed from facts and effects alone."""
+    machines = _Machines()
+    for step in call.steps:
+        if step.state.phase is Phase.ENDED:
+            return
+        machines.take(step.fact)
+        for effect in step.effects:
+            machines.perform(effect)
+        assert step.state.reply in machines.speech()
+        assert step.state.listening is machines.listening()
+        assert step.state.floor in machines.floor()
+
+
+def sentences_are_those_of_the_whole_text(call: Call) -> None:
+    """What is told of a completed reply is what the model wrote, split as if it had come in one piece."""
+    written: dict[ReplyId, str] = {}
+    told: dict[ReplyId, list[str]] = {}
+    for step in call.steps:
+        if isinstance(step.fact, inputs.ReplyDelta):
+            written[step.fact.reply] = written.get(step.fact.reply, "") + step.fact.text
+        for effect in step.effects:
+            match effect:
+                case effects.Emit(events.ReplyText(reply, _, kind, _, text)) if kind is events.ReplyKind.ANSWER:
+                    told.setdefault(reply, []).append(text)
+                case effects.Emit(events.ReplyFinished(reply, _, _, events.ReplyOutcome.COMPLETED)) if reply in written:
+                    splitter = SentenceSplitter()
+                    assert told.get(reply, []) == [*splitter.feed(written[reply]), *splitter.finish()]
+
+
+def a_turn_ends_in_time(call: Call) -> None:
+    """From its first words on a turn lasts at most `max_turn_ms` + `vad_end_ms` + `final_grace_ms`.
+
+    Then it is committed, or nothing is left of it, since its words were not the user's, or none. Input that is ahead of
+    real time is not spoken to anybody now, and so has no such limit; nor has what was said before the half-close, whose
+    final is waited for as long as its stream answers.
+    """
+    policy = call.line.policy
+    longest_ms = policy.max_turn_ms + policy.vad_end_ms + policy.final_grace_ms
+    if call.line.is_pushed:
+        return
+    since: Step | None = None
+    for step in call.steps:
+        if since is not None:
+            assert ms_between(since.now, step.now) <= longest_ms, f"turn {since.turn} goes on: {since.text!r}"
+        if not step.text or step.state.phase in (Phase.FINISHING, Phase.ENDED):
+            since = None
+        elif since is None or since.turn != step.turn:
+            since = step
+
+
+def heard_only_grows_and_was_sent(call: Call) -> None:
+    """What was heard of a reply is never more than was sent, and goes back only when the client tells its position."""
+    before: tuple[ReplyId, int] | None = None
+    for step in call.steps:
+        if step.heard is not None:
+            assert 0 <= step.heard[1] <= step.sent_samples
+            if before is not None and before[0] == step.heard[0]:
+                assert step.heard[1] >= before[1] or isinstance(step.fact, inputs.PlaybackReported)
+        before = step.heard
+
+
+class _Ledger:
+    """What was told, spoken and heard of each reply."""
+
+    def __init__(self) -> None:
+        self.sentences: dict[ReplyId, list[SpokenSentence]] = {}
+        self._lengths: dict[tuple[ReplyId, int], inputs.SpeechCompleted | inputs.SpeechFailed] = {}
+        self._spoken: dict[tuple[ReplyId, int], str] = {}
+        self._cancelled: set[ReplyId] = set()
+        """What comes of these is too late to count."""
+
+    def take(self, fact: inputs.Input | None) -> None:
+        if isinstance(fact, inputs.SpeechCompleted | inputs.SpeechFailed) and fact.reply not in self._cancelled:
+            self._lengths.setdefault((fact.reply, fact.sentence), fact)
+
+    def perform(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.CancelReply(reply):
+                self._cancelled.add(reply)
+            case effects.Synthesize(reply, sentence, text):
+                self._spoken[reply, sentence] = text
+            case effects.Emit(events.ReplyText(reply, _, _, _, text)):
+                self.sentences.setdefault(reply, []).append(SpokenSentence(text, "", 0))
+            case effects.Play(reply, sentence):
+                told = self.sentences[reply]
+                told[sentence - 1] = replace(told[sentence - 1], spoken=self._spoken[reply, sentence], samples=None)
+
+    def heard(self, reply: ReplyId, samples: int) -> str:
+        """The words of the model's text that end within so many samples."""
+        sentences = list(self.sentences.get(reply, []))
+        for place, sentence in enumerate(sentences):
+            known = self._lengths.get((reply, place + 1))
+            if sentence.spoken and known is not None:
+                words = known.words if isinstance(known, inputs.SpeechCompleted) else ()
+                sentences[place] = replace(sentence, samples=known.samples, words=words)
+        return heard_text(sentences, samples, RATE_HZ)
+
+    def whole(self, reply: ReplyId) -> str:
+        """All of it."""
+        return "".join(sentence.text for sentence in self.sentences.get(reply, [])).strip()
+
+
+class _Past:
+    """The conversation as the model should read it."""
+
+    def __init__(self) -> None:
+        self._said: list[tuple[TurnId, str]] = []
+        """Final turns that no reply has come to yet."""
+        self._lines: list[tuple[Role, str, int]] = []
+
+    def committed(self, turn: TurnId, text: str) -> None:
+        self._said.append((turn, text))
+
+    def answered(self, turn: int) -> None:
+        """All turns up to this one are said."""
+        self._lines += [(Role.USER, text, said) for said, text in self._said if said <= turn]
+        self._said = [(said, text) for said, text in self._said if said > turn]
+
+    def heard(self, turn: int, text: str) -> None:
+        """This was heard in answer to that turn; 0: to none."""
+        self.answered(turn)
+        if text:
+            self._lines.append((Role.ASSISTANT, text, turn))
+
+    def reopened(self, turn: TurnId) -> None:
+        """This turn goes on, as part of the next one."""
+        self.answered(turn)
+        self._lines = [line for line in self._lines if line[0] is Role.ASSISTANT or line[2] != turn]
+
+    def messages(self) -> tuple[ChatMessage, ...]:
+        joined = [ChatMessage(Role.SYSTEM, PERSONA.system_prompt)]
+        for role, text, _ in self._lines:
+            if role is Role.ASSISTANT and len(joined) == 1:
+                continue  # chat templates demand that the user begins
+            if joined[-1].role is role:
+                text = f"{joined.pop().text}\n{text}"  # noqa: PLW2901  the joined line is the line
+            joined.append(ChatMessage(role, text))
+        return tuple(joined)
+
+
+def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one case for each effect that matters
+    """The model reads what users said and what was heard of each reply, by the samples that were told with it.
+
+    A turn that goes on before anything of its reply was heard is read once, as part of the turn it became.
+    """
+    past, ledger, played, final = _Past(), _Ledger(), set[ReplyId](), 0
+    for place, step in enumerate(call.steps):
+        ledger.take(step.fact)
+        is_committing = False
+        for effect in step.effects:
+            ledger.perform(effect)
+            match effect:
+                case effects.Emit(events.Transcript(turn, text, is_final)) if is_final:
+                    past.committed(turn, text)
+                    final, is_committing = turn, True
+                case effects.Emit(events.TurnReport(_, reply)):
+                    played.add(reply)
+                case effects.StartReply(_, asked, messages) if asked is not None:
+                    past.answered(asked)
+                    _compare(messages, past.messages(), is_prepared=asked > final)
+                case effects.Emit(events.ReplyHeard(reply, samples, text)):
+                    assert text == ledger.heard(reply, samples)
+                case effects.Emit(events.ReplyFinished(reply, answered, _, events.ReplyOutcome.INTERRUPTED)) if (
+                    turn is not None
+                ):
+                    cause = _cause(call.steps[: place + 1], reply)
+                    past.heard(answered or 0, _heard(step, reply))
+                    is_by_words = cause is events.InterruptCause.USER_SPEECH and not is_committing
+                    is_open = call.steps[place - 1].may_go_on
+                    if answered is not None and is_open and is_by_words and reply not in played:
+                        past.reopened(answered)
+                case effects.Emit(events.ReplyFinished(reply, answered)):
+                    past.heard(answered or 0, ledger.whole(reply))
+
+
+def _compare(told: tuple[ChatMessage, ...], expected: tuple[ChatMessage, ...], *, is_prepared: bool) -> None:
+    if not is_prepared:
+        assert told == expected
+        return
+    assert told[-1].role is Role.USER
+    *before, last = expected
+    if last.role is Role.USER:
+        assert told[:-1] == tuple(before)
+        assert told[-1].text.startswith(f"{last.text}\n")
+    else:
+        assert told[:-1] == expected
+
+
+def _heard(step: Step, reply: ReplyId) -> str:
+    return next(
+        effect.event.heard_text
+        for effect in step.effects
+        if isinstance(effect, effects.Emit)
+        and isinstance(effect.event, events.ReplyHeard)
+        and effect.event.reply == reply
+    )
+
+
+def _cause(steps: Iterable[Step], reply: ReplyId) -> events.InterruptCause:
+    return next(
+        effect.event.cause
+        for step in steps
+        for effect in step.effects
+        if isinstance(effect, effects.Emit)
+        and isinstance(effect.event, events.ReplyInterrupted)
+        and effect.event.reply == reply
+    )
+
+
+OF_ANY_CALL = (machines_are_what_was_told_and_ordered,)
+OF_PLAUSIBLE_CALLS = (
+    sentences_are_those_of_the_whole_text,
+    a_turn_ends_in_time,
+    heard_only_grows_and_was_sent,
+    history_is_what_was_said_and_heard,
+)

@@ -1,0 +1,100 @@
+"""A call of which another core takes over the rest."""
+
+import json
+from dataclasses import fields, is_dataclass, replace
+from itertools import takewhile
+from typing import Any
+
+from gateway_kit.phone_call import PER_MS, TOOLBOX, at
+from gateway_kit.simulated.call import Call
+from gateway_kit.simulated.replays import Told, retold, told
+from voice_gateway.domain.ids import StreamId
+from voice_gateway.domain.instant import NS_PER_MS, Instant
+from voice_gateway.domain.transcript import SpokenWord
+from voice_gateway.turn import effects, inputs
+from voice_gateway.turn.core import Core, Phase, State
+from voice_gateway.turn.tables import Floor, Listening, Reply
+
+RESTORED_AT = at(3_000)
+"""The next process has a monotonic clock of its own."""
+QUIET = State(Phase.RUNNING, Floor.NOBODY, Reply.NONE, Listening.OPEN)
+_INPUT_POSITIONS = frozenset(
+    {"from_samples", "before_samples", "received_samples", "end_samples", "covered_samples", "start_samples"}
+)
+_INPUT_EVENTS = ("SpeechStarted", "SpeechEnded", "FinishRecognition")
+"""Whose `at_samples` is a position of the input."""
+
+_OF_REPLIES = (SpokenWord, effects.ResumePlay)
+"""Whose positions are of a reply's timeline."""
+
+
+def quiet_moments(call: Call) -> list[int]:
+    """After how many steps nothing was going on: nothing awaited, said or played, nobody leaving, nothing changed."""
+    if call.line.is_pushed:
+        return []  # its input is ahead of the clock, which begins anew with the next session
+    moments: list[int] = []
+    for place, step in enumerate(call.steps):
+        if isinstance(step.fact, inputs.DrainRequested | inputs.SettingsChanged):
+            return moments
+        is_whole = place + 1 == len(call.steps) or call.steps[place + 1].now > step.now
+        is_idle = not step.text and not step.is_expecting and step.deadline is None
+        if step.state == QUIET and is_idle and is_whole:
+            moments.append(place + 1)
+    return moments
+
+
+def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
+    """Snapshot, restore and the rest of the call give the effects that the rest alone gives."""
+    moments = quiet_moments(call)
+    if not moments:
+        return
+    facts, place = told(call), moments[moment % len(moments)]
+    first, now = call.line.core(), facts[place - 1][0]
+    retold(first, facts[:place])
+    samples, streams = now * PER_MS // NS_PER_MS, first._user.recognition._newest - 1
+    first.handle(inputs.SegmentFinal(StreamId(streams + 1), "", (), samples, samples, samples), now)
+    if _knows_the_line(first):
+        return
+    second = Core.restore(json.loads(json.dumps(first.snapshot(now))), call.line.policy, TOOLBOX)
+    second.handle(inputs.SessionStarted(), RESTORED_AT)
+    since = Instant(now - RESTORED_AT)
+    rest = list(takewhile(lambda each: not _is_before(each[1], samples), facts[place:]))
+    theirs: list[Told] = [(Instant(at_ - since), _moved(fact, -samples, -streams, -since)) for at_, fact in rest]
+    expected = [_moved(batch, samples, streams, since) for batch in retold(second, theirs)]
+    assert retold(first, rest) == expected
+
+
+def _knows_the_line(core: Core) -> bool:
+    """Whether the core has learnt what no snapshot tells: that the agent's voice comes back, that recognition fails."""
+    contest = core._dialogue._contest
+    return contest._is_echoing or contest._hears_itself or core._user.recognition._failures > 0
+
+
+def _is_before(fact: inputs.Input | None, samples: int) -> bool:
+    """Whether a fact is about input before this position, which the next session has not."""
+    if isinstance(fact, inputs.ReplyInput):
+        return False
+    names = ("at_samples", "end_samples", "covered_samples", "received_samples")
+    return any(getattr(fact, name, samples) < samples for name in names)
+
+
+def _moved(value: Any, samples: int, streams: int, since: int) -> Any:
+    """The same value on an input clock that is `samples` on, with streams and instants that are on, too."""
+    if isinstance(value, tuple):
+        return tuple(_moved(item, samples, streams, since) for item in value)
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    changes: dict[str, Any] = {}
+    for spec in fields(value):
+        field = getattr(value, spec.name)
+        is_position = spec.name == "at_samples" and type(value).__name__ in _INPUT_EVENTS
+        is_position = is_position or (spec.name in _INPUT_POSITIONS and not isinstance(value, _OF_REPLIES))
+        if field is not None and is_position:
+            changes[spec.name] = field + samples
+        elif spec.name == "stream":
+            changes[spec.name] = field + streams
+        elif spec.name == "deadline":
+            changes[spec.name] = field + since
+        elif is_dataclass(field) or isinstance(field, tuple):
+            changes[spec.name] = _moved(field, samples, streams, since)
+    return replace(value, **changes) if changes else value

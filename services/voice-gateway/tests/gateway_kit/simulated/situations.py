@@ -1,0 +1,140 @@
+"""What a call came to: states, outcomes, and situations that only several facts together make."""
+
+from collections.abc import Iterator
+from enum import StrEnum, auto
+
+from gateway_kit.simulated.call import Call, Step
+from voice_gateway.domain import events
+from voice_gateway.domain.errors import Reason
+from voice_gateway.turn import effects, inputs
+from voice_gateway.turn.core import Phase
+from voice_gateway.turn.tables import Floor, Listening, Reply
+
+
+class Situation(StrEnum):
+    """Something worth proving things about."""
+
+    HELD = auto()
+    """A turn that reads unfinished is held,"""
+    HELD_AND_CONTINUED = auto()
+    """and goes on,"""
+    HELD_TO_THE_END = auto()
+    """or is committed as it is."""
+    FORCED = auto()
+    """The core itself calls the end of a turn,"""
+    FORCED_AND_FINAL = auto()
+    """gets the final,"""
+    FORCED_IN_VAIN = auto()
+    """or takes the last interim."""
+    REOPENED = auto()
+    """A turn goes on before anything of its reply was heard."""
+    HELD_BACK = auto()
+    """A reply that nobody heard yet waits for a verdict."""
+    CONTESTED_WITH_WORDS = auto()
+    """The floor is contested, and words come,"""
+    YIELDED = auto()
+    """which take it,"""
+    WENT_ON = auto()
+    """or do not; or none come."""
+    ECHO = auto()
+    """Words are dropped while the agent speaks: they are its own, or none that count."""
+    SETTLED_BY_REPORT = auto()
+    """The client tells how far an interrupted reply was heard,"""
+    SETTLED_BY_CLOCK = auto()
+    """or does not."""
+    APOLOGY = auto()
+    """The model fails before its first word."""
+    OVERREPORTED = auto()
+    """The client tells more than was sent."""
+    RECOGNITION_BROKE = auto()
+
+
+MEANT: tuple[object, ...] = (
+    *Floor,
+    *Reply,
+    *Listening,
+    *Phase,
+    *events.SpeculationOutcome,
+    *events.SpeculationTrigger,
+    *events.InterruptCause,
+    *events.ReplyOutcome,
+    *events.EndCause,
+    *Situation,
+)
+"""Everything that calls should come to."""
+
+
+def situations(call: Call) -> Iterator[object]:
+    """Everything that this one came to."""
+    before: Step | None = None
+    is_forced = False
+    for step in call.steps:
+        yield from (step.state.floor, step.state.reply, step.state.listening, step.state.phase)
+        if before is not None:
+            yield from _between(before, step)
+        if step.fact is None and _has(step, effects.FinishRecognition):
+            yield Situation.FORCED
+            is_forced = True
+        if is_forced and _is_committed(step):
+            by_interim = step.fact is None and _has(step, effects.CancelRecognition)
+            yield Situation.FORCED_IN_VAIN if by_interim else Situation.FORCED_AND_FINAL
+            is_forced = False
+        for effect in step.effects:
+            if isinstance(effect, effects.Emit):
+                yield from _told(effect.event)
+        before = step
+    yield Phase.NEW
+
+
+def _between(before: Step, step: Step) -> Iterator[Situation]:  # noqa: C901  one condition for each situation
+    if step.is_held:
+        yield Situation.HELD
+    if before.is_held and not step.is_held:
+        yield Situation.HELD_TO_THE_END if _is_committed(step) else Situation.HELD_AND_CONTINUED
+    words = isinstance(step.fact, inputs.TranscriptRevised | inputs.SegmentFinal) and step.fact.text.strip()
+    was_contested = before.state.floor is Floor.CONTESTED
+    if was_contested and words:
+        yield Situation.CONTESTED_WITH_WORDS
+        if step.state.reply is Reply.NONE:
+            yield Situation.YIELDED
+    if was_contested and _has(step, effects.ResumePlay):
+        yield Situation.WENT_ON
+    if words and before.state.floor is Floor.AGENT is step.state.floor and not step.text:
+        yield Situation.ECHO
+    if before.state.reply is Reply.PENDING and _has(step, effects.PausePlay):
+        yield Situation.HELD_BACK
+    is_unheard = before.state.reply is Reply.PENDING and before.may_go_on
+    if is_unheard and words and step.state.reply is Reply.NONE and step.text:
+        yield Situation.REOPENED
+
+
+def _told(event: events.Event) -> Iterator[object]:  # noqa: C901  one case for each event that matters
+    match event:
+        case events.TurnReport():
+            for speculation in event.speculations:
+                yield from (speculation.outcome, speculation.trigger)
+        case events.ReplyInterrupted(_, cause):
+            yield cause
+        case events.ReplyHeard():
+            yield Situation.SETTLED_BY_CLOCK if event.is_estimate else Situation.SETTLED_BY_REPORT
+        case events.ReplyFinished(_, _, kind, outcome):
+            yield outcome
+            if kind is events.ReplyKind.APOLOGY:
+                yield Situation.APOLOGY
+        case events.Notice(Reason.PLAYBACK_IMPLAUSIBLE):
+            yield Situation.OVERREPORTED
+        case events.Notice(Reason.RECOGNITION_INTERRUPTED):
+            yield Situation.RECOGNITION_BROKE
+        case events.Ended(cause):
+            yield cause
+
+
+def _has(step: Step, kind: type) -> bool:
+    return any(isinstance(effect, kind) for effect in step.effects)
+
+
+def _is_committed(step: Step) -> bool:
+    return any(
+        isinstance(effect, effects.Emit) and isinstance(effect.event, events.Transcript) and effect.event.is_final
+        for effect in step.effects
+    )
