@@ -219,6 +219,7 @@ CASES = [
     Case("tolerations", [{"operator": "Exists"}], f"{POD}.tolerations", [{"operator": "Exists"}]),
     Case("affinity", {"nodeAffinity": {}}, f"{POD}.affinity", {"nodeAffinity": {}}),
     Case("spread.whenUnsatisfiable", "none", f"{POD}.topologySpreadConstraints", None),
+    Case("spread.overZones", True, f"{POD}.topologySpreadConstraints.1.topologyKey", "topology.kubernetes.io/zone"),
     Case("priorityClassName", "calls", f"{POD}.priorityClassName", "calls"),
     Case("podLabels", {"team": "voice"}, "Deployment:spec.template.metadata.labels.team", "voice"),
     Case("podAnnotations", {"note": "x"}, "Deployment:spec.template.metadata.annotations.note", "x"),
