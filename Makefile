@@ -36,7 +36,7 @@ lock: ## resolve the dependencies again, into requirements.lock and those of the
 
 SERVICES := services/voice-gateway services/local-models services/voice-client services/testkit
 GENERATORS := $(sort $(wildcard scripts/gen_*.py))
-CORE_PROPERTIES := $(addprefix services/voice-gateway/tests/turn/,test_turn_properties.py test_turn_snapshot.py)
+CORE_PROPERTIES := $(addprefix services/voice-gateway/tests/turn/,test_turn_properties.py test_turn_snapshot.py test_turn_tool_properties.py)
 CORE_TESTS := services/voice-gateway/tests/turn services/voice-gateway/tests/domain
 
 .PHONY: proto
@@ -88,8 +88,8 @@ test: setup ## the whole suite
 	$(BIN)/pytest
 
 .PHONY: prove
-prove: setup ## the core's properties, 50,000 examples of each; takes hours (EXAMPLES=10000 for fewer)
-	PROPERTY_EXAMPLES=$(or $(EXAMPLES),50000) $(BIN)/pytest --timeout 0 $(CORE_PROPERTIES)
+prove: setup ## the core's properties, 50,000 new examples of each; takes an hour (EXAMPLES=10000 for fewer)
+	PROPERTY_EXAMPLES=$(or $(EXAMPLES),50000) $(BIN)/pytest --timeout 0 --hypothesis-profile=default $(CORE_PROPERTIES)
 
 .PHONY: check
 check: lint types imports generated coverage test ## everything above that must be green; the suite last

@@ -59,8 +59,10 @@ class ApertiumEngine:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        # shielded: whoever gives up, the thread still sees the process to its end and closes its pipes
+        conversation = asyncio.ensure_future(asyncio.to_thread(process.communicate, text.encode()))
         try:
-            out, errors = await asyncio.to_thread(process.communicate, text.encode())
+            out, errors = await asyncio.shield(conversation)
         except asyncio.CancelledError:
             with contextlib.suppress(ProcessLookupError):  # it has ended by itself, which is what is wanted
                 os.killpg(process.pid, signal.SIGKILL)

@@ -139,10 +139,13 @@ class Ear:
         self._post(SpeechStarted(at_samples) if self._onset.is_speaking else SpeechEnded(at_samples))
 
     def _is_own(self, probability: float) -> bool:
-        """Whether the agent's own voice is what sounds; compared where it matters: that costs more than the verdict."""
+        """Whether the agent's own voice is what sounds; compared where it matters: that costs more than the verdict.
+
+        Where the agent has heard itself before, each chunk matters: one in a hundred is not known.
+        """
         self._since_compared += 1
         is_due = self._since_compared >= COMPARED_CHUNKS if self._onset.is_speaking else self._onset.would_begin
-        if probability < SPEECH or not is_due:
+        if probability < SPEECH or not (is_due or self._hears_itself):
             return False
         self._since_compared = 0
         is_own = self._own_voice.is_in(b"".join(self._recent), self._listened_at)

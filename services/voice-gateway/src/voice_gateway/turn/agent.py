@@ -185,13 +185,9 @@ class Agent:
         self._rehearsal.begin(reply, trigger, self._history.version)
         return [StartReply(reply.id, turn, self._history.messages_with(text), reply.tools)]
 
-    def review(self, said: str) -> list[Effect]:
-        """Drop the prepared reply if something else has been said."""
-        return self._rehearsal.review(said, self._history.version)
-
-    def forget_rehearsals(self) -> None:
-        """What was prepared was for words that are nobody's: the next turn has attempts of its own."""
-        self._rehearsal.take()
+    def review(self, said: str, *, is_waiting: bool) -> list[Effect]:
+        """Drop the prepared reply if something else has been said; `is_waiting`: whether a turn is to be answered."""
+        return self._rehearsal.review(said, self._history.version, is_over=not (said or is_waiting))
 
     def take_back(self, now: Instant) -> tuple[list[Effect], CommittedTurn | None]:
         """Drop a reply of which nothing was heard; its turn goes on, unless it was ended or has called tools."""
@@ -302,10 +298,9 @@ class Agent:
         reply.playback.started(fact.at_samples, now)
         self._machine.move(ReplyEvent.AUDIBLE)
         self._floor.move(FloorEvent.AGENT_SPOKE)
-        if reply.clock.played is not None:
-            return []
-        reply.clock.played = now
-        return reply.report(now)
+        if reply.playback.is_paused and self._floor.state is Floor.AGENT:
+            self._floor.move(FloorEvent.CONTESTED)
+        return reply.audible(now)
 
     def _on_playout_completed(self, reply: ReplyInFlight, fact: inputs.PlayoutCompleted, _: Instant) -> list[Effect]:
         reply.playback.completed(fact.total_samples)
@@ -317,8 +312,7 @@ class Agent:
         reply, settling = self._reply, self._settling
         if self._rehearsal.takes(fact) or not 1 <= fact.reply <= self._replies.last:
             return [Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, f"there is no reply {fact.reply}"))]
-        played = max(0, min(fact.played_samples, fact.sent_samples))
-        effects: list[Effect] = []
+        played, effects = max(0, min(fact.played_samples, fact.sent_samples)), list[Effect]()
         if reply is not None and fact.reply == reply.id:
             reply.playback.reported(played, is_final=fact.is_final, now=now)
         elif settling is not None and fact.reply == settling.reply.id and fact.is_final:

@@ -51,6 +51,8 @@ class Contest:
         self._until = Instant(0)
         self._is_echoing = False
         """Whether words have shown that the agent's voice comes back: from then on sound alone contests nothing."""
+        self._is_sounding = False
+        """Whether somebody began to speak and has not ended, and nothing was held for that yet."""
         self._hears_itself = False
         """Whether the sound has shown it: words over the agent's voice without the sound of a user are its own."""
 
@@ -77,7 +79,19 @@ class Contest:
 
     def onset(self, now: Instant) -> list[Effect]:
         """Somebody began to speak, by the sound."""
+        self._is_sounding = True
         return [] if self._is_echoing and self._floor.state is Floor.AGENT else self._begin(now)
+
+    def sound_ended(self) -> None:
+        """Nobody speaks any more, or what sounds belongs to a turn that is committed."""
+        self._is_sounding = False
+
+    def hold_for_sound(self, now: Instant) -> list[Effect]:
+        """Hold back a reply that has begun while somebody spoke already."""
+        if not self._is_sounding or not self._agent.is_unheard:
+            return []
+        self._is_sounding = False
+        return self._begin(now)
 
     def verdict(self, text: str, speech_ms: int, now: Instant, *, is_final: bool) -> tuple[Verdict, list[Effect]]:
         """Whether what was said so far takes the floor; WAIT when there is nobody to take it from."""
@@ -95,8 +109,9 @@ class Contest:
             if not self._can_pause or self._agent.is_protected(now):
                 return []
             self._floor.move(FloorEvent.CONTESTED)
-        elif not self._agent.is_unheard:
+        elif not self._agent.is_unheard or self._agent.is_held:
             return []
+        self._is_sounding = False
         self._until = after_ms(now, self._policy.contested_timeout_ms)
         return self._agent.pause(now)
 

@@ -147,7 +147,6 @@ class Core:
         """Take a fact; the effects are to be performed in order (`effects.py` has the contract)."""
         if self._is_stale(fact):
             return ()
-        self._silence.noticed(fact)
         self._user.utterance.keep_quiet_time(now)
         if isinstance(fact, inputs.AgentInput):
             effects = self._agent.handle(fact, now)
@@ -155,6 +154,7 @@ class Core:
             effects = self._dialogue.handle(fact, now)
         else:
             effects = self._HANDLERS[type(fact)](self, fact, now)
+        self._silence.noticed(fact, effects)
         return self._settle_down(effects, now)
 
     def deadline(self) -> Instant | None:

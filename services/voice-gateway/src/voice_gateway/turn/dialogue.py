@@ -91,6 +91,7 @@ class Dialogue:
             effects += self._commit_spoken(now, is_live=False)
         if self._agent.is_free and not self.is_pressing:
             effects += self._answer_next(now)
+        effects += self._contest.hold_for_sound(now)
         return [*effects, *self._think_ahead(now)]
 
     def _answer_next(self, now: Instant) -> list[Effect]:
@@ -105,21 +106,21 @@ class Dialogue:
     def _think_ahead(self, now: Instant) -> list[Effect]:
         """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""
         so_far = self._user.so_far
-        effects = self._agent.review(so_far.text)
-        if not (so_far.text or self._waiting):
-            self._agent.forget_rehearsals()
+        effects = self._agent.review(so_far.text, is_waiting=bool(self._waiting))
         is_next = self._agent.is_free and not (self._waiting or self.is_pressing or self._is_input_over)
         if not (self._policy.speculation and is_next and so_far.suspicion and so_far.text):
             return effects
         return [*effects, *self._agent.speculate(self._user.turn, so_far.text, so_far.suspicion, now)]
 
     def _on_speech_started(self, fact: inputs.SpeechStarted, now: Instant) -> list[Effect]:
-        if fact.at_samples < self._user.recognition.confirmed_samples:
+        if self._user.is_past(fact.at_samples):
             return []  # the words of pushed audio may come before its sound has been judged
+        is_live = self._is_live(fact.at_samples, now)
         effects = self._user.sounded(fact.at_samples)
-        return [*effects, *self._contest.onset(now)] if self._is_live(fact.at_samples, now) else effects
+        return [*effects, *self._contest.onset(now)] if is_live else effects
 
     def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> list[Effect]:
+        self._contest.sound_ended()
         effects = self._user.fell_silent(fact.at_samples, now)
         if self._user.so_far.called is None and self._user.is_said(goes_on=False, now=now):
             effects += self._commit_spoken(now, is_live=True)  # the sound had no words; should they come, it goes on
@@ -236,8 +237,10 @@ class Dialogue:
         effects = user.recognition.on_deadline(now)
         effects += user.call_overdue(now)
         if user.recognition.is_grace_over(now) and user.so_far.text:
-            effects += user.recognition.forgo()
-            return [*effects, *self._commit_spoken(now, is_live=True, cut_by="final_grace_ms")]
+            goes_on = user.so_far.called is None
+            effects += user.settle_for_interims()
+            if not goes_on:
+                return [*effects, *self._commit_spoken(now, is_live=True, cut_by="final_grace_ms")]
         return [*effects, *self._commit_what_is_known(now)]
 
     def _commit_what_is_known(self, now: Instant) -> list[Effect]:
@@ -264,6 +267,7 @@ class Dialogue:
     def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> list[Effect]:
         """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""
         effects: list[Effect] = []
+        self._contest.sound_ended()
         if turn.is_live:
             self._superseded.update(waiting.id for waiting in self._waiting)
             effects = self._agent.interrupt(cause, now)

@@ -89,6 +89,11 @@ class Recognition:
         live = self._live()
         return live[-1] if live and not self._is_input_over else None
 
+    @property
+    def finalising(self) -> tuple[StreamId, ...]:
+        """Half-closed streams, oldest first."""
+        return tuple(self._finalising)
+
     def is_finalised_by(self, stream: StreamId, covered_samples: int) -> bool:
         """Whether a final that covers its input to here is the last of a half-closed stream."""
         return stream in self._finalising and covered_samples >= self._ends[stream]

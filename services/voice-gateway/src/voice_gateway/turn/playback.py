@@ -48,6 +48,7 @@ class Playback:
 
     def starved(self, at_samples: int, now: Instant) -> None:
         """Playout waits at `at_samples` for more audio."""
+        self._moved_at = now if self._anchor is None else self._moved_at
         self._anchor, self._anchor_samples, self._is_running = now, at_samples, False
 
     def paused(self, now: Instant) -> None:

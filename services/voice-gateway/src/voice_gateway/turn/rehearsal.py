@@ -43,12 +43,17 @@ class Rehearsal:
         self._machine.move(ReplyEvent.SUSPECTED)
         self._reply, self._trigger, self._history_version = reply, trigger, history_version
 
-    def review(self, said: str, history_version: int) -> list[Effect]:
-        """Drop the reply if it answers something else than what was said."""
-        reply = self._reply
-        if reply is None or self._fits(reply, said, history_version):
-            return []
-        return self._drop(reply, _LOST[difference(reply.user_text, said)])
+    def review(self, said: str, history_version: int, *, is_over: bool = False) -> list[Effect]:
+        """Drop the reply if it answers something else than what was said.
+
+        `is_over`: the words were nobody's, so that the next turn has attempts of its own.
+        """
+        reply, effects = self._reply, list[Effect]()
+        if reply is not None and not self._fits(reply, said, history_version):
+            effects = self._drop(reply, _LOST[difference(reply.user_text, said)])
+        if is_over:
+            self.take()
+        return effects
 
     def claim(self, turn: CommittedTurn, history_version: int) -> tuple[list[Effect], ReplyInFlight | None]:
         """The prepared reply, if it answers this turn; else it is dropped. A typed turn changes what others answer."""

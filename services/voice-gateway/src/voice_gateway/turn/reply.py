@@ -186,8 +186,6 @@ class ReplyInFlight:
 
     def pause(self, now: Instant) -> list[Effect]:
         """Somebody may be interrupting. A reply that nobody hears yet is held back silently."""
-        if self.playback.is_paused:
-            return []
         self.playback.paused(now)
         told = [Emit(ReplyPaused(self.id))] if self.clock.played is not None else []
         return [PausePlay(self.id), *told]
@@ -203,6 +201,14 @@ class ReplyInFlight:
         heard = self.playback.heard(now).samples
         self.playback.resumed(heard, now)
         return [Emit(ReplyResumed(self.id, heard)), ResumePlay(self.id, heard)]
+
+    def audible(self, now: Instant) -> list[Effect]:
+        """Its audio leaves; if it was held just before the first did, the client holds its player, too."""
+        if self.clock.played is not None:
+            return []
+        self.clock.played = now
+        told: list[Effect] = [Emit(ReplyPaused(self.id))] if self.playback.is_paused else []
+        return [*told, *self.report(now)]
 
     def report(self, now: Instant) -> list[Effect]:
         """Its first audio has left: tell where the turn's time went, unless that is told already."""

@@ -1,10 +1,13 @@
 """Nobody says anything: the agent asks again, then says goodbye, then the session is over."""
 
+from collections.abc import Iterable
 from enum import Enum
 
+from voice_gateway.domain.events import Transcript
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.persona import Persona
 from voice_gateway.turn import inputs
+from voice_gateway.turn.effects import Effect, Emit
 
 
 class _Step(Enum):
@@ -29,9 +32,10 @@ class Silence:
         """Whether goodbye was said, or left out, and nobody has stirred since."""
         return self._step is _Step.OVER
 
-    def noticed(self, fact: inputs.Input) -> None:
-        """Whatever the user does begins the silence anew."""
-        if _is_sign_of_life(fact):
+    def noticed(self, fact: inputs.Input, effects: Iterable[Effect]) -> None:
+        """Whatever the user does, or says, begins the silence anew; the agent's own voice coming back does not."""
+        is_said = any(isinstance(effect, Emit) and isinstance(effect.event, Transcript) for effect in effects)
+        if is_said or _is_by_hand(fact):
             self._step, self._since = _Step.LISTENING, None
 
     def watch(self, now: Instant, *, is_quiet: bool) -> None:
@@ -60,8 +64,6 @@ class Silence:
         return self._persona.goodbye
 
 
-def _is_sign_of_life(fact: inputs.Input) -> bool:
-    if isinstance(fact, inputs.TranscriptRevised | inputs.SegmentFinal):
-        return bool(fact.text.strip())
+def _is_by_hand(fact: inputs.Input) -> bool:
     by_hand = inputs.TextTyped | inputs.DigitsPressed | inputs.CommitRequested | inputs.ClientInterrupted
-    return isinstance(fact, inputs.SpeechStarted | by_hand)
+    return isinstance(fact, by_hand)

@@ -1,5 +1,6 @@
 """The user's running turn: segments that are transcribed for good, words that are not yet, and what it waits for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from voice_gateway.domain.events import SpeculationTrigger
@@ -109,6 +110,10 @@ class TurnSoFar:
         """The turn reads unfinished: the full stop that its recogniser ended the fragment with is none."""
         self.hold_until = until
         self._segments[-1] = self._segments[-1].rstrip(" .,;:\u2026")
+
+    def settle(self, streams: Sequence[StreamId]) -> None:
+        """What these streams have told so far is all that they will."""
+        self._segments += [self._interims.pop(stream) for stream in streams if stream in self._interims]
 
     def forget(self, stream: StreamId) -> None:
         """The interim transcript of that stream stands no more."""

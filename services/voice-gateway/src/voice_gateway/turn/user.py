@@ -67,6 +67,11 @@ class User:
         """When input at this position was spoken, at the latest; for input that is not ahead of real time."""
         return Instant(self._started_at + samples_to_ns(samples, self._rate_hz))
 
+    def is_past(self, at_samples: int) -> bool:
+        """Whether an onset at this position is told so late that its words are transcribed for good already."""
+        lag_ms = self._policy.vad_onset_ms + ONSET_LAG_MS
+        return at_samples + lag_ms * self._rate_hz // 1_000 < self.recognition.confirmed_samples
+
     def sounded(self, at_samples: int) -> list[Effect]:
         """Speech began, by the sound: what was said before is not the end."""
         self._known_samples = max(self._known_samples, at_samples)
@@ -152,6 +157,12 @@ class User:
         if self.is_ahead(at_samples, now):
             return self.recognition.commit(at_samples, now)
         return self.recognition.force(at_samples, self._policy.final_grace_ms, now)
+
+    def settle_for_interims(self) -> list[Effect]:
+        """Finals that were forced are late: the last interim transcripts of their streams stand for them."""
+        if self.so_far.called is None:
+            self.so_far.settle(self.recognition.finalising)
+        return self.recognition.forgo()
 
     def call_overdue(self, now: Instant) -> list[Effect]:
         """Call the end of a turn that lasts too long, or that no final has ended in time."""

@@ -85,7 +85,8 @@ class Utterance:
         """Its final came. Speech that goes on by the sound belongs to the next utterance."""
         ended = [] if self._has_onset else self._end(end_samples)
         self._has_onset = self._has_onset and self._sound_end is None
-        self._has_words, self._from, self._sound_end, self.quiet_by = False, None, None, None
+        self._from = max(self._onset, end_samples) if self._has_onset else None
+        self._has_words, self._sound_end, self.quiet_by = False, None, None
         return ended
 
     def keep_quiet_time(self, now: Instant) -> None:

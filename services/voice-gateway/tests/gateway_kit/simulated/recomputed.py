@@ -128,22 +128,25 @@ def sentences_are_those_of_the_whole_text(call: Call) -> None:
 def a_turn_ends_in_time(call: Call) -> None:
     """From its first words on a turn lasts at most `max_turn_ms` + `vad_end_ms` + `final_grace_ms`.
 
-    Then it is committed, or nothing is left of it, since its words were not the user's, or none. Input that is ahead of
-    real time is not spoken to anybody now, and so has no such limit; nor has what was said before the half-close, whose
-    final is waited for as long as its stream answers.
+    Then it is committed, or nothing is left of it, since its words were not the user's, or none; what another stream
+    has heard of the next turn by then begins that one. Input that is ahead of real time is not spoken to anybody now,
+    and so has no such limit; nor has what was said before the half-close, whose final is waited for as long as its
+    stream answers.
     """
     policy = call.line.policy
     longest_ms = policy.max_turn_ms + policy.vad_end_ms + policy.final_grace_ms
     if call.line.is_pushed:
         return
     since: Step | None = None
+    before = ""
     for step in call.steps:
         if since is not None:
             assert ms_between(since.now, step.now) <= longest_ms, f"turn {since.turn} goes on: {since.text!r}"
         if not step.text or step.state.phase in (Phase.FINISHING, Phase.ENDED):
             since = None
-        elif since is None or since.turn != step.turn:
+        elif since is None or since.turn != step.turn or before.endswith(f" {step.text}"):
             since = step
+        before = step.text
 
 
 def heard_only_grows_and_was_sent(call: Call) -> None:
@@ -258,9 +261,7 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
                     _compare(messages, past.messages(), is_prepared=asked > final)
                 case effects.Emit(events.ReplyHeard(reply, samples, text)):
                     assert text == ledger.heard(reply, samples)
-                case effects.Emit(events.ReplyFinished(reply, answered, _, events.ReplyOutcome.INTERRUPTED)) if (
-                    turn is not None
-                ):
+                case effects.Emit(events.ReplyFinished(reply, answered, _, events.ReplyOutcome.INTERRUPTED)):
                     cause = _cause(call.steps[: place + 1], reply)
                     past.heard(answered or 0, _heard(step, reply))
                     is_by_words = cause is events.InterruptCause.USER_SPEECH and not is_committing

@@ -53,7 +53,8 @@ def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
     retold(first, facts[:place])
     samples, streams = now * PER_MS // NS_PER_MS, first._user.recognition._newest - 1
     first.handle(inputs.SegmentFinal(StreamId(streams + 1), "", (), samples, samples, samples), now)
-    if _knows_the_line(first):
+    is_ahead = first._user.recognition.confirmed_samples > samples  # by a senseless fact
+    if is_ahead or _knows_the_line(first):
         return
     second = Core.restore(json.loads(json.dumps(first.snapshot(now))), call.line.policy, TOOLBOX)
     second.handle(inputs.SessionStarted(), RESTORED_AT)
@@ -75,7 +76,8 @@ def _is_before(fact: inputs.Input | None, samples: int) -> bool:
     if isinstance(fact, inputs.ReplyInput):
         return False
     names = ("at_samples", "end_samples", "covered_samples", "received_samples")
-    return any(getattr(fact, name, samples) < samples for name in names)
+    starts = [word.start_samples for word in fact.words] if isinstance(fact, inputs.SegmentFinal) else []
+    return any(at_samples < samples for at_samples in (*starts, *(getattr(fact, name, samples) for name in names)))
 
 
 def _moved(value: Any, samples: int, streams: int, since: int) -> Any:
