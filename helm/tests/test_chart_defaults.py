@@ -150,7 +150,7 @@ def test_the_notes_say_how_to_talk(values: dict[str, Any], said: tuple[str, ...]
         "-n",
         "voice",
         "--dry-run=client",
-        values={"logLevel": "INFO", **values},
+        values=values,
     )
     assert done.returncode == 0, done.stderr
     notes = done.stdout.partition("\nNOTES:")[2]
