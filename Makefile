@@ -24,10 +24,15 @@ help: ## list the verbs
 .PHONY: setup
 setup: .venv/.installed ## install everything into .venv
 
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
 .PHONY: lock
-lock: ## resolve the dependencies again into requirements.lock
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev \
-	  $(LOCAL:%=--no-emit-package %) $(MANIFESTS) --output-file requirements.lock
+lock: ## resolve the dependencies again, into requirements.lock and those of the images
+	$(LOCK) --group dev $(LOCAL:%=--no-emit-package %) $(MANIFESTS) --output-file requirements.lock
+	$(LOCK) $(LOCAL:%=--no-emit-package %) --constraint requirements.lock --output-file services/voice-gateway/requirements.lock \
+	  proto/pyproject.toml services/voice-gateway/pyproject.toml services/voice-client/pyproject.toml
+	$(LOCK) --constraint requirements.lock --output-file services/local-models/requirements.lock services/local-models/pyproject.toml
+	echo 'hatchling uv==$(UV_VERSION)' | tr ' ' '\n' | $(LOCK) --constraint requirements.lock --output-file services/build.lock -
 
 SERVICES := services/voice-gateway services/local-models services/voice-client services/testkit
 GENERATORS := $(sort $(wildcard scripts/gen_*.py))
@@ -48,18 +53,20 @@ fmt: setup ## format the code
 	$(BIN)/ruff format --quiet .
 
 .PHONY: lint
-lint: setup ## style of Python, .proto files and shell scripts
+lint: setup ## style of Python, .proto files, shell scripts and Dockerfiles
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/interrogate -c pyproject.toml -vv --omit-covered-files $(wildcard $(SERVICES:%=%/tests))
+	$(BIN)/interrogate -c pyproject.toml -vv --omit-covered-files $(wildcard $(SERVICES:%=%/tests)) helm/tests
 	cd proto && ../$(BIN)/buf lint
-	$(BIN)/shellcheck .ci/run $(wildcard scripts/*.sh)
+	$(BIN)/shellcheck --external-sources .ci/run $(wildcard scripts/*.sh)
+	$(BIN)/hadolint $(wildcard services/*/Dockerfile)
 
 .PHONY: types
 types: setup ## mypy, strict, one package at a time
 	for package in $(SERVICES); do \
 	  $(BIN)/mypy --no-error-summary $$package/src $$package/tests; \
 	done
+	$(BIN)/mypy --no-error-summary helm/tests
 	$(BIN)/mypy --no-error-summary $(wildcard scripts/*.py)
 
 .PHONY: imports

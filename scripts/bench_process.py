@@ -91,7 +91,7 @@ async def _start(
             sys.executable,
             *arguments,
             str(ports_file),
-            env={"PATH": os.environ["PATH"], "GRPC_PORT": "0", **environment},
+            env={"PATH": os.environ["PATH"], "GRPC_PORT": "0", "METRICS_PORT": "0", **environment},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,

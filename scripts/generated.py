@@ -1,4 +1,4 @@
-"""What the generators of docs/reference/ share: tables, and to write a page or compare it."""
+"""What the generators share: tables, and to write a page or compare it."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -19,8 +19,12 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def publish(name: str, page: str) -> int:
-    """Write a page, or, with --check on the command line, compare it; returns the exit status."""
-    path = REFERENCE / name
+    """Write a page of docs/reference/, or, with --check on the command line, compare it; returns the exit status."""
+    return publish_at(REFERENCE / name, page)
+
+
+def publish_at(path: Path, page: str) -> int:
+    """The same for any file below the root."""
     if "--check" not in sys.argv[1:]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")

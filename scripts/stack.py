@@ -71,6 +71,7 @@ def running(
             "TTS_URI": riva,
             "LLM_SERVICE_URL": openai,
             "GRPC_PORT": str(gateway_port),
+            "METRICS_PORT": "0",
         }
         ports = folder / "voice-gateway.json"
         environment |= gateway_env or {}

@@ -316,3 +316,19 @@ async def test_client_cli_speaks_tls_and_says_what_is_wrong_with_it(
     assert f"no TLS with {target.address}" in errors[0]
     assert "none.pem: No such file" in errors[1]
     assert "add --tls" in errors[2]
+
+
+async def test_client_cli_shows_the_token_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token goes with every call, from a variable: arguments can be read by everybody on the machine."""
+    shown: list[str] = []
+
+    async def note(peer: Peer) -> None:
+        shown.extend(str(value) for key, value in peer.context.invocation_metadata() or () if key == "authorization")
+        await peer.send(started())
+
+    monkeypatch.setenv("VOICE_CLIENT_TOKEN", "hush")
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    async with serving(note) as (_, target):
+        assert await run(["talk", "--server", target.address, "--text"]) == ExitStatus.OK
+    assert shown == ["Bearer hush"]
+    assert "hush" not in repr(Target("h:1", token="hush"))  # noqa: S106  the value that must not show

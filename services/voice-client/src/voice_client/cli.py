@@ -17,7 +17,9 @@ from voice_client.session import start_message
 from voice_client.terminal import Terminal
 
 DEFAULT_SERVER = "localhost:50051"
+TOKEN_VARIABLE = "VOICE_CLIENT_TOKEN"  # noqa: S105  the name of a variable; arguments can be read by everybody
 EXIT_STATUSES = (
+    f"environment: {TOKEN_VARIABLE} is the bearer token that the server asks for, if it does; "
     "exit status: 0 well; 2 wrong usage; 3 server unreachable; 4 TLS; 5 the server ended the call with an error; "
     "6 no answer in time; 7 no sound device; 8 a file or standard input cannot be used; "
     "9 the server broke the contract; 130 left by Ctrl-C before the recordings were through"
@@ -69,7 +71,7 @@ async def run(argv: Sequence[str]) -> ExitStatus:
     arguments = options.parse_args(argv)
     if arguments.ca and not arguments.tls:
         options.error("--ca needs --tls")
-    target = Target(arguments.server, tls=arguments.tls, ca_file=arguments.ca)
+    target = Target(arguments.server, tls=arguments.tls, ca_file=arguments.ca, token=os.environ.get(TOKEN_VARIABLE, ""))
     try:
         if arguments.command == "capabilities":
             return await _capabilities(target)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
@@ -10,6 +10,7 @@ import grpc
 from voicegateway.v1 import client_pb2, server_pb2, voice_gateway_service_pb2, voice_gateway_service_pb2_grpc
 
 from voice_client.errors import ContractError, TlsError, UnreachableError, error_of_rpc
+from voice_client.true_status import TrueStatus
 
 # An answer to `start` needs a round trip and the backends' addresses; a dead address would hang for minutes.
 CONNECT_TIMEOUT_S = 10
@@ -53,6 +54,13 @@ class Target:
     address: str
     tls: bool = False
     ca_file: Path | None = None
+    token: str = field(default="", repr=False)
+    """Shown to the server with each call; empty: none."""
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes with each call."""
+        return (("authorization", f"Bearer {self.token}"),) if self.token else ()
 
 
 def open_channel(target: Target) -> grpc.aio.Channel:
@@ -80,7 +88,7 @@ async def fetch_capabilities(target: Target) -> voice_gateway_service_pb2.GetCap
         stub = voice_gateway_service_pb2_grpc.VoiceGatewayServiceStub(channel)
         try:
             request = voice_gateway_service_pb2.GetCapabilitiesRequest()
-            return await stub.GetCapabilities(request, timeout=CONNECT_TIMEOUT_S)
+            return await stub.GetCapabilities(request, timeout=CONNECT_TIMEOUT_S, metadata=target.metadata)
         except grpc.aio.AioRpcError as error:
             raise error_of_rpc(error, target.address, tls=target.tls) from error
 
@@ -99,7 +107,9 @@ class Link:
         self._is_closing = False
 
     async def __aenter__(self) -> Self:
-        self._call: Call = voice_gateway_service_pb2_grpc.VoiceGatewayServiceStub(self._channel).Converse()
+        stub = voice_gateway_service_pb2_grpc.VoiceGatewayServiceStub(self._channel)
+        self._call: Call = stub.Converse(metadata=self._target.metadata)
+        self._status = TrueStatus(self._call)
         self._writer = asyncio.create_task(self._write_all())
         return self
 
@@ -149,8 +159,8 @@ class Link:
                 if payload is not None:
                     yield getattr(response, payload)
         except grpc.aio.AioRpcError as error:
-            target = self._target
-            raise error_of_rpc(error, target.address, tls=target.tls, has_answered=has_answered) from error
+            target, meant = self._target, await self._status.of(error)
+            raise error_of_rpc(meant, target.address, tls=target.tls, has_answered=has_answered) from error
 
     async def _write_all(self) -> None:
         try:

@@ -36,7 +36,10 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True)
     serve = verbs.add_parser("serve", help="serve until SIGTERM")
     serve.add_argument(
-        "--ports-file", type=Path, metavar="PATH", help='write {"grpc": port} here once the port is open'
+        "--ports-file",
+        type=Path,
+        metavar="PATH",
+        help='write {"grpc": port, "metrics": port} here once the ports are open',
     )
     serve.add_argument(
         "--journal", type=Path, metavar="DIR", help="keep a journal of each session, with what was said, in this folder"

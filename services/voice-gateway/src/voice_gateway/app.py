@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,15 @@ from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.tts import RivaSynthesizer
 from voice_gateway.backends.silero.model import SileroModel
+from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.observability.health import Readiness
 from voice_gateway.observability.logs import json_logging
 from voice_gateway.observability.loop_lag import watch_loop_lag
+from voice_gateway.observability.metrics import Metrics
+from voice_gateway.observability.metrics_server import serve_metrics
 from voice_gateway.observability.prober import HealthReporter, Prober
-from voice_gateway.observability.telemetry import LogTelemetry
+from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
 from voice_gateway.session import clock
 from voice_gateway.session.calls import Surroundings
 from voice_gateway.session.journal import JournalFolder
@@ -40,6 +43,7 @@ from voice_gateway.session.replay import replay as replay_recording
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService
 from voice_gateway.session.voice import VoiceBank
+from voice_gateway.transports.auth import TokenInterceptor
 from voice_gateway.transports.call import SERVER_OPTIONS
 from voice_gateway.transports.grpc_legacy import server as grpc_legacy
 from voice_gateway.transports.grpc_v1 import server as grpc_v1
@@ -146,12 +150,15 @@ class Gateway:
         self._tools = HttpTools(settings.tools)
         self._roster = Roster()
         backends = (self._recognizer, self._llm, self._synthesizer)
+        self._metrics = Metrics(_addresses(settings))
+        for watched in (self._recognizer, self._synthesizer):
+            watched.watch(self._metrics)
         pacer = Pacer()
         around = Surroundings(
             recognizer=self._recognizer,
             llm=self._llm,
             synthesizer=self._synthesizer,
-            telemetry=LogTelemetry(),
+            telemetry=SharedTelemetry(LogTelemetry(), self._metrics),
             pacer=pacer,
             roster=self._roster,
             voices=VoiceBank(SileroModel(), pacer),
@@ -159,23 +166,45 @@ class Gateway:
             tools=self._tools,
         )
         sessions = SessionService(settings.session, settings.policy, around, backends, _new_session_id)
-        self._server = grpc.aio.server(options=SERVER_OPTIONS + PORT_OPTIONS)
+        self._server = _grpc_server(settings.server)
+        self._health_server = grpc.aio.server(options=PORT_OPTIONS) if settings.server.health_port else None
+        self._metrics_server: asyncio.Server | None = None
         health = health_aio.HealthServicer()
         readiness = Readiness(backend.backend for backend in backends)
         self._reporter = HealthReporter(readiness, health, SERVICES, clock.now)
         self._prober = Prober(backends, readiness, self._reporter, clock.now)
         _add_services(self._server, sessions, health)
+        if self._health_server is not None:
+            health_pb2_grpc.add_HealthServicer_to_server(health, self._health_server)
 
     async def start(self) -> int:
-        """Open the port and return its number; unready until the backends have answered.
+        """Open the ports and return that of the calls; unready until the backends have answered.
 
         Raises:
-            CannotListen: the port is taken or the certificate refused.
+            CannotListen: a port is taken or the certificate refused.
         """
+        server = self._settings.server
         await self._reporter.publish()
-        port = _open_port(self._server, self._settings.server)
+        port = _open_port(self._server, server)
+        try:
+            self._metrics_server = await serve_metrics(self._metrics.registry, server.metrics_port)
+        except OSError as error:
+            raise _taken(server.metrics_port) from error
+        if self._health_server is not None:
+            _open_plain_port(self._health_server, server.health_port)
+            await self._health_server.start()
         await self._server.start()
         return port
+
+    def loop_lagged(self, lag_s: float) -> None:
+        """Take one measurement of the event loop that this runs in."""
+        self._metrics.loop_lagged(lag_s)
+
+    @property
+    def metrics_port(self) -> int:
+        """Where the metrics are, once started."""
+        assert self._metrics_server is not None  # noqa: S101  asked for after `start`
+        return int(self._metrics_server.sockets[0].getsockname()[1])
 
     async def watch_backends(self) -> None:
         """Probe the backends until cancelled."""
@@ -195,8 +224,12 @@ class Gateway:
         await self._server.stop(LAST_WRITES_S)
 
     async def stop(self) -> None:
-        """Close the port and cancel what still runs."""
+        """Close the ports and cancel what still runs."""
         await self._server.stop(None)
+        if self._health_server is not None:
+            await self._health_server.stop(None)
+        if self._metrics_server is not None:
+            self._metrics_server.close()
         await asyncio.gather(
             self._recognizer.close(), self._synthesizer.close(), self._llm.close(), self._tools.close()
         )
@@ -215,15 +248,47 @@ def _add_services(server: grpc.aio.Server, sessions: SessionService, health: hea
     reflection.enable_server_reflection((*SERVICES, HEALTH_NAME, reflection.SERVICE_NAME), server)
 
 
+def _addresses(settings: config.Settings) -> dict[Backend, tuple[str, ...]]:
+    return {
+        Backend.ASR: settings.asr.addresses,
+        Backend.LLM: (settings.llm.base_url,),
+        Backend.TTS: settings.tts.riva.addresses,
+    }
+
+
+def _grpc_server(settings: config.ServerSettings) -> grpc.aio.Server:
+    options = SERVER_OPTIONS + PORT_OPTIONS + age_options(settings.max_connection_age_ms)
+    guards = [TokenInterceptor(settings.auth_tokens, (HEALTH_NAME,))] if settings.auth_tokens else []
+    return grpc.aio.server(options=options, interceptors=guards)
+
+
+def age_options(max_age_ms: int) -> tuple[tuple[str, int], ...]:
+    """Options that end old connections and no call on them; none for 0."""
+    if not max_age_ms:
+        return ()
+    # The largest int stands for ever (gRPC's grpc_types.h): calls run to their end however long they take.
+    return (("grpc.max_connection_age_ms", max_age_ms), ("grpc.max_connection_age_grace_ms", 2**31 - 1))
+
+
 def _open_port(server: grpc.aio.Server, settings: config.ServerSettings) -> int:
-    address = f"[::]:{settings.grpc_port}"
+    if settings.tls is None:
+        return _open_plain_port(server, settings.grpc_port)
+    pair = (settings.tls.key.read_bytes(), settings.tls.cert.read_bytes())
     try:
-        if settings.tls is None:
-            return server.add_insecure_port(address)
-        pair = (settings.tls.key.read_bytes(), settings.tls.cert.read_bytes())
-        return server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+        return server.add_secure_port(f"[::]:{settings.grpc_port}", grpc.ssl_server_credentials([pair]))
     except RuntimeError as error:
-        raise CannotListen(f"port {settings.grpc_port} cannot be opened; is another program using it?") from error
+        raise _taken(settings.grpc_port) from error
+
+
+def _open_plain_port(server: grpc.aio.Server, port: int) -> int:
+    try:
+        return server.add_insecure_port(f"[::]:{port}")
+    except RuntimeError as error:
+        raise _taken(port) from error
+
+
+def _taken(port: int) -> CannotListen:
+    return CannotListen(f"port {port} cannot be opened; is another program using it?")
 
 
 def _new_session_id() -> SessionId:
@@ -234,11 +299,11 @@ def _new_session_id() -> SessionId:
 async def _serve(settings: config.Settings, ports_file: Path | None) -> None:
     signals = _signals()
     gateway = Gateway(settings)
-    lag = asyncio.create_task(watch_loop_lag(), name="loop lag")
+    lag = asyncio.create_task(watch_loop_lag(gateway.loop_lagged), name="loop lag")
     try:
         port = await gateway.start()
         if ports_file is not None:
-            _write_ports(ports_file, port)
+            _write_ports(ports_file, {"grpc": port, "metrics": gateway.metrics_port})
         _log.info("listening", extra={"grpc_port": port, "is_tls": settings.server.tls is not None, "version": VERSION})
         await _first_of(gateway.watch_backends(), signals.get())
         await _first_of(gateway.drain(), signals.get())
@@ -277,8 +342,8 @@ async def _first_of(*coroutines: Coroutine[Any, Any, object]) -> None:
             raise result
 
 
-def _write_ports(path: Path, grpc_port: int) -> None:
+def _write_ports(path: Path, ports: Mapping[str, int]) -> None:
     """Whole or not at all: whoever waits for the file reads it at once."""
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps({"grpc": grpc_port}), encoding="utf-8")
+    partial.write_text(json.dumps(ports), encoding="utf-8")
     partial.replace(path)

@@ -33,6 +33,7 @@ from voice_gateway.setting_kinds import (
     folder,
     integer,
     key,
+    keys,
     language,
     metadata,
     rate,
@@ -73,6 +74,24 @@ class ConfigError(Exception):
 GRPC_PORT = integer("GRPC_PORT", 50_051, (0, MAX_PORT), "", "port that clients call; 0 picks a free one")
 GRPC_TLS_CERT = file("GRPC_TLS_CERT", "PEM certificate chain; with GRPC_TLS_KEY, clients must use TLS")
 GRPC_TLS_KEY = file("GRPC_TLS_KEY", "PEM private key of GRPC_TLS_CERT")
+HEALTH_PORT = integer(
+    "HEALTH_PORT",
+    0,
+    (0, MAX_PORT),
+    "",
+    "a second port with the health service alone, without TLS, for probes that cannot speak it; 0: none",
+)
+METRICS_PORT = integer(
+    "METRICS_PORT", 8_080, (0, MAX_PORT), "", "port of the metrics, over HTTP at /metrics; 0 picks a free one"
+)
+AUTH_TOKENS = keys("AUTH_TOKENS", "bearer tokens that open; with none, anyone may call")
+MAX_CONNECTION_AGE_MS = integer(
+    "MAX_CONNECTION_AGE_MS",
+    600_000,
+    (0, 86_400_000),
+    "ms",
+    "an older connection gets GOAWAY: its calls run on, new ones go elsewhere; 0: never",
+)
 SHUTDOWN_GRACE_PERIOD = integer(
     "SHUTDOWN_GRACE_PERIOD", 30, (0, 86_400), "s", "after SIGTERM, running turns may go on for so long"
 )
@@ -155,7 +174,21 @@ class Section:
 
 
 SECTIONS = (
-    Section("Server", (GRPC_PORT, GRPC_TLS_CERT, GRPC_TLS_KEY, SHUTDOWN_GRACE_PERIOD, LOG_LEVEL, JOURNAL_DIR)),
+    Section(
+        "Server",
+        (
+            GRPC_PORT,
+            GRPC_TLS_CERT,
+            GRPC_TLS_KEY,
+            AUTH_TOKENS,
+            HEALTH_PORT,
+            METRICS_PORT,
+            MAX_CONNECTION_AGE_MS,
+            SHUTDOWN_GRACE_PERIOD,
+            LOG_LEVEL,
+            JOURNAL_DIR,
+        ),
+    ),
     Section("Riva", (RIVA_URI, ASR_URI, TTS_URI, RIVA_TLS, RIVA_TLS_CA, RIVA_METADATA)),
     Section("Speech recognition", (ASR_LANGUAGE, ASR_SAMPLE_RATE)),
     Section("Speech synthesis", (TTS_VOICE, TTS_SAMPLE_RATE, TTS_FIRST_AUDIO_DEADLINE_MS)),
@@ -240,6 +273,14 @@ class ServerSettings:
     grpc_port: int
     """0: the operating system chooses."""
     tls: TlsFiles | None
+    auth_tokens: tuple[str, ...]
+    """Empty: anyone may call."""
+    health_port: int
+    """0: there is none."""
+    metrics_port: int
+    """0: the operating system chooses."""
+    max_connection_age_ms: int
+    """0: connections live as long as their clients want."""
     grace_s: int
     log_level: str
     journal_dir: Path | None
@@ -258,6 +299,10 @@ def _server(reader: _Reader) -> ServerSettings:
     return ServerSettings(
         grpc_port=reader.read(GRPC_PORT),
         tls=tls,
+        auth_tokens=reader.read(AUTH_TOKENS),
+        health_port=reader.read(HEALTH_PORT),
+        metrics_port=reader.read(METRICS_PORT),
+        max_connection_age_ms=reader.read(MAX_CONNECTION_AGE_MS),
         grace_s=reader.read(SHUTDOWN_GRACE_PERIOD),
         log_level=reader.read(LOG_LEVEL),
         journal_dir=reader.read(JOURNAL_DIR),

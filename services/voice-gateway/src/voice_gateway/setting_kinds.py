@@ -63,6 +63,20 @@ def key(name: str, doc: str) -> Setting[str]:
     return Setting(name, "", parse, doc, default_note="none", is_secret=True)
 
 
+def keys(name: str, doc: str) -> Setting[tuple[str, ...]]:
+    def parse(raw: str) -> tuple[str, ...]:
+        if not re.fullmatch(r"[!-~,\s]*", raw):
+            raise ValueError("must be printable ASCII, several joined by commas")
+        tokens = tuple(dict.fromkeys(part.strip() for part in raw.split(",") if part.strip()))
+        if any(re.search(r"\s", token) for token in tokens):
+            raise ValueError("must have no spaces inside a token")
+        if raw and not tokens:
+            raise ValueError("must have a token: commas alone would let everybody in")
+        return tokens
+
+    return Setting(name, "", parse, doc, "", "token[,token...]", "none", is_secret=True)
+
+
 def language(name: str, default: str, doc: str) -> Setting[str]:
     def parse(raw: str) -> str:
         if _LANGUAGE.fullmatch(raw) is None:

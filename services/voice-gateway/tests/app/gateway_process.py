@@ -21,7 +21,13 @@ BOUND_S = 60.0
 
 async def start(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
     """Start the program with these settings and no others."""
-    settings = {"RIVA_URI": NOWHERE, "LLM_SERVICE_URL": f"http://{NOWHERE}/v1", "GRPC_PORT": "0", **environment}
+    settings = {
+        "RIVA_URI": NOWHERE,
+        "LLM_SERVICE_URL": f"http://{NOWHERE}/v1",
+        "GRPC_PORT": "0",
+        "METRICS_PORT": "0",
+        **environment,
+    }
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

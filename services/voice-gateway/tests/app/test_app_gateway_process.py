@@ -1,6 +1,8 @@
 """The program as an operator runs it: an environment, signals, a log and an exit code."""
 
+import json
 import signal
+import socket
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +15,16 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from voicegateway.v1 import voice_gateway_service_pb2, voice_gateway_service_pb2_grpc
 
 GATEWAY_NAMES = ("voicegateway.v1.VoiceGatewayService", "voice_workflow.VoiceGateway")
+
+
+def _certificate(folder: Path) -> tuple[bytes, dict[str, str]]:
+    """A root that clients trust, and the settings of a server that shows a certificate of it."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    issued.private_key_pem.write_to_path(key)
+    return authority.cert_pem.bytes(), {"GRPC_TLS_CERT": str(cert), "GRPC_TLS_KEY": str(key)}
 
 
 async def test_every_mistake_is_one_line_and_the_exit_code_is_2() -> None:
@@ -71,14 +83,9 @@ async def test_server_reflection_lists_both_contracts(tmp_path: Path) -> None:
 
 async def test_tls_is_served_by_certificate_files(tmp_path: Path) -> None:
     """Clients that trust the certificate get in, those without TLS do not, and the log stays JSON to the last line."""
-    authority = trustme.CA()
-    issued = authority.issue_cert("localhost")
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
-    issued.private_key_pem.write_to_path(key)
-    environment = {"GRPC_TLS_CERT": str(cert), "GRPC_TLS_KEY": str(key)}
+    root, environment = _certificate(tmp_path)
     async with serving(tmp_path / "ports.json", environment) as gateway:
-        async with gateway.channel(authority.cert_pem.bytes()) as channel:
+        async with gateway.channel(root) as channel:
             assert await is_serving(channel, "liveness")
         async with gateway.channel() as channel:
             with pytest.raises(grpc.aio.AioRpcError) as refusal:
@@ -86,6 +93,36 @@ async def test_tls_is_served_by_certificate_files(tmp_path: Path) -> None:
             assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
         gateway.process.send_signal(signal.SIGTERM)
         assert await gateway.ended() == 0
+
+
+async def test_probes_that_cannot_speak_tls_have_their_own_port(tmp_path: Path) -> None:
+    """With HEALTH_PORT the health service, and it alone, is there without TLS and without a token."""
+    with socket.create_server(("", 0)) as free:
+        health_port = free.getsockname()[1]
+    environment = {**_certificate(tmp_path)[1], "HEALTH_PORT": str(health_port), "AUTH_TOKENS": "hush"}
+    async with serving(tmp_path / "ports.json", environment) as gateway:
+        gateway.port = health_port
+        async with gateway.channel() as channel:
+            assert await is_serving(channel, "startup")
+            assert await is_serving(channel, "liveness")
+            assert not await is_serving(channel, "readiness")
+            stub = voice_gateway_service_pb2_grpc.VoiceGatewayServiceStub(channel)
+            with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                await stub.GetCapabilities(voice_gateway_service_pb2.GetCapabilitiesRequest(), timeout=BOUND_S)
+            assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        gateway.process.send_signal(signal.SIGTERM)
+        assert await gateway.ended() == 0
+        assert "hush" not in str(gateway.log)
+
+
+async def test_the_ports_file_names_the_metrics_too(tmp_path: Path) -> None:
+    """Whoever lets the system choose ports learns both, and a taken one is told."""
+    async with serving(tmp_path / "ports.json", {}):
+        ports = json.loads((tmp_path / "ports.json").read_text())
+        assert set(ports) == {"grpc", "metrics"}
+        code, _, err = await outcome("serve", METRICS_PORT=str(ports["metrics"]))
+        assert code == 1
+        assert f"port {ports['metrics']} cannot be opened" in "".join(err)
 
 
 async def test_a_taken_port_is_told_and_not_shared(tmp_path: Path) -> None:

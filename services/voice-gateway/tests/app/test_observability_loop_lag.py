@@ -19,9 +19,10 @@ def test_a_summary_names_values_that_were_measured() -> None:
 async def test_a_loop_that_was_held_is_told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """What held the loop is in the line, once the minute is over and for what is left at the end."""
     caplog.set_level(logging.INFO)
+    seen_s: list[float] = []
     monkeypatch.setattr(loop_lag, "EVERY_MS", 1)
     monkeypatch.setattr(loop_lag, "LOG_EVERY_S", 0.002)
-    watching = asyncio.create_task(watch_loop_lag())
+    watching = asyncio.create_task(watch_loop_lag(seen_s.append))
     await asyncio.sleep(0)
     held_until_s = time.monotonic() + 0.03
     while time.monotonic() < held_until_s:
@@ -37,3 +38,4 @@ async def test_a_loop_that_was_held_is_told(caplog: pytest.LogCaptureFixture, mo
     assert first.__dict__["max_ms"] >= 25
     assert first.__dict__["p50_ms"] <= first.__dict__["p99_ms"] <= first.__dict__["max_ms"]
     assert first.__dict__["samples"] == 2
+    assert max(seen_s[:2]) * 1_000 == pytest.approx(first.__dict__["max_ms"], abs=0.01)

@@ -14,7 +14,7 @@ from voice_gateway.domain.instant import NS_PER_MS, NS_PER_S, Instant
 from voice_gateway.observability import prober as prober_module
 from voice_gateway.observability.health import Readiness
 from voice_gateway.observability.logs import fields_of
-from voice_gateway.observability.prober import LIVENESS, OVERALL, READINESS, HealthReporter, Prober
+from voice_gateway.observability.prober import LIVENESS, OVERALL, READINESS, STARTUP, HealthReporter, Prober
 
 NAMES = {
     health_pb2.HealthCheckResponse.SERVING: True,
@@ -92,7 +92,10 @@ class Rig:
 
     async def statuses(self) -> dict[str, bool]:
         """What is published under each name."""
-        return {name: await published(self.servicer, name) for name in (LIVENESS, READINESS, OVERALL, "a.v1.Service")}
+        return {
+            name: await published(self.servicer, name)
+            for name in (STARTUP, LIVENESS, READINESS, OVERALL, "a.v1.Service")
+        }
 
 
 def rig(answer: Callable[[int], bool], limit_ms: int, takes_ms: int = 0) -> Rig:
@@ -112,17 +115,29 @@ async def test_every_name_but_liveness_follows_readiness() -> None:
     """A pod whose backend is down is alive: restarting it would help nobody."""
     it = rig(lambda _: False, limit_ms=2_000)
     await it.run()
-    assert await it.statuses() == {LIVENESS: True, READINESS: False, OVERALL: False, "a.v1.Service": False}
+    assert await it.statuses() == {
+        STARTUP: True,
+        LIVENESS: True,
+        READINESS: False,
+        OVERALL: False,
+        "a.v1.Service": False,
+    }
     it = rig(lambda _: True, limit_ms=2_000)
     await it.run()
-    assert await it.statuses() == {LIVENESS: True, READINESS: True, OVERALL: True, "a.v1.Service": True}
+    assert await it.statuses() == {STARTUP: True, LIVENESS: True, READINESS: True, OVERALL: True, "a.v1.Service": True}
 
 
 async def test_an_outage_of_thirty_seconds_is_published() -> None:
     """A backend lost for longer than a blip turns the pod unready, while probing goes on."""
     it = rig(lambda now_ms: now_ms == 0, limit_ms=40_000)
     await it.run()
-    assert await it.statuses() == {LIVENESS: True, READINESS: False, OVERALL: False, "a.v1.Service": False}
+    assert await it.statuses() == {
+        STARTUP: True,
+        LIVENESS: True,
+        READINESS: False,
+        OVERALL: False,
+        "a.v1.Service": False,
+    }
 
 
 async def test_draining_leaves_liveness() -> None:
@@ -131,7 +146,13 @@ async def test_draining_leaves_liveness() -> None:
     await it.reporter.publish()
     await it.reporter.drain()
     await it.run()
-    assert await it.statuses() == {LIVENESS: True, READINESS: False, OVERALL: False, "a.v1.Service": False}
+    assert await it.statuses() == {
+        STARTUP: True,
+        LIVENESS: True,
+        READINESS: False,
+        OVERALL: False,
+        "a.v1.Service": False,
+    }
 
 
 async def test_a_probe_that_fails_in_our_code_is_logged_and_counts_as_unhealthy(

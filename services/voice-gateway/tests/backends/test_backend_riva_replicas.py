@@ -51,6 +51,18 @@ def test_health_is_an_answer_that_no_failure_followed() -> None:
     assert seen == [False, True, False]
 
 
+def test_an_address_tells_of_its_own_failures_only() -> None:
+    """A request that is refused, or a full replica, is no failure of the address, and nobody is woken for it."""
+    told: list[str] = []
+    replica = Replica("r0", stub=None, on_failure=told.append)
+    replica.note_failure(CallFailedError(Blame.REQUEST, "INVALID_ARGUMENT"))
+    replica.note_failure(CallFailedError(Blame.LOAD, "RESOURCE_EXHAUSTED"))
+    assert told == []
+    replica.note_failure(DEAD)
+    replica.note_failure(DEAD)
+    assert told == ["r0", "r0"]
+
+
 @pytest.mark.parametrize(
     ("code", "blame"),
     [

@@ -69,6 +69,7 @@ async def world(
                 "LLM_SERVICE_URL": llm.base_url,
                 "LLM_APOLOGY": APOLOGY,
                 "GRPC_PORT": "0",
+                "METRICS_PORT": "0",
                 "JOURNAL_DIR": journals,
                 **PATIENT,
                 **(settings or {}),

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 EVERY_MS = 50
@@ -28,14 +28,16 @@ class LoopLag:
     samples: int
 
 
-async def watch_loop_lag() -> None:
-    """Measure until cancelled; log once a minute, and what is left when cancelled."""
+async def watch_loop_lag(observe: Callable[[float], None]) -> None:
+    """Measure until cancelled; log once a minute, and what is left when cancelled. `observe` gets each, in seconds."""
     lags_ms: list[float] = []
     try:
         while True:
             due_s = time.monotonic() + EVERY_MS / 1_000
             await asyncio.sleep(EVERY_MS / 1_000)
-            lags_ms.append(max(0.0, time.monotonic() - due_s) * 1_000)
+            lag_s = max(0.0, time.monotonic() - due_s)
+            observe(lag_s)
+            lags_ms.append(lag_s * 1_000)
             if len(lags_ms) * EVERY_MS >= LOG_EVERY_S * 1_000:
                 _tell(lags_ms)
                 lags_ms.clear()

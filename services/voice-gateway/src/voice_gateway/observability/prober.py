@@ -11,6 +11,7 @@ from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.observability.health import Readiness
 from voice_gateway.session.ports import BackendHealth
 
+STARTUP = "startup"
 LIVENESS = "liveness"
 READINESS = "readiness"
 OVERALL = ""
@@ -46,11 +47,15 @@ class HealthReporter:
         self._told: bool | None = None
 
     async def publish(self) -> bool:
-        """Bring the published status up to date; True if that is ready. Liveness is published at the first call."""
+        """Bring the published status up to date; True if that is ready.
+
+        Startup and liveness are published at the first call, and stay.
+        """
         now = self._clock()
         is_ready = self._readiness.is_ready(now)
         if self._told is None:
-            await self._servicer.set(LIVENESS, _SERVING)
+            for name in (STARTUP, LIVENESS):
+                await self._servicer.set(name, _SERVING)
         if is_ready != self._told:
             self._told = is_ready
             _log.info("readiness", extra=self._fields(now, is_ready=is_ready))

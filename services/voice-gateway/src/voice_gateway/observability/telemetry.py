@@ -7,12 +7,39 @@ from dataclasses import asdict, dataclass
 from voice_gateway.domain.errors import BackendError, ClientError, GatewayError, InternalError
 from voice_gateway.domain.events import Ended, TurnRecord, TurnReport
 from voice_gateway.domain.ids import SessionId
-from voice_gateway.session.ports import SessionInfo, SessionRequest
+from voice_gateway.session.ports import SessionInfo, SessionRequest, Telemetry
 
 LABEL_CHARS = 128
 """A client's own name for its call is cut to this length: it comes from outside."""
 
 _log = logging.getLogger("voice_gateway.session")
+
+
+class SharedTelemetry:
+    """Implements `Telemetry` by telling several."""
+
+    def __init__(self, *listeners: Telemetry) -> None:
+        self._listeners = listeners
+
+    def session_started(self, info: SessionInfo, request: SessionRequest) -> None:
+        """See `Telemetry`."""
+        for listener in self._listeners:
+            listener.session_started(info, request)
+
+    def session_ended(self, info: SessionInfo, outcome: Ended | GatewayError | None, duration_ms: int) -> None:
+        """See `Telemetry`."""
+        for listener in self._listeners:
+            listener.session_ended(info, outcome, duration_ms)
+
+    def turn_ended(self, info: SessionInfo, record: TurnRecord) -> None:
+        """See `Telemetry`."""
+        for listener in self._listeners:
+            listener.turn_ended(info, record)
+
+    def trouble(self, info: SessionInfo, error: GatewayError) -> None:
+        """See `Telemetry`."""
+        for listener in self._listeners:
+            listener.trouble(info, error)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Every Protocol between the session and what stands around it.
 
 Towards clients: `OpenSession`, `Session`, `ClientSink`. Towards backends: `SpeechRecognizer`, `LanguageModel`,
-`SpeechSynthesizer`, `ToolRunner`, `BackendHealth`. To whoever watches: `Telemetry`.
+`SpeechSynthesizer`, `ToolRunner`, `BackendHealth`. To whoever watches: `Telemetry`, `BackendWatch`.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -293,6 +293,13 @@ class VoiceModel(Protocol):
 
 
 # --- to whoever watches ------------------------------------------------------------------------------------------
+
+
+class BackendWatch(Protocol):
+    """Watches addresses of backends; never fails and never blocks."""
+
+    def backend_failed(self, backend: Backend, address: str) -> None:
+        """A call or a probe failed by the fault of that address."""
 
 
 class Telemetry(Protocol):

@@ -16,7 +16,7 @@ from voice_gateway.backends.riva.settings import RivaSettings
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.transcript import RecognitionResult
-from voice_gateway.session.ports import RecognitionSpec
+from voice_gateway.session.ports import BackendWatch, RecognitionSpec
 
 _MS_PER_S = 1_000
 
@@ -37,6 +37,10 @@ class RivaRecognizer:
     def is_healthy(self) -> bool:
         """True while at least one address answers."""
         return self._channels.replicas.is_healthy
+
+    def watch(self, watch: BackendWatch) -> None:
+        """Tell `watch` of every failure of an address."""
+        self._channels.watch(lambda address: watch.backend_failed(self.backend, address))
 
     def languages(self) -> frozenset[str]:
         """Language codes the addresses last said they hear; empty before the first answer."""

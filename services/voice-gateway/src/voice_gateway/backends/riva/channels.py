@@ -46,6 +46,11 @@ class RivaChannels:
             )
         )
 
+    def watch(self, on_failure: Callable[[str], None]) -> None:
+        """Call `on_failure` with the address for every failure that is an address's fault."""
+        for replica in self.replicas.replicas:
+            replica.on_failure = on_failure
+
     async def probe(self, ask: Ask) -> None:
         """Ask every address once, all at the same time, and remember what each says."""
         await asyncio.gather(*(_probe(replica, ask) for replica in self.replicas.replicas))

@@ -1,7 +1,7 @@
 """Which address gets the next call. It is told of outcomes and never makes a call itself."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -34,6 +34,8 @@ class Replica:
     """Calls running now; each call counts itself in and out."""
     offers: Offers | None = None
     """What it last said it serves; None before its first answer."""
+    on_failure: Callable[[str], None] | None = None
+    """Called with the address for every failure that is its fault."""
 
     def note_answer(self) -> None:
         """It answered a probe or a call."""
@@ -50,6 +52,8 @@ class Replica:
         """
         if failure.blame is not Blame.REPLICA:
             return
+        if self.on_failure is not None:
+            self.on_failure(self.address)
         if self.state is not ReplicaState.FAILING:
             told = {"address": self.address, "cause": failure.cause}
             _log.warning("backend address fails", extra=told | ({"detail": detail} if detail else {}))

@@ -14,7 +14,7 @@ from voice_gateway.backends.riva.replicas import Offers, Replica
 from voice_gateway.backends.riva.settings import RivaTtsSettings
 from voice_gateway.backends.riva.tts_codec import SpeechAssembler, decode_voices, encode_request
 from voice_gateway.domain.errors import Backend, BackendError, Reason
-from voice_gateway.session.ports import SpeechChunk, VoiceSpec
+from voice_gateway.session.ports import BackendWatch, SpeechChunk, VoiceSpec
 
 _MS_PER_S = 1_000
 
@@ -35,6 +35,10 @@ class RivaSynthesizer:
     def is_healthy(self) -> bool:
         """True while at least one address answers."""
         return self._channels.replicas.is_healthy
+
+    def watch(self, watch: BackendWatch) -> None:
+        """Tell `watch` of every failure of an address."""
+        self._channels.watch(lambda address: watch.backend_failed(self.backend, address))
 
     def voices(self) -> Mapping[str, tuple[str, ...]]:
         """Voices by language code, as the addresses last said; empty before the first answer."""

@@ -1,0 +1,198 @@
+"""Values that the charts refuse, and the sentence that says why."""
+
+import re
+from typing import Any
+
+import pytest
+from chart_kit import GATEWAY, HELMS, LOCAL_MODELS, objects, refusal
+
+DOOR = {"enabled": True, "host": "voice.example.com", "tlsSecret": "door"}
+ROUTE = {"enabled": True, "parentRefs": [{"name": "front"}]}
+TOKENS = {"tokens": ["abc"]}
+BUDGET = "podDisruptionBudget"
+GUARDS: tuple[tuple[dict[str, Any], str], ...] = (
+    (
+        {"backends": {"riva": {"address": ""}}},
+        "backends.riva.address is empty: set it, or both backends.asr.address and backends.tts.address.",
+    ),
+    (
+        {"backends": {"riva": {"tls": {"caSecret": "ca"}}}},
+        "backends.riva.tls.caSecret is set, but backends.riva.tls.enabled is false: nothing would use it.",
+    ),
+    (
+        {"auth": {"tokens": ["abc"], "existingSecret": "mine"}},
+        "auth.tokens and auth.existingSecret are both set: the tokens come from one of them.",
+    ),
+    (
+        {"backends": {"llm": {"apiKey": "abc", "existingSecret": "mine"}}},
+        "backends.llm.apiKey and backends.llm.existingSecret are both set: the key comes from one of them.",
+    ),
+    (
+        {"backends": {"riva": {"metadata": "a=b", "existingSecret": "mine"}}},
+        "backends.riva.metadata and backends.riva.existingSecret are both set: the metadata comes from one of them.",
+    ),
+    (
+        {"ingress": DOOR},
+        (
+            "ingress.enabled without auth.tokens or auth.existingSecret: whoever finds this door talks at your cost."
+            " Set one of them, or auth.allowAnonymous if that is meant."
+        ),
+    ),
+    (
+        {"gatewayRoute": ROUTE},
+        (
+            "gatewayRoute.enabled without auth.tokens or auth.existingSecret:"
+            " whoever finds this door talks at your cost. Set one of them, or auth.allowAnonymous if that is meant."
+        ),
+    ),
+    (
+        {"service": {"type": "LoadBalancer"}},
+        (
+            "service.type LoadBalancer without auth.tokens or auth.existingSecret:"
+            " whoever finds this door talks at your cost. Set one of them, or auth.allowAnonymous if that is meant."
+        ),
+    ),
+    (
+        {"auth": TOKENS, "ingress": {**DOOR, "host": ""}},
+        "ingress.enabled needs ingress.host, the name under which clients call.",
+    ),
+    (
+        {"auth": TOKENS, "ingress": {**DOOR, "tlsSecret": ""}},
+        "ingress.enabled needs ingress.tlsSecret: gRPC through nginx needs HTTP/2, and that needs TLS.",
+    ),
+    (
+        {"auth": TOKENS, "gatewayRoute": {"enabled": True}},
+        "gatewayRoute.enabled needs gatewayRoute.parentRefs, the Gateways that the route hangs on.",
+    ),
+    (
+        {"gatewayRoute": {"envoyGateway": {"enabled": True}}},
+        "gatewayRoute.envoyGateway.enabled without gatewayRoute.enabled: there is no route for the policy.",
+    ),
+    (
+        {"service": {"nodePort": 30_051}},
+        "service.nodePort is set, but service.type is ClusterIP, which has none.",
+    ),
+    (
+        {"metrics": {"port": 50_052}},
+        "metrics.port 50052 is taken: calls have service.port, and with TLS the probes have the port after it.",
+    ),
+    (
+        {"terminationGracePeriodSeconds": 39},
+        (
+            "terminationGracePeriodSeconds 39 would cut calls off: drain.preStopSeconds and drain.seconds need 40."
+            " Raise it, or leave it null."
+        ),
+    ),
+    (
+        {BUDGET: {"minAvailable": 1}},
+        "podDisruptionBudget needs one of maxUnavailable and minAvailable, and the other null.",
+    ),
+    (
+        {BUDGET: {"maxUnavailable": 0}},
+        (
+            "podDisruptionBudget.maxUnavailable 0 blocks every drain of a node."
+            " Raise it, or set podDisruptionBudget.allowBlockedDrain if that is meant."
+        ),
+    ),
+    (
+        {BUDGET: {"maxUnavailable": 2}},
+        "podDisruptionBudget.maxUnavailable 2 lets the last ready pod go: there are as few as 2. Lower it.",
+    ),
+    (
+        {BUDGET: {"maxUnavailable": None, "minAvailable": 0}},
+        "podDisruptionBudget.minAvailable 0 lets the last ready pod go. It must be at least 1.",
+    ),
+    (
+        {"replicaCount": 1, BUDGET: {"maxUnavailable": None, "minAvailable": 1}},
+        (
+            "podDisruptionBudget.minAvailable 1 blocks every drain of a node: there are as few as 1 pods."
+            " Lower it, or set podDisruptionBudget.allowBlockedDrain if that is meant."
+        ),
+    ),
+    (
+        {"autoscaling": {"type": "hpa", "minReplicas": 4, "maxReplicas": 3}},
+        "autoscaling.minReplicas 4 is above autoscaling.maxReplicas 3.",
+    ),
+    (
+        {"autoscaling": {"type": "hpa", "targetCpuPercent": 0}},
+        "autoscaling.type hpa needs autoscaling.targetCpuPercent or autoscaling.targetSessions, to know when.",
+    ),
+    (
+        {"autoscaling": {"type": "hpa"}, "resources": {"requests": {"cpu": None}}},
+        "autoscaling.targetCpuPercent is a share of resources.requests.cpu, which is not set.",
+    ),
+    (
+        {"autoscaling": {"type": "keda", "targetSessions": 30}},
+        "autoscaling.type keda needs autoscaling.targetSessions and autoscaling.keda.prometheusAddress.",
+    ),
+)
+TAKEN: tuple[dict[str, Any], ...] = (
+    {"auth": TOKENS, "ingress": DOOR},
+    {"auth": {"existingSecret": "mine"}, "ingress": DOOR},
+    {"auth": {"allowAnonymous": True}, "ingress": DOOR, "gatewayRoute": ROUTE},
+    {"auth": {"existingSecret": "mine"}, "service": {"type": "LoadBalancer", "nodePort": 30_051}},
+    {"auth": {"allowAnonymous": True}, "service": {"type": "LoadBalancer"}},
+    {"terminationGracePeriodSeconds": 40},
+    {"replicaCount": 1},
+    {"replicaCount": 3, BUDGET: {"maxUnavailable": 2}},
+    {"replicaCount": 3, BUDGET: {"maxUnavailable": None, "minAvailable": 2}},
+    {"replicaCount": 1, BUDGET: {"maxUnavailable": None, "minAvailable": 1, "allowBlockedDrain": True}},
+    {BUDGET: {"maxUnavailable": 0, "allowBlockedDrain": True}},
+    {"backends": {"riva": {"address": ""}, "asr": {"address": "a:1"}, "tts": {"address": "t:1"}}},
+    {"autoscaling": {"type": "hpa", "targetCpuPercent": 0, "targetSessions": 30}},
+)
+UNFIT: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"config": {"llm": {"systemPromt": "Hi"}}}, "systemPromt"),
+    ({"config": {"turn": {"leedMs": 3}}}, "leedMs"),
+    ({"replicas": 3}, "replicas"),
+    ({"replicaCount": "three"}, "replicaCount"),
+    ({"replicaCount": 0}, "replicaCount"),
+    ({"config": {"turn": {"leadMs": 39}}}, "leadMs"),
+    ({"config": {"asr": {"sampleRate": 44_000}}}, "sampleRate"),
+    ({"config": {"llm": {"temperature": 2.1}}}, "temperature"),
+    ({"config": {"llm": {"systemPrompt": ""}}}, "systemPrompt"),
+    ({"image": {"tag": "latest"}}, "tag"),
+    ({"image": {"digest": "sha256:12"}}, "digest"),
+    ({"backends": {"llm": {"url": "nim:8000"}}}, "url"),
+    ({"backends": {"riva": {"address": "riva"}}}, "address"),
+    ({"auth": {"tokens": ["a,b"]}}, "tokens"),
+    ({"autoscaling": {"type": "vpa"}}, "type"),
+    ({"service": {"type": "ExternalName"}}, "type"),
+)
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize(("values", "sentence"), GUARDS, ids=[sentence[:50] for _, sentence in GUARDS])
+def test_a_contradiction_is_refused_with_a_sentence(values: dict[str, Any], sentence: str, helm: str) -> None:
+    """Who contradicts himself is told what is wrong and what to do, before anything changes."""
+    assert sentence in refusal(GATEWAY, values, name=helm)
+
+
+def test_every_guard_is_tested() -> None:
+    """Each sentence in _validate.tpl has a case above."""
+    source = (GATEWAY / "templates" / "_validate.tpl").read_text(encoding="utf-8")
+    sentences = [re.sub(r"%[ds]", "@", found) for found in re.findall(r'fail (?:\(printf )?"([^"]+)"', source)]
+    shown = [re.sub(r"\b[0-9]+\b", "@", sentence) for _, sentence in GUARDS]
+    assert [one for one in sentences if re.sub(r"\b[0-9]+\b", "@", one) not in shown] == []
+    assert sentences
+
+
+@pytest.mark.parametrize("values", TAKEN, ids=str)
+def test_what_is_no_contradiction_is_taken(values: dict[str, Any]) -> None:
+    """A guard refuses what it says and nothing beside it."""
+    assert "Deployment" in objects(GATEWAY, values)
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize(("values", "name"), UNFIT, ids=[str(values) for values, _ in UNFIT])
+def test_a_typo_or_a_value_out_of_range_is_refused(values: dict[str, Any], name: str, helm: str) -> None:
+    """What does not exist or does not fit is named, instead of having no effect."""
+    said = refusal(GATEWAY, values, name=helm)
+    assert "specifications of the schema" in said
+    assert name in said
+
+
+@pytest.mark.parametrize("helm", HELMS)
+def test_a_typo_in_the_models_chart_is_refused(helm: str) -> None:
+    """The chart beside it is as strict."""
+    assert "replicas" in refusal(LOCAL_MODELS, {"replicas": 3}, name=helm)

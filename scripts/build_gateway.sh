@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The gateway's image: amd64 and arm64.
+#
+#   scripts/build_gateway.sh [--repository NAME] [--tag TAG] [--base IMAGE] [--platform LIST] [--builder NAME] [--push]
+#     [--dry-run]
+#
+# --repository NAME   name without tag, with the registry in front; by default voice-gateway
+# --tag TAG           by default the commit
+# --base IMAGE        your site's Python image, instead of python:3.12-slim-bookworm
+# --platform LIST     architectures, joined by commas; several need --push
+# --builder NAME      docker, podman or buildah; by default the first that is there
+# --push              push it to its registry
+# --dry-run           show the commands and do none of them
+set -euo pipefail
+service=voice-gateway
+platforms="linux/amd64 linux/arm64"
+# shellcheck source=scripts/build_image.sh
+source "$(dirname "$0")/build_image.sh"

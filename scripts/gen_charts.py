@@ -1,0 +1,129 @@
+"""Writes each chart's README.md and values.schema.json from its values.yaml. With --check: fails if one is stale.
+
+Before that, the turn policy's part of the gateway's values.yaml is written from the gateway's own TurnPolicy.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import generated
+import yaml
+from voice_gateway.domain.policy import TurnPolicy
+
+CHARTS = generated.ROOT / "helm"
+KEY = re.compile(r"(?P<indent> *)(?P<key>[A-Za-z]+):")
+TURN = re.compile(r"(?<=\n  turn:\n)(?:    .*\n)*")
+HEADS = ("value", "default", "meaning")
+TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """What stands above a key."""
+
+    text: str
+    schema: Mapping[str, Any]
+
+
+def docs(source: str) -> dict[str, Doc]:
+    """The documented keys of a values.yaml, by their path."""
+    found: dict[str, Doc] = {}
+    path: list[str] = []
+    words: list[str] = []
+    schema: dict[str, Any] = {}
+    for line in source.splitlines():
+        comment = line.strip().removeprefix("#").strip() if line.strip().startswith("#") else None
+        if comment is not None and comment.startswith("--"):
+            words, schema = [comment.removeprefix("--").strip()], {}
+        elif comment is not None and comment.startswith("@schema"):
+            schema = json.loads(comment.removeprefix("@schema"))
+        elif comment is not None and words:
+            words.append(comment)
+        elif match := KEY.match(line):
+            path = [*path[: len(match["indent"]) // 2], match["key"]]
+            if words:
+                found[".".join(path)] = Doc(" ".join(words), schema)
+            words, schema = [], {}
+    return found
+
+
+def leaves(values: Mapping[str, Any], known: Mapping[str, Doc], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Paths and defaults of what can be set: a documented map is one value, whatever is in it.
+
+    Raises:
+        SystemExit: something is not documented.
+    """
+    for key, value in values.items():
+        here = f"{path}.{key}" if path else key
+        if here in known:
+            yield here, value
+        elif isinstance(value, dict) and value:
+            yield from leaves(value, known, here)
+        else:
+            raise SystemExit(f"gen_charts: {here} has no comment that begins with --")
+
+
+def schema_of(values: Mapping[str, Any], known: Mapping[str, Doc], path: str = "") -> dict[str, Any]:
+    """The schema of a map of values: its keys and no others."""
+    properties: dict[str, Any] = {}
+    for key, value in values.items():
+        here = f"{path}.{key}" if path else key
+        if here in known:
+            said = {"description": known[here].text, "type": TYPES.get(type(value), "null"), "default": value}
+            properties[key] = said | dict(known[here].schema)
+        else:
+            properties[key] = schema_of(value, known, here)
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def turn_block() -> str:
+    """The part of values.yaml below config.turn."""
+    lines = []
+    for spec in fields(TurnPolicy):
+        low, high, unit = (spec.metadata[name] for name in ("low", "high", "unit"))
+        name = re.sub(r"_([a-z])", lambda match: match[1].upper(), spec.name)
+        default = str(spec.default).lower()
+        said = spec.metadata["doc"][0].upper() + spec.metadata["doc"][1:]
+        lines.append(f"    # -- {said}{', in ms' if unit == 'ms' else ''} (`TURN_{spec.name.upper()}`).")
+        if not isinstance(spec.default, bool):
+            lines.append(f'    # @schema {{"minimum": {low}, "maximum": {high}}}')
+        lines.append(f"    {name}: {default}")
+    return "\n".join(lines) + "\n"
+
+
+def readme(chart: Mapping[str, Any], values: Mapping[str, Any], known: Mapping[str, Doc], about: str) -> str:
+    """The whole page."""
+    rows = [(f"`{path}`", f"`{json.dumps(default)}`", known[path].text) for path, default in leaves(values, known)]
+    name = chart["name"]
+    note = generated.note(f"helm/{name}/values.yaml and ABOUT.md")
+    return f"# {name}\n\n{note}\n\n{chart['description']}.\n\n{about}\n## Values\n\n{generated.table(HEADS, rows)}"
+
+
+def schema(values: Mapping[str, Any], known: Mapping[str, Doc]) -> str:
+    """The whole schema. A chart inside another is given `global`, whether it wants it or not."""
+    made = {"$schema": "http://json-schema.org/draft-07/schema#", **schema_of(values, known)}
+    made["properties"]["global"] = {"type": "object"}
+    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+
+
+def publish(folder: Path) -> int:
+    """Write or compare the files of one chart; returns the exit status."""
+    path = folder / "values.yaml"
+    source = TURN.sub(lambda _: turn_block(), path.read_text(encoding="utf-8"))
+    known, values = docs(source), yaml.safe_load(source)
+    chart = yaml.safe_load((folder / "Chart.yaml").read_text(encoding="utf-8"))
+    about = (folder / "ABOUT.md").read_text(encoding="utf-8")
+    return max(
+        generated.publish_at(path, source),
+        generated.publish_at(folder / "README.md", readme(chart, values, known, about)),
+        generated.publish_at(folder / "values.schema.json", schema(values, known)),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(max(publish(chart.parent) for chart in sorted(CHARTS.glob("*/Chart.yaml"))))

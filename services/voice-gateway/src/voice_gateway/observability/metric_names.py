@@ -1,0 +1,84 @@
+"""Every metric, declared once: its name, unit, labels and meaning. Alerts, scalers and the docs read them here.
+
+Labels have closed sets of values, or come from the settings; none is a session, and none holds a word.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class MetricKind(Enum):
+    """What Prometheus does with it."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric."""
+
+    name: str
+    kind: MetricKind
+    doc: str
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    buckets: tuple[float, ...] = ()
+    """Upper bounds of a histogram, in its unit."""
+
+
+LATENCY_BUCKETS_S = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+"""Fine where a conversation feels the difference: below 200 ms people feel no wait, above 1 s they speak again."""
+LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
+"""20 ms is one frame of audio: beyond it speech stutters."""
+
+SESSIONS_IN_PROGRESS = Metric("voicegateway_sessions_in_progress", MetricKind.GAUGE, "sessions that run now")
+SESSIONS_STARTED = Metric(
+    "voicegateway_sessions_started_total", MetricKind.COUNTER, "sessions that were admitted", ("transport",)
+)
+SESSIONS_ENDED = Metric(
+    "voicegateway_sessions_ended_total",
+    MetricKind.COUNTER,
+    "sessions that are over, by why: a cause of ended, a reason of error, or CLIENT_VANISHED",
+    ("transport", "reason"),
+)
+TURNS = Metric("voicegateway_turns_total", MetricKind.COUNTER, "replies that came to an end", ("kind", "outcome"))
+VOICE_TO_VOICE = Metric(
+    "voicegateway_voice_to_voice_seconds",
+    MetricKind.HISTOGRAM,
+    "from the last word of a turn to the first sound of its reply",
+    unit="s",
+    buckets=LATENCY_BUCKETS_S,
+)
+TURN_SPAN = Metric(
+    "voicegateway_turn_span_seconds",
+    MetricKind.HISTOGRAM,
+    "parts of voice to voice, which add up to it",
+    ("span",),
+    unit="s",
+    buckets=LATENCY_BUCKETS_S,
+)
+BACKEND_ERRORS = Metric(
+    "voicegateway_backend_errors_total",
+    MetricKind.COUNTER,
+    "calls and probes that failed by the fault of an address",
+    ("backend", "address"),
+)
+LOOP_LAG = Metric(
+    "voicegateway_loop_lag_seconds",
+    MetricKind.HISTOGRAM,
+    "how late the event loop wakes what is due",
+    unit="s",
+    buckets=LAG_BUCKETS_S,
+)
+METRICS = (
+    SESSIONS_IN_PROGRESS,
+    SESSIONS_STARTED,
+    SESSIONS_ENDED,
+    TURNS,
+    VOICE_TO_VOICE,
+    TURN_SPAN,
+    BACKEND_ERRORS,
+    LOOP_LAG,
+)

@@ -1,0 +1,50 @@
+"""Serves the metrics over HTTP/1, at /metrics, on the event loop: no library, no thread that waits."""
+
+import asyncio
+import socket
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+READ_LIMIT_S = 5.0
+"""A client that has not said what it wants by then is let go."""
+MAX_REQUEST_BYTES = 16_384
+
+
+async def serve_metrics(registry: CollectorRegistry, port: int) -> asyncio.Server:
+    """Open the port on every interface, IPv6 and IPv4; 0 picks a free one.
+
+    Raises:
+        OSError: the port cannot be had.
+    """
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(READ_LIMIT_S):
+                request = await reader.readuntil(b"\r\n\r\n")
+                writer.write(await _response(request, registry))
+                await writer.drain()
+        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
+            pass  # whoever asked has gone, or never asked
+        finally:
+            writer.close()
+
+    return await asyncio.start_server(answer, sock=_listen(port), limit=MAX_REQUEST_BYTES)
+
+
+async def _response(request: bytes, registry: CollectorRegistry) -> bytes:
+    method, target, *_ = (*request.split(b"\r\n", 1)[0].split(b" "), b"", b"")
+    if method != b"GET" or target.split(b"?")[0] != b"/metrics":
+        return _message("404 Not Found", "text/plain; charset=utf-8", b"GET /metrics is all there is\n")
+    # Writing it takes a millisecond or two, which audio should not wait for.
+    return _message("200 OK", CONTENT_TYPE_LATEST, await asyncio.to_thread(generate_latest, registry))
+
+
+def _message(status: str, content_type: str, body: bytes) -> bytes:
+    fields = (f"Content-Type: {content_type}", f"Content-Length: {len(body)}", "Connection: close")
+    return "\r\n".join((f"HTTP/1.1 {status}", *fields, "", "")).encode() + body
+
+
+def _listen(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))

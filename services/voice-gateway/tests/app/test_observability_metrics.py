@@ -1,0 +1,122 @@
+"""What is counted of sessions, turns, failures and the event loop."""
+
+import pytest
+from prometheus_client import generate_latest
+from voice_gateway.domain.errors import Backend, BackendError, GatewayError, InternalError, Reason
+from voice_gateway.domain.events import (
+    EndCause,
+    Ended,
+    LatencySpan,
+    ReplyFinished,
+    ReplyKind,
+    ReplyOutcome,
+    TurnRecord,
+    TurnReport,
+)
+from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.observability.metric_names import METRICS, MetricKind
+from voice_gateway.observability.metrics import Metrics
+from voice_gateway.observability.telemetry import SharedTelemetry
+from voice_gateway.session.ports import BackendWatch, SessionInfo, SessionRequest, Telemetry
+
+INFO = SessionInfo(SessionId("s1"), 16_000, 16_000, 22_050, "en-US", "aria", TurnPolicy())
+REQUEST = SessionRequest("grpc_v1", 16_000)
+ADDRESSES = {Backend.ASR: ("a:1", "a:2"), Backend.LLM: ("http://llm/v1",), Backend.TTS: ("t:1",)}
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    """One sample as Prometheus reads it."""
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def record(report: TurnReport | None) -> TurnRecord:
+    """A turn that was answered."""
+    finished = ReplyFinished(ReplyId(2), TurnId(1), ReplyKind.ANSWER, ReplyOutcome.INTERRUPTED, 44_100)
+    return TurnRecord(finished, report, user_chars=11, reply_chars=80, sentences=2, heard_samples=44_000)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        (Ended(EndCause.CLIENT_ENDED), "CLIENT_ENDED"),
+        (None, "CLIENT_VANISHED"),
+        (InternalError(), "INTERNAL"),
+        (BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "none"), "BACKEND_UNAVAILABLE"),
+    ],
+)
+def test_a_session_is_counted_in_and_out(outcome: Ended | GatewayError | None, reason: str) -> None:
+    """What scales the pods goes up and down with the sessions, and each end has its reason."""
+    metrics = Metrics(ADDRESSES)
+    telemetry: Telemetry = metrics
+    telemetry.session_started(INFO, REQUEST)
+    assert value(metrics, "voicegateway_sessions_in_progress") == 1
+    assert value(metrics, "voicegateway_sessions_started_total", transport="grpc_v1") == 1
+    telemetry.session_ended(INFO, outcome, 5)
+    assert value(metrics, "voicegateway_sessions_in_progress") == 0
+    assert value(metrics, "voicegateway_sessions_ended_total", transport="grpc_v1", reason=reason) == 1
+
+
+def test_a_turn_is_timed_in_spans_that_add_up() -> None:
+    """The spans sum up to voice to voice: what was done beside them is left out, and all is in seconds."""
+    metrics = Metrics(ADDRESSES)
+    spans = (LatencySpan("endpointing", 0, 240), LatencySpan("llm", 100, 90, "", is_overlapped=True))
+    tiled = (*spans, LatencySpan("tts_first_audio", 240, 100))
+    metrics.turn_ended(INFO, record(TurnReport(TurnId(1), ReplyId(2), 340, tiled)))
+    metrics.turn_ended(INFO, record(None))
+    assert value(metrics, "voicegateway_turns_total", kind="ANSWER", outcome="INTERRUPTED") == 2
+    assert value(metrics, "voicegateway_voice_to_voice_seconds_sum") == 0.34
+    assert value(metrics, "voicegateway_voice_to_voice_seconds_count") == 1
+    assert value(metrics, "voicegateway_turn_span_seconds_sum", span="endpointing") == 0.24
+    assert value(metrics, "voicegateway_turn_span_seconds_sum", span="tts_first_audio") == 0.1
+    assert value(metrics, "voicegateway_turn_span_seconds_sum", span="llm") is None
+
+
+def test_failures_are_counted_by_address() -> None:
+    """Riva's addresses tell of themselves; the language model has one; series are there before the first failure."""
+    metrics = Metrics(ADDRESSES)
+    watch: BackendWatch = metrics
+    name = "voicegateway_backend_errors_total"
+    assert value(metrics, name, backend="asr", address="a:2") == 0
+    watch.backend_failed(Backend.ASR, "a:2")
+    metrics.trouble(INFO, BackendError(Backend.LLM, Reason.LLM_TIMEOUT, "slow"))
+    metrics.trouble(INFO, BackendError(Backend.TTS, Reason.TTS_FAILED, "told by its address already"))
+    metrics.trouble(INFO, InternalError())
+    assert value(metrics, name, backend="asr", address="a:2") == 1
+    assert value(metrics, name, backend="asr", address="a:1") == 0
+    assert value(metrics, name, backend="llm", address="http://llm/v1") == 1
+    assert value(metrics, name, backend="tts", address="t:1") == 0
+
+
+def test_everything_declared_is_served_and_nothing_else() -> None:
+    """The reference page, the alerts and the port speak of the same metrics, with their help."""
+    exposed = generate_latest(Metrics(ADDRESSES).registry).decode()
+    served = {line.split()[2] for line in exposed.splitlines() if line.startswith("# TYPE")}
+    assert served == {metric.name for metric in METRICS}
+    for metric in METRICS:
+        assert f"# HELP {metric.name} {metric.doc}" in exposed
+        assert metric.name.endswith("_total") is (metric.kind is MetricKind.COUNTER)
+        assert bool(metric.buckets) is (metric.kind is MetricKind.HISTOGRAM)
+
+
+def test_telemetry_is_told_to_everybody() -> None:
+    """The log and the metrics hear of the same things."""
+    one, other = Metrics(ADDRESSES), Metrics(ADDRESSES)
+    shared: Telemetry = SharedTelemetry(one, other)
+    shared.session_started(INFO, REQUEST)
+    shared.turn_ended(INFO, record(None))
+    shared.trouble(INFO, BackendError(Backend.LLM, Reason.LLM_FAILED, "no"))
+    shared.session_ended(INFO, None, 5)
+    assert generate_latest(one.registry) == generate_latest(other.registry)
+    assert value(other, "voicegateway_turns_total", kind="ANSWER", outcome="INTERRUPTED") == 1
+    assert value(other, "voicegateway_backend_errors_total", backend="llm", address="http://llm/v1") == 1
+    assert value(other, "voicegateway_sessions_in_progress") == 0
+
+
+def test_lag_is_counted_in_seconds() -> None:
+    """The event loop's lag lands in the bucket of its seconds."""
+    metrics = Metrics(ADDRESSES)
+    metrics.loop_lagged(0.004)
+    assert value(metrics, "voicegateway_loop_lag_seconds_sum") == 0.004
+    assert value(metrics, "voicegateway_loop_lag_seconds_bucket", le="0.0025") == 0
+    assert value(metrics, "voicegateway_loop_lag_seconds_bucket", le="0.005") == 1
