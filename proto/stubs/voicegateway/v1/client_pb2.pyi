@@ -131,7 +131,7 @@ class AudioInput(_message.Message):
     """
     offset_samples: _builtins.int
     """Position of the first sample in the client's own sample clock, which starts at 0 with the session.
-    A gap counts as silence. Before the end of the audio already sent: INVALID_ARGUMENT / AUDIO_OVERLAP.
+    A gap counts as silence. Before the end of the audio already sent, or beyond 2^62: INVALID_ARGUMENT / AUDIO_OVERLAP.
     """
     def __init__(
         self,

@@ -41,7 +41,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_AUDIO_MISALIGNED: _ErrorReason.ValueType  # 8
     """INVALID_ARGUMENT: audio data that is empty or not a whole number of samples."""
     ERROR_REASON_AUDIO_OVERLAP: _ErrorReason.ValueType  # 9
-    """INVALID_ARGUMENT: `offset_samples` lies before the end of the audio already sent."""
+    """INVALID_ARGUMENT: `offset_samples` lies before the end of the audio already sent, or beyond 2^62."""
     ERROR_REASON_TEXT_INVALID: _ErrorReason.ValueType  # 10
     """INVALID_ARGUMENT: text that is empty, too long or holds control characters."""
     ERROR_REASON_POLICY_OUT_OF_RANGE: _ErrorReason.ValueType  # 11
@@ -104,7 +104,7 @@ ERROR_REASON_AUDIO_FORMAT_UNSUPPORTED: ErrorReason.ValueType  # 7
 ERROR_REASON_AUDIO_MISALIGNED: ErrorReason.ValueType  # 8
 """INVALID_ARGUMENT: audio data that is empty or not a whole number of samples."""
 ERROR_REASON_AUDIO_OVERLAP: ErrorReason.ValueType  # 9
-"""INVALID_ARGUMENT: `offset_samples` lies before the end of the audio already sent."""
+"""INVALID_ARGUMENT: `offset_samples` lies before the end of the audio already sent, or beyond 2^62."""
 ERROR_REASON_TEXT_INVALID: ErrorReason.ValueType  # 10
 """INVALID_ARGUMENT: text that is empty, too long or holds control characters."""
 ERROR_REASON_POLICY_OUT_OF_RANGE: ErrorReason.ValueType  # 11

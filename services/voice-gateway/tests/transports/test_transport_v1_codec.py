@@ -146,6 +146,7 @@ def test_audio_reaches_the_session() -> None:
         (sound(b"\0\0\0", 100), Reason.AUDIO_MISALIGNED),
         (sound(b"\0\0", 99), Reason.AUDIO_OVERLAP),
         (sound(b"\0\0", -1), Reason.AUDIO_OVERLAP),
+        (sound(b"\0\0", 2**62), Reason.AUDIO_OVERLAP),
         (sound(bytes(1_048_578), 100), Reason.MESSAGE_TOO_LARGE),
         (sound(bytes(5_000_000), 100), Reason.MESSAGE_TOO_LARGE),
         (raw(text=client_pb2.TextInput(text="")), Reason.TEXT_INVALID),
@@ -164,6 +165,7 @@ def test_audio_reaches_the_session() -> None:
         "odd",
         "overlap",
         "before the session",
+        "beyond the clock",
         "over 1 MiB",
         "5 MB",
         "no text",
@@ -183,6 +185,13 @@ def test_messages_that_are_refused(message: bytes, reason: Reason) -> None:
     codec = opened()
     codec.receive(sound(bytes(200)))
     assert refusal(codec, message) is reason
+
+
+def test_the_last_sample_of_the_clock_can_be_told_back() -> None:
+    """Where a client may say that it spoke, the server can say that it did: no position outgrows the wire's integer."""
+    codec = opened()
+    assert codec.receive(sound(b"\0\0", 2**62 - 1)) == inputs.Audio(b"\0\0", 2**62 - 1)
+    assert response(codec.encode_event(events.SpeechStarted(2**62))).speech_started.at_samples == 2**62
 
 
 def test_largest_audio_message_is_taken() -> None:

@@ -22,6 +22,9 @@ MAX_REQUEST_BYTES: Final = MAX_AUDIO_BYTES + 262_144
 """Largest message of any kind. The largest lawful ones are a start with a checkpoint of 1 MiB and a prompt of 16000
 characters, and the output of a tool, 65536 characters; a character has up to 4 bytes (client.proto)."""
 
+MAX_POSITION_SAMPLES: Final = 2**62
+"""End of the input clock, client.proto, `AudioInput.offset_samples`: what follows from a position still fits int64."""
+
 _KEYS: Final = re.compile(r"[0-9*#A-D]+")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Unicode category Cc but for tab and newline."""
@@ -120,14 +123,21 @@ class InputClock:
         """The clock after audio at `offset_samples`.
 
         Raises:
-            ClientError: AUDIO_OVERLAP, when it begins before the end of the audio already sent.
+            ClientError: AUDIO_OVERLAP, when it begins before the end of the audio already sent, or ends beyond
+                MAX_POSITION_SAMPLES.
         """
         if offset_samples < self.end_samples:
             raise ClientError(
                 Reason.AUDIO_OVERLAP,
                 f"offset_samples is {offset_samples}; the audio already sent ends at {self.end_samples}",
             )
-        return InputClock(offset_samples + count_samples)
+        end_samples = offset_samples + count_samples
+        if end_samples > MAX_POSITION_SAMPLES:
+            raise ClientError(
+                Reason.AUDIO_OVERLAP,
+                f"offset_samples is {offset_samples}; the clock ends at {MAX_POSITION_SAMPLES}",
+            )
+        return InputClock(end_samples)
 
 
 MessageT_co = TypeVar("MessageT_co", bound=Message, covariant=True)
