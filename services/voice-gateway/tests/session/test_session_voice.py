@@ -144,8 +144,8 @@ def test_a_client_that_stops_sending_has_stopped_speaking() -> None:
     ]
 
 
-def test_somebody_waits_from_the_first_pause() -> None:
-    """The first chunk without speech makes every frame go out at once, speech makes batches of them again."""
+def hurries(pcm: bytes, pause_ms: int = 160) -> list[bool]:
+    """What an ear that hears `pcm` asks of the feed, in order: every frame at once, or batches."""
     hurried: list[bool] = []
 
     class Noting(Hearing):
@@ -156,9 +156,26 @@ def test_somebody_waits_from_the_first_pause() -> None:
     async def main() -> None:
         bank = VoiceBank(FakeVoiceModel(), Pacer())
         hearing = Noting(16_000, 16_000)
-        bank.add(Ear(hearing, Onset(96, 160, STALL_MS), OwnVoice(16_000), bank.new_state(), lambda _: None))
-        hearing.hear(SILENT + LOUD * 4 + SILENT * 2 + LOUD, 0)
-        bank.tick(Instant(0))
+        bank.add(Ear(hearing, Onset(96, pause_ms, STALL_MS), OwnVoice(16_000), bank.new_state(), lambda _: None))
+        hearing.hear(pcm, 0)
+        for _ in range(len(pcm) // len(SILENT) // MAX_CHUNKS_A_TICK + 1):
+            bank.tick(Instant(0))
 
     virtual_time.run(main())
-    assert hurried == [False, False, True, True, False]
+    return hurried
+
+
+def test_somebody_waits_from_the_first_pause() -> None:
+    """The first chunk without speech makes every frame go out at once, speech makes batches of them again."""
+    assert hurries(SILENT + LOUD * 4 + SILENT * 2 + LOUD) == [False, False, True, True, False]
+
+
+def test_somebody_waits_also_where_one_chunk_is_a_pause() -> None:
+    """The shortest `pause_ms` ends speech with its first silent chunk, from which on the final is waited for, too."""
+    assert hurries(LOUD * 3 + SILENT, pause_ms=32) == [False, True]
+
+
+def test_nobody_waits_for_the_words_of_a_cough() -> None:
+    """A sound without words gets no final, which must not cost a message a frame for the rest of a silent call."""
+    hurried = hurries(LOUD * 4 + SILENT * 200)
+    assert (hurried[-2:], hurried.count(False)) == ([True, False], 3)

@@ -23,7 +23,9 @@ MAX_BATCH = 32
 """Chunks of one run: more hardly get cheaper, and hold the loop for over 0.7 ms (measured 2026-11-21)."""
 MAX_CHUNKS_A_TICK = 16
 """Of one session: 25 times real time. Audio pushed faster waits, so that no session holds up the others."""
-
+LATE_FINAL_CHUNKS = 3_000 // CHUNK_MS
+"""After so much silence (3 s: the longest usual `stop_history_ms` and the decoding) nobody waits for a final: the sound
+had no words."""
 COMPARED_CHUNKS = 4
 """So much is compared with what the agent said (128 ms): less is alike by chance, more mixes with what was before."""
 
@@ -83,6 +85,8 @@ class Ear:
         self._hears_itself = False
         self._since_compared = 0
         """Chunks since the last comparison with what the agent said."""
+        self._silent_chunks = 0
+        """Since somebody spoke."""
         self._recent: deque[bytes] = deque(maxlen=COMPARED_CHUNKS)
         self._post = post
         self._cursor = 0
@@ -131,12 +135,19 @@ class Ear:
         if self._is_own(probability):
             probability = 0.0
         edge = self._onset.take(probability)
-        if self._onset.is_speaking:
-            self._hearing.hurry(is_hurried=probability < SILENCE)
+        self._pace(probability, is_speech=self._onset.is_speaking or edge is not None)
         if edge is None:
             return
         at_samples = self._hearing.to_input(self._skipped + edge * self._rate_hz // VOICE_RATE_HZ)
         self._post(SpeechStarted(at_samples) if self._onset.is_speaking else SpeechEnded(at_samples))
+
+    def _pace(self, probability: float, *, is_speech: bool) -> None:
+        """Have every frame handed on at once from the first pause on, until the final (`BackendCalls`) or for long."""
+        self._silent_chunks = 0 if is_speech else self._silent_chunks + 1
+        if is_speech:
+            self._hearing.hurry(is_hurried=probability < SILENCE)
+        elif self._silent_chunks == LATE_FINAL_CHUNKS:
+            self._hearing.hurry(is_hurried=False)
 
     def _is_own(self, probability: float) -> bool:
         """Whether the agent's own voice is what sounds; compared where it matters: that costs more than the verdict.
