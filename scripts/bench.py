@@ -85,26 +85,31 @@ async def measure(bench: Bench, sections: Sequence[str]) -> int:
     return 0 if is_good else 1
 
 
+def counts(text: str) -> tuple[int, ...]:
+    return tuple(int(count) for count in text.split(","))
+
+
 def main() -> int:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "sections", nargs="*", metavar="SECTION", help=f"what to measure: {', '.join(SECTIONS)} (default: everything)"
     )
-    parser.add_argument("--sessions", default="1,10,50,100", help="callers, one run each (default: %(default)s)")
+    parser.add_argument(
+        "--sessions", type=counts, default="1,10,50,100", help="callers, one run each (default: %(default)s)"
+    )
     parser.add_argument("--seconds", type=int, default=30, help="length of a run, at least 12 (default: %(default)s)")
     parser.add_argument(
         "--playback-reports", action="store_true", help="callers of the load section report what they have played"
     )
     arguments = parser.parse_args()
-    sessions = tuple(int(count) for count in arguments.sessions.split(","))
-    if min(sessions) < 1 or arguments.seconds * 1_000 < 2 * TURN_MS + TURN_MS // 2:
+    if min(arguments.sessions) < 1 or arguments.seconds * 1_000 < 2 * TURN_MS + TURN_MS // 2:
         parser.error("each run needs a session and 12 seconds")
     if unknown := set(arguments.sections) - SECTIONS.keys():
         parser.error(f"no section {', '.join(unknown)}")
     with tempfile.TemporaryDirectory(prefix="voice-gateway-bench-") as folder, cores_awake() as cores:
         print(cores, flush=True)
-        bench = Bench(Path(folder), take_cores(), sessions, arguments.seconds, arguments.playback_reports)
+        bench = Bench(Path(folder), take_cores(), arguments.sessions, arguments.seconds, arguments.playback_reports)
         bench.journals.mkdir()
         return uvloop.run(measure(bench, arguments.sections or list(SECTIONS)))
 

@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 BIN = Path(sys.executable).parent
 READY_S = 60
 """Engines load in about 2 s on two cores (measured 2026-11-21); a busy machine needs more."""
+ANSWER_S = 1
 STOP_S = 10
 
 PATIENCE: Final = {"TURN_FINAL_GRACE_MS": "3000"}
@@ -63,7 +64,7 @@ def running(
     with ExitStack() as ends:
         ports = folder / "local-models.json"
         arguments = ["--riva-port", "0", "--openai-port", "0", "--ports-file", str(ports), *models]
-        process = ends.enter_context(_process(folder, "local-models", [*arguments], {}))
+        process = ends.enter_context(_process(folder, "local-models", arguments, {}))
         found = _ports(process, ports, folder / "local-models.log")
         riva, openai = f"127.0.0.1:{found['riva_port']}", f"http://127.0.0.1:{found['openai_port']}/v1"
         environment = PATIENCE | {
@@ -121,11 +122,18 @@ def _wait_ready(process: subprocess.Popen[bytes], stack: Stack) -> None:
     deadline = time.monotonic() + READY_S
     with grpc.insecure_channel(stack.gateway) as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)  # its published types say nothing of its methods
-        request = health_pb2.HealthCheckRequest(service="readiness")
-        while health.Check(request, wait_for_ready=True, timeout=READY_S).status != 1:
+        while not _is_ready(health):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise StackError(f"the gateway did not become ready:\n{_tail(stack.logs / 'voice-gateway.log')}")
             time.sleep(0.05)
+
+
+def _is_ready(health: Any) -> bool:
+    try:
+        answer = health.Check(health_pb2.HealthCheckRequest(service="readiness"), timeout=ANSWER_S)
+    except grpc.RpcError:
+        return False  # it does not listen yet, or has ended
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def _tail(log: Path) -> str:
