@@ -1,8 +1,8 @@
 """When a pod says it is ready. Pure: the instant is an argument.
 
 Ready once every required backend has answered once since start. After that unready only while draining, or when a
-backend has had no healthy address for `BLIP_MS` as this pod sees it: all pods share their backends, and a blip must
-not empty the Service. Liveness is another question with another answer: the process serves, so it lives.
+backend has had no healthy address for `BLIP_MS` as this pod sees it. Liveness is another question with another
+answer: the process serves, so it lives.
 """
 
 from collections.abc import Iterable

@@ -42,11 +42,14 @@ class SessionRequest:
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdate:
-    """What a client asks for in the midst of its session. None: it stays as it is; empty: the server's default."""
+    """What a client asks for in the midst of its session. None: it stays as it is."""
 
     language_code: str | None = None
+    """Empty: the server's default."""
     voice: str | None = None
+    """Empty: the server's default."""
     system_prompt: str | None = None
+    """Empty: none at all."""
     policy: Mapping[str, int] = field(default_factory=dict)
     """Departures from the session's turn policy, by field name of TurnPolicy."""
     tools: tuple[Tool, ...] | None = None
@@ -73,7 +76,7 @@ class ClientSink(Protocol):
     """The way out to one client. Calls never block and never raise; the transport bounds what it holds."""
 
     def emit(self, event: Event) -> None:
-        """Tell the client; before audio that is still queued, except that ReplyFinished and Ended keep their place."""
+        """Tell the client; before queued audio, except that ReplyFinished, TurnReport and Ended keep their place."""
 
     def play(self, audio: ReplyAudio) -> None:
         """Send audio, paced by the caller."""

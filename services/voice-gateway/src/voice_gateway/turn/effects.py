@@ -6,7 +6,7 @@ The contract of a batch:
    or BeginReply.
 2. `Flush(n)` precedes every `Play` of a later reply; after `CancelReply(n)` nothing more is ordered for reply n.
 3. `Emit(ReplyText)` of a sentence precedes its `Play`; sentences are played in order of their ids.
-4. `EndPlay(n)` follows the last `Play` of reply n, or stands alone never: a reply without audio has none.
+4. `EndPlay(n)` follows the last `Play` of reply n; a reply without audio has neither.
 5. `FinishRecognition(n)` precedes `OpenRecognition(n + 1)` of the same batch.
 6. `Reconfigure` precedes every order of its batch that is carried out by the new settings.
 7. `RunTool(n)` comes once for each n, and `CancelTool(n)` at most once and after it.
