@@ -179,10 +179,9 @@ class BackendCalls:
             return self._hearing.to_input(feed.start + samples)
 
         covered = position(result.end_samples)
-        if result.is_final:
-            self._hearing.hurry(is_hurried=False)
         if not result.is_final:
             return inputs.TranscriptRevised(stream, result.text, result.stability, covered)
+        self._hearing.hurry(is_hurried=False)
         words = tuple(
             Word(word.text, position(word.start_samples), position(word.end_samples), word.confidence)
             for word in result.words

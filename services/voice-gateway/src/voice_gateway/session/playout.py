@@ -55,8 +55,8 @@ class Playout:
         """Whether no more sentences follow."""
         self._is_over = True
         """Whether the last audio has left, or never will."""
-        self._held_at: int | None = None
-        """While the reply is held: how far real time had come in it."""
+        self._is_held = False
+        """Whether the reply is paused."""
         self._room = asyncio.Event()
         self._room.set()
 
@@ -98,13 +98,13 @@ class Playout:
     def pause(self, reply: ReplyId) -> None:
         """Send nothing more until `resume`."""
         if reply == self._reply:
-            self._held_at = self._position(clock.now())
+            self._is_held = True
             self._stop()
 
     def resume(self, reply: ReplyId, from_samples: int) -> None:
         """Go on sending; the client plays on at `from_samples`."""
-        if reply == self._reply and self._held_at is not None:
-            self._held_at = None
+        if reply == self._reply and self._is_held:
+            self._is_held = False
             if not self._is_over and self._sent:
                 self._running_since = Instant(clock.now() - samples_to_ns(from_samples, self._rate_hz))
                 self._pacer.add(self)
@@ -129,7 +129,7 @@ class Playout:
 
     def tick(self, now: Instant) -> None:
         """Send what is due."""
-        if self._held_at is not None:
+        if self._is_held:
             return
         self._drop_spent()
         while self._is_frame_due(now):
@@ -186,7 +186,7 @@ class Playout:
         self._stop()
         self._sentences.clear()
         self._order.clear()
-        self._is_ended, self._is_over, self._held_at = False, True, None
+        self._is_ended, self._is_over, self._is_held = False, True, False
         self._room.set()
 
     def _stop(self) -> None:

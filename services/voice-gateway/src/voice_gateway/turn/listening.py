@@ -1,4 +1,4 @@
-"""The user's side: recognition streams, the utterance being spoken, and what to do when a stream breaks."""
+"""Recognition streams: when one is opened, half-closed or dropped, and what to do when one breaks."""
 
 from dataclasses import dataclass, field
 
@@ -81,12 +81,14 @@ class Recognition:
     @property
     def live(self) -> list[StreamId]:
         """Streams whose results are awaited, oldest first."""
-        return self._live()
+        if self.state is Listening.CLOSED:
+            return []
+        return [*self._finalising] if self._is_input_over else [*self._finalising, self._newest]
 
     @property
     def fed(self) -> StreamId | None:
         """The stream that hears what is said from now on, if one is open."""
-        live = self._live()
+        live = self.live
         return live[-1] if live and not self._is_input_over else None
 
     @property
@@ -104,7 +106,7 @@ class Recognition:
 
     def is_stale(self, stream: StreamId) -> bool:
         """Whether results of this stream are of no more use."""
-        return stream not in self._live()
+        return stream not in self.live
 
     def open(self, now: Instant) -> list[Effect]:
         """Open the next stream where transcription has come to, and finalise what was to be finalised."""
@@ -124,7 +126,7 @@ class Recognition:
 
     def confirmed(self, stream: StreamId, samples: int) -> list[Effect]:
         """Input before `samples` is transcribed for good, unless an older stream has not told what was said before."""
-        if stream != self._live()[0] or samples <= self._confirmed_samples:
+        if stream != self.live[0] or samples <= self._confirmed_samples:
             return []
         self._failures = 0
         self._confirmed_samples = samples
@@ -200,7 +202,7 @@ class Recognition:
             self._failures = 0
         if self._failures == len(REOPEN_MS):
             return [Fail(Reason.BACKEND_UNAVAILABLE, f"speech recognition: {message}", Backend.ASR)]
-        effects: list[Effect] = [CancelRecognition(other) for other in self._live() if other != stream]
+        effects: list[Effect] = [CancelRecognition(other) for other in self.live if other != stream]
         if self._finalising and not self._is_input_over:
             self._commit_at = self._from_samples
         self._finalising, self._finalise_by = [], None
@@ -228,12 +230,7 @@ class Recognition:
 
     def close(self) -> list[Effect]:
         """Drop every stream."""
-        return [CancelRecognition(stream) for stream in self._live()]
-
-    def _live(self) -> list[StreamId]:
-        if self.state is Listening.CLOSED:
-            return []
-        return [*self._finalising] if self._is_input_over else [*self._finalising, self._newest]
+        return [CancelRecognition(stream) for stream in self.live]
 
     def _open_at(self, from_samples: int, now: Instant, *, follows: bool = False) -> list[Effect]:
         self._machine.move(ListeningEvent.OPENED)
