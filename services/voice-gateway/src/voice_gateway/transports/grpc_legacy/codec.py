@@ -26,8 +26,6 @@ from voice_gateway.transports import inputs
 TRANSPORT: Final = "grpc_legacy"
 DEFAULT_INPUT_RATE_HZ: Final = 16_000
 """voice_workflow.proto, `VoiceConfig.sample_rate`."""
-MAX_LABEL_CHARS: Final = 128
-"""So much of the client's own name for the call goes to each log line."""
 INTERIM_MARK: Final = "..."
 
 
@@ -65,7 +63,7 @@ class Codec:
             language_code=message.config.language_code,
             policy={"min_words": 3, "no_input_ms": 0},  # it has no message for a prompt that nobody asked for
             can_pause=False,
-            client_label=message.config.session_id[:MAX_LABEL_CHARS],
+            client_label=message.config.session_id,
         )
 
     def opened(self, _: SessionInfo) -> Iterable[bytes]:
