@@ -267,11 +267,11 @@ async def test_client_cli_checks_files_before_it_talks(tmp_path: Path, capsys: p
 
 
 async def test_client_cli_prints_capabilities(capsys: pytest.CaptureFixture[str]) -> None:
-    """`capabilities` says what the server told, a line for each language with its voices."""
+    """`capabilities` says what the server told, a line for each language with its voices; none steers the terminal."""
     async with serving(echo) as (gateway, target):
         gateway.capabilities = service_pb2.GetCapabilitiesResponse(
             server_version="0.1.0",
-            languages=[service_pb2.Language(language_code="en-US", voices=["Aria", "Leo"])],
+            languages=[service_pb2.Language(language_code="en-US", voices=["Aria", "Leo\x1b[2J"])],
             encodings=[audio_pb2.AUDIO_ENCODING_LINEAR_PCM, audio_pb2.AUDIO_ENCODING_MULAW, NEWER_ENCODING],
             input_sample_rates_hz=[8000, 16_000],
             output_sample_rates_hz=[24_000],
@@ -287,7 +287,7 @@ async def test_client_cli_prints_capabilities(capsys: pytest.CaptureFixture[str]
         "rates out: 24000 Hz",
         "features:  commit",
     ]
-    assert lines[-1] == "en-US:     Aria, Leo"
+    assert lines[-1] == "en-US:     Aria, Leo [2J"
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:

@@ -9,7 +9,6 @@ import soxr
 
 from voice_client.errors import ExitStatus, VoiceClientError
 
-BYTES_PER_SAMPLE = 2
 FULL_SCALE = 32767
 # 10 ms are silent when they lie 30 dB below the loudest 10 ms. Measured 2026-11-21 on two_cities.wav: after the last
 # word the room is at -34 to -42 dB; a lower threshold takes the room for speech, a higher one cuts soft consonants.

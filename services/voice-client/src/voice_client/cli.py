@@ -113,16 +113,16 @@ def _encoding_name(number: int) -> str:
 
 
 def _capability_lines(answer: voice_gateway_service_pb2.GetCapabilitiesResponse) -> list[str]:
-    names = [_encoding_name(value) for value in answer.encodings]
     limits = answer.limits
-    facts = {
-        "server": answer.server_version,
-        "encodings": ", ".join(names),
-        "rates in": ", ".join(f"{rate} Hz" for rate in answer.input_sample_rates_hz),
-        "rates out": ", ".join(f"{rate} Hz" for rate in answer.output_sample_rates_hz),
-        "features": ", ".join(answer.features) or "none",
-        "limits": f"{limits.max_message_bytes} bytes a message, {limits.max_ahead_ms} ms ahead, "
-        f"{limits.max_text_chars} characters a typed turn, {limits.preferred_frame_ms} ms frames preferred",
-    }
-    lines = [f"{name + ':':<11}{printable(value)}" for name, value in facts.items()]
-    return [*lines, *(f"{printable(one.language_code) + ':':<11}{', '.join(one.voices)}" for one in answer.languages)]
+    frames = f"{limits.preferred_frame_ms} ms frames preferred"
+    bounds = f"{limits.max_message_bytes} bytes a message, {limits.max_ahead_ms} ms ahead"
+    facts = [
+        ("server", answer.server_version),
+        ("encodings", ", ".join(map(_encoding_name, answer.encodings))),
+        ("rates in", ", ".join(f"{rate} Hz" for rate in answer.input_sample_rates_hz)),
+        ("rates out", ", ".join(f"{rate} Hz" for rate in answer.output_sample_rates_hz)),
+        ("features", ", ".join(answer.features) or "none"),
+        ("limits", f"{bounds}, {limits.max_text_chars} characters a typed turn, {frames}"),
+        *((one.language_code, ", ".join(one.voices)) for one in answer.languages),
+    ]
+    return [f"{printable(name) + ':':<11}{printable(value)}" for name, value in facts]

@@ -8,6 +8,7 @@ VoiceClientError
   NoReplyError         a turn was not answered in time
   AudioDeviceError     (microphone.py) no sounddevice, no PortAudio, no device
   AudioFileError       (audio.py) a sound file cannot be read or written
+  InputTextError       (modes.py) standard input is closed or not text
 """
 
 import enum

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from voice_client.audio import BYTES_PER_SAMPLE, Samples, resample, samples_of, sound_end_samples
-from voice_client.player import Played
+from voice_client.audio import Samples, resample, samples_of, sound_end_samples
+from voice_client.player import BYTES_PER_SAMPLE, Played
 
 
 @dataclass(frozen=True, slots=True)
