@@ -14,7 +14,7 @@ from bench_report import Line, barge_in_lines, estimate_lines, interrupt_lines
 from voicegateway.v1 import audio_pb2, client_pb2, policy_pb2
 from voicegateway_testkit import ConverseClient, FakeAsr, FakeLlm, FakeTts, PlayerSettings, Utterance, speech
 from voicegateway_testkit.load import RATE_HZ
-from voicegateway_testkit.wav import to_pcm
+from voicegateway_testkit.pcm import to_pcm
 
 CALLERS: Final = 10
 BARGE_INS, INTERRUPTIONS, ESTIMATES = 50, 100, 40

@@ -12,7 +12,7 @@ from kit_riva import asr_audio, asr_config, asr_stub, open_asr, read_results
 from riva.client.proto import riva_asr_pb2 as asr_pb2
 from voicegateway_testkit import AsrTiming, FakeAsr, Outcome, Utterance, silence, utterance_pcm
 from voicegateway_testkit.faults import DieAfterAudio, DieAfterWords, Hang, LateFinal, NeverFinalise, Refuse
-from voicegateway_testkit.wav import to_pcm
+from voicegateway_testkit.pcm import to_pcm
 
 QUICK = AsrTiming(first_pass_ms=0, final_ms=0)
 TIME = Utterance("what is the time", final="What is the time?")

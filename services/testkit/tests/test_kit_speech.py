@@ -1,15 +1,14 @@
 """The kit's speech: what a VAD makes of it, and that it is the same each time."""
 
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped] # no type information is published for it
 import pytest
 from numpy.typing import NDArray
 from voicegateway_testkit.endpointing import LOUD_AMPLITUDE
+from voicegateway_testkit.pcm import Samples, from_pcm
 from voicegateway_testkit.speech import silence, speech, utterance_pcm
-from voicegateway_testkit.wav import Samples, from_pcm, read_wav, write_wav
 
 CHUNK = 512
 CONTEXT = 64
@@ -79,14 +78,6 @@ def test_lengths() -> None:
     assert samples[:6400].any()
     assert not samples[6400:].any()
     assert len(silence(20, 8000)) == 160
-
-
-def test_wav_round_trip(tmp_path: Path) -> None:
-    """What is written is read back."""
-    write_wav(tmp_path / "a.wav", speech(100, 8000), 8000)
-    samples, rate_hz = read_wav(tmp_path / "a.wav")
-    assert rate_hz == 8000
-    assert np.array_equal(samples, speech(100, 8000))
 
 
 def test_cut_sample_is_refused() -> None:

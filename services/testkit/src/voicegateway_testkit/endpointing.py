@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voicegateway_testkit.wav import from_pcm
+from voicegateway_testkit.pcm import from_pcm
 
 FRAME_MS = 10
 RUN_GAP_MS = 80

@@ -27,7 +27,7 @@ from voicegateway_testkit.faults import (
     NeverFinalise,
     Refuse,
 )
-from voicegateway_testkit.grpc_fake import CallError, CallRecord, ConfigRow, Context, GrpcFake, Outcome
+from voicegateway_testkit.grpc_fake import CallError, CallRecord, ConfigRow, Context, GrpcFake, Outcome, config_listing
 from voicegateway_testkit.script import Result, Script, Transcriber, Utterance
 
 DEFAULT_ROWS = (ConfigRow("fake-asr-en-US", {"type": "online", "language_code": "en-US", "sample_rate": "16000"}),)
@@ -151,11 +151,7 @@ class FakeAsr(GrpcFake):
         return [grpc.method_handlers_generic_handler("nvidia.riva.asr.RivaSpeechRecognition", methods)]
 
     async def _get_config(self, request: Any, _context: Context) -> Any:
-        row_type = asr_pb2.RivaSpeechRecognitionConfigResponse.Config
-        rows = [row for row in self._rows if request.model_name in ("", row.model_name)]
-        return asr_pb2.RivaSpeechRecognitionConfigResponse(
-            model_config=[row_type(model_name=row.model_name, parameters=dict(row.parameters)) for row in rows]
-        )
+        return config_listing(self._rows, request, asr_pb2.RivaSpeechRecognitionConfigResponse)
 
     async def _streaming_recognize(self, _requests: object, context: Context) -> None:
         stream = AsrStream(fault=self.faults.take())

@@ -12,7 +12,7 @@ from riva.client.proto import riva_audio_pb2 as audio_pb2
 from riva.client.proto import riva_tts_pb2 as tts_pb2
 
 from voicegateway_testkit.faults import DieAfterSamples, FaultPlan, Hang, Refuse, StallAfterSamples, TtsFault
-from voicegateway_testkit.grpc_fake import CallError, CallRecord, ConfigRow, Context, GrpcFake, Outcome
+from voicegateway_testkit.grpc_fake import CallError, CallRecord, ConfigRow, Context, GrpcFake, Outcome, config_listing
 from voicegateway_testkit.tts_voice import DEFAULT_MS_PER_CHAR, SpokenText, locate, speak
 
 DEFAULT_ROWS = (
@@ -122,11 +122,7 @@ class FakeTts(GrpcFake):
         return [grpc.method_handlers_generic_handler("nvidia.riva.tts.RivaSpeechSynthesis", methods)]
 
     async def _get_config(self, request: Any, _context: Context) -> Any:
-        row_type = tts_pb2.RivaSynthesisConfigResponse.Config
-        rows = [row for row in self._rows if request.model_name in ("", row.model_name)]
-        return tts_pb2.RivaSynthesisConfigResponse(
-            model_config=[row_type(model_name=row.model_name, parameters=dict(row.parameters)) for row in rows]
-        )
+        return config_listing(self._rows, request, tts_pb2.RivaSynthesisConfigResponse)
 
     async def _synthesize_online(self, _requests: object, context: Context) -> None:
         call = TtsCall()

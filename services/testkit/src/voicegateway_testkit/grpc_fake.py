@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
@@ -42,6 +42,13 @@ class ConfigRow:
 
     model_name: str
     parameters: Mapping[str, str]
+
+
+def config_listing(rows: Iterable[ConfigRow], request: Any, response_type: Any) -> Any:
+    """Gives Riva's answer to a request for its configuration: the model that is asked for, all when none is."""
+    listed = (row for row in rows if request.model_name in ("", row.model_name))
+    configs = [response_type.Config(model_name=row.model_name, parameters=dict(row.parameters)) for row in listed]
+    return response_type(model_config=configs)
 
 
 class CallError(Exception):

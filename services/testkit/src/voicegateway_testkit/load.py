@@ -16,8 +16,8 @@ import grpc.aio
 from voicegateway.v1 import audio_pb2, client_pb2, policy_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 
+from voicegateway_testkit.pcm import to_pcm
 from voicegateway_testkit.speech import silence, speech
-from voicegateway_testkit.wav import to_pcm
 
 RATE_HZ = 16000
 """Of the audio both ways."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from voicegateway_testkit.wav import Samples, to_pcm
+from voicegateway_testkit.pcm import Samples, to_pcm
 
 DEFAULT_RATE_HZ = 16000
 

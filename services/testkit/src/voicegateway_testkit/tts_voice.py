@@ -3,9 +3,9 @@
 import zlib
 from dataclasses import dataclass
 
+from voicegateway_testkit.pcm import to_pcm
 from voicegateway_testkit.script import TimedWord
 from voicegateway_testkit.speech import speech
-from voicegateway_testkit.wav import to_pcm
 
 DEFAULT_MS_PER_CHAR = 60
 """About 16 characters a second, as English is spoken."""
