@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health_aio
 
-from voice_gateway.domain.instant import NS_PER_MS, Instant
+from voice_gateway.domain.instant import NS_PER_MS, NS_PER_S, Instant
 from voice_gateway.observability.health import Readiness
 from voice_gateway.session.ports import BackendHealth
 
@@ -108,7 +108,7 @@ class Prober:
             period_ns = (PROBE_PERIOD_MS if self._was_ready else FIRST_PERIOD_MS) * NS_PER_MS
             behind_ns = self._clock() - due
             due = Instant(due + (behind_ns // period_ns + 1) * period_ns)
-            await self._sleep((due - self._clock()) / 1e9)
+            await self._sleep((due - self._clock()) / NS_PER_S)
 
     def _note_change(self, backend: BackendHealth, *, is_healthy: bool) -> None:
         if self._healthy.get(backend.backend) == is_healthy:

@@ -39,7 +39,8 @@ class OwnVoice:
         self._rate_hz = rate_hz
         self._frames: deque[bytes] = deque()
         self._kept_bytes = 0
-        self._sent_at = Instant(-KEPT_MS * 1_000_000)
+        self._sent_at = Instant(0)
+        """When audio left last, if any has."""
         self._delay: int | None = None
         """Of the last match: samples at RATE_HZ from its end to the end of what was sent."""
 
