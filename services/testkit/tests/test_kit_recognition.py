@@ -130,7 +130,7 @@ def test_a_script_can_repeat() -> None:
 
 
 def test_a_cut_sample_is_refused() -> None:
-    """Odd bytes are an error."""
+    """Audio that is cut inside a sample is an error of whoever sent it, as it would be noise to a recogniser."""
     with pytest.raises(ValueError, match="element size"):
         hear(b"\0\0\0")
 

@@ -167,7 +167,7 @@ def test_a_replay_prints_the_conversation(tmp_path: Path) -> None:
 
 
 def test_only_its_owner_may_read_a_journal(tmp_path: Path) -> None:
-    """It holds what was said."""
+    """A journal holds what was said, so that no other user of the machine may read it."""
     assert stat.S_IMODE(record(tmp_path, CALL).stat().st_mode) == 0o600
 
 

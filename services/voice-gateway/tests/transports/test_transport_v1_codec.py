@@ -324,7 +324,7 @@ def test_the_output_of_a_tool_is_bounded() -> None:
 
 @pytest.mark.parametrize("message", [sound(b"\0\0"), raw(end=client_pb2.End()), b"", b"\xff", bytes(2_000_000)])
 def test_nothing_may_follow_end(message: bytes) -> None:
-    """Whatever it is."""
+    """A message after `end` is refused, whatever it is: the client has said that it was the last."""
     codec = opened()
     codec.receive(raw(end=client_pb2.End()))
     assert refusal(codec, message) is Reason.INPUT_AFTER_END

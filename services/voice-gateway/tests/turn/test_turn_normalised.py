@@ -116,19 +116,19 @@ def test_any_number_in_words(number: int) -> None:
 
 @given(st.integers(1, 10**6))
 def test_any_ordinal_in_words(number: int) -> None:
-    """So are ordinals."""
+    """An ordinal in words and in digits are one, too: a guess is not lost to "21st"."""
     assert normalised(num2words(number, to="ordinal")) == normalised(num2words(number, to="ordinal_num"))
 
 
 @given(st.integers(1000, 2099))
 def test_any_year_in_words(year: int) -> None:
-    """So are years, read in pairs."""
+    """A year read in pairs and its digits are one: a guess is not lost to "1984"."""
     assert normalised(num2words(year, to="year")) == normalised(str(year))
 
 
 @given(st.text("0123456789", min_size=1, max_size=16))
 def test_any_digits_one_by_one(digits: str) -> None:
-    """So are digits read one by one."""
+    """Digits read one by one and written in a row are one: a guess is not lost to a telephone number."""
     assert normalised(" ".join(num2words(int(digit)) for digit in digits)) == digits
 
 
