@@ -52,15 +52,15 @@ class World:
     sink: FakeSink = field(default_factory=FakeSink)
     health: list[FakeHealth] = field(default_factory=lambda: [FakeHealth(backend) for backend in Backend])
     roster: Roster = field(default_factory=Roster)
+    pacer: Pacer = field(default_factory=Pacer)
     journals: ClassVar[JournalFolder | None] = None
 
     def service(self) -> SessionService:
         """The service under test."""
         settings = SessionSettings("en-US", "Anna", 16_000, 16_000, PERSONA)
-        pacer = Pacer()
-        voices = VoiceBank(FakeVoiceModel(), pacer)
+        voices = VoiceBank(FakeVoiceModel(), self.pacer)
         around = Surroundings(
-            self.recognizer, self.llm, self.synthesizer, self.telemetry, pacer, self.roster, voices, self.journals
+            self.recognizer, self.llm, self.synthesizer, self.telemetry, self.pacer, self.roster, voices, self.journals
         )
         ids = (SessionId(f"s{number}") for number in itertools.count(1))
         return SessionService(settings, TurnPolicy(), around, self.health, lambda: next(ids))
@@ -71,6 +71,7 @@ class World:
         return session, asyncio.create_task(session.run())
 
     def nothing_is_left(self) -> bool:
-        """Whether no backend call and no session is open."""
+        """Whether no backend call and no session is open, and nothing is ticked."""
         open_calls = self.recognizer.open_streams + self.llm.open_requests + self.synthesizer.open_calls
-        return open_calls == 0 and len(self.roster) == 0 and len(asyncio.all_tasks()) == 1
+        is_still = not self.pacer._paced
+        return is_still and open_calls == 0 and len(self.roster) == 0 and len(asyncio.all_tasks()) == 1

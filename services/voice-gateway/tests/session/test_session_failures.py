@@ -28,6 +28,7 @@ from voice_gateway.domain.events import (
 )
 from voice_gateway.domain.instant import Instant
 from voice_gateway.session import clock
+from voice_gateway.session.runner import MAX_INBOX
 
 pytestmark = pytest.mark.usefixtures("every_session_replays")
 
@@ -213,6 +214,21 @@ def test_a_fault_of_ours_ends_the_session_with_internal(monkeypatch: pytest.Monk
             await run
         assert failed.value.reason is Reason.INTERNAL
         assert "ZeroDivisionError" in world.telemetry.troubles[0].message
+        assert world.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+def test_facts_that_nobody_takes_end_the_session() -> None:
+    """A session whose loop does not turn any more fills its inbox and not the memory; the client is told INTERNAL."""
+
+    async def main() -> None:
+        world = World()
+        session, run = await world.open()
+        for _ in range(MAX_INBOX):  # one more than there is room for: the beginning is a fact, too
+            session.type_text("Hello?")
+        with pytest.raises(GatewayError, match="inbox is full"):
+            await run
         assert world.nothing_is_left()
 
     virtual_time.run(main())
