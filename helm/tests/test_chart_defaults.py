@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chart_kit import ALL, GATEWAY, HELMS, environment, objects, run, template
@@ -107,11 +108,54 @@ def test_pods_keep_to_restricted_pod_security(chart: Path) -> None:
             }
 
 
+@pytest.mark.parametrize("chart", ALL, ids=lambda chart: chart.name)
+def test_no_local_storage_stops_a_drain(chart: Path) -> None:
+    """`kubectl drain` refuses pods with an emptyDir unless told otherwise, and node autoscalers keep their nodes."""
+    for values in ({}, {"tls": {"existingSecret": "cert"}} if chart == GATEWAY else {}):
+        spec = objects(chart, values)["Deployment"]["spec"]["template"]["spec"]
+        assert [volume for volume in spec.get("volumes", []) if "emptyDir" in volume] == []
+
+
 def test_probes_ask_three_health_services() -> None:
     """Liveness is not readiness: a backend that is down must not restart a pod with calls in it."""
     container = objects(GATEWAY)["Deployment"]["spec"]["template"]["spec"]["containers"][0]
     asked = {name: container[f"{name}Probe"]["grpc"] for name in ("startup", "liveness", "readiness")}
     assert asked == {name: {"port": 50_051, "service": name} for name in asked}
+
+
+@pytest.mark.parametrize(
+    ("values", "said", "unsaid"),
+    [
+        ({}, ("rollout status deployment/demo-voice-gateway", "No token is asked for"), ("TOKEN=", "--tls", "nginx")),
+        (
+            {"auth": {"existingSecret": "mine"}, "tls": {"existingSecret": "cert"}, "service": {"port": 6000}},
+            ("VOICE_CLIENT_TOKEN=... voice-client talk --server localhost:6000 --tls", "gRPC over TLS"),
+            ("No token", "nginx"),
+        ),
+        (
+            {"auth": {"tokens": ["t0ken"]}, "ingress": {"enabled": True, "host": "h", "tlsSecret": "s"}},
+            ("client-body-timeout and worker-shutdown-timeout",),
+            ("No token", "t0ken"),
+        ),
+    ],
+    ids=["defaults", "closed", "nginx"],
+)
+def test_the_notes_say_how_to_talk(values: dict[str, Any], said: tuple[str, ...], unsaid: tuple[str, ...]) -> None:
+    """Who has installed it reads lines that work as they stand, what is left to do, and no secret."""
+    done = run(
+        "helm4",
+        "install",
+        "demo",
+        str(GATEWAY),
+        "-n",
+        "voice",
+        "--dry-run=client",
+        values=values,
+    )
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.partition("\nNOTES:")[2]
+    assert [words for words in said if words not in notes] == []
+    assert [words for words in unsaid if words in notes] == []
 
 
 @pytest.mark.parametrize("path", sorted(GATEWAY.glob("templates/**/*.yaml")), ids=lambda path: path.name)
