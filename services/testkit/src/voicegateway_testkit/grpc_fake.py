@@ -65,6 +65,7 @@ class GrpcFake(Watchable):
 
     def __init__(self) -> None:
         super().__init__()
+        self._host = "127.0.0.1"
         self._port = 0
         self._server: grpc.aio.Server | None = None
         self._health: health.aio.HealthServicer | None = None
@@ -73,7 +74,12 @@ class GrpcFake(Watchable):
     @property
     def address(self) -> str:
         """Host and port, once started."""
-        return f"127.0.0.1:{self._port}"
+        return f"{self._host}:{self._port}"
+
+    def at(self, host: str, port: int = 0) -> Self:
+        """Listens there, once started: replicas of a name have one port, and an address each."""
+        self._host, self._port = host, port
+        return self
 
     async def start(self) -> None:
         """Listens; on the port of last time if there was one."""
