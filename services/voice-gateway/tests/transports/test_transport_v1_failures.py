@@ -282,3 +282,58 @@ async def test_call_that_ended_under_us(takes_headers: bool, caplog: pytest.LogC
     assert (await gateway.sessions.get()).was_cancelled
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert our_tasks() == set()
+
+
+class VanishingContext:
+    """A call whose client breaks the contract while a write is pending, and then vanishes."""
+
+    def __init__(self) -> None:
+        self.requests: asyncio.Queue[bytes] = asyncio.Queue()
+        self.is_writing = asyncio.Event()
+        self.has_ended = asyncio.Event()
+
+    async def read(self) -> bytes:
+        """What the test puts there."""
+        return await self.requests.get()
+
+    async def send_initial_metadata(self, _: object) -> None:
+        """As gRPC does."""
+        await asyncio.sleep(0)
+
+    async def write(self, _: bytes) -> None:
+        """Pending until the call ends; gRPC says so then."""
+        self.is_writing.set()
+        await self.has_ended.wait()
+        raise asyncio.InvalidStateError
+
+
+async def test_a_client_that_vanishes_while_its_call_ends_leaves_nothing() -> None:
+    """A cancellation that finds a call ending waits for its session and its writer, lest they die unheard."""
+    is_leaving, has_left_well = asyncio.Event(), asyncio.Event()
+
+    async def slow_to_leave(session: FakeSession) -> events.Ended:
+        try:
+            return events.Ended(await session.stop)
+        finally:
+            is_leaving.set()
+            for _turn in range(100):  # turns of the loop
+                await asyncio.sleep(0)
+            has_left_well.set()
+
+    gateway, context = FakeGateway(slow_to_leave), VanishingContext()
+    vanishing: Any = context
+    context.requests.put_nowait(START)
+    limits = CallLimits(write_stall_ms=3_600_000)
+    handler = asyncio.create_task(hold_call(vanishing, Codec(VERSION), gateway.open_session, limits))
+    await context.is_writing.wait()
+    context.requests.put_nowait(b"")
+    await is_leaving.wait()
+    handler.cancel()
+    await has_left_well.wait()
+    for _turn in range(100):
+        await asyncio.sleep(0)
+    assert not handler.done()
+    context.has_ended.set()
+    with pytest.raises(asyncio.CancelledError):
+        await handler
+    assert our_tasks() == set()

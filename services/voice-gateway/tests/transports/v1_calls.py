@@ -20,7 +20,7 @@ from voicegateway.v1.voice_gateway_service_pb2 import (
 )
 
 IMPATIENT = CallLimits(write_stall_ms=100, end_grace_ms=20)
-OURS = {"session", "call reader", "call writer"}
+OURS = {"session", "call reader", "call writer", "call ending"}
 START = raw(start=client_pb2.Start())
 END = raw(end=client_pb2.End())
 

@@ -7,7 +7,7 @@ call, all three are over before its status is sent: a client that has vanished o
 import asyncio
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -98,7 +98,7 @@ async def _hold(context: RawContext, codec: Codec, open_session: OpenSession, li
         await call.greet()
         await _converse(call, run, limits)
     finally:
-        await _cancel(run, raised=sys.exception())
+        await _through(_cancel(run, raised=sys.exception()))
 
 
 async def _admit(context: RawContext, codec: Codec, open_session: OpenSession, outbox: Outbox) -> Session:
@@ -130,14 +130,9 @@ async def _converse(call: "_Call", run: asyncio.Task[Any], limits: CallLimits) -
         error.add_note(f"session {call.session_id}")  # error.proto, ERROR_REASON_INTERNAL: the logs have it
         raise
     finally:
-        raised = sys.exception()
         call.outbox.close()
         run.cancel()
-        await _cancel(reader, raised=raised)
-        # what has been said is written before the status, unless nobody reads it
-        over: set[asyncio.Future[Any]] = {drain, call.outbox.stalled}
-        await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
-        await _cancel(drain, raised=raised)
+        await _through(_leave(call.outbox, reader, drain, raised=sys.exception()))
 
 
 class _Call:
@@ -245,14 +240,35 @@ async def _until(goal: asyncio.Future[Any], outbox: Outbox, *others: asyncio.Tas
         watched -= done
 
 
-async def _cancel(*tasks: asyncio.Task[Any], raised: BaseException | None) -> None:
-    """Cancel tasks and wait until they are over; what they die of is logged unless it is `raised` or typed."""
-    for task in tasks:
-        if not task.cancelling():  # a second time would break into what it does to end well
-            task.cancel()
-    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(outcome, Exception) and outcome is not raised and not isinstance(outcome, GatewayError):
-            _LOG.error("a task of the call died", exc_info=outcome)
+async def _leave(
+    outbox: Outbox, reader: asyncio.Task[None], drain: asyncio.Task[None], *, raised: BaseException | None
+) -> None:
+    """End what reads and writes; what has been said is written before the status, unless nobody reads it."""
+    await _cancel(reader, raised=raised)
+    over: set[asyncio.Future[Any]] = {drain, outbox.stalled}
+    await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
+    await _cancel(drain, raised=raised)
+
+
+async def _through(ending: Coroutine[Any, Any, None]) -> None:
+    """Await it to its end also if the call is cancelled meanwhile: its client has vanished while it was being ended."""
+    task = asyncio.create_task(ending, name="call ending")
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        await asyncio.wait({task})  # gRPC cancels a call once
+        raise
+    task.result()
+
+
+async def _cancel(task: asyncio.Task[Any], *, raised: BaseException | None) -> None:
+    """Cancel a task and wait until it is over; what it dies of is logged unless it is `raised` or typed."""
+    if not task.cancelling():  # a second time would break into what it does to end well
+        task.cancel()
+    await asyncio.wait({task})
+    outcome = None if task.cancelled() else task.exception()
+    if isinstance(outcome, Exception) and outcome is not raised and not isinstance(outcome, GatewayError):
+        _LOG.error("a task of the call died", exc_info=outcome)
 
 
 async def _read(context: RawContext) -> bytes | None:
