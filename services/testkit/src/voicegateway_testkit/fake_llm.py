@@ -21,6 +21,7 @@ from voicegateway_testkit.faults import (
     MalformedAfterTokens,
     StallAfterTokens,
 )
+from voicegateway_testkit.grpc_fake import LOOPBACK
 from voicegateway_testkit.llm_codec import JsonObject, Reply, ToolCall
 from voicegateway_testkit.watch import Watchable
 
@@ -111,13 +112,18 @@ class FakeLlm(Watchable):
         self.model = model
         self._answer: Answer = replies if callable(replies) else _Script(list(replies))
         self._runner: web.AppRunner | None = None
+        self._host = LOOPBACK
         self._port = 0
         self._open: dict[int, asyncio.Transport] = {}
+
+    def listen_on(self, host: str, port: int) -> None:
+        """Says where to listen, before `start`: by default on loopback, on a port that the system chooses."""
+        self._host, self._port = host, port
 
     @property
     def base_url(self) -> str:
         """What the `openai` package takes as base_url."""
-        return f"http://127.0.0.1:{self._port}/v1"
+        return f"http://{self._host}:{self._port}/v1"
 
     @property
     def open_requests(self) -> int:
@@ -141,7 +147,7 @@ class FakeLlm(Watchable):
         app.router.add_get("/v1/health/ready", self._ready)
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
+        site = web.TCPSite(self._runner, self._host, self._port, reuse_address=True)
         await site.start()
         self._port = self._runner.addresses[0][1]
 
