@@ -82,13 +82,12 @@ async def converse(server: str, recordings: list[Path], answer: Path) -> list[st
     """Holds a call in real time and gives its latencies; fails unless everything was understood and answered."""
     said = [argument for file in recordings for argument in ("--wav", str(file))]
     told = await run(CLIENT, "talk", "--server", server, *said, "--out", str(answer), timeout_s=CALL_S)
-    asked = re.findall(r"^you: +(.+)$", told, re.MULTILINE)
-    answered = re.findall(r"^agent: +(.+)$", told, re.MULTILINE)
-    assert len(asked) == len(answered) == len(QUESTIONS), told
-    for heard, (_, word) in zip(asked, QUESTIONS, strict=True):
-        assert word in heard.lower(), told
-    for heard, word in zip(answered, ANSWERS, strict=True):
-        assert word in heard.lower(), told
+    turns = re.split(r"^you: +", told, flags=re.MULTILINE)[1:]
+    assert len(turns) == len(QUESTIONS), told
+    for turn, (_, heard), answered in zip(turns, QUESTIONS, ANSWERS, strict=True):
+        asked, _, rest = turn.lower().partition("\n")
+        assert heard in asked, told
+        assert answered in rest, told
     with wave.open(str(answer)) as file:
         assert file.getnframes() > file.getframerate()  # more than a second of sound
     return re.findall(r"^ +(\d+) ms on the waveform", told, re.MULTILINE)
