@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The gateway's image: amd64 and arm64.
 #
-#   scripts/build_gateway.sh [--repository NAME] [--tag TAG] [--base IMAGE] [--platform LIST] [--push] [--dry-run]
+#   scripts/build_gateway.sh [--repository NAME] [--tag TAG] [--base IMAGE] [--platform LIST] [--builder NAME] [--push]
+#     [--dry-run]
 #
 # --repository NAME   name without tag, with the registry in front; by default voice-gateway
 # --tag TAG           by default the commit

@@ -6,7 +6,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 : "${service:?}" "${platforms:?}"
 
 repository=$service
-tag=$(git -C "$root" rev-parse --short HEAD 2> /dev/null || echo 0.1.0)
+# A tree that is not the commit's says so.
+revision=$(git -C "$root" describe --always --dirty --exclude '*' 2> /dev/null || echo unknown)
+tag=
 base=
 push=
 wanted=
@@ -26,6 +28,8 @@ while [[ $# -gt 0 ]]; do
   esac
   shift
 done
+[[ -n $tag ]] || tag=$revision
+[[ $tag != unknown ]] || refuse "this is no git repository: say --tag"
 [[ $tag != latest ]] || refuse "the tag latest is refused: nobody could say what is running"
 [[ -z $push || $repository == */* ]] || refuse "--push needs --repository with the registry to push to"
 for platform in ${wanted//,/ }; do
@@ -43,7 +47,7 @@ done
 need_tool "$builder" "build the image"
 
 image=$repository:$tag
-arguments=(--file "$root/services/$service/Dockerfile" --build-arg "REVISION=$tag")
+arguments=(--file "$root/services/$service/Dockerfile" --build-arg "VERSION=$tag" --build-arg "REVISION=$revision")
 [[ -z $base ]] || arguments+=(--build-arg "PYTHON_IMAGE=$base")
 [[ -z $wanted ]] || arguments+=(--platform "$wanted")
 case $builder in

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The image of the CPU engines: amd64 alone, as the recogniser's wheel exists for no other Linux.
 #
-#   scripts/build_local_models.sh [--repository NAME] [--tag TAG] [--base IMAGE] [--platform LIST] [--push] [--dry-run]
+#   scripts/build_local_models.sh [--repository NAME] [--tag TAG] [--base IMAGE] [--platform LIST] [--builder NAME] [--push]
+#     [--dry-run]
 #
 # --repository NAME   name without tag, with the registry in front; by default local-models
 # --tag TAG           by default the commit

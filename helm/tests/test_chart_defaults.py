@@ -107,6 +107,14 @@ def test_pods_keep_to_restricted_pod_security(chart: Path) -> None:
             }
 
 
+@pytest.mark.parametrize("chart", ALL, ids=lambda chart: chart.name)
+def test_no_local_storage_stops_a_drain(chart: Path) -> None:
+    """`kubectl drain` refuses pods with an emptyDir unless told otherwise, and node autoscalers keep their nodes."""
+    for values in ({}, {"tls": {"existingSecret": "cert"}} if chart == GATEWAY else {}):
+        spec = objects(chart, values)["Deployment"]["spec"]["template"]["spec"]
+        assert [volume for volume in spec.get("volumes", []) if "emptyDir" in volume] == []
+
+
 def test_probes_ask_three_health_services() -> None:
     """Liveness is not readiness: a backend that is down must not restart a pod with calls in it."""
     container = objects(GATEWAY)["Deployment"]["spec"]["template"]["spec"]["containers"][0]

@@ -46,6 +46,13 @@ GUARDS: tuple[tuple[dict[str, Any], str], ...] = (
         ),
     ),
     (
+        {"service": {"type": "LoadBalancer"}},
+        (
+            "service.type LoadBalancer without auth.tokens or auth.existingSecret:"
+            " whoever finds this door talks at your cost. Set one of them, or auth.allowAnonymous if that is meant."
+        ),
+    ),
+    (
         {"auth": TOKENS, "ingress": {**DOOR, "host": ""}},
         "ingress.enabled needs ingress.host, the name under which clients call.",
     ),
@@ -123,6 +130,8 @@ TAKEN: tuple[dict[str, Any], ...] = (
     {"auth": TOKENS, "ingress": DOOR},
     {"auth": {"existingSecret": "mine"}, "ingress": DOOR},
     {"auth": {"allowAnonymous": True}, "ingress": DOOR, "gatewayRoute": ROUTE},
+    {"auth": {"existingSecret": "mine"}, "service": {"type": "LoadBalancer", "nodePort": 30_051}},
+    {"auth": {"allowAnonymous": True}, "service": {"type": "LoadBalancer"}},
     {"terminationGracePeriodSeconds": 40},
     {"replicaCount": 1},
     {"replicaCount": 3, BUDGET: {"maxUnavailable": 2}},

@@ -78,7 +78,7 @@ CASES = [
     Case(
         "backends.riva.tls.caSecret",
         "ca",
-        f"{POD}.volumes.1.secret.secretName",
+        f"{POD}.volumes.0.secret.secretName",
         "ca",
         {"backends": {"riva": {"tls": {"enabled": True}}}},
     ),
@@ -115,7 +115,7 @@ CASES = [
     Case("config.llm.totalDeadlineMs", 600_000, "env:LLM_TOTAL_DEADLINE_MS", "600000"),
     Case("config.tts.firstAudioDeadlineMs", 700, "env:TTS_FIRST_AUDIO_DEADLINE_MS", "700"),
     Case("config.llm.filler", "Hm.", "env:LLM_FILLER", "Hm."),
-    Case("config.tools.existingSecret", "tools", f"{POD}.volumes.1.secret.secretName", "tools"),
+    Case("config.tools.existingSecret", "tools", f"{POD}.volumes.0.secret.secretName", "tools"),
     Case(
         "config.tools.existingSecretKey",
         "t.json",
@@ -132,7 +132,7 @@ CASES = [
     Case("auth.existingSecretKey", "t", "env:AUTH_TOKENS", "mine/t", {"auth": {"existingSecret": "mine"}}),
     Case("auth.allowAnonymous", True, "Ingress:spec.rules.0.host", "h", {"ingress": DOOR["ingress"]}),
     Case("tls.existingSecret", "cert", "env:GRPC_TLS_CERT", "/etc/voice-gateway/tls/tls.crt"),
-    Case("service.type", "LoadBalancer", "Service:spec.type", "LoadBalancer"),
+    Case("service.type", "NodePort", "Service:spec.type", "NodePort"),
     Case("service.port", 6_000, f"{BOX}.livenessProbe.grpc.port", 6_000),
     Case("service.nodePort", 30_051, "Service:spec.ports.0.nodePort", 30_051, {"service": {"type": "NodePort"}}),
     Case("service.annotations", {"a": "b"}, "Service:metadata.annotations", {"a": "b"}),
@@ -228,7 +228,7 @@ CASES = [
     Case("serviceAccount.name", "me", "ServiceAccount", None, {"fullnameOverride": "x"}),
     Case("serviceAccount.annotations", {"role": "r"}, "ServiceAccount:metadata.annotations", {"role": "r"}),
     Case("networkPolicy.enabled", True, "NetworkPolicy:spec.policyTypes", ["Ingress", "Egress"]),
-    Case("networkPolicy.clients", PEER, "NetworkPolicy:spec.ingress.0.from", PEER, WALL),
+    Case("networkPolicy.clients", PEER, "NetworkPolicy:spec.ingress.0.from.0", PEER[0], WALL),
     Case("networkPolicy.scrapers", PEER, "NetworkPolicy:spec.ingress.1.from", PEER, WALL),
     Case("networkPolicy.backends", PEER, "NetworkPolicy:spec.egress.1.to", PEER, WALL),
     Case(
@@ -242,7 +242,13 @@ CASES = [
     Case("ingress.className", "other", "Ingress:spec.ingressClassName", "other", DOOR),
     Case("ingress.host", "v.example", "Ingress:spec.rules.0.host", "v.example", DOOR),
     Case("ingress.tlsSecret", "crt", "Ingress:spec.tls.0.secretName", "crt", DOOR),
-    Case("ingress.streamIdleSeconds", 60, f"{NGINX}.nginx.ingress.kubernetes.io/proxy-read-timeout", "60", DOOR),
+    Case(
+        "ingress.streamIdleSeconds",
+        1_000_000,
+        f"{NGINX}.nginx.ingress.kubernetes.io/proxy-read-timeout",
+        "1000000",
+        DOOR,
+    ),
     Case(
         "ingress.annotations",
         {"nginx.ingress.kubernetes.io/proxy-body-size": "1g"},
@@ -262,9 +268,9 @@ CASES = [
     ),
     Case(
         "gatewayRoute.envoyGateway.streamIdleSeconds",
-        60,
+        1_000_000,
         "BackendTrafficPolicy:spec.timeout.http.streamIdleTimeout",
-        "60s",
+        "1000000s",
         ENVOY,
     ),
     Case("metrics.port", 9_090, "env:METRICS_PORT", "9090"),
@@ -372,6 +378,17 @@ def test_secrets_stand_in_no_other_object() -> None:
     assert set(made["Secret"]["data"]) == {"AUTH_TOKENS", "LLM_API_KEY", "RIVA_METADATA"}
     others = yaml.safe_dump([one for kind, one in made.items() if kind != "Secret"])
     assert not [word for word in ("t0ken", "k3y", "m=e7a") if word in others]
+
+
+def test_the_test_may_call_where_few_may() -> None:
+    """A wall that names its clients lets the pod of `helm test` through, and only that one beside them."""
+    made = objects(GATEWAY, merged(WALL, {"networkPolicy": {"clients": PEER}}))
+    peers = made["NetworkPolicy"]["spec"]["ingress"][0]["from"]
+    labels = made["Pod-test"]["metadata"]["labels"]
+    assert [peer["podSelector"]["matchLabels"].items() <= labels.items() for peer in peers[1:]] == [True]
+    assert not peers[1]["podSelector"]["matchLabels"].items() <= made["Deployment"]["metadata"]["labels"].items()
+    closed = objects(GATEWAY, merged(WALL, {"networkPolicy": {"clients": PEER}, "tests": {"enabled": False}}))
+    assert closed["NetworkPolicy"]["spec"]["ingress"][0]["from"] == PEER
 
 
 def test_only_the_backends_ports_are_open() -> None:

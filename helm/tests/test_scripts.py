@@ -91,12 +91,16 @@ def chart(folder: Path) -> str:
     return str(made)
 
 
+def _source(script: str) -> str:
+    """The script with what it sources: the library is common to all."""
+    return (SCRIPTS / script).read_text() + (SCRIPTS / "build_image.sh").read_text() * (script in BUILDS)
+
+
 @pytest.mark.parametrize("script", [*DEPLOYS, *BUILDS])
 def test_help_tells_every_option(script: str, machine: Machine) -> None:
     """The head of the script is its help, and no option is missing from it."""
     done = machine.run(script, "--help")
-    source = (SCRIPTS / script).read_text() + (SCRIPTS / "build_image.sh").read_text() * (script in BUILDS)
-    options = set(re.findall(r"^ +(--[a-z-]+)\)", source, re.MULTILINE))
+    options = set(re.findall(r"^ +(--[a-z-]+)\)", _source(script), re.MULTILINE))
     assert done.returncode == 0
     assert options - {"--help"} <= set(done.stdout.replace("[", " ").replace("]", " ").split())
     assert len(done.stdout.splitlines()) > 4
@@ -109,10 +113,14 @@ def test_an_option_that_does_not_exist_is_refused(script: str, machine: Machine)
     assert (done.returncode, only_line(done)) == (2, f"{script}: unknown option --dry-rnu; --help tells more")
 
 
-@pytest.mark.parametrize(
-    ("script", "option"),
-    [("deploy_riva.sh", "--chart"), ("deploy_gateway.sh", "--values"), ("build_gateway.sh", "--tag")],
-)
+WITH_VALUE = [
+    (script, option)
+    for script in (*DEPLOYS, *BUILDS)
+    for option in re.findall(r"(--[a-z-]+)\) [^\n]*value_of", _source(script))
+]
+
+
+@pytest.mark.parametrize(("script", "option"), WITH_VALUE)
 def test_an_option_without_its_value_is_refused(script: str, option: str, machine: Machine) -> None:
     """The end of the line is no value."""
     assert only_line(machine.run(script, option)) == f"{script}: {option} needs a value; --help tells more"
@@ -133,6 +141,24 @@ def test_without_tools_nothing_happens(script: str, machine: Machine, tmp_path: 
     line = only_line(machine.run(script, *arguments, NGC_API_KEY=KEY))
     tool, purpose = ("kubectl", "talk to the cluster") if script == "deploy_infra.sh" else ("helm", "install charts")
     assert line == f"{script}: {tool} is not installed: it is needed to {purpose}"
+
+
+@pytest.mark.parametrize("script", ["deploy_riva.sh", "deploy_gateway.sh"])
+def test_helm_alone_is_not_enough(script: str, machine: Machine, tmp_path: Path) -> None:
+    """Who has Helm and not kubectl is told before anything is installed."""
+    machine.has("helm")
+    arguments = ("--chart", chart(tmp_path)) if script == "deploy_riva.sh" else ()
+    line = only_line(machine.run(script, *arguments))
+    assert line == f"{script}: kubectl is not installed: it is needed to talk to the cluster"
+    assert machine.called == []
+
+
+def test_without_base64_no_secret_is_written(cluster: Machine) -> None:
+    """A Secret with a key that is not encoded would be refused by the cluster, with the key in its answer."""
+    (cluster.bin / "base64").unlink()
+    line = only_line(cluster.run("deploy_infra.sh", NGC_API_KEY=KEY))
+    assert line == "deploy_infra.sh: base64 is not installed: it is needed to write a Secret"
+    assert cluster.called == []
 
 
 @pytest.mark.parametrize("script", DEPLOYS)
@@ -209,12 +235,16 @@ def test_missing_secrets_and_operator_are_told(machine: Machine, tmp_path: Path)
     machine.has("helm")
     machine.has("kubectl", 'case "$*" in *secret*) exit 1;; esac')
     line = only_line(machine.run("deploy_riva.sh", "--chart", chart(tmp_path)))
-    assert "the secrets ngc-api and ngc-registry are not in voice-models" in line
+    assert line.endswith(
+        "the secrets ngc-api and ngc-registry are not in voice-models: run scripts/deploy_infra.sh first"
+    )
     machine.has("kubectl", 'case "$*" in *crd*) exit 1;; esac')
     line = only_line(machine.run("deploy_riva.sh", "--chart", chart(tmp_path), "--nim-operator"))
     assert "the NIM Operator is not installed in this cluster" in line
-    assert only_line(machine.run("deploy_riva.sh", "--chart", "/nowhere.tgz")).endswith("no chart at /nowhere.tgz")
-    assert "--chart is missing" in only_line(machine.run("deploy_riva.sh"))
+    line = only_line(machine.run("deploy_riva.sh", "--chart", "/nowhere.tgz"))
+    assert line == "deploy_riva.sh: there is no chart at /nowhere.tgz"
+    line = only_line(machine.run("deploy_riva.sh"))
+    assert "--chart is missing: NVIDIA's chart riva-nim is theirs to ship" in line
 
 
 @pytest.mark.parametrize(("version", "undo"), [("v3.17.2+gcc0bbbd", "--atomic"), ("v4.1.4", "--rollback-on-failure")])
@@ -249,10 +279,14 @@ def test_the_local_system_is_both_charts_and_a_call(cluster: Machine, tmp_path: 
 @pytest.mark.parametrize("script", BUILDS)
 def test_without_a_builder_nothing_is_built(script: str, machine: Machine) -> None:
     """Any of three builders will do, and none of them is told."""
-    assert only_line(machine.run(script)) == f"{script}: neither docker nor podman nor buildah is installed"
-    line = only_line(machine.run(script, "--builder", "podman"))
+    assert (
+        only_line(machine.run(script, "--tag", "1")) == f"{script}: neither docker nor podman nor buildah is installed"
+    )
+    line = only_line(machine.run(script, "--tag", "1", "--builder", "podman"))
     assert line == f"{script}: podman is not installed: it is needed to build the image"
-    assert "--builder is docker, podman or buildah" in only_line(machine.run(script, "--builder", "kaniko"))
+    assert "--builder is docker, podman or buildah" in only_line(
+        machine.run(script, "--tag", "1", "--builder", "kaniko")
+    )
 
 
 @pytest.mark.parametrize(
@@ -296,23 +330,38 @@ def test_the_image_is_built_with_what_is_there(
     machine.has(builder)
     done = machine.run("build_gateway.sh", "--tag", "1.2.3", *arguments)
     assert done.returncode == 0, done.stderr
-    always = f"--file {ROOT}/services/voice-gateway/Dockerfile --build-arg REVISION=1.2.3"
+    labels = "--build-arg VERSION=1.2.3 --build-arg REVISION=unknown"
+    always = f"--file {ROOT}/services/voice-gateway/Dockerfile {labels}"
     assert machine.called == [line.replace("ROOT", str(ROOT)).format(always) for line in expected]
+
+
+@pytest.mark.parametrize("script", BUILDS)
+def test_an_image_is_named_after_its_commit(script: str, machine: Machine) -> None:
+    """Tag and label say what is inside, and that the tree was not the commit's; a dry run builds nothing."""
+    machine.has("docker")
+    machine.has("git", "echo 0a1b2c3-dirty")
+    done = machine.run(script, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "--build-arg VERSION=0a1b2c3-dirty --build-arg REVISION=0a1b2c3-dirty" in done.stdout
+    service = {"build_gateway.sh": "voice-gateway", "build_local_models.sh": "local-models"}[script]
+    assert f"--tag {service}:0a1b2c3-dirty {ROOT}" in done.stdout
+    assert [line.split()[0] for line in machine.called] == ["git"]
 
 
 @pytest.mark.parametrize(
     ("script", "arguments", "sentence"),
     [
+        ("build_gateway.sh", (), "this is no git repository: say --tag"),
         ("build_gateway.sh", ("--tag", "latest"), "the tag latest is refused: nobody could say what is running"),
-        ("build_gateway.sh", ("--push",), "--push needs --repository with the registry to push to"),
+        ("build_gateway.sh", ("--tag", "1", "--push"), "--push needs --repository with the registry to push to"),
         (
             "build_local_models.sh",
-            ("--platform", "linux/arm64"),
+            ("--tag", "1", "--platform", "linux/arm64"),
             "local-models has no image for linux/arm64: a dependency has no wheel there; there is linux/amd64",
         ),
         (
             "build_gateway.sh",
-            ("--platform", "linux/amd64,linux/arm64"),
+            ("--tag", "1", "--platform", "linux/amd64,linux/arm64"),
             "an image for several architectures can only be pushed: add --push",
         ),
     ],
@@ -324,3 +373,16 @@ def test_what_cannot_be_built_is_refused(
     machine.has("docker")
     assert only_line(machine.run(script, *arguments)) == f"{script}: {sentence}"
     assert machine.called == []
+
+
+def test_every_refusal_is_tested() -> None:
+    """Each sentence with which a script refuses stands in a test of this file."""
+    tests = Path(__file__).read_text(encoding="utf-8")
+    missing = []
+    for path in [SCRIPTS / "lib.sh", *map(SCRIPTS.joinpath, (*DEPLOYS, "build_image.sh"))]:
+        for sentence in re.findall(r'(?:refuse|misuse) "([^"]+)"', path.read_text(encoding="utf-8")):
+            # what is between the variables, in the order of the sentence
+            parts = [re.escape(part) for part in re.split(r"\$\{?[a-z0-9_]+\}?", sentence)]
+            if not re.search("[^\n]+".join(parts), tests):
+                missing.append(sentence)
+    assert missing == []

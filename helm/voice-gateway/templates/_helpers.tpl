@@ -63,6 +63,11 @@ app.kubernetes.io/component: gateway
 {{- if or .Values.auth.tokens .Values.backends.llm.apiKey .Values.backends.riva.metadata }}true{{ end }}
 {{- end }}
 
+{{/* "true" when files come from Secrets. */}}
+{{- define "voice-gateway.hasVolumes" -}}
+{{- if or .Values.tls.existingSecret .Values.config.tools.existingSecret .Values.backends.riva.tls.caSecret }}true{{ end }}
+{{- end }}
+
 {{/* Port of the health service that kubelet asks: its probes cannot speak TLS, so there it has a port of its own. */}}
 {{- define "voice-gateway.healthPort" -}}
 {{- if .Values.tls.existingSecret }}{{ include "voice-gateway.plainHealthPort" . }}{{ else }}{{ .Values.service.port }}{{ end }}

@@ -38,6 +38,9 @@
 {{- if and .Values.gatewayRoute.enabled $isOpen }}
 {{- fail "gatewayRoute.enabled without auth.tokens or auth.existingSecret: whoever finds this door talks at your cost. Set one of them, or auth.allowAnonymous if that is meant." }}
 {{- end }}
+{{- if and (eq .Values.service.type "LoadBalancer") $isOpen }}
+{{- fail "service.type LoadBalancer without auth.tokens or auth.existingSecret: whoever finds this door talks at your cost. Set one of them, or auth.allowAnonymous if that is meant." }}
+{{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}
 {{- fail "ingress.enabled needs ingress.host, the name under which clients call." }}
 {{- end }}

@@ -10,6 +10,7 @@ import grpc
 from voicegateway.v1 import client_pb2, server_pb2, voice_gateway_service_pb2, voice_gateway_service_pb2_grpc
 
 from voice_client.errors import ContractError, TlsError, UnreachableError, error_of_rpc
+from voice_client.true_status import TrueStatus
 
 # An answer to `start` needs a round trip and the backends' addresses; a dead address would hang for minutes.
 CONNECT_TIMEOUT_S = 10
@@ -108,6 +109,7 @@ class Link:
     async def __aenter__(self) -> Self:
         stub = voice_gateway_service_pb2_grpc.VoiceGatewayServiceStub(self._channel)
         self._call: Call = stub.Converse(metadata=self._target.metadata)
+        self._status = TrueStatus(self._call)
         self._writer = asyncio.create_task(self._write_all())
         return self
 
@@ -157,8 +159,8 @@ class Link:
                 if payload is not None:
                     yield getattr(response, payload)
         except grpc.aio.AioRpcError as error:
-            target = self._target
-            raise error_of_rpc(error, target.address, tls=target.tls, has_answered=has_answered) from error
+            target, meant = self._target, await self._status.of(error)
+            raise error_of_rpc(meant, target.address, tls=target.tls, has_answered=has_answered) from error
 
     async def _write_all(self) -> None:
         try:

@@ -70,6 +70,8 @@ def keys(name: str, doc: str) -> Setting[tuple[str, ...]]:
         tokens = tuple(dict.fromkeys(part.strip() for part in raw.split(",") if part.strip()))
         if any(re.search(r"\s", token) for token in tokens):
             raise ValueError("must have no spaces inside a token")
+        if raw and not tokens:
+            raise ValueError("must have a token: commas alone would let everybody in")
         return tokens
 
     return Setting(name, "", parse, doc, "", "token[,token...]", "none", is_secret=True)
