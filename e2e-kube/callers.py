@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from grpc import StatusCode
 from voicegateway.v1 import server_pb2
+from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 from voicegateway_testkit import CallEndedError, CallStatus, ConverseClient, utterance_pcm
 
 WORDS = ("please tell me", "what the weather is", "in berlin tomorrow")
@@ -50,6 +51,8 @@ class CallRecord:
     """`going_away` came."""
     answered_ns: list[int] = field(default_factory=list)
     """When each reply was finished."""
+    waits: list[tuple[int, int]] = field(default_factory=list)
+    """When the last sample of each utterance was said, and when it had been understood."""
 
     @property
     def is_well(self) -> bool:
@@ -91,6 +94,7 @@ class Caller:
                 client.turn_microphone_on()
                 await self._talk(client, record)
                 if client.log.status is None and not client.log.all("going_away"):
+                    await client.turn_microphone_off()  # nothing may follow `end`
                     client.end()
                 record.status = await client.wait_end(AWAY_S)
             finally:
@@ -101,6 +105,9 @@ class Caller:
         with contextlib.suppress(CallEndedError):  # the verdict says whether it may have ended
             while not (self._stop.is_set() or client.log.all("going_away")):
                 await client.say(self._pcm)
+                said_ns = time.monotonic_ns()
+                final = await client.wait_for("transcript", _is_final, timeout_s=TURN_S)
+                record.waits.append((said_ns, final.at_ns))
                 await client.wait_for("reply_finished", timeout_s=TURN_S)
                 record.answered_ns.append(time.monotonic_ns())
                 record.answers += 1
@@ -109,6 +116,10 @@ class Caller:
     async def _think(self, client: ConverseClient) -> None:
         with contextlib.suppress(TimeoutError):
             await client.wait_end(self._random.uniform(*THINKING_S))
+
+
+def _is_final(response: service_pb2.ConverseResponse) -> bool:
+    return response.transcript.is_final
 
 
 def _judge(record: CallRecord, client: ConverseClient) -> None:
@@ -166,6 +177,15 @@ class Callers:
     def faults(self) -> list[str]:
         """All complaints."""
         return [fault for call in self.calls for fault in call.faults]
+
+    def have_answers_after(self, instant_ns: int) -> bool:
+        """Each has had an answer since."""
+        return all(any(at_ns > instant_ns for call in caller.calls for at_ns in call.answered_ns) for caller in self.everybody)
+
+    def longest_wait_s(self, since_ns: int) -> float:
+        """From an utterance's end, or from that instant if it is later, to when it was understood."""
+        waits = [(until, max(said, since_ns)) for call in self.calls for said, until in call.waits if until > since_ns]
+        return max((until - begun) / _NS_PER_S for until, begun in waits)
 
     @property
     def everybody_was_answered(self) -> bool:

@@ -23,6 +23,7 @@ async def ask(address: str) -> tuple[str, str]:
         await client.wait_for("reply_finished", timeout_s=20)
         final = await client.wait_for("transcript", lambda response: response.transcript.is_final)
         answer = "".join(entry.response.reply_text.text for entry in client.log.all("reply_text"))
+        await client.turn_microphone_off()
         client.end()
         await client.wait_end()
     return final.response.transcript.text, answer
