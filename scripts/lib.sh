@@ -41,6 +41,6 @@ run() { # COMMAND... : shown, and done unless --dry-run
   [[ -n $dry_run ]] || "$@"
 }
 
-next_step() { # COMMAND
+next_step() { # SENTENCE
   echo "next: $1"
 }

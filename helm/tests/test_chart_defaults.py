@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chart_kit import ALL, GATEWAY, HELMS, environment, objects, run, template
@@ -120,6 +121,41 @@ def test_probes_ask_three_health_services() -> None:
     container = objects(GATEWAY)["Deployment"]["spec"]["template"]["spec"]["containers"][0]
     asked = {name: container[f"{name}Probe"]["grpc"] for name in ("startup", "liveness", "readiness")}
     assert asked == {name: {"port": 50_051, "service": name} for name in asked}
+
+
+@pytest.mark.parametrize(
+    ("values", "said", "unsaid"),
+    [
+        ({}, ("rollout status deployment/demo-voice-gateway", "No token is asked for"), ("TOKEN=", "--tls", "nginx")),
+        (
+            {"auth": {"existingSecret": "mine"}, "tls": {"existingSecret": "cert"}, "service": {"port": 6000}},
+            ("VOICE_CLIENT_TOKEN=... voice-client talk --server localhost:6000 --tls", "gRPC over TLS"),
+            ("No token", "nginx"),
+        ),
+        (
+            {"auth": {"tokens": ["t0ken"]}, "ingress": {"enabled": True, "host": "h", "tlsSecret": "s"}},
+            ("client-body-timeout and worker-shutdown-timeout",),
+            ("No token", "t0ken"),
+        ),
+    ],
+    ids=["defaults", "closed", "nginx"],
+)
+def test_the_notes_say_how_to_talk(values: dict[str, Any], said: tuple[str, ...], unsaid: tuple[str, ...]) -> None:
+    """Who has installed it reads lines that work as they stand, what is left to do, and no secret."""
+    done = run(
+        "helm4",
+        "install",
+        "demo",
+        str(GATEWAY),
+        "-n",
+        "voice",
+        "--dry-run=client",
+        values=values,
+    )
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.partition("\nNOTES:")[2]
+    assert [words for words in said if words not in notes] == []
+    assert [words for words in unsaid if words in notes] == []
 
 
 @pytest.mark.parametrize("path", sorted(GATEWAY.glob("templates/**/*.yaml")), ids=lambda path: path.name)

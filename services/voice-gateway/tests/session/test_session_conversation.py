@@ -1,29 +1,18 @@
 """Whole sessions on fakes of the ports, in virtual time."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 from gateway_kit import virtual_time
-from gateway_kit.journals import assert_all_replay, read_journal, replay_journal
+from gateway_kit.journals import read_journal, replay_journal
 from gateway_kit.port_fakes import (
-    FakeHealth,
-    FakeLlm,
     FakeSink,
 )
 from gateway_kit.session_world import FRAME, REQUEST, World, heard
-from hypothesis import given
-from hypothesis import strategies as st
-from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
-from voice_gateway.domain.errors import Backend, BackendError, ClientError, GatewayError, Reason, Unavailable
 from voice_gateway.domain.events import (
     EndCause,
     Ended,
-    GoingAway,
-    Notice,
     ReplyAudio,
     ReplyFinished,
     ReplyHeard,
@@ -36,20 +25,10 @@ from voice_gateway.domain.events import (
     Transcript,
     TurnReport,
 )
-from voice_gateway.domain.instant import Instant
-from voice_gateway.session import clock
-from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.playout import FRAME_MS
-from voice_gateway.session.ports import SessionRequest
 from voice_gateway.turn import inputs
 
-
-@pytest.fixture(autouse=True)
-def _every_session_replays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each session here keeps a journal, and each journal replays to the same effects."""
-    monkeypatch.setattr(World, "journals", JournalFolder(tmp_path, "0.0.0"))
-    yield
-    assert_all_replay(tmp_path)
+pytestmark = pytest.mark.usefixtures("every_session_replays")
 
 
 def test_a_spoken_turn_is_answered_and_everything_is_told() -> None:
@@ -199,273 +178,6 @@ def test_an_interruption_stops_the_audio_and_history_has_what_was_heard() -> Non
         session.type_text("Go on.")
         await world.sink.wait_for(ReplyFinished, 2)
         assert [message.text for message in world.llm.requests[1]] == ["Be brief.", "Count.", told.heard_text, "Go on."]
-        session.end()
-        await run
-
-    virtual_time.run(main())
-
-
-def test_recognition_dies_mid_utterance_and_no_word_is_lost() -> None:
-    """The second stream gets the audio since the last final, the client a notice, and the turn is answered."""
-
-    async def main() -> None:
-        world = World()
-        gone = BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "connection lost")
-        world.recognizer.scripts = [[1.0, heard("First.", 600), 0.4, gone], [0.8, heard("Second.", 1_600)]]
-        world.llm.scripts = [["One."], ["Two."]]
-        session, run = await world.open()
-        frames = [index.to_bytes(2, "little") * 320 for index in range(100)]
-        for index, frame in enumerate(frames):
-            session.hear(frame, index * 320)
-            await asyncio.sleep(0.02)
-        await world.sink.wait_for(ReplyFinished, 2)
-        notices = [event.reason for event in world.sink.of(Notice) if isinstance(event, Notice)]
-        assert notices == [Reason.RECOGNITION_INTERRUPTED]
-        replayed = b"".join(frames[30:])
-        assert replayed.startswith(world.recognizer.heard[1])
-        assert len(replayed) - len(world.recognizer.heard[1]) < 5 * len(FRAME)
-        finals = [event.text for event in world.sink.of(Transcript) if isinstance(event, Transcript) and event.is_final]
-        assert finals == ["First.", "Second."]
-        session.end()
-        await run
-        assert world.nothing_is_left()
-
-    virtual_time.run(main())
-
-
-def test_recognition_stays_down_and_the_session_says_so() -> None:
-    """When no stream can be had the session fails UNAVAILABLE for ASR instead of going deaf."""
-
-    async def main() -> None:
-        world = World()
-        gone = BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "connection refused")
-        world.recognizer.scripts = [[gone]] * 10
-        _, run = await world.open()
-        with pytest.raises(BackendError) as failed:
-            await run
-        assert (failed.value.backend, failed.value.reason) == (Backend.ASR, Reason.BACKEND_UNAVAILABLE)
-        assert isinstance(world.telemetry.ended[0], BackendError)
-        assert world.nothing_is_left()
-
-    virtual_time.run(main())
-
-
-@pytest.mark.parametrize(
-    ("script", "texts", "outcome"),
-    [
-        ([BackendError(Backend.LLM, Reason.LLM_TIMEOUT, "late")], ["Sorry."], ReplyOutcome.FAILED),
-        (
-            ["Well. It is ", BackendError(Backend.LLM, Reason.LLM_FAILED, "gone")],
-            ["Well.", "It is", "Sorry."],
-            ReplyOutcome.FAILED,
-        ),
-    ],
-)
-def test_the_model_fails_and_the_user_hears_of_it(
-    script: list[str | ToolCall | BackendError | float], texts: list[str], outcome: ReplyOutcome
-) -> None:
-    """A model that refuses, hangs or dies mid-sentence leads to a notice and an apology; the session goes on."""
-
-    async def main() -> None:
-        world = World()
-        world.llm.scripts = [script, ["Fine."]]
-        session, run = await world.open()
-        session.type_text("Hello?")
-        await world.sink.wait_for(ReplyFinished)
-        assert world.synthesizer.texts == texts
-        assert world.telemetry.turns[0].finished.outcome is outcome
-        session.type_text("Again?")
-        await world.sink.wait_for(ReplyFinished, 2)
-        assert world.telemetry.turns[1].finished.outcome is ReplyOutcome.COMPLETED
-        session.end()
-        await run
-
-    virtual_time.run(main())
-
-
-def test_synthesis_dies_mid_sentence_and_the_rest_is_shown() -> None:
-    """The audio that came is played, the other sentences come as text, a notice says why, and the next reply speaks."""
-
-    async def main() -> None:
-        world = World()
-        world.synthesizer.fail_on = "bad"
-        world.llm.scripts = [["Good. A bad one. ", 0.2, "Never spoken."], ["Fine."]]
-        session, run = await world.open()
-        session.type_text("Hello?")
-        await world.sink.wait_for(ReplyFinished)
-        assert world.synthesizer.texts == ["Good.", "A bad one."]
-        assert len(world.sink.of(ReplyText)) == 3
-        assert world.sink.audio[-1][1].is_last
-        assert [error.reason for error in world.telemetry.troubles] == [Reason.TTS_FAILED]
-        session.type_text("Again?")
-        await world.sink.wait_for(ReplyFinished, 2)
-        assert world.synthesizer.texts[-1] == "Fine."
-        session.end()
-        await run
-
-    virtual_time.run(main())
-
-
-def test_a_client_that_vanishes_leaves_nothing_behind() -> None:
-    """Cancelling the session mid-reply cancels recognition, model and synthesis before it returns."""
-
-    async def main() -> None:
-        world = World()
-        world.llm.scripts = [["One two three. ", 60.0]]
-        session, run = await world.open()
-        session.type_text("Count.")
-        await world.sink.wait_for(TurnReport)
-        assert not world.nothing_is_left()
-        run.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await run
-        assert world.nothing_is_left()
-        assert world.telemetry.ended == [None]
-
-    virtual_time.run(main())
-
-
-@dataclass
-class SlowToCloseLlm(FakeLlm):
-    """A model whose connection takes a second to close."""
-
-    has_closed: bool = False
-
-    async def reply(
-        self, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
-    ) -> AsyncGenerator[str | ToolCall, None]:
-        """Write a word, then hang."""
-        del messages, tools
-        try:
-            yield "One. "
-            await asyncio.sleep(3_600)
-        finally:
-            await asyncio.sleep(1)
-            self.has_closed = True
-
-
-def test_a_client_that_vanishes_while_the_session_closes_breaks_into_nothing() -> None:
-    """Backend calls that are being closed are not cancelled a second time."""
-
-    async def main() -> None:
-        llm = SlowToCloseLlm()
-        session, run = await World(llm=llm).open()
-        session.type_text("Count.")
-        await asyncio.sleep(0.5)
-        session.end()
-        await asyncio.sleep(0.5)
-        run.cancel()
-        await asyncio.sleep(1)
-        assert run.cancelled()
-        assert llm.has_closed
-
-    virtual_time.run(main())
-
-
-@given(st.integers(0, 10**15))
-def test_a_timer_never_rings_before_its_instant(nanoseconds: int) -> None:
-    """At the loop's time of an instant the clock shows that instant, at least for 11 days: what rings is due."""
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        with patch.object(loop, "time", lambda: clock.loop_time(Instant(nanoseconds))):
-            assert clock.now() == nanoseconds
-
-    virtual_time.run(main())
-
-
-def test_a_fault_of_ours_ends_the_session_with_internal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception inside the loop is told as INTERNAL and logged; it does not escape as something else."""
-
-    async def main() -> None:
-        world = World()
-        session, run = await world.open()
-        monkeypatch.setattr(session, "_perform", lambda _: 1 / 0)
-        session.type_text("Hello.")
-        with pytest.raises(GatewayError) as failed:
-            await run
-        assert failed.value.reason is Reason.INTERNAL
-        assert "ZeroDivisionError" in world.telemetry.troubles[0].message
-        assert world.nothing_is_left()
-
-    virtual_time.run(main())
-
-
-def test_the_server_leaves() -> None:
-    """A drain lets the running turn finish, tells the client, admits nobody, and the roster empties."""
-
-    async def main() -> None:
-        world = World()
-        world.llm.scripts = [["One two three. "]]
-        session, run = await world.open()
-        session.type_text("Count.")
-        await world.sink.wait_for(TurnReport)
-        world.roster.drain(30_000)
-        assert await run == Ended(EndCause.DRAINING)
-        assert world.sink.of(GoingAway)
-        assert world.telemetry.turns[0].finished.outcome is ReplyOutcome.COMPLETED
-        with pytest.raises(Unavailable) as refused:
-            await world.open()
-        assert refused.value.reason is Reason.DRAINING
-        await world.roster.wait_empty()
-
-    virtual_time.run(main())
-
-
-def test_a_session_admitted_just_before_the_drain_is_told_too() -> None:
-    """Nobody falls between admission and the first step."""
-
-    async def main() -> None:
-        world = World()
-        _, run = await world.open()
-        world.roster.drain(30_000)
-        assert await run == Ended(EndCause.DRAINING)
-
-    virtual_time.run(main())
-
-
-@pytest.mark.parametrize(
-    ("request_", "reason"),
-    [
-        (SessionRequest("grpc_v1", 16_000, language_code="xx-XX"), Reason.LANGUAGE_UNSUPPORTED),
-        (SessionRequest("grpc_v1", 16_000, language_code="de-DE"), Reason.LANGUAGE_UNSUPPORTED),
-        (SessionRequest("grpc_v1", 16_000, voice="Nobody"), Reason.VOICE_UNSUPPORTED),
-        (SessionRequest("grpc_v1", 9_999), Reason.AUDIO_FORMAT_UNSUPPORTED),
-        (SessionRequest("grpc_v1", 16_000, output_rate_hz=7), Reason.AUDIO_FORMAT_UNSUPPORTED),
-        (SessionRequest("grpc_v1", 16_000, policy={"lead_ms": 1}), Reason.POLICY_OUT_OF_RANGE),
-    ],
-)
-def test_admission_refuses_what_is_not_there(request_: SessionRequest, reason: Reason) -> None:
-    """A language that is not both heard and spoken, an unknown voice, a rate or a policy value is refused by name."""
-
-    async def main() -> None:
-        with pytest.raises(ClientError) as refused:
-            await World().open(request_)
-        assert refused.value.reason is reason
-
-    virtual_time.run(main())
-
-
-@pytest.mark.parametrize("backend", list(Backend))
-def test_admission_names_the_backend_that_is_down(backend: Backend) -> None:
-    """A start that cannot be served is refused for the backend that is missing."""
-
-    async def main() -> None:
-        world = World(health=[FakeHealth(each, is_healthy=each is not backend) for each in Backend])
-        with pytest.raises(BackendError) as refused:
-            await world.open()
-        assert (refused.value.backend, refused.value.reason) == (backend, Reason.BACKEND_UNAVAILABLE)
-
-    virtual_time.run(main())
-
-
-@pytest.mark.parametrize(("code", "matched"), [("", "en-US"), ("EN-us", "en-US"), ("en", "en-US")])
-def test_languages_match_in_any_case_and_by_primary_tag(code: str, matched: str) -> None:
-    """`en` finds `en-US`; nothing at all finds the server's default."""
-
-    async def main() -> None:
-        session, run = await World().open(SessionRequest("grpc_v1", 16_000, language_code=code))
-        assert session.info.language_code == matched
         session.end()
         await run
 

@@ -1,10 +1,6 @@
 """Converse and GetCapabilities on a real socket, around a scripted session."""
 
-import asyncio
-import logging
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import grpc
@@ -15,8 +11,6 @@ from transports.transport_fakes import (
     VERSION,
     FakeGateway,
     FakeSession,
-    RawCall,
-    audio,
     converse,
     read_all,
     reason_of,
@@ -24,6 +18,8 @@ from transports.transport_fakes import (
     serving,
     text,
 )
+from transports.v1_calls import END, IMPATIENT, START, next_reply, nothing_is_left, one_turn, payloads
+from transports.v1_messages import raw, sound
 from voice_gateway.domain import events
 from voice_gateway.domain.errors import (
     Backend,
@@ -34,11 +30,8 @@ from voice_gateway.domain.errors import (
     Unavailable,
 )
 from voice_gateway.domain.events import ToolCalled
-from voice_gateway.domain.ids import CallId, ReplyId, TurnId
+from voice_gateway.domain.ids import CallId, TurnId
 from voice_gateway.session.ports import SessionRequest, SessionUpdate
-from voice_gateway.transports.call import CallLimits, hold_call
-from voice_gateway.transports.grpc_v1.codec import Codec
-from voice_gateway.transports.status import MAX_MESSAGE_CHARS
 from voicegateway.v1 import audio_pb2, client_pb2, error_pb2, server_pb2
 from voicegateway.v1.voice_gateway_service_pb2 import (
     ConverseRequest,
@@ -47,71 +40,7 @@ from voicegateway.v1.voice_gateway_service_pb2 import (
 )
 from voicegateway.v1.voice_gateway_service_pb2_grpc import VoiceGatewayServiceStub
 
-IMPATIENT = CallLimits(write_stall_ms=100, end_grace_ms=20)
-OURS = {"session", "call reader", "call writer"}
-
-
-def raw(**payload: Any) -> bytes:
-    """A request on the wire."""
-    return ConverseRequest(**payload).SerializeToString()
-
-
-START = raw(start=client_pb2.Start())
-END = raw(end=client_pb2.End())
-
-
-def sound(data: bytes, offset: int = 0) -> bytes:
-    """Audio on the wire."""
-    return raw(audio=client_pb2.AudioInput(data=data, offset_samples=offset))
-
-
-def payloads(replies: Sequence[bytes]) -> list[str | None]:
-    """The kinds of messages, in order."""
-    return [ConverseResponse.FromString(reply).WhichOneof("payload") for reply in replies]
-
-
-async def next_reply(call: RawCall) -> ConverseResponse:
-    """The next message, which must come."""
-    reply = await call.read()
-    assert isinstance(reply, bytes)
-    return ConverseResponse.FromString(reply)
-
-
-def our_tasks() -> set[asyncio.Task[Any]]:
-    """Tasks of calls that are still there."""
-    return {task for task in asyncio.all_tasks() if task.get_name() in OURS}
-
-
-async def nothing_is_left() -> None:
-    """Every task of every call comes to its end."""
-    if left := our_tasks():
-        _, pending = await asyncio.wait(left, timeout=5)
-        assert not pending
-
-
-async def flood(session: FakeSession) -> events.Ended:
-    """Speak without pause, far ahead of anyone who listens."""
-    while True:
-        session.sink.play(audio(1, pcm=bytes(65_536)))
-        await asyncio.sleep(0)
-
-
 # --- the conversation ---
-
-
-async def one_turn(session: FakeSession) -> events.Ended:
-    """Hear one frame, answer it, and end when the client does."""
-    await session.heard.get()
-    sink = session.sink
-    sink.emit(events.SpeechStarted(0))
-    sink.emit(events.Transcript(TurnId(1), "Hi.", is_final=True))
-    sink.emit(text(1))
-    sink.play(audio(1, is_last=True))
-    finished = events.ReplyFinished(ReplyId(1), TurnId(1), events.ReplyKind.ANSWER, events.ReplyOutcome.COMPLETED, 1)
-    sink.emit(finished)
-    ended = events.Ended(await session.stop)
-    sink.emit(ended)
-    return ended
 
 
 async def test_a_turn_from_start_to_half_close() -> None:
@@ -418,257 +347,6 @@ async def test_later_messages_that_are_refused(message: bytes, reason: str) -> N
         assert session.was_cancelled
         assert ("finish",) not in session.told
     await nothing_is_left()
-
-
-# --- failures ---
-
-
-async def test_failed_session_ends_with_its_status() -> None:
-    """What the session said before it failed still reaches the client, then the reason comes."""
-
-    async def fail(session: FakeSession) -> events.Ended:
-        session.sink.emit(events.Notice(Reason.RECOGNITION_INTERRUPTED, "again", Backend.ASR))
-        raise BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "asr is gone")
-
-    async with serving(FakeGateway(fail)) as channel:
-        call = converse(channel)
-        await send(call, START)
-        assert payloads(await read_all(call)) == ["started", "notice"]
-        assert await reason_of(call) == (grpc.StatusCode.UNAVAILABLE, "BACKEND_UNAVAILABLE", {"backend": "asr"})
-    await nothing_is_left()
-
-
-async def test_refusal_follows_what_was_said() -> None:
-    """A status never overtakes, and never gets lost behind, a message that is just being written (300 tries)."""
-    async with serving(FakeGateway()) as channel:
-        for _ in range(300):
-            call = converse(channel)
-            await send(call, START, b"")
-            assert payloads(await read_all(call)) == ["started"]
-            assert await reason_of(call) == (grpc.StatusCode.INVALID_ARGUMENT, "MESSAGE_EMPTY", {})
-    await nothing_is_left()
-
-
-@pytest.mark.parametrize(
-    ("refusal", "level"),
-    [
-        (ClientError(Reason.LANGUAGE_UNSUPPORTED, "no language " + "x" * 100_000), logging.INFO),
-        (BackendError(Backend.LLM, Reason.BACKEND_UNAVAILABLE, "no llm backend answers"), logging.WARNING),
-    ],
-    ids=["client", "backend"],
-)
-async def test_refused_call_is_logged(refusal: GatewayError, level: int, caplog: pytest.LogCaptureFixture) -> None:
-    """A call that never becomes a session leaves one line, of bounded length, with its reason and its caller."""
-    caplog.set_level(logging.INFO, "voice_gateway")
-    async with serving(FakeGateway(refusal=refusal)) as channel:
-        call = converse(channel)
-        await send(call, START)
-        await read_all(call)
-        _, reason, _ = await reason_of(call)
-        assert reason == refusal.reason
-    (record,) = (record for record in caplog.records if record.getMessage() == "call_refused")
-    told = vars(record)
-    assert (record.levelno, told["reason"]) == (level, refusal.reason)
-    assert len(told["detail"]) <= MAX_MESSAGE_CHARS
-    assert told["peer"].startswith("ip")
-
-
-async def test_fault_of_our_own_is_logged_and_internal(caplog: pytest.LogCaptureFixture) -> None:
-    """A client is told INTERNAL and no more; the log has the traceback."""
-
-    async def crash(_: FakeSession) -> events.Ended:
-        raise ZeroDivisionError
-
-    async with serving(FakeGateway(crash)) as channel:
-        call = converse(channel)
-        await send(call, START)
-        await read_all(call)
-        assert await reason_of(call) == (grpc.StatusCode.INTERNAL, "INTERNAL", {})
-        assert await call.details() == "internal error"
-    (fault,) = (record.exc_info[1] for record in caplog.records if record.exc_info)
-    assert isinstance(fault, ZeroDivisionError)
-    assert fault.__notes__ == [f"session {INFO.session_id}"]
-
-
-@pytest.mark.parametrize(
-    ("gateway", "sent", "told"),
-    [
-        (FakeGateway, (sound(b"\1\0"), sound(b"\1\0")), (logging.INFO, "AUDIO_OVERLAP")),
-        (partial(FakeGateway, flood), (), (logging.WARNING, "CLIENT_STALLED")),
-    ],
-    ids=["contract broken", "does not read"],
-)
-async def test_call_broken_off_is_logged(
-    gateway: Callable[[], FakeGateway], sent: tuple[bytes, ...], told: tuple[int, str], caplog: pytest.LogCaptureFixture
-) -> None:
-    """Its session is merely cancelled, as if the client had vanished: one line with the session's id says why."""
-    caplog.set_level(logging.INFO, "voice_gateway")
-    async with serving(opened := gateway(), replace(IMPATIENT, max_queued_bytes=2**30)) as channel:
-        call = converse(channel)
-        await send(call, START, *sent)
-        await (await opened.sessions.get()).over.wait()
-        await read_all(call)
-    (record,) = (record for record in caplog.records if record.getMessage() == "call_broken_off")
-    fields = vars(record)
-    assert ((record.levelno, fields["reason"]), fields["session"]) == (told, INFO.session_id)
-
-
-async def test_fault_while_leaving_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A session that breaks while it is being cancelled is not silent about it; the client's own reason stands."""
-
-    async def break_on_the_way_out(session: FakeSession) -> events.Ended:
-        try:
-            return events.Ended(await session.stop)
-        finally:
-            raise ZeroDivisionError
-
-    async with serving(FakeGateway(break_on_the_way_out)) as channel:
-        call = converse(channel)
-        await send(call, START, b"")
-        await read_all(call)
-        assert await reason_of(call) == (grpc.StatusCode.INVALID_ARGUMENT, "MESSAGE_EMPTY", {})
-    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
-
-
-async def test_client_that_does_not_read() -> None:
-    """A write that stays pending ends the session, and the client reads why when it reads again."""
-    gateway = FakeGateway(flood)
-    async with serving(gateway, replace(IMPATIENT, max_queued_bytes=2**30)) as channel:
-        call = converse(channel)
-        await send(call, START)
-        session = await gateway.sessions.get()
-        await session.over.wait()
-        await nothing_is_left()
-        assert session.was_cancelled
-        await read_all(call)
-        assert await reason_of(call) == (grpc.StatusCode.DEADLINE_EXCEEDED, "CLIENT_STALLED", {})
-
-
-async def test_client_that_reads_too_slowly() -> None:
-    """More waiting audio than the bound ends the session without waiting for the write."""
-    gateway = FakeGateway(flood)
-    async with serving(gateway, CallLimits(write_stall_ms=3_600_000)) as channel:
-        call = converse(channel)
-        await send(call, START)
-        await (await gateway.sessions.get()).over.wait()
-        await read_all(call)
-        assert await reason_of(call) == (grpc.StatusCode.DEADLINE_EXCEEDED, "CLIENT_STALLED", {})
-
-
-async def test_stalled_client_that_leaves_without_reading(caplog: pytest.LogCaptureFixture) -> None:
-    """A status that nobody takes is no error of the server's."""
-    gateway = FakeGateway(flood)
-    caplog.set_level(logging.INFO)
-    async with serving(gateway, replace(IMPATIENT, max_queued_bytes=2**30)) as channel:
-        call = converse(channel)
-        await send(call, START)
-        await (await gateway.sessions.get()).over.wait()
-        call.cancel()
-    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
-
-
-@pytest.mark.parametrize("way", ["cancel", "close"])
-async def test_vanishing_client_leaves_nothing(way: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A client that disappears in the middle of a reply takes its session and every task of its call with it."""
-
-    async def speak(session: FakeSession) -> events.Ended:
-        for offset in range(100_000):
-            session.sink.play(audio(1, offset=offset))
-            await asyncio.sleep(0)
-        raise AssertionError("nobody stopped the session")
-
-    gateway = FakeGateway(speak)
-    async with serving(gateway) as channel:
-        call = converse(channel)
-        await send(call, START)
-        assert [(await next_reply(call)).WhichOneof("payload") for _ in range(2)] == ["started", "reply_audio"]
-        session = await gateway.sessions.get()
-        if way == "cancel":
-            call.cancel()
-        else:
-            await channel.close()
-        await session.over.wait()
-        await nothing_is_left()
-        assert session.was_cancelled
-    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
-
-
-async def test_a_session_that_ends_itself_well_is_cancelled_once() -> None:
-    """Backends are left in good order when a client vanishes: a second cancellation would break into that."""
-    has_left_well = asyncio.Event()
-
-    async def slow_to_leave(_: FakeSession) -> events.Ended:
-        try:
-            await asyncio.Event().wait()
-            raise AssertionError("nobody stopped the session")
-        finally:
-            for _turn in range(1_000):  # turns of the loop in which the call does all else that it does when it ends
-                await asyncio.sleep(0)
-            has_left_well.set()
-
-    gateway = FakeGateway(slow_to_leave)
-    async with serving(gateway) as channel:
-        call = converse(channel)
-        await send(call, START)
-        session = await gateway.sessions.get()
-        await call.read()
-        call.cancel()
-        await session.over.wait()
-    assert has_left_well.is_set()
-
-
-async def test_vanishing_client_while_there_is_no_room() -> None:
-    """A call that does not read sees its client vanish all the same."""
-    gateway = FakeGateway()
-    async with serving(gateway) as channel:
-        call = converse(channel)
-        await send(call, START)
-        session = await gateway.sessions.get()
-        session.is_full = True
-        await send(call, sound(b"\0\0"))
-        await session.waits_for_room.wait()
-        call.cancel()
-        await session.over.wait()
-        await nothing_is_left()
-
-
-class DeadContext:
-    """A call that has ended under its handler: it takes no status, and no headers or else no message."""
-
-    def __init__(self, *, takes_headers: bool) -> None:
-        self._requests = [START]
-        self._takes_headers = takes_headers
-
-    async def read(self) -> bytes:
-        """The start; then nothing ever again."""
-        if self._requests:
-            return self._requests.pop()
-        return await asyncio.Future[bytes]()
-
-    async def send_initial_metadata(self, _: object) -> None:
-        """As gRPC does; on a live call it takes a moment."""
-        await asyncio.sleep(0)
-        if not self._takes_headers:
-            raise grpc.aio.InternalError
-
-    async def write(self, _: bytes) -> None:
-        """As gRPC does on an ended call."""
-        raise asyncio.InvalidStateError
-
-    async def abort_with_status(self, _: object) -> None:
-        """As gRPC does on an ended call."""
-        raise grpc.aio.InternalError
-
-
-@pytest.mark.parametrize("takes_headers", [True, False])
-async def test_call_that_ended_under_us(takes_headers: bool, caplog: pytest.LogCaptureFixture) -> None:  # noqa: FBT001  a parameter
-    """A call that has just ended stops its session without noise."""
-    gateway = FakeGateway()
-    context: Any = DeadContext(takes_headers=takes_headers)
-    await hold_call(context, Codec(VERSION), gateway.open_session, CallLimits())
-    assert (await gateway.sessions.get()).was_cancelled
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert our_tasks() == set()
 
 
 # --- capabilities ---
