@@ -95,11 +95,18 @@ for service in voice-gateway local-models testkit; do
   step "image of $service" image "$short" "localhost/$service" || { tail -n 30 "$work/image-of-$service.log" >&2; refuse "the image of $service was not built"; }
 done
 
+# What a cluster knew must not be known to the next one: `kube down` ends early where no pod was left.
+forget() {
+  rm -rf "$KUBE_DIR"/etcd "$KUBE_DIR"/log "$KUBE_DIR"/run
+}
+
 cleanup() {
   "$kube" down > "$work/down.log" 2>&1 || true
   rm -f "$KUBE_DIR"/e2e-*.tar
+  forget
 }
 trap cleanup EXIT
+forget
 step "start three nodes" "$kube" up 3 || cannot "it does not start: $(tail -n 1 "$work/start-three-nodes.log")"
 step "load the images" "$kube" load "$KUBE_DIR"/e2e-*.tar
 export E2E_GATEWAY_IMAGE=localhost/voice-gateway:$tag E2E_MODELS_IMAGE=localhost/local-models:$tag E2E_FAKES_IMAGE=localhost/testkit:$tag

@@ -21,7 +21,6 @@ from voicegateway_testkit.faults import (
     MalformedAfterTokens,
     StallAfterTokens,
 )
-from voicegateway_testkit.grpc_fake import LOOPBACK
 from voicegateway_testkit.llm_codec import JsonObject, Reply, ToolCall
 from voicegateway_testkit.watch import Watchable
 
@@ -112,18 +111,19 @@ class FakeLlm(Watchable):
         self.model = model
         self._answer: Answer = replies if callable(replies) else _Script(list(replies))
         self._runner: web.AppRunner | None = None
-        self._host = LOOPBACK
+        self._host = "127.0.0.1"
         self._port = 0
         self._open: dict[int, asyncio.Transport] = {}
-
-    def listen_on(self, host: str, port: int) -> None:
-        """Says where to listen, before `start`: by default on loopback, on a port that the system chooses."""
-        self._host, self._port = host, port
 
     @property
     def base_url(self) -> str:
         """What the `openai` package takes as base_url."""
         return f"http://{self._host}:{self._port}/v1"
+
+    def at(self, host: str, port: int = 0) -> Self:
+        """Listens there, once started: replicas of a name have one port, and an address each."""
+        self._host, self._port = host, port
+        return self
 
     @property
     def open_requests(self) -> int:

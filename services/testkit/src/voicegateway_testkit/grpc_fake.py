@@ -14,7 +14,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from voicegateway_testkit.watch import Watchable
 
-LOOPBACK = "127.0.0.1"
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -59,20 +58,21 @@ class GrpcFake(Watchable):
 
     def __init__(self) -> None:
         super().__init__()
-        self._host = LOOPBACK
+        self._host = "127.0.0.1"
         self._port = 0
         self._server: grpc.aio.Server | None = None
         self._health: health.aio.HealthServicer | None = None
         self._killed: dict[asyncio.Task[Any], CallError | None] = {}
 
-    def listen_on(self, host: str, port: int) -> None:
-        """Says where to listen, before `start`: by default on loopback, on a port that the system chooses."""
-        self._host, self._port = host, port
-
     @property
     def address(self) -> str:
         """Host and port, once started."""
         return f"{self._host}:{self._port}"
+
+    def at(self, host: str, port: int = 0) -> Self:
+        """Listens there, once started: replicas of a name have one port, and an address each."""
+        self._host, self._port = host, port
+        return self
 
     async def start(self) -> None:
         """Listens; on the port of last time if there was one."""

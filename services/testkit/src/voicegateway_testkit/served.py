@@ -46,9 +46,9 @@ class ServedFakes:
         self.asr = FakeAsr([Utterance(words)], repeats=True, keeps_audio=False)
         self.tts = FakeTts()
         self.llm = FakeLlm(lambda messages: obey(messages, answer))
-        self.asr.listen_on(host, ports.asr)
-        self.tts.listen_on(host, ports.tts)
-        self.llm.listen_on(host, ports.llm)
+        self.asr.at(host, ports.asr)
+        self.tts.at(host, ports.tts)
+        self.llm.at(host, ports.llm)
         self.state_port = ports.state
         """Set once started."""
         self._host = host

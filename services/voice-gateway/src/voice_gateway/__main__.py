@@ -1,4 +1,4 @@
-"""The command line: `voice-gateway serve`, `voice-gateway check-config`, `voice-gateway replay`."""
+"""The command line: `voice-gateway serve`, `health`, `check-config` and `replay`."""
 
 import argparse
 import os
@@ -23,6 +23,8 @@ def main() -> int:
         return app.serve(arguments.ports_file, arguments.journal)
     if arguments.verb == "replay":
         return app.replay(arguments.files)
+    if arguments.verb == "health":
+        return app.health(arguments.address)
     return app.check_config()
 
 
@@ -43,6 +45,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument(
         "--journal", type=Path, metavar="DIR", help="keep a journal of each session, with what was said, in this folder"
+    )
+    health = verbs.add_parser("health", help="ask a running gateway whether it is ready, and for whom it waits")
+    health.add_argument(
+        "--address", default="", metavar="HOST:PORT", help="its metrics port (default: METRICS_PORT on this host)"
     )
     replay = verbs.add_parser("replay", help="print recorded conversations and check that the core does the same again")
     replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a journal")

@@ -25,9 +25,9 @@ from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.tts import RivaSynthesizer
 from voice_gateway.backends.silero.model import SileroModel
-from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.observability.health import Readiness
+from voice_gateway.observability.health_page import HealthPage, HealthUnknown, ask, render
 from voice_gateway.observability.logs import json_logging
 from voice_gateway.observability.loop_lag import watch_loop_lag
 from voice_gateway.observability.metrics import Metrics
@@ -79,6 +79,22 @@ def check_config() -> int:
         return _tell_mistakes(error)
     sys.stdout.write("".join(f"{line}\n" for line in config.describe()))
     return 0
+
+
+def health(address: str) -> int:
+    """Print what a running gateway says of itself; return the exit code, 0 if it is ready.
+
+    Without an `address` it is the gateway of this environment, on this host.
+    """
+    try:
+        page = ask(address or f"127.0.0.1:{config.metrics_port()}")
+    except config.ConfigError as error:
+        return _tell_mistakes(error)
+    except HealthUnknown as error:
+        sys.stderr.write(f"voice-gateway: {error}\n")
+        return EXIT_FAILED
+    sys.stdout.write("".join(f"{line}\n" for line in render(page)))
+    return 0 if page["is_ready"] else EXIT_FAILED
 
 
 def replay(files: list[Path]) -> int:
@@ -150,8 +166,8 @@ class Gateway:
         self._tools = HttpTools(settings.tools)
         self._roster = Roster()
         backends = (self._recognizer, self._llm, self._synthesizer)
-        self._metrics = Metrics(_addresses(settings))
-        for watched in (self._recognizer, self._synthesizer):
+        self._metrics = Metrics()
+        for watched in (self._recognizer, self._llm, self._synthesizer):
             watched.watch(self._metrics)
         pacer = Pacer()
         around = Surroundings(
@@ -172,7 +188,8 @@ class Gateway:
         health = health_aio.HealthServicer()
         readiness = Readiness(backend.backend for backend in backends)
         self._reporter = HealthReporter(readiness, health, SERVICES, clock.now)
-        self._prober = Prober(backends, readiness, self._reporter, clock.now)
+        self._prober = Prober(backends, readiness, self._reporter, self._metrics, clock=clock.now)
+        self._page = HealthPage(readiness, backends, VERSION, clock.now)
         _add_services(self._server, sessions, health)
         if self._health_server is not None:
             health_pb2_grpc.add_HealthServicer_to_server(health, self._health_server)
@@ -187,7 +204,7 @@ class Gateway:
         await self._reporter.publish()
         port = _open_port(self._server, server)
         try:
-            self._metrics_server = await serve_metrics(self._metrics.registry, server.metrics_port)
+            self._metrics_server = await serve_metrics(self._metrics.registry, server.metrics_port, self._page.write)
         except OSError as error:
             raise _taken(server.metrics_port) from error
         if self._health_server is not None:
@@ -246,14 +263,6 @@ def _add_services(server: grpc.aio.Server, sessions: SessionService, health: hea
     grpc_legacy.add_to_server(server, open_session=sessions.open)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection((*SERVICES, HEALTH_NAME, reflection.SERVICE_NAME), server)
-
-
-def _addresses(settings: config.Settings) -> dict[Backend, tuple[str, ...]]:
-    return {
-        Backend.ASR: settings.asr.addresses,
-        Backend.LLM: (settings.llm.base_url,),
-        Backend.TTS: settings.tts.riva.addresses,
-    }
 
 
 def _grpc_server(settings: config.ServerSettings) -> grpc.aio.Server:

@@ -82,7 +82,11 @@ HEALTH_PORT = integer(
     "a second port with the health service alone, without TLS, for probes that cannot speak it; 0: none",
 )
 METRICS_PORT = integer(
-    "METRICS_PORT", 8_080, (0, MAX_PORT), "", "port of the metrics, over HTTP at /metrics; 0 picks a free one"
+    "METRICS_PORT",
+    8_080,
+    (0, MAX_PORT),
+    "",
+    "port of the metrics, over HTTP at /metrics, and of /health; 0 picks a free one",
 )
 AUTH_TOKENS = keys("AUTH_TOKENS", "bearer tokens that open; with none, anyone may call")
 MAX_CONNECTION_AGE_MS = integer(
@@ -359,6 +363,19 @@ def load(environment: Mapping[str, str] = os.environ, overrides: Mapping[str, st
     if reader.mistakes:
         raise ConfigError(tuple(dict.fromkeys(reader.mistakes)))
     return settings
+
+
+def metrics_port(environment: Mapping[str, str] = os.environ) -> int:
+    """The port of the metrics and the health page, which nothing else need be right for.
+
+    Raises:
+        ConfigError: it is wrong, or left to the system.
+    """
+    reader = _Reader(environment)
+    port = reader.read(METRICS_PORT)
+    if reader.mistakes or not port:
+        raise ConfigError(tuple(reader.mistakes) or (f"{METRICS_PORT.name} is 0: which port was picked must be said",))
+    return port
 
 
 def describe(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:

@@ -102,6 +102,23 @@ async def test_a_running_turn_finishes_and_nobody_new_gets_in(tmp_path: Path) ->
         assert gateway.events[-1] == "stopped"
 
 
+async def test_an_idle_call_is_told_and_ends_well(tmp_path: Path) -> None:
+    """Who says nothing when the pod leaves connects to the next one at once; the call has not failed."""
+    async with (
+        ready_gateway(tmp_path, FakeLlm(), SHUTDOWN_GRACE_PERIOD="3600") as gateway,
+        gateway.channel() as channel,
+    ):
+        caller = Caller(channel)
+        await caller.say(START)
+        await caller.hears("started")
+        gateway.process.send_signal(signal.SIGTERM)
+        ended = await caller.hears("ended")
+        assert caller.received[-2:] == ["going_away", "ended"]
+        assert ended.ended.reason == server_pb2.END_REASON_DRAINING
+        assert await caller.status() == (grpc.StatusCode.OK, "")
+        assert await gateway.ended() == 0
+
+
 async def test_at_the_deadline_a_turn_is_cut(tmp_path: Path) -> None:
     """A backend that hangs does not hold a pod beyond its grace period; the client is told why it lost the call."""
     llm = FakeLlm(["Never."])

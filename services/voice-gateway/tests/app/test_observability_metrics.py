@@ -2,6 +2,7 @@
 
 import pytest
 from prometheus_client import generate_latest
+from voice_gateway.domain.backend_status import AddressState, AddressStatus, BackendStatus
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, InternalError, Reason
 from voice_gateway.domain.events import (
     EndCause,
@@ -16,13 +17,12 @@ from voice_gateway.domain.events import (
 from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.observability.metric_names import METRICS, MetricKind
-from voice_gateway.observability.metrics import Metrics
+from voice_gateway.observability.metrics import MAX_ADDRESSES, Metrics
 from voice_gateway.observability.telemetry import SharedTelemetry
 from voice_gateway.session.ports import BackendWatch, SessionInfo, SessionRequest, Telemetry
 
 INFO = SessionInfo(SessionId("s1"), 16_000, 16_000, 22_050, "en-US", "aria", TurnPolicy())
 REQUEST = SessionRequest("grpc_v1", 16_000)
-ADDRESSES = {Backend.ASR: ("a:1", "a:2"), Backend.LLM: ("http://llm/v1",), Backend.TTS: ("t:1",)}
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -47,7 +47,7 @@ def record(report: TurnReport | None) -> TurnRecord:
 )
 def test_a_session_is_counted_in_and_out(outcome: Ended | GatewayError | None, reason: str) -> None:
     """What scales the pods goes up and down with the sessions, and each end has its reason."""
-    metrics = Metrics(ADDRESSES)
+    metrics = Metrics()
     telemetry: Telemetry = metrics
     telemetry.session_started(INFO, REQUEST)
     assert value(metrics, "voicegateway_sessions_in_progress") == 1
@@ -59,7 +59,7 @@ def test_a_session_is_counted_in_and_out(outcome: Ended | GatewayError | None, r
 
 def test_a_turn_is_timed_in_spans_that_add_up() -> None:
     """The spans sum up to voice to voice: what was done beside them is left out, and all is in seconds."""
-    metrics = Metrics(ADDRESSES)
+    metrics = Metrics()
     spans = (LatencySpan("endpointing", 0, 240), LatencySpan("llm", 100, 90, "", is_overlapped=True))
     tiled = (*spans, LatencySpan("tts_first_audio", 240, 100))
     metrics.turn_ended(INFO, record(TurnReport(TurnId(1), ReplyId(2), 340, tiled)))
@@ -72,25 +72,53 @@ def test_a_turn_is_timed_in_spans_that_add_up() -> None:
     assert value(metrics, "voicegateway_turn_span_seconds_sum", span="llm") is None
 
 
+def address(name: str, state: AddressState = AddressState.HEALTHY, *, is_leaving: bool = False) -> AddressStatus:
+    """One address."""
+    return AddressStatus(name, name, state, 0, is_leaving, 5_000, "", None)
+
+
 def test_failures_are_counted_by_address() -> None:
-    """Riva's addresses tell of themselves; the language model has one; series are there before the first failure."""
-    metrics = Metrics(ADDRESSES)
+    """Addresses tell of themselves, and series are there before the first failure; a session's trouble is no second."""
+    metrics = Metrics()
     watch: BackendWatch = metrics
     name = "voicegateway_backend_errors_total"
+    watch.backend_seen(Backend.ASR, BackendStatus((address("a:1"), address("a:2")), ()))
     assert value(metrics, name, backend="asr", address="a:2") == 0
     watch.backend_failed(Backend.ASR, "a:2")
-    metrics.trouble(INFO, BackendError(Backend.LLM, Reason.LLM_TIMEOUT, "slow"))
-    metrics.trouble(INFO, BackendError(Backend.TTS, Reason.TTS_FAILED, "told by its address already"))
-    metrics.trouble(INFO, InternalError())
+    metrics.trouble(INFO, BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "told by its address already"))
     assert value(metrics, name, backend="asr", address="a:2") == 1
     assert value(metrics, name, backend="asr", address="a:1") == 0
-    assert value(metrics, name, backend="llm", address="http://llm/v1") == 1
-    assert value(metrics, name, backend="tts", address="t:1") == 0
+
+
+def test_addresses_are_counted_by_state() -> None:
+    """The person on call sees how many addresses serve; those that leave serve nobody new."""
+    metrics = Metrics()
+    known = (address("a:1"), address("a:2", AddressState.EJECTED), address("a:3"), address("a:4", is_leaving=True))
+    metrics.backend_seen(Backend.ASR, BackendStatus(known, ()))
+    metrics.backend_seen(Backend.TTS, BackendStatus((), ()))
+
+    def count(backend: str, state: str) -> float | None:
+        return value(metrics, "voicegateway_backend_addresses", backend=backend, state=state)
+
+    assert [count("asr", state) for state in ("healthy", "ejected", "new")] == [2, 1, 0]
+    assert count("tts", "healthy") == 0
+
+
+def test_series_of_addresses_that_are_gone_are_bounded() -> None:
+    """Months of rollouts do not fill the memory, and what failed just before it went can still be seen."""
+    metrics = Metrics()
+    name = "voicegateway_backend_errors_total"
+    for number in range(MAX_ADDRESSES + 10):
+        metrics.backend_failed(Backend.ASR, f"a:{number}")
+        metrics.backend_seen(Backend.ASR, BackendStatus((address("a:0"),), ()))
+    assert value(metrics, name, backend="asr", address="a:0") == 1
+    assert value(metrics, name, backend="asr", address="a:1") is None
+    assert value(metrics, name, backend="asr", address=f"a:{MAX_ADDRESSES}") == 1
 
 
 def test_everything_declared_is_served_and_nothing_else() -> None:
     """The reference page, the alerts and the port speak of the same metrics, with their help."""
-    exposed = generate_latest(Metrics(ADDRESSES).registry).decode()
+    exposed = generate_latest(Metrics().registry).decode()
     served = {line.split()[2] for line in exposed.splitlines() if line.startswith("# TYPE")}
     assert served == {metric.name for metric in METRICS}
     for metric in METRICS:
@@ -101,7 +129,7 @@ def test_everything_declared_is_served_and_nothing_else() -> None:
 
 def test_telemetry_is_told_to_everybody() -> None:
     """The log and the metrics hear of the same things."""
-    one, other = Metrics(ADDRESSES), Metrics(ADDRESSES)
+    one, other = Metrics(), Metrics()
     shared: Telemetry = SharedTelemetry(one, other)
     shared.session_started(INFO, REQUEST)
     shared.turn_ended(INFO, record(None))
@@ -109,13 +137,12 @@ def test_telemetry_is_told_to_everybody() -> None:
     shared.session_ended(INFO, None, 5)
     assert generate_latest(one.registry) == generate_latest(other.registry)
     assert value(other, "voicegateway_turns_total", kind="ANSWER", outcome="INTERRUPTED") == 1
-    assert value(other, "voicegateway_backend_errors_total", backend="llm", address="http://llm/v1") == 1
     assert value(other, "voicegateway_sessions_in_progress") == 0
 
 
 def test_lag_is_counted_in_seconds() -> None:
     """The event loop's lag lands in the bucket of its seconds."""
-    metrics = Metrics(ADDRESSES)
+    metrics = Metrics()
     metrics.loop_lagged(0.004)
     assert value(metrics, "voicegateway_loop_lag_seconds_sum") == 0.004
     assert value(metrics, "voicegateway_loop_lag_seconds_bucket", le="0.0025") == 0

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health_aio
+from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.instant import NS_PER_MS, NS_PER_S, Instant
-from voice_gateway.observability import prober as prober_module
 from voice_gateway.observability.health import Readiness
 from voice_gateway.observability.logs import fields_of
 from voice_gateway.observability.prober import LIVENESS, OVERALL, READINESS, STARTUP, HealthReporter, Prober
@@ -40,25 +40,54 @@ class VirtualTime:
         if self.now_ns >= self.limit_ms * NS_PER_MS:
             self.is_over.set()
             await asyncio.Event().wait()
+        await asyncio.sleep(0)  # others go on, too
 
 
 @dataclass
 class FakeBackend:
-    """A backend whose probe does what the test says."""
+    """A backend that is healthy when the test says."""
 
     time: VirtualTime
     answer: Callable[[int], bool]
     """Takes milliseconds since start."""
-    takes_ms: int = 0
     backend: Backend = Backend.ASR
-    is_healthy: bool = False
-    probed_at_ms: list[int] = field(default_factory=list)
+    looked_at_ms: list[int] = field(default_factory=list)
+    runs: int = 0
+    fails: bool = False
 
-    async def probe(self) -> None:
-        """Remember when, and what the answer was."""
-        self.probed_at_ms.append(self.time.now_ns // NS_PER_MS)
-        self.is_healthy = self.answer(self.time.now_ns // NS_PER_MS)
-        self.time.now_ns += self.takes_ms * NS_PER_MS
+    @property
+    def is_healthy(self) -> bool:
+        """As the test says."""
+        return self.answer(self.time.now_ns // NS_PER_MS)
+
+    def status(self) -> BackendStatus:
+        """Remember when."""
+        self.looked_at_ms.append(self.time.now_ns // NS_PER_MS)
+        return STATUS
+
+    async def run(self) -> None:
+        """Go on for ever, or fail."""
+        self.runs += 1
+        if self.fails:
+            raise ZeroDivisionError
+        await asyncio.Event().wait()
+
+
+STATUS = BackendStatus((), ())
+
+
+@dataclass
+class FakeWatch:
+    """Keeps what it was told."""
+
+    seen: list[tuple[Backend, BackendStatus]] = field(default_factory=list)
+
+    def backend_failed(self, backend: Backend, address: str) -> None:
+        """Nobody tells here."""
+
+    def backend_seen(self, backend: Backend, status: BackendStatus) -> None:
+        """Keep."""
+        self.seen.append((backend, status))
 
 
 async def published(servicer: health_aio.HealthServicer, name: str) -> bool:
@@ -80,7 +109,10 @@ class Rig:
         """Wire it."""
         readiness = Readiness((self.backend.backend,))
         self.reporter = HealthReporter(readiness, self.servicer, ("a.v1.Service",), self.time.clock)
-        self.prober = Prober((self.backend,), readiness, self.reporter, self.time.clock, self.time.sleep)
+        self.watch = FakeWatch()
+        self.prober = Prober(
+            (self.backend,), readiness, self.reporter, self.watch, clock=self.time.clock, sleep=self.time.sleep
+        )
 
     async def run(self) -> None:
         """Probe until the virtual time is over."""
@@ -98,17 +130,19 @@ class Rig:
         }
 
 
-def rig(answer: Callable[[int], bool], limit_ms: int, takes_ms: int = 0) -> Rig:
+def rig(answer: Callable[[int], bool], limit_ms: int) -> Rig:
     """A rig in virtual time."""
     time = VirtualTime(limit_ms)
-    return Rig(time, FakeBackend(time, answer, takes_ms))
+    return Rig(time, FakeBackend(time, answer))
 
 
-async def test_probes_are_quick_until_ready_and_then_keep_to_five_seconds() -> None:
-    """A rollout waits for the first answer; after it probes neither drift nor bunch, however long they take."""
-    it = rig(lambda now_ms: now_ms >= 1_000, limit_ms=17_000, takes_ms=7)
+async def test_looks_are_quick_until_ready_and_then_once_a_second() -> None:
+    """A rollout waits for the first answer, and no longer; what is known is handed on with every look."""
+    it = rig(lambda now_ms: now_ms >= 250, limit_ms=2_400)
     await it.run()
-    assert it.backend.probed_at_ms == [0, 500, 1_000, 6_000, 11_000, 16_000]
+    assert it.backend.looked_at_ms == [0, 100, 200, 300, 1_300, 2_300]
+    assert it.watch.seen == [(Backend.ASR, STATUS)] * 6
+    assert it.backend.runs == 1
 
 
 async def test_every_name_but_liveness_follows_readiness() -> None:
@@ -155,40 +189,16 @@ async def test_draining_leaves_liveness() -> None:
     }
 
 
-async def test_a_probe_that_fails_in_our_code_is_logged_and_counts_as_unhealthy(
+async def test_a_backend_that_fails_in_our_code_is_logged_and_set_going_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A fault of ours in a probe must neither end the probing nor go unseen."""
-
-    def broken(now_ms: int) -> bool:
-        if now_ms >= 500:
-            raise ZeroDivisionError
-        return False
-
-    it = rig(broken, limit_ms=1_400)
+    """A fault of ours must neither end the look-out for all backends nor go unseen."""
+    it = rig(lambda _: False, limit_ms=20_000)
+    it.backend.fails = True
     with caplog.at_level(logging.ERROR):
         await it.run()
-    assert it.backend.probed_at_ms == [0, 500, 1_000]
-    assert [record.exc_info is not None for record in caplog.records] == [True, True]
-    assert not (await it.statuses())[READINESS]
-
-
-async def test_a_probe_that_hangs_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A backend that accepts and never answers counts as unhealthy, although it said otherwise before."""
-    monkeypatch.setattr(prober_module, "PROBE_LIMIT_MS", 1)
-    it = rig(lambda _: True, limit_ms=600)
-    hung: list[bool] = []
-
-    async def hang() -> None:
-        it.backend.is_healthy = True
-        try:
-            await asyncio.Event().wait()
-        finally:
-            hung.append(True)
-
-    monkeypatch.setattr(it.backend, "probe", hang)
-    await it.run()
-    assert hung == [True, True]
+    assert it.backend.runs >= 2
+    assert [record.exc_info is not None for record in caplog.records] == [True] * it.backend.runs
     assert not (await it.statuses())[READINESS]
 
 

@@ -113,13 +113,15 @@ async def test_silent_address_is_passed_over_at_the_deadline() -> None:
 
 
 async def test_last_silent_address_is_a_timeout() -> None:
-    """When no address speaks in time the reason is TTS_TIMEOUT, and nothing stays open."""
-    async with fake_tts() as fake, synthesizer(fake, deadline_ms=500) as client:
+    """When no address speaks in time the reason is TTS_TIMEOUT, nothing stays open, and three in a row eject it."""
+    async with fake_tts() as fake, synthesizer(fake, deadline_ms=300) as client:
         await client.probe()
-        fake.faults.next(Hang())
-        with pytest.raises(BackendError) as caught:
-            await collect(client)
-        assert (caught.value.backend, caught.value.reason) == (Backend.TTS, Reason.TTS_TIMEOUT)
+        fake.faults.always(Hang())
+        for _ in range(3):
+            assert client.is_healthy
+            with pytest.raises(BackendError) as caught:
+                await collect(client)
+            assert (caught.value.backend, caught.value.reason) == (Backend.TTS, Reason.TTS_TIMEOUT)
         assert not client.is_healthy
         await fake.wait_until(lambda: fake.open_calls == 0)
 
@@ -184,6 +186,7 @@ async def test_cancelled_reader_leaves_no_call() -> None:
 async def test_sentences_are_spread_over_addresses() -> None:
     """Two sentences at a time go to two addresses, and an interrupted one no longer counts."""
     async with fake_tts() as first, fake_tts() as second, synthesizer(first, second) as client:
+        await client.probe()
         for _ in range(2):
             sentences = [client.synthesize(SPEC, TEXT) for _ in range(2)]
             for sentence in sentences:
@@ -259,6 +262,7 @@ async def test_tls_and_metadata_reach_the_server(tmp_path: Path) -> None:
     trusting = RivaSettings((address,), tls=True, tls_ca_file=certificate, metadata=(("function-id", "abc"),))
     for settings, expected in ((trusting, "no audio"), (RivaSettings((address,), tls=True), "UNAVAILABLE")):
         client = RivaSynthesizer(RivaTtsSettings(settings))
+        await client.probe()
         with pytest.raises(BackendError, match=expected):
             await collect(client)
         await client.close()

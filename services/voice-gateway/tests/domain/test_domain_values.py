@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain.audio import Encoding, pcm_bytes
-from voice_gateway.domain.errors import Backend, BackendError, ClientError, InternalError, Reason
+from voice_gateway.domain.errors import Backend, BackendError, ClientError, InternalError, Reason, RecognitionStalled
 from voice_gateway.domain.instant import Instant, after_ms, ms_between, samples_between, samples_to_ns
 from voice_gateway.domain.policy import TurnPolicy
 
@@ -36,6 +36,8 @@ def test_errors_carry_their_reason() -> None:
     assert (error.reason, error.message, error.backend) == (Reason.TTS_FAILED, "gone", Backend.TTS)
     assert str(error) == "TTS_FAILED: gone"
     assert InternalError().reason is Reason.INTERNAL
+    stalled = RecognitionStalled("no answer")
+    assert (stalled.reason, stalled.backend) == (Reason.BACKEND_UNAVAILABLE, Backend.ASR)
 
 
 def test_policy_changes() -> None:

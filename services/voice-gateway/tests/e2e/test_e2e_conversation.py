@@ -6,6 +6,7 @@ import re
 import grpc
 import pytest
 from gateway_kit.whole_gateway import APOLOGY, NOWHERE, World, world
+from voice_gateway.session import patience
 from voicegateway.v1 import client_pb2, error_pb2, policy_pb2, server_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 from voicegateway_testkit import CallEndedError, CallStatus, ConverseClient, LegacyClient, silence, utterance_pcm
@@ -114,6 +115,21 @@ async def test_riva_dies_mid_utterance() -> None:
             await asked(client)
             assert notices(client) == ["ERROR_REASON_RECOGNITION_INTERRUPTED"]
             assert finals(client) == ["what is a pod"]
+            assert len(around.asr.streams) == 2
+
+
+async def test_riva_hangs_while_somebody_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that takes all audio and says nothing is replaced by one that hears all of it again, and told of."""
+    monkeypatch.setattr(patience, "PATIENCE_MS", 400)
+    async with world("what is a pod and why is it called so") as around:
+        around.asr.faults.next(Hang())
+        async with ConverseClient(around.address) as client:
+            await client.start()
+            client.turn_microphone_on()
+            await client.say(utterance_pcm(speech_ms=3_000, silence_ms=700))
+            await client.wait_for("reply_finished", timeout_s=20)
+            assert notices(client) == ["ERROR_REASON_RECOGNITION_INTERRUPTED"]
+            assert finals(client) == ["what is a pod and why is it called so"]
             assert len(around.asr.streams) == 2
 
 

@@ -5,12 +5,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, ToolError
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
 from voice_gateway.domain.ids import ReplyId
 from voice_gateway.domain.transcript import RecognitionResult
 from voice_gateway.session.ports import (
+    AnswerWithin,
     RecognitionSpec,
     SessionInfo,
     SessionRequest,
@@ -32,11 +34,14 @@ class FakeRecognizer:
     offered: frozenset[str] = frozenset({"en-US", "de-DE"})
     """Languages."""
     open_streams: int = 0
+    answer_within_ms: AnswerWithin = lambda: None
+    """What the last stream was given."""
 
     async def recognize(
-        self, spec: RecognitionSpec, audio: AsyncIterator[bytes]
+        self, spec: RecognitionSpec, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin
     ) -> AsyncGenerator[RecognitionResult, None]:
         """Take the audio and play the script beside it."""
+        self.answer_within_ms = answer_within_ms
         self.specs.append(spec)
         taken = bytearray()
         self.heard.append(taken)
@@ -224,7 +229,11 @@ class FakeHealth:
     backend: Backend
     is_healthy: bool = True
 
-    async def probe(self) -> None:
+    def status(self) -> BackendStatus:
+        """No addresses."""
+        return BackendStatus((), ())
+
+    async def run(self) -> None:
         """Nothing to ask."""
 
 

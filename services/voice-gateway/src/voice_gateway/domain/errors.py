@@ -3,6 +3,7 @@
     GatewayError
     |-- ClientError       the client broke the contract, or asks for what is not there
     |-- BackendError      a backend failed or is not there
+    |   `-- RecognitionStalled
     |-- Unavailable       this server cannot take or keep the session now
     `-- InternalError     we are wrong
 
@@ -77,6 +78,13 @@ class BackendError(GatewayError):
     def __init__(self, backend: Backend, reason: Reason, message: str) -> None:
         super().__init__(reason, message)
         self.backend = backend
+
+
+class RecognitionStalled(BackendError):  # noqa: N818  said as the fact it is
+    """A recogniser answered nothing for long although somebody spoke."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Backend.ASR, Reason.BACKEND_UNAVAILABLE, message)
 
 
 class Unavailable(GatewayError):  # noqa: N818  named after the gRPC code that every client knows

@@ -1,6 +1,6 @@
 """Every metric, declared once: its name, unit, labels and meaning. Alerts, scalers and the docs read them here.
 
-Labels have closed sets of values, or come from the settings; none is a session, and none holds a word.
+Labels have closed sets of values, or are addresses of backends; none is a session, and none holds a word.
 """
 
 from dataclasses import dataclass
@@ -62,8 +62,14 @@ TURN_SPAN = Metric(
 BACKEND_ERRORS = Metric(
     "voicegateway_backend_errors_total",
     MetricKind.COUNTER,
-    "calls and probes that failed by the fault of an address",
+    "calls and health checks that failed by the fault of an address",
     ("backend", "address"),
+)
+BACKEND_ADDRESSES = Metric(
+    "voicegateway_backend_addresses",
+    MetricKind.GAUGE,
+    "addresses of a backend by what is known of them: new, healthy or ejected",
+    ("backend", "state"),
 )
 LOOP_LAG = Metric(
     "voicegateway_loop_lag_seconds",
@@ -80,5 +86,6 @@ METRICS = (
     VOICE_TO_VOICE,
     TURN_SPAN,
     BACKEND_ERRORS,
+    BACKEND_ADDRESSES,
     LOOP_LAG,
 )

@@ -1,14 +1,15 @@
 """Counts what happens: the session's `Telemetry` and the backends' `BackendWatch` as Prometheus metrics."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from voice_gateway.domain.errors import Backend, BackendError, GatewayError
+from voice_gateway.domain.backend_status import AddressState, BackendStatus
+from voice_gateway.domain.errors import Backend, GatewayError
 from voice_gateway.domain.events import Ended, TurnRecord
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.observability.metric_names import (
+    BACKEND_ADDRESSES,
     BACKEND_ERRORS,
     LOOP_LAG,
     METRICS,
@@ -23,6 +24,9 @@ from voice_gateway.observability.metric_names import (
 )
 from voice_gateway.session.ports import SessionInfo, SessionRequest
 
+MAX_ADDRESSES = 200
+"""Series of failures that are kept. Every rollout of a backend brings new addresses, and what failed is seen only if
+its series outlives it; the oldest go first."""
 VANISHED = "CLIENT_VANISHED"
 _MS_PER_S = 1_000
 
@@ -30,20 +34,14 @@ _MS_PER_S = 1_000
 class Metrics:
     """All metrics of the process."""
 
-    def __init__(self, addresses: Mapping[Backend, tuple[str, ...]]) -> None:
-        """Declare them.
-
-        Args:
-            addresses: of each backend; those of Riva count their own failures, the language model has one.
-        """
+    def __init__(self) -> None:
+        """Declare them."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type there
         self.registry = CollectorRegistry()
         self._made = {metric: _make(metric, self.registry) for metric in METRICS}
-        self._addresses = addresses
         self._transports: dict[SessionId, str] = {}
-        for backend, known in addresses.items():
-            for address in known:  # a series that is there from the start can be seen to rise
-                self._made[BACKEND_ERRORS].labels(backend.value, address)
+        self._counted: dict[tuple[str, str], None] = {}
+        """Backend and address of each series of failures, those that failed or were listed last at the end."""
 
     def session_started(self, info: SessionInfo, request: SessionRequest) -> None:
         """See `Telemetry`."""
@@ -67,15 +65,30 @@ class Metrics:
             if not span.is_overlapped:
                 self._made[TURN_SPAN].labels(span.name).observe(span.duration_ms / _MS_PER_S)
 
-    def trouble(self, info: SessionInfo, error: GatewayError) -> None:  # noqa: ARG002  of the Protocol
-        """See `Telemetry`. What Riva's addresses do wrong they tell themselves, also when the session never notices."""
-        if isinstance(error, BackendError) and error.backend is Backend.LLM:
-            for address in self._addresses[Backend.LLM]:
-                self.backend_failed(Backend.LLM, address)
+    def trouble(self, info: SessionInfo, error: GatewayError) -> None:
+        """See `Telemetry`. Addresses tell themselves what they do wrong, also when the session never notices."""
 
     def backend_failed(self, backend: Backend, address: str) -> None:
         """See `BackendWatch`."""
-        self._made[BACKEND_ERRORS].labels(backend.value, address).inc()
+        self._failures(backend, address).inc()
+
+    def backend_seen(self, backend: Backend, status: BackendStatus) -> None:
+        """See `BackendWatch`."""
+        states = [each.state for each in status.addresses if not each.is_leaving]
+        for state in AddressState:
+            self._made[BACKEND_ADDRESSES].labels(backend.value, state.value).set(states.count(state))
+        for each in status.addresses:  # a series that is there from the start can be seen to rise
+            self._failures(backend, each.address)
+        while len(self._counted) > max(MAX_ADDRESSES, len(status.addresses)):
+            oldest = next(iter(self._counted))
+            del self._counted[oldest]
+            self._made[BACKEND_ERRORS].remove(*oldest)
+
+    def _failures(self, backend: Backend, address: str) -> Any:
+        key = (backend.value, address)
+        self._counted.pop(key, None)
+        self._counted[key] = None
+        return self._made[BACKEND_ERRORS].labels(*key)
 
     def loop_lagged(self, lag_s: float) -> None:
         """Take one measurement of the event loop."""

@@ -1,7 +1,10 @@
-"""Serves the metrics over HTTP/1, at /metrics, on the event loop: no library, no thread that waits."""
+"""Serves the metrics at /metrics and the health page at /health, over HTTP/1, on the event loop: no library, no
+thread that waits.
+"""
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
@@ -10,7 +13,11 @@ READ_LIMIT_S = 5.0
 MAX_REQUEST_BYTES = 16_384
 
 
-async def serve_metrics(registry: CollectorRegistry, port: int) -> asyncio.Server:
+WriteHealth = Callable[[], tuple[bool, bytes]]
+"""Whether the gateway is ready, and the page that says so."""
+
+
+async def serve_metrics(registry: CollectorRegistry, port: int, health: WriteHealth) -> asyncio.Server:
     """Open the port on every interface, IPv6 and IPv4; 0 picks a free one.
 
     Raises:
@@ -21,7 +28,7 @@ async def serve_metrics(registry: CollectorRegistry, port: int) -> asyncio.Serve
         try:
             async with asyncio.timeout(READ_LIMIT_S):
                 request = await reader.readuntil(b"\r\n\r\n")
-                writer.write(await _response(request, registry))
+                writer.write(await _response(request, registry, health))
                 await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             pass  # whoever asked has gone, or never asked
@@ -31,10 +38,14 @@ async def serve_metrics(registry: CollectorRegistry, port: int) -> asyncio.Serve
     return await asyncio.start_server(answer, sock=_listen(port), limit=MAX_REQUEST_BYTES)
 
 
-async def _response(request: bytes, registry: CollectorRegistry) -> bytes:
+async def _response(request: bytes, registry: CollectorRegistry, health: WriteHealth) -> bytes:
     method, target, *_ = (*request.split(b"\r\n", 1)[0].split(b" "), b"", b"")
-    if method != b"GET" or target.split(b"?")[0] != b"/metrics":
-        return _message("404 Not Found", "text/plain; charset=utf-8", b"GET /metrics is all there is\n")
+    path = target.split(b"?")[0]
+    if method == b"GET" and path == b"/health":
+        is_ready, page = health()
+        return _message("200 OK" if is_ready else "503 Service Unavailable", "application/json", page)
+    if method != b"GET" or path != b"/metrics":
+        return _message("404 Not Found", "text/plain; charset=utf-8", b"GET /metrics and /health are all there is\n")
     # Writing it takes a millisecond or two, which audio should not wait for.
     return _message("200 OK", CONTENT_TYPE_LATEST, await asyncio.to_thread(generate_latest, registry))
 

@@ -1,4 +1,7 @@
-"""Asks every backend at a fixed pace whether it is there, and publishes readiness through grpc.health.v1."""
+"""Looks at every backend at a fixed pace and publishes readiness through grpc.health.v1.
+
+Backends ask their addresses themselves how they are; this keeps them at it.
+"""
 
 import asyncio
 import logging
@@ -7,9 +10,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health_aio
 
-from voice_gateway.domain.instant import NS_PER_MS, Instant
+from voice_gateway.domain.errors import Backend
+from voice_gateway.domain.instant import Instant
 from voice_gateway.observability.health import Readiness
-from voice_gateway.session.ports import BackendHealth
+from voice_gateway.session.ports import BackendHealth, BackendWatch
 
 STARTUP = "startup"
 LIVENESS = "liveness"
@@ -17,12 +21,12 @@ READINESS = "readiness"
 OVERALL = ""
 """Service names that probes ask for; the empty one is what clients ask for by default and means readiness."""
 
-PROBE_PERIOD_MS = 5_000
-"""Probes keep to multiples of it, so that they neither drift nor bunch."""
-FIRST_PERIOD_MS = 500
+LOOK_MS = 1_000
+"""Between looks at what is known of the backends."""
+FIRST_LOOK_MS = 100
 """Until the pod has been ready once: a rollout waits for it."""
-PROBE_LIMIT_MS = 4_000
-"""A probe that takes longer has failed; below the period, so that probes of one backend never overlap."""
+RESTART_MS = 5_000
+"""A backend whose own task fails by a fault of ours is set going again after this."""
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -74,57 +78,51 @@ class HealthReporter:
 
 
 class Prober:
-    """The probing task of one process. Every backend is probed on its own, so that a slow one delays no other."""
+    """Looks after the backends of one process."""
 
     def __init__(
         self,
         backends: Sequence[BackendHealth],
         readiness: Readiness,
         reporter: HealthReporter,
+        watch: BackendWatch,
+        *,
         clock: Callable[[], Instant],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._backends = backends
         self._readiness = readiness
         self._reporter = reporter
+        self._watch = watch
         self._clock = clock
         self._sleep = sleep
         self._was_ready = False
-        self._healthy: dict[str, bool] = {}
+        self._healthy: dict[Backend, bool] = {}
 
     async def run(self) -> None:
-        """Probe until cancelled."""
+        """Look after them until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for backend in self._backends:
-                tasks.create_task(self._watch(backend), name=f"probe-{backend.backend}")
+                tasks.create_task(self._keep_going(backend), name=f"addresses-{backend.backend}")
+            while True:
+                await self._look()
+                await self._sleep((LOOK_MS if self._was_ready else FIRST_LOOK_MS) / 1_000)
 
-    async def _watch(self, backend: BackendHealth) -> None:
-        due = self._clock()
+    async def _keep_going(self, backend: BackendHealth) -> None:
         while True:
-            is_healthy = await _is_healthy(backend)
+            try:
+                await backend.run()
+            except Exception:  # noqa: BLE001 - a fault of ours in one backend must not end them all; it is logged
+                _log.exception("backend failed", extra={"backend": backend.backend.value})
+            await self._sleep(RESTART_MS / 1_000)
+
+    async def _look(self) -> None:
+        for backend in self._backends:
+            is_healthy = backend.is_healthy
             self._readiness.observe(backend.backend, is_healthy=is_healthy, now=self._clock())
-            self._note_change(backend, is_healthy=is_healthy)
-            self._was_ready = await self._reporter.publish() or self._was_ready
-            period_ns = (PROBE_PERIOD_MS if self._was_ready else FIRST_PERIOD_MS) * NS_PER_MS
-            behind_ns = self._clock() - due
-            due = Instant(due + (behind_ns // period_ns + 1) * period_ns)
-            await self._sleep((due - self._clock()) / 1e9)
-
-    def _note_change(self, backend: BackendHealth, *, is_healthy: bool) -> None:
-        if self._healthy.get(backend.backend) == is_healthy:
-            return
-        self._healthy[backend.backend] = is_healthy
-        level = logging.INFO if is_healthy else logging.WARNING
-        _log.log(level, "backend", extra={"backend": backend.backend.value, "is_healthy": is_healthy})
-
-
-async def _is_healthy(backend: BackendHealth) -> bool:
-    try:
-        async with asyncio.timeout(PROBE_LIMIT_MS / 1_000):
-            await backend.probe()
-    except TimeoutError:
-        return False
-    except Exception:  # noqa: BLE001 - a fault of ours in one probe must not end the probing of all; it is logged
-        _log.exception("probe failed", extra={"backend": backend.backend.value})
-        return False
-    return backend.is_healthy
+            self._watch.backend_seen(backend.backend, backend.status())
+            if self._healthy.get(backend.backend, False) != is_healthy:
+                self._healthy[backend.backend] = is_healthy
+                level = logging.INFO if is_healthy else logging.WARNING
+                _log.log(level, "backend", extra={"backend": backend.backend.value, "is_healthy": is_healthy})
+        self._was_ready = await self._reporter.publish() or self._was_ready

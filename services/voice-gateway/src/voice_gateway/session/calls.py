@@ -9,7 +9,7 @@ from typing import Any
 
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
-from voice_gateway.domain.errors import GatewayError, InternalError, Reason, ToolError
+from voice_gateway.domain.errors import GatewayError, InternalError, Reason, RecognitionStalled, ToolError
 from voice_gateway.domain.ids import CallId, ReplyId, StreamId
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord, Word
 from voice_gateway.session.hearing import Feed, Hearing
@@ -169,9 +169,15 @@ class BackendCalls:
     async def _recognise(self, stream: StreamId, feed: Feed) -> None:
         policy, info = self._info.policy, self._info
         spec = RecognitionSpec(info.language_code, info.asr_rate_hz, policy.stop_history_eou_ms, policy.stop_history_ms)
-        async with aclosing(self._around.recognizer.recognize(spec, feed)) as results:
-            async for result in results:
-                self._post(self._heard(stream, feed, result))
+        patience = self._hearing.patience
+        try:
+            async with aclosing(self._around.recognizer.recognize(spec, feed, patience.within_ms)) as results:
+                async for result in results:
+                    patience.answered()
+                    self._post(self._heard(stream, feed, result))
+        except RecognitionStalled:
+            patience.stalled()
+            raise
         self._post(inputs.RecognitionEnded(stream))
 
     def _heard(self, stream: StreamId, feed: Feed, result: RecognitionResult) -> inputs.Input:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from operator import itemgetter
 
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
+from voice_gateway.session.patience import Patience
 
 MAX_AHEAD_MS = 5_000
 """Input may run so far ahead of what the recogniser was sent; then nothing is read."""
@@ -44,6 +45,7 @@ class Hearing:
         """Samples that make a piece for the recogniser."""
         self._room = asyncio.Event()
         self._room.set()
+        self.patience = Patience()
 
     @property
     def asr_rate_hz(self) -> int:

@@ -4,10 +4,11 @@ Towards clients: `OpenSession`, `Session`, `ClientSink`. Towards backends: `Spee
 `SpeechSynthesizer`, `ToolRunner`, `BackendHealth`. To whoever watches: `Telemetry`, `BackendWatch`.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, GatewayError
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
@@ -188,14 +189,21 @@ class RecognitionSpec:
     stop_history_ms: int
 
 
+AnswerWithin = Callable[[], int | None]
+"""How long, in ms, recognition may say nothing from now on; None while nobody speaks, as silence has no results."""
+
+
 class SpeechRecognizer(Protocol):
     """Streams speech to text."""
 
-    def recognize(self, spec: RecognitionSpec, audio: AsyncIterator[bytes]) -> AsyncGenerator[RecognitionResult, None]:
+    def recognize(
+        self, spec: RecognitionSpec, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin
+    ) -> AsyncGenerator[RecognitionResult, None]:
         """Results in order. The end of `audio` half-closes the stream, which forces the last final; then it ends.
 
         `audio` yields LINEAR_PCM at `spec.rate_hz`; the next batch is pulled only when the last was written.
-        Raises BackendError. Closing the iterator cancels the call.
+        Raises BackendError, and RecognitionStalled when `answer_within_ms` has passed since speech began or the last
+        result. Closing the iterator cancels the call.
         """
 
     def languages(self) -> frozenset[str]:
@@ -268,10 +276,13 @@ class BackendHealth(Protocol):
 
     @property
     def is_healthy(self) -> bool:
-        """True while at least one address answers."""
+        """True while at least one address is healthy."""
 
-    async def probe(self) -> None:
-        """Ask each address once and remember the outcome (health, languages, voices). Never raises BackendError."""
+    def status(self) -> BackendStatus:
+        """What is known of each address."""
+
+    async def run(self) -> None:
+        """Keep the addresses, and what is known of them, up to date until cancelled. Never raises BackendError."""
 
 
 VOICE_RATE_HZ = 16_000
@@ -299,7 +310,10 @@ class BackendWatch(Protocol):
     """Watches addresses of backends; never fails and never blocks."""
 
     def backend_failed(self, backend: Backend, address: str) -> None:
-        """A call or a probe failed by the fault of that address."""
+        """A call or a health check failed by the fault of that address."""
+
+    def backend_seen(self, backend: Backend, status: BackendStatus) -> None:
+        """What is known of a backend's addresses now; told about once a second."""
 
 
 class Telemetry(Protocol):

@@ -110,6 +110,7 @@ class Ear:
             self._moved_at = now
         elif self._onset.is_speaking and ms_between(self._moved_at, now) >= self._onset.stall_ms:
             self._onset.give_up()
+            self._hearing.patience.is_speaking = False
             self._post(SpeechEnded(self._hearing.received_samples))
         self._cursor, self._listened_at = self._hearing.end(), now
         pcm = self._hearing.read(start, self._cursor)
@@ -135,6 +136,7 @@ class Ear:
             self._hearing.hurry(is_hurried=probability < SILENCE)
         if edge is None:
             return
+        self._hearing.patience.is_speaking = self._onset.is_speaking
         at_samples = self._hearing.to_input(self._skipped + edge * self._rate_hz // VOICE_RATE_HZ)
         self._post(SpeechStarted(at_samples) if self._onset.is_speaking else SpeechEnded(at_samples))
 

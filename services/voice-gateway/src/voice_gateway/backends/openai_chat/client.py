@@ -1,35 +1,40 @@
 """Replies by a language model behind an OpenAI-compatible endpoint."""
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
+from itertools import islice
 from typing import Any
 
 import httpx2
 import openai
 
+from voice_gateway.backends.addresses.names import Resolve, endpoint_of, resolve
+from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member
 from voice_gateway.backends.openai_chat.codec import (
     CallAssembler,
     ChatStreamBrokenError,
     ChatStreamError,
     EventStreamDecoder,
     decode_event,
-    decode_models,
     encode_messages,
     encode_tools,
-    versioned_url,
 )
+from voice_gateway.backends.openai_chat.endpoint import Endpoint
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
+from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, Reason
+from voice_gateway.session.ports import BackendWatch
 
 _log = logging.getLogger(__name__)
 
 _MS_PER_S = 1_000
-_NO_KEY = "not-needed"
-"""The library insists on a key; servers that want none ignore it."""
+_MAX_ADDRESSES = 3
+"""A reply is asked for at so many at most: each that says nothing costs the user its whole deadline."""
+_FULL_MS = 1_000
+"""An address that refuses for want of room is left alone for so long, if there are others."""
 _RETRY_PAUSE_S = 0.1
 """Enough for a restarted pod's successor to be picked, little enough not to be heard as a pause of its own."""
 _DRAIN_S = 0.05
@@ -43,22 +48,14 @@ _FAILURES = (openai.OpenAIError, httpx2.HTTPError, ChatStreamError, TimeoutError
 class OpenAiChat:
     """A LanguageModel and its BackendHealth. Belongs to the event loop it is made in."""
 
-    def __init__(self, settings: OpenAiChatSettings) -> None:
+    def __init__(self, settings: OpenAiChatSettings, resolve: Resolve = resolve) -> None:
         self._settings = settings
-        self._first_model: str | None = None
-        self._is_healthy = False
-        self._last_cause = ""
-        """Why it is not healthy, as last logged."""
-        # Deadlines are kept here, per reply and not per read; so is the one repetition.
-        self._http = openai.DefaultAsyncHttpxClient(timeout=None)
-        self._client = openai.AsyncOpenAI(
-            api_key=settings.api_key or _NO_KEY,
-            base_url=versioned_url(settings.base_url),
-            max_retries=0,
-            timeout=None,
-            http_client=self._http,
+        tls = httpx2.create_ssl_context()
+        scheme = httpx2.URL(settings.base_url).scheme
+        endpoints = (endpoint_of(settings.base_url, (scheme, "all")),)
+        self._pool = AddressPool(
+            Backend.LLM, endpoints, lambda address: Endpoint(settings, address, tls), _check, resolve
         )
-        self._requests = _Requests(self._client, self._http, settings)
 
     @property
     def backend(self) -> Backend:
@@ -67,147 +64,131 @@ class OpenAiChat:
 
     @property
     def is_healthy(self) -> bool:
-        """True while the endpoint answers."""
-        return self._is_healthy
+        """True while at least one address is healthy."""
+        return self._pool.is_healthy
+
+    def status(self) -> BackendStatus:
+        """What is known of each address."""
+        return self._pool.status()
+
+    def watch(self, watch: BackendWatch) -> None:
+        """Tell `watch` of every failure of an address."""
+        self._pool.watch(watch)
 
     async def probe(self) -> None:
-        """Ask the endpoint for its models."""
-        try:
-            async with asyncio.timeout(self._settings.probe_deadline_ms / _MS_PER_S):
-                await self._list_models()
-        except _FAILURES as error:
-            self._note_failure(error)
-        else:
-            self._note_answer()
+        """Resolve the name and ask each address for its models, once."""
+        await self._pool.probe()
+
+    async def run(self) -> None:
+        """Keep the addresses, and what is known of them, up to date until cancelled."""
+        await self._pool.run()
 
     async def close(self) -> None:
         """Close all connections, once no reply is being written."""
-        await self._client.close()
+        await self._pool.close()
 
     async def reply(
         self, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
     ) -> AsyncGenerator[str | ToolCall, None]:
         """Pieces of the reply's text as they come, then its tool calls; see LanguageModel.
 
-        What fails before the first piece, and may be mended by it, is repeated once.
+        What fails before the first piece, and may be mended by it, is tried on the next address, or once again.
 
         Raises:
             BackendError: LLM_TIMEOUT or LLM_FAILED, for a reply without any text or call or without a proper end too.
         """
-        loop = asyncio.get_running_loop()
-        total_by = loop.time() + self._settings.total_deadline_ms / _MS_PER_S
-        first_by = min(total_by, loop.time() + self._settings.first_token_deadline_ms / _MS_PER_S)
+        total_by = asyncio.get_running_loop().time() + self._settings.total_deadline_ms / _MS_PER_S
         try:
-            async with asyncio.timeout_at(first_by):
-                completion, pieces = await self._begin(messages, tools)
-            self._note_answer()
+            completion, pieces = await self._begin(_body(messages, tools), total_by)
             try:
                 while pieces or not completion.is_over:
                     for piece in pieces:
                         yield piece
                     async with asyncio.timeout_at(total_by):
                         pieces = await completion.next()
+            except _FAILURES as error:
+                _blame(completion.member, error)
+                raise
             finally:
                 await completion.close()
         except _FAILURES as error:
-            if isinstance(error, openai.APIConnectionError):
-                # Other failures may be this request's alone, or those of one of many servers behind the address.
-                self._note_failure(error)
             reason = Reason.LLM_TIMEOUT if isinstance(error, TimeoutError) else Reason.LLM_FAILED
             raise BackendError(Backend.LLM, reason, f"the language model {_describe(error)}") from error
 
-    async def _begin(
-        self, messages: Sequence[ChatMessage], tools: Sequence[Tool]
+    async def _begin(self, body: dict[str, Any], total_by: float) -> tuple["_Completion", list[str | ToolCall]]:
+        """A reply and its first pieces, by the first address that gives any."""
+        failure: Exception = ChatStreamError("has no address")
+        members = list(islice(self._pool.candidates(), _MAX_ADDRESSES))
+        for member in members:
+            first_by = asyncio.get_running_loop().time() + self._settings.first_token_deadline_ms / _MS_PER_S
+            try:
+                async with asyncio.timeout_at(min(first_by, total_by)):
+                    return await self._try(member, body, is_alone=len(members) == 1)
+            except _FAILURES as error:
+                failure = error
+                if isinstance(error, TimeoutError):
+                    member.failed(_describe(error))
+                elif not _is_passing(error):
+                    break
+        raise failure
+
+    async def _try(
+        self, member: Member[Endpoint], body: dict[str, Any], *, is_alone: bool
     ) -> tuple["_Completion", list[str | ToolCall]]:
         try:
-            return await self._attempt(messages, tools)
+            return await _attempt(member, body)
         except _FAILURES as error:
-            if not _is_passing(error):
+            if not is_alone or not _is_passing(error):
                 raise
             await asyncio.sleep(_RETRY_PAUSE_S)
-            return await self._attempt(messages, tools)
-
-    async def _attempt(
-        self, messages: Sequence[ChatMessage], tools: Sequence[Tool]
-    ) -> tuple["_Completion", list[str | ToolCall]]:
-        """A reply and its first pieces."""
-        model = self._settings.model or self._first_model or await self._list_models()
-        completion = _Completion()
-        try:
-            await completion.open(self._requests, model, _body(messages, tools))
-            pieces = await completion.first()
-        except BaseException:
-            await completion.close()
-            raise
-        return completion, pieces
-
-    async def _list_models(self) -> str:
-        """The first model of the endpoint, remembered."""
-        response = await self._client.models.with_raw_response.list()
-        self._first_model = decode_models(response.content)[0]
-        return self._first_model
-
-    def _note_answer(self) -> None:
-        if not self._is_healthy:
-            _log.info("language model answers")
-        self._is_healthy, self._last_cause = True, ""
-
-    def _note_failure(self, error: Exception) -> None:
-        cause = _describe(error)
-        if cause != self._last_cause:
-            _log.warning("language model fails", extra={"cause": cause})
-        self._is_healthy, self._last_cause = False, cause
+            return await _attempt(member, body)
 
 
-class _Requests:
-    """Sends chat requests on the library's connections and with its headers, and fails as it does.
+async def _attempt(member: Member[Endpoint], body: dict[str, Any]) -> tuple["_Completion", list[str | ToolCall]]:
+    completion = _Completion(member)
+    try:
+        await completion.open(body)
+        pieces = await completion.first()
+    except BaseException as error:
+        await completion.close()
+        if isinstance(error, _FAILURES):
+            _blame(member, error)
+        raise
+    member.answered()
+    return completion, pieces
 
-    The library's own way to send one, `with_streaming_response.create`, takes the loop 0.9 ms, this one 0.5 ms
-    (measured 2026-11-21), and everybody's first sentence waits for it. Time grows with the conversation, too: the
-    library walks through every field of every message.
-    """
 
-    def __init__(
-        self, client: openai.AsyncOpenAI, http: openai.DefaultAsyncHttpxClient, settings: OpenAiChatSettings
-    ) -> None:
-        self._http = http
-        self._url = client.base_url.join("chat/completions")
-        headers = client.default_headers | {"Authorization": f"Bearer {client.api_key}"}
-        self._headers = {name: value for name, value in headers.items() if isinstance(value, str)}
-        self._parameters = {"temperature": settings.temperature, "max_tokens": settings.max_tokens, "stream": True}
+def _blame(member: Member[Endpoint], error: Exception) -> None:
+    """Tell an address of a failure, as far as that is its fault; a refusal may be this request's alone."""
+    if isinstance(error, openai.APIStatusError) and error.status_code == _TOO_MANY_REQUESTS:
+        member.rest(_FULL_MS)
+    elif _is_passing(error):
+        member.failed(_describe(error))
 
-    async def send(self, model: str, body: dict[str, Any]) -> httpx2.Response:
-        """The response, accepted and not read; to be closed.
 
-        Raises:
-            openai.APIConnectionError: the endpoint cannot be reached.
-            openai.APIStatusError: it refuses.
-        """
-        content = json.dumps({"model": model, **body, **self._parameters})
-        request = self._http.build_request("POST", self._url, content=content, headers=self._headers)
-        try:
-            response = await self._http.send(request, stream=True)
-        except httpx2.TransportError as error:
-            raise openai.APIConnectionError(request=request) from error
-        if response.is_success:
-            return response
-        await response.aclose()
-        raise openai.APIStatusError("refused", response=response, body=None)
+async def _check(endpoint: Endpoint) -> None:
+    try:
+        await endpoint.check()
+    except _FAILURES as error:
+        raise CheckFailedError(_describe(error)) from error
 
 
 class _Completion:
     """One request whose reply is streamed."""
 
-    def __init__(self) -> None:
+    def __init__(self, member: Member[Endpoint]) -> None:
+        self.member = member
         self._decoder = EventStreamDecoder()
         self._cleanup = AsyncExitStack()
         self._calls = CallAssembler()
+        member.begin()
+        self._cleanup.callback(member.end)
         self.is_over = False
         """Whether the reply has come to its proper end; more pieces may be there."""
 
-    async def open(self, requests: _Requests, model: str, body: dict[str, Any]) -> None:
+    async def open(self, body: dict[str, Any]) -> None:
         """Send the request; returns when the server has accepted it."""
-        response = await requests.send(model, body)
+        response = await self.member.connection.send(body)
         self._cleanup.push_async_callback(response.aclose)
         # The events are read here, as bytes: the library's models of them cost a third of a turn's processor time.
         self._received = response.aiter_bytes()

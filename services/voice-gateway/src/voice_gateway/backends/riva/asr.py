@@ -8,25 +8,33 @@ from typing import Any
 import grpc.aio
 from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 
+from voice_gateway.backends.addresses.names import Resolve, resolve
 from voice_gateway.backends.riva.asr_codec import decode_languages, decode_response, encode_audio, encode_config
-from voice_gateway.backends.riva.channels import RivaChannels
+from voice_gateway.backends.riva.channels import SLOW_MS, Replica, RivaChannels, blame
 from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedError, ended_too_early, failure_of
-from voice_gateway.backends.riva.replicas import Offers, Replica
+from voice_gateway.backends.riva.offers import Offers
 from voice_gateway.backends.riva.settings import RivaSettings
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
-from voice_gateway.domain.errors import Backend, BackendError, Reason
+from voice_gateway.domain.backend_status import BackendStatus
+from voice_gateway.domain.errors import Backend, BackendError, Reason, RecognitionStalled
 from voice_gateway.domain.transcript import RecognitionResult
-from voice_gateway.session.ports import BackendWatch, RecognitionSpec
+from voice_gateway.session.ports import AnswerWithin, BackendWatch, RecognitionSpec
 
 _MS_PER_S = 1_000
+SPOKEN_S = 0.5
+"""Speech of this length has words, as a rule; shorter sounds are coughs."""
+OWED_S = 1.0
+"""So long after the end of speech that got no answer the server is asked for its health: finals take 0.5 s."""
 
 
 class RivaRecognizer:
     """A SpeechRecognizer and its BackendHealth. Belongs to the event loop it is made in."""
 
-    def __init__(self, settings: RivaSettings) -> None:
+    def __init__(self, settings: RivaSettings, resolve: Resolve = resolve) -> None:
         self._settings = settings
-        self._channels = RivaChannels(settings, riva_asr_pb2_grpc.RivaSpeechRecognitionStub)
+        stub_type = riva_asr_pb2_grpc.RivaSpeechRecognitionStub
+        self._channels = RivaChannels(Backend.ASR, settings, stub_type, self._ask, resolve)
+        self._pool = self._channels.pool
 
     @property
     def backend(self) -> Backend:
@@ -35,27 +43,35 @@ class RivaRecognizer:
 
     @property
     def is_healthy(self) -> bool:
-        """True while at least one address answers."""
-        return self._channels.replicas.is_healthy
+        """True while at least one address is healthy."""
+        return self._pool.is_healthy
+
+    def status(self) -> BackendStatus:
+        """What is known of each address."""
+        return self._pool.status()
 
     def watch(self, watch: BackendWatch) -> None:
         """Tell `watch` of every failure of an address."""
-        self._channels.watch(lambda address: watch.backend_failed(self.backend, address))
+        self._pool.watch(watch)
 
     def languages(self) -> frozenset[str]:
         """Language codes the addresses last said they hear; empty before the first answer."""
-        return frozenset(self._channels.replicas.offers)
+        return frozenset(self._channels.offers)
 
     async def probe(self) -> None:
-        """Ask each address for its models."""
-        await self._channels.probe(self._ask)
+        """Resolve every name and ask each address for its models, once."""
+        await self._pool.probe()
+
+    async def run(self) -> None:
+        """Keep the addresses, and what is known of them, up to date until cancelled."""
+        await self._pool.run()
 
     async def close(self) -> None:
         """Close the channels, once no stream runs."""
-        await self._channels.close()
+        await self._pool.close()
 
     async def recognize(
-        self, spec: RecognitionSpec, audio: AsyncIterator[bytes]
+        self, spec: RecognitionSpec, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin = lambda: None
     ) -> AsyncGenerator[RecognitionResult, None]:
         """Results in order; see SpeechRecognizer.
 
@@ -63,12 +79,13 @@ class RivaRecognizer:
         to mend, who alone can replay the audio.
 
         Raises:
+            RecognitionStalled: nothing was answered in time while somebody spoke.
             BackendError: BACKEND_UNAVAILABLE; its cause tells what happened.
         """
         try:
             stream = await self._open(spec)
             try:
-                stream.begin(audio)
+                stream.begin(audio, answer_within_ms)
                 while (response := await stream.read()) is not grpc.aio.EOF:
                     for result in decode_response(response, spec.rate_hz, stream.sent_samples):
                         yield result
@@ -80,7 +97,7 @@ class RivaRecognizer:
 
     async def _open(self, spec: RecognitionSpec) -> "_Stream":
         failure = CallFailedError(Blame.REPLICA, "no address")
-        for replica in self._channels.replicas.in_order(spec.language_code):
+        for replica in self._channels.candidates(spec.language_code):
             stream = _Stream(replica, self._settings)
             try:
                 await stream.open(spec)
@@ -92,9 +109,7 @@ class RivaRecognizer:
 
     async def _ask(self, stub: Any) -> Offers:
         response = await stub.GetRivaSpeechRecognitionConfig(
-            riva_asr_pb2.RivaSpeechRecognitionConfigRequest(),
-            timeout=self._settings.probe_deadline_ms / _MS_PER_S,
-            metadata=self._settings.metadata,
+            riva_asr_pb2.RivaSpeechRecognitionConfigRequest(), metadata=self._settings.metadata
         )
         return decode_languages(response)
 
@@ -108,13 +123,19 @@ class _Stream:
         self._replica = replica
         self._connect_s = settings.connect_deadline_ms / _MS_PER_S
         self._finish_s = settings.finish_deadline_ms / _MS_PER_S
-        self._call = replica.stub.StreamingRecognize(metadata=settings.metadata)
+        self._call = replica.connection.stub.StreamingRecognize(metadata=settings.metadata)
         self._writer: asyncio.Task[None] | None = None
         self._is_audio_over = False
         self._read_by: float | None = None
         """On the loop's clock; None while audio still comes, as silence has no results."""
         self._reading: asyncio.Timeout | None = None
-        replica.calls += 1
+        self._answer_within_ms: AnswerWithin = lambda: None
+        self._patience: asyncio.TimerHandle | None = None
+        self._unanswered_since = 0.0
+        """On the loop's clock: when `patience` began."""
+        self._doubt: asyncio.Task[None] | None = None
+        self._is_stalled = False
+        replica.begin()
 
     async def open(self, spec: RecognitionSpec) -> None:
         """Send the first message. A stream that could not be opened is closed.
@@ -127,15 +148,16 @@ class _Stream:
                 await self._call.write(encode_config(spec))
         except CALL_ERRORS as error:
             failure = failure_of(error)
-            self._replica.note_failure(failure)
+            blame(self._replica, failure)
             await self.close()
             raise failure from error
         except asyncio.CancelledError:
             await self.close()
             raise
 
-    def begin(self, audio: AsyncIterator[bytes]) -> None:
+    def begin(self, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin) -> None:
         """Start to write `audio`."""
+        self._answer_within_ms = answer_within_ms
         self._writer = asyncio.create_task(self._write_all(audio), name="riva-asr-writer")
 
     async def read(self) -> Any:
@@ -143,6 +165,7 @@ class _Stream:
 
         Raises:
             CallFailedError: the call failed, or was ended before its audio.
+            RecognitionStalled: somebody speaks, and nothing was answered in time.
             Exception: whatever `audio` raised.
         """
         try:
@@ -150,15 +173,22 @@ class _Stream:
                 response = await self._call.read()
         except CALL_ERRORS as error:
             self._raise_what_stopped_the_writer()
+            if self._is_stalled:
+                self._replica.rest(SLOW_MS)
+                raise RecognitionStalled("speech recognition failed: no answer while somebody spoke") from error
             failure = failure_of(error)
-            self._replica.note_failure(failure)
+            blame(self._replica, failure)
             raise failure from error
         finally:
             self._reading = None
         if response is not grpc.aio.EOF:
-            self._replica.note_answer()
+            self._replica.answered()
+            self._expect_nothing()
+            self._believe()
             if self._is_audio_over:
                 self._read_within(self._finish_s)
+            else:
+                self._expect_answer()
         elif not self._is_audio_over:
             self._raise_what_stopped_the_writer()
             raise ended_too_early()
@@ -167,7 +197,9 @@ class _Stream:
     async def close(self) -> None:
         """Cancel what still runs; no call and no task is left."""
         self._call.cancel()
-        self._replica.calls -= 1
+        self._expect_nothing()
+        self._believe()
+        self._replica.end()
         if self._writer is not None:
             self._writer.cancel()
             await asyncio.wait((self._writer,))
@@ -177,12 +209,14 @@ class _Stream:
         try:
             async for pcm in audio:
                 self.sent_samples += len(pcm) // PCM_SAMPLE_BYTES
+                self._expect_answer()
                 if not await self._write(encode_audio(pcm)):
                     return
         except Exception:
             self._read_within(0)  # wakes the reader, which raises this
             raise
         self._is_audio_over = True
+        self._expect_nothing()
         self._read_within(self._finish_s)
         with suppress(grpc.aio.InternalError):  # the call has ended; reading tells how
             await self._call.done_writing()
@@ -194,6 +228,44 @@ class _Stream:
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             return False
         return True
+
+    def _expect_answer(self) -> None:
+        """While somebody speaks, wait for an answer only so long; asked with each batch of audio, 100 ms of it."""
+        within_ms = self._answer_within_ms()
+        loop = asyncio.get_running_loop()
+        if within_ms is not None:
+            if self._patience is None:
+                self._patience = loop.call_later(within_ms / _MS_PER_S, self._lose_patience)
+                self._unanswered_since = loop.time()
+        elif self._patience is not None:
+            self._expect_nothing()
+            if self._doubt is None and loop.time() - self._unanswered_since >= SPOKEN_S:
+                self._doubt = asyncio.create_task(self._ask_whether_it_lives(), name="riva-asr-doubt")
+
+    def _expect_nothing(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _lose_patience(self) -> None:
+        self._patience = None
+        if self._answer_within_ms() is not None:
+            self._give_up()
+
+    async def _ask_whether_it_lives(self) -> None:
+        """What was said in short and has got no answer was perhaps no words; a server that is gone tells otherwise."""
+        await asyncio.sleep(OWED_S)
+        if not await self._replica.ask():
+            self._give_up()
+
+    def _believe(self) -> None:
+        if self._doubt is not None:
+            self._doubt.cancel()
+            self._doubt = None
+
+    def _give_up(self) -> None:
+        self._is_stalled = True
+        self._read_within(0)
 
     def _read_within(self, duration_s: float) -> None:
         self._read_by = asyncio.get_running_loop().time() + duration_s

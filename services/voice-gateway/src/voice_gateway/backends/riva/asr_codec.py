@@ -6,7 +6,7 @@ from typing import Any
 
 from riva.client.proto import riva_asr_pb2, riva_audio_pb2
 
-from voice_gateway.backends.riva.replicas import Offers
+from voice_gateway.backends.riva.offers import Offers
 from voice_gateway.domain.transcript import RecognitionResult, Word
 from voice_gateway.session.ports import RecognitionSpec
 

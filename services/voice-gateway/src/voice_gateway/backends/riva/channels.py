@@ -1,74 +1,129 @@
-"""One channel for each address of a Riva service, and the state of each address.
-
-An address is taken as it is configured, one channel each: the name behind it is left to gRPC.
-"""
+"""One channel for each address of a Riva service, and what a failure of a call says of its address."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import grpc
 import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from voice_gateway.backends.riva.failures import failure_of_code
-from voice_gateway.backends.riva.replicas import Offers, Replica, ReplicaSet
+from voice_gateway.backends.addresses.book import Address
+from voice_gateway.backends.addresses.names import Resolve, endpoint_of, is_ip
+from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member
+from voice_gateway.backends.riva.failures import Blame, CallFailedError, failure_of
+from voice_gateway.backends.riva.offers import Offers, merge_offers
 from voice_gateway.backends.riva.settings import RivaSettings
+from voice_gateway.domain.errors import Backend
 
 # gRPC would wait up to 120 s between attempts to connect (grpc doc/connection-backoff.md): too long for a server that
 # is back. Attempts to a dead address cost a packet each.
-_CHANNEL_OPTIONS = (("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 2_000))
+_BACKOFF = (("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 2_000))
+_PROXIES = ("grpc", "https", "http")
+"""Variables that gRPC obeys, whether it calls over TLS or not (grpc doc/environment_variables.md)."""
 
+_MS_PER_S = 1_000
 _MAX_DETAIL_CHARS = 300
+FULL_MS = 1_000
+"""An address that has refused a call for want of room is left alone for so long, if there are others."""
+SLOW_MS = 10_000
+"""The same for one that has kept a speaker waiting; only a health check may say more, as not every sound has words."""
 
 Ask = Callable[[Any], Awaitable[Offers]]
 """Asks a stub what its server serves; raises grpc.aio.AioRpcError."""
 
 
+class RivaChannel:
+    """The connection to one address."""
+
+    def __init__(self, channel: grpc.aio.Channel, stub_type: Callable[[grpc.aio.Channel], Any]) -> None:
+        self.stub = stub_type(channel)
+        """The generated stub; Riva's stubs have no types."""
+        self.health: Any = health_pb2_grpc.HealthStub(channel)
+        self.offers: Offers | None = None
+        """What it last said it serves; None before its first answer."""
+        self._channel = channel
+
+    def serves(self, language_code: str) -> bool:
+        """True unless it has said what it serves and the language is not among it."""
+        return self.offers is None or language_code in self.offers
+
+    async def close(self) -> None:
+        """Close the channel; calls that still run are cancelled."""
+        await self._channel.close()
+
+
+Replica = Member[RivaChannel]
+"""One address of a service."""
+
+
 class RivaChannels:
     """The channels of one service. Construct it, use it and close it in the event loop that runs the calls."""
 
-    def __init__(self, settings: RivaSettings, stub_type: Callable[[grpc.aio.Channel], Any]) -> None:
-        """Make the channels; they connect when first used.
+    def __init__(
+        self,
+        backend: Backend,
+        settings: RivaSettings,
+        stub_type: Callable[[grpc.aio.Channel], Any],
+        ask: Ask,
+        resolve: Resolve,
+    ) -> None:
+        """Make a channel for each address that is known; they connect when first used.
 
         Args:
+            backend: which one this is.
             settings: where the service is.
             stub_type: the generated stub class.
+            ask: asks a server what it serves.
+            resolve: finds the addresses of a name.
 
         Raises:
             OSError: the file of certificate authorities cannot be read.
         """
         credentials = _credentials(settings)
-        self._channels = tuple(_make_channel(address, credentials) for address in settings.addresses)
-        self.replicas = ReplicaSet(
-            tuple(
-                Replica(address, stub_type(channel))
-                for address, channel in zip(settings.addresses, self._channels, strict=True)
-            )
-        )
+        self._settings = settings
+        self._ask = ask
 
-    def watch(self, on_failure: Callable[[str], None]) -> None:
-        """Call `on_failure` with the address for every failure that is an address's fault."""
-        for replica in self.replicas.replicas:
-            replica.on_failure = on_failure
+        def connect(address: Address) -> RivaChannel:
+            return RivaChannel(_make_channel(address, credentials), stub_type)
 
-    async def probe(self, ask: Ask) -> None:
-        """Ask every address once, all at the same time, and remember what each says."""
-        await asyncio.gather(*(_probe(replica, ask) for replica in self.replicas.replicas))
+        endpoints = [endpoint_of(f"http://{address}", _PROXIES) for address in settings.addresses]
+        self.pool = AddressPool(backend, endpoints, connect, self._check, resolve)
 
-    async def close(self) -> None:
-        """Close all channels; calls that still run are cancelled."""
-        await asyncio.gather(*(channel.close() for channel in self._channels))
+    @property
+    def offers(self) -> Offers:
+        """What all addresses together last said they serve, failing ones included; empty before the first answer."""
+        return merge_offers(each.offers for each in self.pool.connections if each.offers is not None)
+
+    def candidates(self, language_code: str) -> Iterator[Replica]:
+        """Addresses for a call in this language, to be tried one after the other."""
+        return self.pool.candidates(lambda channel: channel.serves(language_code))
+
+    async def _check(self, channel: RivaChannel) -> None:
+        """Ask a server for its health, where it knows of such a question, and for what it serves."""
+        try:
+            async with asyncio.timeout(self._settings.probe_deadline_ms / _MS_PER_S):
+                await self._ask_health(channel)
+                channel.offers = await self._ask(channel.stub)
+        except (grpc.aio.AioRpcError, TimeoutError) as error:
+            # Here alone gRPC's own words are safe to log: a check carries nothing that anybody said.
+            detail = error.details() or "" if isinstance(error, grpc.aio.AioRpcError) else ""
+            raise CheckFailedError(failure_of(error).cause, detail[:_MAX_DETAIL_CHARS]) from error
+
+    async def _ask_health(self, channel: RivaChannel) -> None:
+        with suppress(grpc.aio.AioRpcError):  # not every server knows the question; the next one tells what is wrong
+            response = await channel.health.Check(health_pb2.HealthCheckRequest(), metadata=self._settings.metadata)
+            if response.status == health_pb2.HealthCheckResponse.NOT_SERVING:
+                raise CheckFailedError("not serving")
 
 
-async def _probe(replica: Replica, ask: Ask) -> None:
-    try:
-        replica.offers = await ask(replica.stub)
-    except grpc.aio.AioRpcError as error:
-        # Here alone gRPC's own words are safe to log: a probe carries nothing that anybody said.
-        detail = (error.details() or "")[:_MAX_DETAIL_CHARS]
-        replica.note_failure(failure_of_code(error.code()), detail=detail)
-    else:
-        replica.note_answer()
+def blame(replica: Replica, failure: CallFailedError) -> None:
+    """Tell an address of the failure of a call on it, as far as that is its fault."""
+    if failure.blame is Blame.REPLICA:
+        replica.failed(failure.cause)
+    elif failure.blame is Blame.LOAD:
+        replica.rest(FULL_MS)
 
 
 def _credentials(settings: RivaSettings) -> grpc.ChannelCredentials | None:
@@ -78,7 +133,17 @@ def _credentials(settings: RivaSettings) -> grpc.ChannelCredentials | None:
     return grpc.ssl_channel_credentials(root_certificates=roots)
 
 
-def _make_channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+def _make_channel(address: Address, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+    """To this very address, under the name by which it is configured."""
+    options: list[tuple[str, str | int]] = [*_BACKOFF]
+    if address.is_proxied:
+        target = str(address)
+    else:
+        target = f"{'ipv6' if ':' in address.host else 'ipv4'}:{address}"
+        options += [("grpc.enable_http_proxy", 0), ("grpc.default_authority", address.name)]
+        host = address.name.rpartition(":")[0].strip("[]")
+        if not is_ip(host):  # an address is checked against the certificate's addresses as it is
+            options.append(("grpc.ssl_target_name_override", host))
     if credentials is None:
-        return grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
-    return grpc.aio.secure_channel(address, credentials, options=_CHANNEL_OPTIONS)
+        return grpc.aio.insecure_channel(target, options=options)
+    return grpc.aio.secure_channel(target, credentials, options=options)

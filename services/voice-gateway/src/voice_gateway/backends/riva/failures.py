@@ -13,7 +13,7 @@ class Blame(Enum):
     LOAD = "load"
     """The address is alive but full: another one may have room."""
     REPLICA = "replica"
-    """The address: it is failing until it answers again."""
+    """The address: three in a row eject it."""
     UNKNOWN = "unknown"
     """Cannot be told; another address may do better."""
 

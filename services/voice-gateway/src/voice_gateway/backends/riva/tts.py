@@ -8,11 +8,13 @@ from typing import Any
 import grpc.aio
 from riva.client.proto import riva_tts_pb2, riva_tts_pb2_grpc
 
-from voice_gateway.backends.riva.channels import RivaChannels
+from voice_gateway.backends.addresses.names import Resolve, resolve
+from voice_gateway.backends.riva.channels import Replica, RivaChannels, blame
 from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedError, failure_of
-from voice_gateway.backends.riva.replicas import Offers, Replica
+from voice_gateway.backends.riva.offers import Offers
 from voice_gateway.backends.riva.settings import RivaTtsSettings
 from voice_gateway.backends.riva.tts_codec import SpeechAssembler, decode_voices, encode_request
+from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.session.ports import BackendWatch, SpeechChunk, VoiceSpec
 
@@ -22,9 +24,11 @@ _MS_PER_S = 1_000
 class RivaSynthesizer:
     """A SpeechSynthesizer and its BackendHealth. Belongs to the event loop it is made in."""
 
-    def __init__(self, settings: RivaTtsSettings) -> None:
+    def __init__(self, settings: RivaTtsSettings, resolve: Resolve = resolve) -> None:
         self._settings = settings
-        self._channels = RivaChannels(settings.riva, riva_tts_pb2_grpc.RivaSpeechSynthesisStub)
+        stub_type = riva_tts_pb2_grpc.RivaSpeechSynthesisStub
+        self._channels = RivaChannels(Backend.TTS, settings.riva, stub_type, self._ask, resolve)
+        self._pool = self._channels.pool
 
     @property
     def backend(self) -> Backend:
@@ -33,24 +37,32 @@ class RivaSynthesizer:
 
     @property
     def is_healthy(self) -> bool:
-        """True while at least one address answers."""
-        return self._channels.replicas.is_healthy
+        """True while at least one address is healthy."""
+        return self._pool.is_healthy
+
+    def status(self) -> BackendStatus:
+        """What is known of each address."""
+        return self._pool.status()
 
     def watch(self, watch: BackendWatch) -> None:
         """Tell `watch` of every failure of an address."""
-        self._channels.watch(lambda address: watch.backend_failed(self.backend, address))
+        self._pool.watch(watch)
 
     def voices(self) -> Mapping[str, tuple[str, ...]]:
         """Voices by language code, as the addresses last said; empty before the first answer."""
-        return self._channels.replicas.offers
+        return self._channels.offers
 
     async def probe(self) -> None:
-        """Ask each address for its voices."""
-        await self._channels.probe(self._ask)
+        """Resolve every name and ask each address for its voices, once."""
+        await self._pool.probe()
+
+    async def run(self) -> None:
+        """Keep the addresses, and what is known of them, up to date until cancelled."""
+        await self._pool.run()
 
     async def close(self) -> None:
         """Close the channels, once no sentence is being spoken."""
-        await self._channels.close()
+        await self._pool.close()
 
     async def synthesize(self, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
         """Audio as it comes; see SpeechSynthesizer.
@@ -76,7 +88,7 @@ class RivaSynthesizer:
     async def _open(self, spec: VoiceSpec, text: str) -> tuple["_Sentence", SpeechChunk]:
         """The first address that speaks, and what it said first; raises CallFailedError."""
         failure = CallFailedError(Blame.REPLICA, "no address")
-        for replica in self._channels.replicas.in_order(spec.language_code):
+        for replica in self._channels.candidates(spec.language_code):
             sentence = _Sentence(replica, self._settings, spec.rate_hz)
             try:
                 return sentence, await sentence.start(encode_request(spec, text))
@@ -88,9 +100,7 @@ class RivaSynthesizer:
 
     async def _ask(self, stub: Any) -> Offers:
         response = await stub.GetRivaSynthesisConfig(
-            riva_tts_pb2.RivaSynthesisConfigRequest(),
-            timeout=self._settings.riva.probe_deadline_ms / _MS_PER_S,
-            metadata=self._settings.riva.metadata,
+            riva_tts_pb2.RivaSynthesisConfigRequest(), metadata=self._settings.riva.metadata
         )
         return decode_voices(response)
 
@@ -104,8 +114,8 @@ class _Sentence:
         self._first_audio_s = settings.first_audio_deadline_ms / _MS_PER_S
         self._next_audio_s = settings.next_audio_deadline_ms / _MS_PER_S
         self._assembler = SpeechAssembler(rate_hz)
-        self._call = replica.stub.SynthesizeOnline(metadata=settings.riva.metadata)
-        replica.calls += 1
+        self._call = replica.connection.stub.SynthesizeOnline(metadata=settings.riva.metadata)
+        replica.begin()
 
     async def start(self, request: Any) -> SpeechChunk:
         """The first audio. A sentence that could not be started is closed; raises CallFailedError."""
@@ -119,7 +129,7 @@ class _Sentence:
         except BaseException:
             self.close()
             raise
-        self._replica.note_answer()
+        self._replica.answered()
         return chunk
 
     async def next(self) -> SpeechChunk | None:
@@ -133,7 +143,7 @@ class _Sentence:
     def close(self) -> None:
         """Cancel the call if it still runs."""
         self._call.cancel()
-        self._replica.calls -= 1
+        self._replica.end()
 
     async def _ask_for_audio(self, request: Any) -> SpeechChunk:
         async with asyncio.timeout(self._connect_s):
@@ -154,5 +164,5 @@ class _Sentence:
 
     def _noted(self, error: grpc.aio.AioRpcError | TimeoutError) -> CallFailedError:
         failure = failure_of(error)
-        self._replica.note_failure(failure)
+        blame(self._replica, failure)
         return failure

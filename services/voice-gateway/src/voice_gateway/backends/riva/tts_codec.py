@@ -4,7 +4,7 @@ from typing import Any
 
 from riva.client.proto import riva_audio_pb2, riva_tts_pb2
 
-from voice_gateway.backends.riva.replicas import Offers, merge_offers
+from voice_gateway.backends.riva.offers import Offers, merge_offers
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.domain.transcript import SpokenWord
 from voice_gateway.session.ports import SpeechChunk, VoiceSpec

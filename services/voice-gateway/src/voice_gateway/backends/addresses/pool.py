@@ -1,0 +1,258 @@
+"""The addresses of one backend at work: resolves names, keeps a connection to each address, checks their health.
+
+The rules are in `book.py`; this is the thin shell round it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Generic, Protocol, TypeVar
+
+from voice_gateway.backends.addresses.book import Address, AddressBook, Change
+from voice_gateway.backends.addresses.names import Endpoint, Resolve, resolve
+from voice_gateway.domain.backend_status import BackendStatus, NameStatus
+from voice_gateway.domain.errors import Backend
+from voice_gateway.domain.instant import NS_PER_S, Instant
+from voice_gateway.session.ports import BackendWatch
+
+RESOLVE_S = 5.0
+"""Between resolutions of a name: an added replica is used at most so much, and its records' time to live, later."""
+
+_log = logging.getLogger(__name__)
+
+
+class Connection(Protocol):
+    """What leads to one address."""
+
+    async def close(self) -> None:
+        """Let go of it, once no call runs."""
+
+
+C = TypeVar("C", bound=Connection)
+
+
+class CheckFailedError(Exception):
+    """A health check failed.
+
+    Attributes:
+        cause: a status code's name or a few words, safe to show.
+        detail: more of it, for the log; nothing that anybody said.
+    """
+
+    def __init__(self, cause: str, detail: str = "") -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.detail = detail
+
+
+class Member(Generic[C]):
+    """One address and the connection to it. Each call says when it begins, how it does and when it ends."""
+
+    def __init__(self, pool: "AddressPool[C]", address: Address, connection: C) -> None:
+        self._pool = pool
+        self.address = address
+        self.connection = connection
+
+    def begin(self) -> None:
+        """A call on it begins; `end` is to follow."""
+        self._pool.book.began(self.address)
+
+    def end(self) -> None:
+        """The call has ended."""
+        self._pool.book.ended(self.address)
+        self._pool.let_go()
+
+    def answered(self) -> None:
+        """A call got what it asked for."""
+        self._pool.note(self.address, self._pool.book.answered(self.address))
+
+    def failed(self, cause: str) -> None:
+        """A call failed by the fault of the address."""
+        self._pool.note_failure(self.address, self._pool.book.failed(self.address, cause, now()), cause)
+
+    async def ask(self) -> bool:
+        """Check its health now, in the midst of a call; whether it is good."""
+        return await self._pool.ask(self.address)
+
+    def rest(self, duration_ms: int) -> None:
+        """It is full, or slow: new calls go to others for a while."""
+        self._pool.book.rest(self.address, duration_ms, now())
+        self._pool.wake()
+
+
+class AddressPool(Generic[C]):
+    """All addresses of one backend. Belongs to the event loop that runs the calls."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        endpoints: Sequence[Endpoint],
+        connect: Callable[[Address], C],
+        check: Callable[[C], Awaitable[None]],
+        resolve: Resolve = resolve,
+    ) -> None:
+        """Nothing is asked yet; addresses that need no resolution are listed.
+
+        Args:
+            backend: whose addresses these are.
+            endpoints: where they are found.
+            connect: makes the connection to an address, without waiting.
+            check: asks whether a server is in good health; raises CheckFailedError.
+            resolve: finds the addresses of a name.
+        """
+        self.book = AddressBook()
+        self._backend = backend
+        self._connect = connect
+        self._check = check
+        self._resolve_host = resolve
+        self._known: dict[Endpoint, tuple[Address, ...]] = {
+            each: (each.at(each.host),) if each.is_final else () for each in endpoints
+        }
+        self._unresolved: dict[Endpoint, str] = {}
+        self._members: dict[Address, Member[C]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+        self._watch: BackendWatch | None = None
+        self._enlist(Instant(0))
+
+    def watch(self, watch: BackendWatch) -> None:
+        """Tell of every failure of an address."""
+        self._watch = watch
+
+    @property
+    def is_healthy(self) -> bool:
+        """True while an address is healthy."""
+        return self.book.is_healthy
+
+    @property
+    def connections(self) -> tuple[C, ...]:
+        """To every address, those that are leaving included."""
+        return tuple(member.connection for member in self._members.values())
+
+    def status(self) -> BackendStatus:
+        """What is known now."""
+        unresolved = tuple(NameStatus(each.name, cause) for each, cause in self._unresolved.items())
+        return BackendStatus(self.book.status(now()), unresolved)
+
+    def candidates(self, suits: Callable[[C], bool] = lambda _: True) -> Iterator[Member[C]]:
+        """Addresses for a new call, to be tried one after the other; the best first.
+
+        Those whose connection does not suit are left out, unless none does.
+        """
+        members = [self._members[address] for address in self.book.in_order(now())]
+        for member in [each for each in members if suits(each.connection)] or members:
+            if self.book.is_listed(member.address):  # it may have left while others were tried
+                yield member
+
+    async def probe(self) -> None:
+        """Resolve every name and check every address, once."""
+        await asyncio.gather(*(self._resolve(each) for each in self._known if not each.is_final))
+        await asyncio.gather(*(self.ask(address) for address in self.book.all_due(now())))
+
+    async def run(self) -> None:
+        """Keep the addresses and what is known of them up to date, until cancelled."""
+        await self.probe()
+        async with asyncio.TaskGroup() as tasks:
+            for each in self._known:
+                if not each.is_final:
+                    tasks.create_task(self._follow(each), name=f"resolve-{each.name}")
+            while True:
+                for address in self.book.due(now()):
+                    tasks.create_task(self.ask(address), name=f"check-{address}")
+                await self._wait_until_due()
+
+    async def close(self) -> None:
+        """Close all connections; calls that still run are cancelled."""
+        await asyncio.gather(*(each.close() for each in self.connections), *self._closing)
+
+    async def ask(self, address: Address) -> bool:
+        """Check the health of an address that is listed or has calls; whether it is good."""
+        cause: str | None = None
+        detail = ""
+        try:
+            await self._check(self._members[address].connection)
+        except CheckFailedError as error:
+            cause, detail = error.cause, error.detail
+        except Exception:  # noqa: BLE001 - a fault of ours in one check must not end them all; it is logged
+            cause = "internal error"
+            _log.exception("health check failed", extra=self._fields(address))
+        change = self.book.checked(address, cause, now())
+        if cause is None:
+            self.note(address, change)
+        else:
+            self.note_failure(address, change, cause, detail)
+        self.let_go()
+        self.wake()
+        return cause is None
+
+    def wake(self) -> None:
+        """Health checks may have become due."""
+        self._woken.set()
+
+    def let_go(self) -> None:
+        """Close connections that nobody needs any more."""
+        for address in self.book.sweep():
+            task = asyncio.create_task(self._members.pop(address).connection.close(), name=f"close-{address}")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    def note(self, address: Address, change: Change | None) -> None:
+        """An address did what was asked of it."""
+        if change is Change.ANSWERS:
+            _log.info("backend address answers", extra=self._fields(address))
+
+    def note_failure(self, address: Address, change: Change | None, cause: str, detail: str = "") -> None:
+        """An address failed."""
+        self.wake()
+        if self._watch is not None:
+            self._watch.backend_failed(self._backend, str(address))
+        if change is not None:
+            told = self._fields(address) | {"cause": cause, "is_ejected": change is Change.EJECTED}
+            _log.warning("backend address fails", extra=told | ({"detail": detail} if detail else {}))
+
+    def _fields(self, address: Address) -> dict[str, object]:
+        return {"backend": self._backend.value, "address": str(address), "name_asked": address.name}
+
+    async def _wait_until_due(self) -> None:
+        self._woken.clear()
+        due = self.book.next_due()
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(None if due is None else due / NS_PER_S):
+                await self._woken.wait()
+
+    async def _follow(self, endpoint: Endpoint) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due = max(due + RESOLVE_S, loop.time())
+            await asyncio.sleep(due - loop.time())
+            await self._resolve(endpoint)
+
+    async def _resolve(self, endpoint: Endpoint) -> None:
+        try:
+            hosts = await self._resolve_host(endpoint.host, endpoint.port)
+        except (OSError, UnicodeError) as error:
+            cause = getattr(error, "strerror", None) or str(error)
+            if self._unresolved.get(endpoint) != cause:
+                _log.warning("backend name cannot be resolved", extra={"host": endpoint.name, "cause": cause})
+            self._unresolved[endpoint] = cause
+            return
+        self._unresolved.pop(endpoint, None)
+        self._known[endpoint] = tuple(endpoint.at(host) for host in hosts)
+        self._enlist(now())
+        self.let_go()
+        self.wake()
+
+    def _enlist(self, at: Instant) -> None:
+        added = self.book.enlist((address for known in self._known.values() for address in known), at)
+        for address in added:
+            self._members[address] = Member(self, address, self._connect(address))
+        if added:
+            told = {"backend": self._backend.value, "addresses": [str(address) for address in added]}
+            _log.info("backend addresses found", extra=told)
+
+
+def now() -> Instant:
+    """This instant on the event loop's clock, which tests may make virtual."""
+    return Instant(round(asyncio.get_running_loop().time() * NS_PER_S))

@@ -1,0 +1,116 @@
+"""HTTP to one address of the language model's endpoint, under the name by which that is configured."""
+
+import asyncio
+import json
+import ssl
+from typing import Any
+
+import httpx2
+import openai
+
+from voice_gateway.backends.addresses.book import Address
+from voice_gateway.backends.openai_chat.codec import decode_models, versioned_url
+from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
+
+_NO_KEY = "not-needed"
+"""The library insists on a key; servers that want none ignore it."""
+_LIMITS = httpx2.Limits(max_connections=1_000, max_keepalive_connections=100)  # the library's own
+
+
+class PinnedTransport(httpx2.AsyncHTTPTransport):
+    """Connects to one address whatever the name resolves to. The Host header, and the name that TLS asks for and
+    checks, stay what they are.
+    """
+
+    def __init__(self, name: str, address: str, tls: ssl.SSLContext) -> None:
+        """Make it.
+
+        Args:
+            name: the host in the URLs of requests that go to the address; others go where they say.
+            address: an IP address.
+            tls: whom to trust.
+        """
+        super().__init__(verify=tls, limits=_LIMITS)
+        self._name = name
+        self._address = address
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request."""
+        if request.url.host == self._name:  # a server may redirect elsewhere
+            request = httpx2.Request(
+                request.method,
+                request.url.copy_with(host=self._address),
+                headers=request.headers,
+                stream=request.stream,
+                extensions={**request.extensions, "sni_hostname": self._name},
+            )
+        return await super().handle_async_request(request)
+
+
+class Endpoint:
+    """The connections to one address, and what its server said of itself."""
+
+    def __init__(self, settings: OpenAiChatSettings, address: Address, tls: ssl.SSLContext) -> None:
+        self._http = _http_client(settings, address, tls)
+        # Deadlines are kept by the caller, per reply and not per read; so are repetitions.
+        self._client = openai.AsyncOpenAI(
+            api_key=settings.api_key or _NO_KEY,
+            base_url=versioned_url(settings.base_url),
+            max_retries=0,
+            timeout=None,
+            http_client=self._http,
+        )
+        self._model = settings.model
+        self._probe_s = settings.probe_deadline_ms / 1_000
+        self._url = self._client.base_url.join("chat/completions")
+        headers = self._client.default_headers | {"Authorization": f"Bearer {self._client.api_key}"}
+        self._headers = {name: value for name, value in headers.items() if isinstance(value, str)}
+        self._parameters = {"temperature": settings.temperature, "max_tokens": settings.max_tokens, "stream": True}
+
+    async def close(self) -> None:
+        """Close all connections, once no reply is being written."""
+        await self._client.close()
+
+    async def check(self) -> None:
+        """Ask for the models; raises what the library raises, TimeoutError and ChatStreamError."""
+        async with asyncio.timeout(self._probe_s):
+            first = await self._first_model()
+        self._model = self._model or first
+
+    async def model(self) -> str:
+        """The model to ask for: the configured one, or the first that is listed here."""
+        self._model = self._model or await self._first_model()
+        return self._model
+
+    async def send(self, body: dict[str, Any]) -> httpx2.Response:
+        """The response to a chat request, accepted and not read; to be closed.
+
+        The library's own way to send one, `with_streaming_response.create`, takes the loop 0.9 ms, this one 0.5 ms
+        (measured 2026-11-21), and everybody's first sentence waits for it. Time grows with the conversation, too: the
+        library walks through every field of every message.
+
+        Raises:
+            openai.APIConnectionError: the endpoint cannot be reached.
+            openai.APIStatusError: it refuses.
+        """
+        content = json.dumps({"model": await self.model(), **body, **self._parameters})
+        request = self._http.build_request("POST", self._url, content=content, headers=self._headers)
+        try:
+            response = await self._http.send(request, stream=True)
+        except httpx2.TransportError as error:
+            raise openai.APIConnectionError(request=request) from error
+        if response.is_success:
+            return response
+        await response.aclose()
+        raise openai.APIStatusError("refused", response=response, body=None)
+
+    async def _first_model(self) -> str:
+        response = await self._client.models.with_raw_response.list()
+        return decode_models(response.content)[0]
+
+
+def _http_client(settings: OpenAiChatSettings, address: Address, tls: ssl.SSLContext) -> openai.DefaultAsyncHttpxClient:
+    if address.is_proxied:
+        return openai.DefaultAsyncHttpxClient(timeout=None, verify=tls)
+    name = httpx2.URL(settings.base_url).host
+    return openai.DefaultAsyncHttpxClient(timeout=None, transport=PinnedTransport(name, address.host, tls))

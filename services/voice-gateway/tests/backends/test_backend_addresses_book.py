@@ -1,0 +1,362 @@
+"""Which address gets the next call and which is asked for its health; without a network or a clock."""
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from voice_gateway.backends.addresses.book import (
+    CHECK_MS,
+    DOUBT_CHECK_MS,
+    EJECTED_MS,
+    LONELY_CHECK_MS,
+    MAX_FAILURES,
+    Address,
+    AddressBook,
+    Change,
+)
+from voice_gateway.domain.backend_status import AddressState, AddressStatus
+from voice_gateway.domain.instant import Instant, after_ms
+
+T0 = Instant(0)
+A, B, C = (Address(f"10.0.0.{number}", 50_051, "riva:50051") for number in (1, 2, 3))
+
+
+def at(ms: int) -> Instant:
+    """So long after the beginning."""
+    return after_ms(T0, ms)
+
+
+def healthy(*addresses: Address) -> AddressBook:
+    """A book of addresses that have just been found in good health."""
+    book = AddressBook()
+    book.enlist(addresses, T0)
+    for address in book.due(T0):
+        book.checked(address, None, T0)
+    return book
+
+
+def status(book: AddressBook, address: Address, now: Instant = T0) -> AddressStatus:
+    """What is known of one."""
+    return next(each for each in book.status(now) if each.address == str(address))
+
+
+def eject(book: AddressBook, address: Address, now: Instant = T0) -> None:
+    """Let so many calls fail that it is ejected."""
+    for _ in range(MAX_FAILURES):
+        book.failed(address, "UNAVAILABLE", now)
+
+
+def test_fewest_calls_come_first() -> None:
+    """New calls go where the least is going on, and where that is equal in turns: short calls are spread too."""
+    book = healthy(A, B, C)
+    book.began(A)
+    book.began(A)
+    book.began(C)
+    assert book.in_order(T0) == (B, C, A)
+    for address in (A, A, C):
+        book.ended(address)
+    assert book.in_order(T0) == (B, A, C)
+
+
+def test_three_failures_in_a_row_eject_until_a_health_check_succeeds() -> None:
+    """An ejected address gets no call that another one can take; time alone does not bring it back."""
+    book = healthy(A, B)
+    changes = [book.failed(A, "UNAVAILABLE", T0) for _ in range(MAX_FAILURES)]
+    assert changes == [Change.FAILS, None, Change.EJECTED]
+    book.began(B)
+    assert book.in_order(at(3_600_000)) == (B, A)
+    assert status(book, A).state is AddressState.EJECTED
+    assert A not in book.due(at(EJECTED_MS[0] - 1))
+    assert A in book.due(at(EJECTED_MS[0]))
+    assert book.checked(A, None, at(EJECTED_MS[0])) is Change.ANSWERS
+    assert book.in_order(at(EJECTED_MS[0])) == (A, B)
+
+
+def test_an_answer_between_failures_starts_the_count_anew() -> None:
+    """Two failures, an answer and two failures eject nobody: only failures in a row do."""
+    book = healthy(A)
+    for _ in range(3):
+        book.failed(A, "UNAVAILABLE", T0)
+        book.failed(A, "UNAVAILABLE", T0)
+        book.answered(A)
+    assert book.is_healthy
+
+
+def test_a_health_check_forgives_no_failed_calls() -> None:
+    """A server that is in good health and fails every call is ejected all the same."""
+    book = healthy(A)
+    for ms in (0, 1_000):
+        book.failed(A, "INTERNAL", at(ms))
+        book.all_due(at(ms))
+        book.checked(A, None, at(ms))
+    assert book.failed(A, "INTERNAL", at(2_000)) is Change.EJECTED
+
+
+def test_ejections_double_up_to_a_limit_until_a_call_is_answered() -> None:
+    """A flapping address is asked ever less often, never less than every 10 s, and has its credit back by serving."""
+    book = healthy(A, B)
+    now, waits = T0, []
+    for _ in range(7):
+        eject(book, A, now)
+        left = status(book, A, now).check_in_ms
+        assert left is not None
+        waits.append(left)
+        now = after_ms(now, left)
+        assert A in book.due(now)
+        book.checked(A, None, now)
+    assert waits == [1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000]
+    book.answered(A)
+    eject(book, A, now)
+    assert status(book, A, now).check_in_ms == EJECTED_MS[0]
+
+
+def test_a_failed_health_check_prolongs_an_ejection() -> None:
+    """An address that is still dead is asked less and less often, while others serve."""
+    book = healthy(A, B)
+    eject(book, A)
+    now = at(EJECTED_MS[0])
+    book.due(now)
+    book.checked(A, "UNAVAILABLE", now)
+    assert status(book, A, now).check_in_ms == EJECTED_MS[1]
+
+
+def test_a_doubted_address_waits_behind_and_is_asked_soon() -> None:
+    """One failure costs an address its turn, not its place: whether it was its fault is known within half a second."""
+    book = healthy(A, B)
+    for _ in range(3):
+        book.began(B)
+    book.failed(A, "UNAVAILABLE", T0)
+    assert book.in_order(T0) == (B, A)
+    assert book.next_due() == at(DOUBT_CHECK_MS)
+    assert book.due(at(DOUBT_CHECK_MS)) == (A,)
+    book.checked(A, None, at(DOUBT_CHECK_MS))
+    assert book.in_order(at(DOUBT_CHECK_MS)) == (A, B)
+
+
+def test_a_new_address_is_asked_at_once_and_serves_when_it_has_answered() -> None:
+    """An added replica gets its share within a round trip, and none while it has not yet said that it is there."""
+    book = healthy(A)
+    book.began(A)
+    assert book.enlist((A, B), at(100)) == (B,)
+    assert book.in_order(at(100)) == (A, B)
+    assert book.due(at(100)) == (B,)
+    book.checked(B, None, at(101))
+    assert book.in_order(at(101)) == (B, A)
+
+
+def test_a_resting_address_waits_behind_for_a_while() -> None:
+    """One that is full or slow is no failure and ejects nobody; others take over until its rest is over."""
+    book = healthy(A, B)
+    for _ in range(5):
+        book.rest(A, 1_000, T0)
+    book.began(B)
+    assert book.in_order(at(999)) == (B, A)
+    assert book.in_order(at(1_000)) == (A, B)
+    assert status(book, A).state is AddressState.HEALTHY
+    book.rest(A, 1_000, at(1_000))
+    book.answered(A)
+    assert book.in_order(at(1_001)) == (A, B)
+
+
+def test_a_vanished_address_ends_its_calls_and_is_gone() -> None:
+    """No new call goes there, none is cut, and nothing is kept once its last call has ended."""
+    book = healthy(A, B)
+    book.began(A)
+    book.enlist((B,), T0)
+    assert book.in_order(T0) == (B,)
+    assert not book.is_listed(A)
+    assert book.sweep() == ()
+    assert status(book, A).is_leaving
+    book.ended(A)
+    assert book.sweep() == (A,)
+    assert len(book.status(T0)) == 1
+
+
+def test_an_address_that_comes_back_while_it_leaves_has_its_calls_still() -> None:
+    """A name that flaps neither loses count of calls nor forgets that an address is bad."""
+    book = healthy(A, B)
+    book.began(A)
+    book.enlist((B,), T0)
+    assert book.enlist((A, B), T0) == ()
+    assert (status(book, A).calls, book.in_order(T0)) == (1, (B, A))
+
+
+def test_an_address_that_is_being_asked_is_kept_until_it_has_answered() -> None:
+    """A health check on its way always finds its address."""
+    book = AddressBook()
+    book.enlist((A,), T0)
+    assert book.due(T0) == (A,)
+    book.enlist((), T0)
+    assert book.sweep() == ()
+    book.checked(A, "UNAVAILABLE", T0)
+    assert book.sweep() == (A,)
+
+
+def test_nobody_healthy_is_asked_twice_a_second() -> None:
+    """When everybody waits for the first answer, no backoff delays it: at start, and after an outage."""
+    book = healthy(A)
+    eject(book, A)
+    for ms in range(LONELY_CHECK_MS, 20_000, LONELY_CHECK_MS):
+        assert book.due(at(ms)) == (A,)
+        book.checked(A, "UNAVAILABLE", at(ms))
+    assert not book.is_healthy
+
+
+def test_one_name_more_for_an_address_is_no_second_server() -> None:
+    """Two names that lead to one server share its count of calls."""
+    book = AddressBook()
+    assert book.enlist((A, Address(A.host, A.port, "other:50051")), T0) == (A,)
+
+
+def test_causes_are_told_until_it_answers() -> None:
+    """Whoever is on call sees why an address is out, for how long, and nothing stale once it answers."""
+    book = healthy(A)
+    book.failed(A, "UNAVAILABLE", at(1_000))
+    told = status(book, A, at(3_500))
+    assert (told.cause, told.failed_ago_ms, told.name) == ("UNAVAILABLE", 2_500, "riva:50051")
+    assert book.failed(A, "DEADLINE_EXCEEDED", at(4_000)) is Change.FAILS
+    assert book.answered(A) is Change.ANSWERS
+    told = status(book, A, at(4_000))
+    assert (told.cause, told.failed_ago_ms, told.check_in_ms) == ("", None, 0)
+    assert book.answered(A) is None
+
+
+@pytest.mark.parametrize(("host", "text"), [("10.0.0.1", "10.0.0.1:80"), ("fd00::1", "[fd00::1]:80")])
+def test_addresses_are_written_as_clients_take_them(host: str, text: str) -> None:
+    """IPv6 has brackets."""
+    assert str(Address(host, 80)) == text
+
+
+def is_good(each: AddressStatus) -> bool:
+    """Whether nothing speaks against giving it a call."""
+    return each.state is AddressState.HEALTHY and not each.cause and not each.is_leaving
+
+
+ADDRESSES = st.sampled_from([Address(f"10.0.0.{number}", 1) for number in range(4)])
+
+
+class Book(RuleBasedStateMachine):
+    """Anything that may happen to a book, beside a simple count of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.book = AddressBook()
+        self.now = T0
+        self.listed: set[Address] = set()
+        self.calls: dict[Address, int] = {}
+        self.checking: set[Address] = set()
+        self.failures: dict[Address, int] = {}
+        """Since the last answered call."""
+        self.rested: set[Address] = set()
+
+    @rule(wait_ms=st.sampled_from([0, 1, 499, 500, 1_000, 5_000, 60_000]))
+    def wait(self, wait_ms: int) -> None:
+        """Time passes."""
+        self.now = after_ms(self.now, wait_ms)
+
+    @rule(addresses=st.sets(ADDRESSES))
+    def resolve(self, addresses: set[Address]) -> None:
+        """A name has other addresses."""
+        added = self.book.enlist(sorted(addresses, key=str), self.now)
+        assert set(added) <= addresses
+        self.listed = addresses
+        for address in added:
+            self.calls[address] = self.failures[address] = 0
+
+    @precondition(lambda self: self.listed)
+    @rule()
+    def begin(self) -> None:
+        """A call takes the first address, which no other of its kind is better than."""
+        first = self.book.in_order(self.now)[0]
+        good = {each.address: each.calls for each in self.book.status(self.now) if is_good(each)}
+        for address in self.rested:
+            good.pop(str(address), None)  # it may or may not be rested by now
+        if good and first not in self.rested:
+            assert self.calls[first] == good[str(first)] == min(good.values())
+        self.book.began(first)
+        self.calls[first] += 1
+
+    @rule(address=ADDRESSES, outcome=st.sampled_from(["answered", "failed", "full"]))
+    def end(self, address: Address, outcome: str) -> None:
+        """A call comes to its end."""
+        if not self.calls.get(address):
+            return
+        if outcome == "answered":
+            self.book.answered(address)
+            self.failures[address] = 0
+            self.rested.discard(address)
+        elif outcome == "failed":
+            self.book.failed(address, "x", self.now)
+            self.failures[address] += 1
+        else:
+            self.book.rest(address, 1_000, self.now)
+            self.rested.add(address)
+        self.book.ended(address)
+        self.calls[address] -= 1
+
+    @rule()
+    def check(self) -> None:
+        """What is due is asked, nobody twice at a time."""
+        due = self.book.due(self.now)
+        assert not self.checking & set(due)
+        assert set(due) <= self.listed
+        self.checking |= set(due)
+
+    @rule(address=ADDRESSES, is_good=st.booleans())
+    def checked(self, address: Address, *, is_good: bool) -> None:
+        """A health check comes back."""
+        if address not in self.checking:
+            return
+        self.checking.discard(address)
+        self.book.checked(address, None if is_good else "x", self.now)
+        self.failures[address] += not is_good
+
+    @rule()
+    def sweep(self) -> None:
+        """What nobody needs is let go, and nothing else."""
+        gone = self.book.sweep()
+        unneeded = {
+            each for each in self.calls if not (each in self.listed or self.calls[each] or each in self.checking)
+        }
+        assert set(gone) == unneeded
+        for address in gone:
+            del self.calls[address], self.failures[address]
+            self.rested.discard(address)
+
+    @invariant()
+    def new_calls_have_every_listed_address_and_no_other(self) -> None:
+        """Nobody is lost, and nobody who left is called."""
+        order = self.book.in_order(self.now)
+        assert len(order) == len(set(order))
+        assert set(order) == self.listed
+
+    @invariant()
+    def calls_are_counted(self) -> None:
+        """What is said of calls in progress is true."""
+        told = {each.address: each.calls for each in self.book.status(self.now)}
+        assert told == {str(address): calls for address, calls in self.calls.items()}
+
+    @invariant()
+    def nobody_is_ejected_for_less_than_three_failures(self) -> None:
+        """One bad call, or two, take no address away from everybody."""
+        for each in self.book.status(self.now):
+            address = next(address for address in self.calls if str(address) == each.address)
+            assert each.state is not AddressState.EJECTED or self.failures[address] >= MAX_FAILURES
+
+    @invariant()
+    def everybody_is_asked_again_in_time(self) -> None:
+        """Nobody listed is forgotten: the next health check is near, or on its way."""
+        for each in self.book.status(self.now):
+            if each.check_in_ms is not None:
+                assert each.check_in_ms <= max(CHECK_MS, *EJECTED_MS)
+        due = self.book.next_due()
+        assert (due is None) is (self.listed <= self.checking)
+
+    @invariant()
+    def ejected_ones_come_last(self) -> None:
+        """An ejected address is tried only when nobody else is left."""
+        states = {each.address: each.state for each in self.book.status(self.now)}
+        is_ejected = [states[str(address)] is AddressState.EJECTED for address in self.book.in_order(self.now)]
+        assert is_ejected == sorted(is_ejected)
+
+
+TestBook = Book.TestCase

@@ -1,0 +1,328 @@
+"""Several replicas of a backend behind one name, on loopback addresses and real sockets, found by a fake resolver."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+import trustme
+from aiohttp import web
+from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
+from voice_gateway.backends.openai_chat.client import OpenAiChat
+from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
+from voice_gateway.backends.riva.asr import RivaRecognizer
+from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
+from voice_gateway.backends.riva.tts import RivaSynthesizer
+from voice_gateway.domain.audio import pcm_bytes
+from voice_gateway.domain.backend_status import AddressState
+from voice_gateway.domain.chat import ChatMessage, Role
+from voice_gateway.domain.errors import BackendError, Reason, RecognitionStalled
+from voice_gateway.session.ports import RecognitionSpec, VoiceSpec
+from voicegateway_testkit.fake_asr import AsrTiming, FakeAsr
+from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming
+from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
+from voicegateway_testkit.faults import CloseBeforeAnswer, DieAfterTokens, Hang, HttpFailure, LlmFault, Refuse
+from voicegateway_testkit.script import Utterance
+from voicegateway_testkit.speech import utterance_pcm
+
+RATE_HZ = 16_000
+SPEC = RecognitionSpec("en-US", RATE_HZ, stop_history_eou_ms=240, stop_history_ms=480)
+VOICE = VoiceSpec("en-US", "Fake.EN-US.Leo", 22_050)
+HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+MESSAGES = (ChatMessage(Role.USER, "What time is it?"),)
+REPLY = "It is noon."
+
+
+def free_port() -> int:
+    """A port that is free on every loopback address."""
+    with socket.create_server(("", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+class Names:
+    """Resolves one name as the test says."""
+
+    def __init__(self, *hosts: str) -> None:
+        self.hosts = hosts
+
+    async def __call__(self, host: str, port: int) -> tuple[str, ...]:
+        """The addresses."""
+        del host, port
+        return self.hosts
+
+
+@asynccontextmanager
+async def llms(
+    count: int, settings: OpenAiChatSettings | None = None
+) -> AsyncGenerator[tuple[OpenAiChat, list[FakeLlm]], None]:
+    """A client of so many models behind one name, all found in good health."""
+    port = free_port()
+    fakes = [FakeLlm([REPLY], timing=LlmTiming(ttft_ms=0, token_ms=0)).at(host, port) for host in HOSTS[:count]]
+    settings = replace(settings or OpenAiChatSettings("http://unset", model="m"), base_url=f"http://llm.test:{port}")
+    async with AsyncExitStack() as stack:
+        for fake in fakes:
+            await stack.enter_async_context(fake)
+        client = OpenAiChat(settings, Names(*HOSTS[:count]))
+        stack.push_async_callback(client.close)
+        await client.probe()
+        yield client, fakes
+
+
+async def reply(client: OpenAiChat) -> str:
+    """The whole reply."""
+    return "".join([str(piece) async for piece in client.reply(MESSAGES)])
+
+
+async def microphone(pcm: bytes, *, ends: bool = True) -> AsyncIterator[bytes]:
+    """Audio in 100 ms batches."""
+    size = pcm_bytes(100, RATE_HZ)
+    for start in range(0, len(pcm), size):
+        yield pcm[start : start + size]
+    if not ends:
+        await asyncio.Event().wait()
+
+
+async def test_replies_go_to_the_least_busy_replica() -> None:
+    """Replicas of a model share the work by what is in progress, not by whose connection is oldest."""
+    async with llms(3) as (client, fakes), AsyncExitStack() as stack:
+        for _ in range(6):
+            for fake in fakes:
+                fake.faults.heal()
+            pieces = await stack.enter_async_context(aclosing(client.reply(MESSAGES)))
+            await anext(pieces)
+        assert [len(fake.requests) for fake in fakes] == [2, 2, 2]
+        assert [address.calls for address in client.status().addresses] == [2, 2, 2]
+    assert [address.calls for address in client.status().addresses] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "fault", [Hang(), HttpFailure(503), HttpFailure(429), CloseBeforeAnswer(), DieAfterTokens(0)], ids=str
+)
+async def test_a_model_that_does_not_begin_is_passed_over(fault: LlmFault) -> None:
+    """A replica that hangs, refuses, is full or dies before its first token costs the user a moment, not the reply."""
+    settings = OpenAiChatSettings("http://unset", model="m", first_token_deadline_ms=300)
+    async with llms(2, settings) as (client, (first, second)):
+        first.faults.always(fault)
+        assert await reply(client) == REPLY
+        await first.wait_until(lambda: first.open_requests == 0)
+        assert (len(first.requests), len(second.requests)) == (1, 1)
+        assert await reply(client) == REPLY
+        assert len(first.requests) == 1  # a doubted address is not tried while another is there
+
+
+async def test_a_refusal_that_is_the_requests_own_is_not_carried_round() -> None:
+    """What one replica refuses for what it is, the next would refuse, too."""
+    async with llms(2) as (client, (first, second)):
+        first.faults.always(HttpFailure(400))
+        with pytest.raises(BackendError, match="400"):
+            await reply(client)
+        assert not second.requests
+        assert {address.cause for address in client.status().addresses} == {""}
+
+
+async def test_when_every_model_fails_the_last_failure_is_told() -> None:
+    """Each address is asked once, no reply is waited for without end, and the reason is that of the last."""
+    settings = OpenAiChatSettings("http://unset", model="m", first_token_deadline_ms=200)
+    async with llms(3, settings) as (client, fakes):
+        for fake in fakes:
+            fake.faults.always(Hang())
+        with pytest.raises(BackendError) as caught:
+            await reply(client)
+        assert caught.value.reason is Reason.LLM_TIMEOUT
+        assert [len(fake.requests) for fake in fakes] == [1, 1, 1]
+
+
+async def test_a_model_that_dies_is_ejected_and_its_name_stays_served() -> None:
+    """Replies go on while one of two pods is gone, and its address is out after three failures."""
+    async with llms(2) as (client, (first, second)):
+        await first.stop()
+        for _ in range(3):
+            await client.probe()
+        states = [address.state for address in client.status().addresses]
+        assert states == [AddressState.EJECTED, AddressState.HEALTHY]
+        assert [await reply(client) for _ in range(3)] == [REPLY] * 3
+        assert len(second.requests) == 3
+        await first.start()
+        await client.probe()
+        assert {address.state for address in client.status().addresses} == {AddressState.HEALTHY}
+
+
+async def test_the_model_is_called_by_its_name(tmp_path: Path) -> None:
+    """Whatever address is called, TLS asks for and checks the configured name, and so does the Host header."""
+    authority = trustme.CA()
+    seen: list[tuple[str, str | None]] = []
+    server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("llm.test").configure_cert(server_tls)
+    asked: list[str | None] = []
+    server_tls.sni_callback = lambda _socket, name, _context: asked.append(name)
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append((request.path, request.headers.get("Host")))
+        return web.json_response({"object": "list", "data": [{"id": "m", "object": "model"}]})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.2", 0, ssl_context=server_tls).start()
+    port = runner.addresses[0][1]
+    root = tmp_path / "root.pem"
+    authority.cert_pem.write_to_path(str(root))
+    for name, cause in (("llm.test", ""), ("other.test", "cannot be reached")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SSL_CERT_FILE", str(root))
+            client = OpenAiChat(OpenAiChatSettings(f"https://{name}:{port}"), Names("127.0.0.2"))
+            await client.probe()
+            assert [address.cause for address in client.status().addresses] == [cause]
+            await client.close()
+    await runner.cleanup()
+    assert asked == ["llm.test", "other.test"]
+    assert seen == [("/v1/models", f"llm.test:{port}")]
+
+
+@asynccontextmanager
+async def recognizers(*scripts: str) -> AsyncGenerator[tuple[RivaRecognizer, list[FakeAsr], Names], None]:
+    """A client of as many recognisers behind one name as there are scripts, all found in good health."""
+    port = free_port()
+    at_once = AsrTiming(interim_ms=0, first_pass_ms=0, final_ms=0)
+    names = Names(*HOSTS[: len(scripts)])
+    async with AsyncExitStack() as stack:
+        fakes = [
+            await stack.enter_async_context(FakeAsr([Utterance(script)], timing=at_once).at(host, port))
+            for host, script in zip(names.hosts, scripts, strict=True)
+        ]
+        client = RivaRecognizer(RivaSettings((f"asr.test:{port}",)), names)
+        stack.push_async_callback(client.close)
+        await client.probe()
+        yield client, fakes, names
+
+
+async def test_recognition_that_answers_nothing_while_somebody_speaks_is_given_up() -> None:
+    """A powered-off node sends no reset: silence under speech is what tells, and the next stream goes elsewhere."""
+    pcm = utterance_pcm(800, 600, RATE_HZ)
+    async with recognizers("hello there", "hello there") as (client, (first, second), _):
+        first.faults.always(Hang())
+        with pytest.raises(RecognitionStalled):
+            async for _result in client.recognize(SPEC, microphone(pcm, ends=False), lambda: 200):
+                pass
+        await first.wait_until(lambda: first.open_streams == 0)
+        results = [result async for result in client.recognize(SPEC, microphone(pcm), lambda: 200)]
+        assert results[-1].is_final
+        assert len(second.streams) == 1
+        # not every sound has words: to be slow is no failure, or a caller's music would eject every recogniser
+        assert {address.state for address in client.status().addresses} == {AddressState.HEALTHY}
+
+
+async def test_a_dying_recogniser_is_left_by_new_streams_at_once() -> None:
+    """After a pod died under a stream, the stream that replays its audio goes to another one."""
+    pcm = utterance_pcm(800, 600, RATE_HZ)
+    async with recognizers("hello there", "hello there") as (client, (first, second), _):
+        reader = asyncio.create_task(anext(client.recognize(SPEC, microphone(bytes(3_200), ends=False), lambda: None)))
+        await first.wait_until(lambda: first.open_streams == 1)
+        await first.stop()
+        with pytest.raises(BackendError):
+            await reader
+        results = [result async for result in client.recognize(SPEC, microphone(pcm), lambda: None)]
+        assert results[-1].is_final
+        assert len(second.streams) == 1
+
+
+async def test_added_and_removed_recognisers_are_followed() -> None:
+    """After a new resolution new streams go to the added pod; the removed one keeps its stream to its end."""
+    pcm = utterance_pcm(800, 600, RATE_HZ)
+    async with recognizers("hello there", "hello there") as (client, (first, second), names):
+        names.hosts = (HOSTS[0],)
+        await client.probe()
+        gate = asyncio.Event()
+
+        async def gated() -> AsyncIterator[bytes]:
+            yield bytes(3_200)
+            await gate.wait()
+            async for batch in microphone(pcm):
+                yield batch
+
+        running = asyncio.create_task(_all(client, gated()))
+        await first.wait_until(lambda: first.open_streams == 1)
+        names.hosts = (HOSTS[1],)
+        await client.probe()
+        assert (await _all(client, microphone(pcm)))[-1].is_final
+        assert len(second.streams) == 1
+        leaving = client.status().addresses[0]
+        assert (leaving.is_leaving, leaving.calls) == (True, 1)
+        gate.set()
+        assert (await running)[-1].is_final
+        assert [address.is_leaving for address in client.status().addresses] == [False]
+
+
+async def _all(client: RivaRecognizer, audio: AsyncIterator[bytes]) -> list[Any]:
+    return [result async for result in client.recognize(SPEC, audio, lambda: None)]
+
+
+async def test_a_recogniser_that_says_it_does_not_serve_is_ejected() -> None:
+    """grpc.health.v1 is believed where there is one: a pod that shuts down, or still loads its model, gets no calls."""
+    async with recognizers("hello", "hello") as (client, (first, _), _names):
+        await first.set_serving(serving=False)
+        for _ in range(3):
+            await client.probe()
+        states = {address.address: (address.state, address.cause) for address in client.status().addresses}
+        assert states[first.address] == (AddressState.EJECTED, "not serving")
+        await first.set_serving(serving=True)
+        await client.probe()
+        assert {address.state for address in client.status().addresses} == {AddressState.HEALTHY}
+
+
+class OldRiva(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc]  # the stubs have no types
+    """A server without grpc.health.v1, as older ones are."""
+
+    async def GetRivaSpeechRecognitionConfig(self, _request: object, _context: object) -> Any:  # noqa: N802  its name
+        """A listing."""
+        row = riva_asr_pb2.RivaSpeechRecognitionConfigResponse.Config
+        parameters = {"type": "online", "language_code": "en-US"}
+        return riva_asr_pb2.RivaSpeechRecognitionConfigResponse(model_config=[row(parameters=parameters)])
+
+
+async def test_tls_asks_for_the_configured_name_and_health_for_what_there_is(tmp_path: Path) -> None:
+    """A certificate of the name is accepted at every address, one of another name at none; config is health enough."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("riva.test")
+    server = grpc.aio.server()
+    riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(OldRiva(), server)
+    pair = (issued.private_key_pem.bytes(), issued.cert_chain_pems[0].bytes())
+    port = server.add_secure_port("127.0.0.2:0", grpc.ssl_server_credentials([pair]))
+    await server.start()
+    root = tmp_path / "root.pem"
+    authority.cert_pem.write_to_path(str(root))
+    for name, is_healthy in (("riva.test", True), ("other.test", False)):
+        settings = RivaSettings((f"{name}:{port}",), tls=True, tls_ca_file=root)
+        client = RivaRecognizer(settings, Names("127.0.0.2"))
+        await client.probe()
+        assert client.is_healthy is is_healthy
+        await client.close()
+    await server.stop(None)
+
+
+async def test_a_sentence_is_spoken_by_whoever_can() -> None:
+    """Synthesis that refuses, or gives no audio in time, is passed over; three times and it is out."""
+    port = free_port()
+    at_once = TtsTiming(first_audio_ms=0, chunk_every_ms=0)
+    async with FakeTts(timing=at_once).at(HOSTS[0], port) as first, FakeTts(timing=at_once).at(HOSTS[1], port) as other:
+        riva = RivaSettings((f"tts.test:{port}",))
+        client = RivaSynthesizer(RivaTtsSettings(riva, first_audio_deadline_ms=300), Names(*HOSTS[:2]))
+        await client.probe()
+        for fault in (Refuse(), Hang()):
+            first.faults.next(fault)
+            chunks = [chunk async for chunk in client.synthesize(VOICE, "Good morning.")]
+            assert b"".join(chunk.pcm for chunk in chunks) == other.sentences[-1].spoken.pcm
+            await client.probe()  # which forgives the doubt, and not the failed call
+        first.faults.next(Refuse())
+        async for _ in client.synthesize(VOICE, "Good morning."):
+            pass
+        assert client.status().addresses[0].state is AddressState.EJECTED
+        await client.close()

@@ -1,0 +1,205 @@
+"""How long a recognition stream may say nothing, in virtual time: the call is a fake, nothing is sent anywhere."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from gateway_kit import virtual_time
+from riva.client.proto import riva_asr_pb2
+from voice_gateway.backends.riva.asr import OWED_S, _Stream
+from voice_gateway.backends.riva.settings import RivaSettings
+from voice_gateway.domain.errors import RecognitionStalled
+
+SETTINGS = RivaSettings(("127.0.0.1:1",))
+
+
+@dataclass
+class FakeReplica:
+    """An address, its stub and its only call."""
+
+    lives: bool = True
+    answers: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+    told: list[str] = field(default_factory=list)
+    asked: int = 0
+
+    @property
+    def connection(self) -> "FakeReplica":
+        """Itself."""
+        return self
+
+    stub = connection
+
+    def StreamingRecognize(self, metadata: object) -> "FakeReplica":  # noqa: N802  the service's own name
+        """Itself."""
+        del metadata
+        return self
+
+    async def write(self, message: object) -> None:
+        """Take it."""
+
+    async def read(self) -> Any:
+        """The next answer."""
+        return await self.answers.get()
+
+    async def done_writing(self) -> None:
+        """Nothing to do."""
+
+    def cancel(self) -> None:
+        """Nothing to do."""
+
+    async def ask(self) -> bool:
+        """Whether it lives."""
+        self.asked += 1
+        return self.lives
+
+    def begin(self) -> None:
+        """Keep."""
+        self.told.append("begin")
+
+    def end(self) -> None:
+        """Keep."""
+        self.told.append("end")
+
+    def answered(self) -> None:
+        """Keep."""
+
+    def rest(self, duration_ms: int) -> None:
+        """Keep."""
+        del duration_ms
+        self.told.append("rest")
+
+
+async def line() -> AsyncIterator[bytes]:
+    """A microphone that is always on: 100 ms of audio every 100 ms."""
+    while True:
+        yield bytes(3_200)
+        await asyncio.sleep(0.1)
+
+
+def now_s() -> float:
+    """The loop's clock."""
+    return asyncio.get_running_loop().time()
+
+
+async def stalls_after_s(replica: FakeReplica, speaks: Callable[[float], bool], limit_s: float = 60) -> float | None:
+    """When the stream is given up, in seconds from its beginning; None if it is not."""
+    start_s = now_s()
+    stream = _Stream(cast("Any", replica), SETTINGS)
+    stream.begin(line(), lambda: 3_000 if speaks(now_s() - start_s) else None)
+    try:
+        async with asyncio.timeout(limit_s):
+            while True:
+                await stream.read()
+    except RecognitionStalled:
+        return now_s() - start_s
+    except TimeoutError:
+        return None
+    finally:
+        await stream.close()
+        assert replica.told[0] == "begin"
+        assert replica.told[-1] == "end"
+
+
+def play(scene: Coroutine[Any, Any, None]) -> None:
+    """Play a scene in virtual time."""
+    virtual_time.run(scene)
+
+
+def test_three_seconds_without_an_answer_end_a_stream_under_speech() -> None:
+    """A node without power sends no reset: patience begins with the speech, and its end sends new calls elsewhere."""
+
+    async def scene() -> None:
+        replica = FakeReplica()
+        assert await stalls_after_s(replica, lambda at_s: at_s >= 5) == pytest.approx(8, abs=0.11)
+        assert "rest" in replica.told
+
+    play(scene())
+
+
+def test_silence_needs_no_answer() -> None:
+    """An idle caller's stream stays, an hour if need be, and nobody is asked for its health."""
+
+    async def scene() -> None:
+        replica = FakeReplica()
+        assert await stalls_after_s(replica, lambda _: False, limit_s=3_600) is None
+        assert replica.asked == 0
+
+    play(scene())
+
+
+def test_every_answer_renews_patience() -> None:
+    """An utterance that is being transcribed is never given up, however long it is; one that is no longer, is."""
+
+    async def scene() -> None:
+        replica = FakeReplica()
+
+        async def answer() -> None:
+            for _ in range(20):
+                await asyncio.sleep(2.5)
+                replica.answers.put_nowait(riva_asr_pb2.StreamingRecognizeResponse())
+
+        answering = asyncio.create_task(answer())
+        assert await stalls_after_s(replica, lambda _: True, limit_s=600) == pytest.approx(53, abs=0.2)
+        await answering
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    ("speech_s", "lives", "stalled_s", "asked"),
+    [(1.0, False, 1.0 + OWED_S, 1), (1.0, True, None, 1), (0.3, False, None, 0)],
+    ids=["dead", "alive", "a cough"],
+)
+def test_short_speech_without_an_answer_has_the_server_asked(
+    speech_s: float, stalled_s: float | None, asked: int, *, lives: bool
+) -> None:
+    """One word to a dead recogniser is not lost either, and a sound without words replaces no stream that lives."""
+
+    async def scene() -> None:
+        replica = FakeReplica(lives=lives)
+        after_s = await stalls_after_s(replica, lambda at_s: at_s < speech_s)
+        assert after_s == (None if stalled_s is None else pytest.approx(stalled_s, abs=0.2))
+        assert replica.asked == asked
+
+    play(scene())
+
+
+def test_an_answer_settles_the_doubt() -> None:
+    """A recogniser that answers a moment after the end of speech is not asked for its health."""
+
+    async def scene() -> None:
+        replica = FakeReplica(lives=False)
+
+        async def answer() -> None:
+            await asyncio.sleep(1 + OWED_S / 2)
+            replica.answers.put_nowait(riva_asr_pb2.StreamingRecognizeResponse())
+
+        answering = asyncio.create_task(answer())
+        assert await stalls_after_s(replica, lambda at_s: at_s < 1) is None
+        assert replica.asked == 0
+        await answering
+
+    play(scene())
+
+
+def test_a_broken_source_is_told_although_answers_come() -> None:
+    """An error of the audio's source is not lost to an answer that arrives just then."""
+
+    async def scene() -> None:
+        replica = FakeReplica()
+
+        async def broken() -> AsyncIterator[bytes]:
+            yield bytes(3_200)
+            replica.answers.put_nowait(riva_asr_pb2.StreamingRecognizeResponse())
+            raise ZeroDivisionError
+
+        stream = _Stream(cast("Any", replica), SETTINGS)
+        stream.begin(broken(), lambda: None)
+        await stream.read()
+        with pytest.raises(ZeroDivisionError):
+            await stream.read()
+        await stream.close()
+
+    play(scene())
