@@ -44,6 +44,7 @@ class Rig:
     connections: dict[str, FakeConnection] = field(default_factory=dict)
     failures: list[tuple[Backend, str]] = field(default_factory=list)
     resolutions_s: list[float] = field(default_factory=list)
+    replaced: list[FakeConnection] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Make the pool."""
@@ -65,8 +66,10 @@ class Rig:
             raise self.hosts
         return self.hosts
 
-    def connect(self, address: Address) -> FakeConnection:
-        """A connection."""
+    def connect(self, address: Address, old: FakeConnection | None) -> FakeConnection:
+        """A connection, with the record of the one it replaces."""
+        if old is not None:
+            self.replaced.append(old)
         self.connections[address.host] = FakeConnection(address.host)
         return self.connections[address.host]
 
@@ -140,7 +143,7 @@ def test_a_vanished_replica_keeps_its_calls_and_is_closed_after_them() -> None:
             assert rig.order() == [TWO]
             assert not rig.connections[ONE].is_closed
             for call in calls:
-                call.end()
+                call.end(call.connection)
             await asyncio.sleep(0)
             assert (rig.connections[ONE].is_closed, rig.connections[TWO].is_closed) == (True, False)
             assert [each.address for each in rig.pool.status().addresses] == [f"{TWO}:50051"]
@@ -234,7 +237,7 @@ def test_a_failed_call_has_its_address_checked_at_once() -> None:
         async with rig.running():
             call = rig.begin()
             call.failed("UNAVAILABLE")
-            call.end()
+            call.end(call.connection)
             assert rig.order() == [TWO, ONE]
             await asyncio.sleep(0.6)
             assert rig.connections[ONE].checked_at_s == pytest.approx([0, 0.501], abs=0.01)
@@ -242,6 +245,32 @@ def test_a_failed_call_has_its_address_checked_at_once() -> None:
             for _ in range(2):
                 rig.begin()
             assert rig.connections[TWO].checked_at_s == [0]
+
+    play(scene())
+
+
+def test_an_ejected_address_gets_another_connection() -> None:
+    """A connection to a node without power leads nowhere for a quarter of an hour; calls on the old one are not cut."""
+
+    async def scene() -> None:
+        rig = Rig(dead={ONE})
+        async with rig.running():
+            member = next(rig.pool.candidates())
+            old = member.begin()
+            await asyncio.sleep(2)
+            assert rig.pool.status().addresses[0].state is AddressState.EJECTED
+            assert rig.replaced == [old]
+            assert not old.is_closed
+            checks = len(old.checked_at_s)
+            await asyncio.sleep(2)
+            assert len(old.checked_at_s) == checks
+            new = member.begin()
+            assert new is not old
+            member.end(old)
+            await asyncio.sleep(0)
+            assert (old.is_closed, new.is_closed) == (True, False)
+            member.end(new)
+        assert new.is_closed
 
     play(scene())
 
@@ -254,7 +283,7 @@ def test_a_full_address_rests() -> None:
         async with rig.running():
             call = rig.begin()
             call.rest(1_000)
-            call.end()
+            call.end(call.connection)
             other = rig.begin()
             assert (other.address.host, rig.order()) == (TWO, [TWO, ONE])
             await asyncio.sleep(1)
@@ -271,7 +300,9 @@ def test_while_nobody_answers_all_are_asked_twice_a_second() -> None:
         rig = Rig(dead={ONE})
         async with rig.running():
             await asyncio.sleep(20.2)
-            assert len(rig.connections[ONE].checked_at_s) == 20.2 // (LONELY_CHECK_MS / 1_000) + 1
+            (old,) = rig.replaced
+            checks = len(old.checked_at_s) + len(rig.connections[ONE].checked_at_s)
+            assert checks == 20.2 // (LONELY_CHECK_MS / 1_000) + 1
             rig.dead = set()
             await asyncio.sleep(LONELY_CHECK_MS / 1_000)
             assert rig.pool.is_healthy

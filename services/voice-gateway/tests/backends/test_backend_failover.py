@@ -107,7 +107,7 @@ async def test_replies_go_to_the_least_busy_replica() -> None:
 )
 async def test_a_model_that_does_not_begin_is_passed_over(fault: LlmFault) -> None:
     """A replica that hangs, refuses, is full or dies before its first token costs the user a moment, not the reply."""
-    settings = OpenAiChatSettings("http://unset", model="m", first_token_deadline_ms=300)
+    settings = OpenAiChatSettings("http://unset", model="m", first_token_deadline_ms=1_000)
     async with llms(2, settings) as (client, (first, second)):
         first.faults.always(fault)
         assert await reply(client) == REPLY
@@ -213,7 +213,7 @@ async def test_recognition_that_answers_nothing_while_somebody_speaks_is_given_u
             async for _result in client.recognize(SPEC, microphone(pcm, ends=False), lambda: 200):
                 pass
         await first.wait_until(lambda: first.open_streams == 0)
-        results = [result async for result in client.recognize(SPEC, microphone(pcm), lambda: 200)]
+        results = [result async for result in client.recognize(SPEC, microphone(pcm), lambda: None)]
         assert results[-1].is_final
         assert len(second.streams) == 1
         # not every sound has words: to be slow is no failure, or a caller's music would eject every recogniser
@@ -314,7 +314,7 @@ async def test_a_sentence_is_spoken_by_whoever_can() -> None:
     at_once = TtsTiming(first_audio_ms=0, chunk_every_ms=0)
     async with FakeTts(timing=at_once).at(HOSTS[0], port) as first, FakeTts(timing=at_once).at(HOSTS[1], port) as other:
         riva = RivaSettings((f"tts.test:{port}",))
-        client = RivaSynthesizer(RivaTtsSettings(riva, first_audio_deadline_ms=300), Names(*HOSTS[:2]))
+        client = RivaSynthesizer(RivaTtsSettings(riva, first_audio_deadline_ms=1_000), Names(*HOSTS[:2]))
         await client.probe()
         for fault in (Refuse(), Hang()):
             first.faults.next(fault)

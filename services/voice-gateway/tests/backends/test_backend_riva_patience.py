@@ -25,11 +25,9 @@ class FakeReplica:
     asked: int = 0
 
     @property
-    def connection(self) -> "FakeReplica":
+    def stub(self) -> "FakeReplica":
         """Itself."""
         return self
-
-    stub = connection
 
     def StreamingRecognize(self, metadata: object) -> "FakeReplica":  # noqa: N802  the service's own name
         """Itself."""
@@ -54,12 +52,14 @@ class FakeReplica:
         self.asked += 1
         return self.lives
 
-    def begin(self) -> None:
+    def begin(self) -> "FakeReplica":
         """Keep."""
         self.told.append("begin")
+        return self
 
-    def end(self) -> None:
+    def end(self, connection: object) -> None:
         """Keep."""
+        assert connection is self
         self.told.append("end")
 
     def answered(self) -> None:

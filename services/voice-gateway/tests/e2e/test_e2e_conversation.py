@@ -9,7 +9,16 @@ from gateway_kit.whole_gateway import APOLOGY, NOWHERE, World, world
 from voice_gateway.session import patience
 from voicegateway.v1 import client_pb2, error_pb2, policy_pb2, server_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
-from voicegateway_testkit import CallEndedError, CallStatus, ConverseClient, LegacyClient, silence, utterance_pcm
+from voicegateway_testkit import (
+    CallEndedError,
+    CallStatus,
+    ConverseClient,
+    FakeAsr,
+    LegacyClient,
+    Utterance,
+    silence,
+    utterance_pcm,
+)
 from voicegateway_testkit.faults import (
     CloseBeforeAnswer,
     DieAfterSamples,
@@ -120,7 +129,7 @@ async def test_riva_dies_mid_utterance() -> None:
 
 async def test_riva_hangs_while_somebody_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that takes all audio and says nothing is replaced by one that hears all of it again, and told of."""
-    monkeypatch.setattr(patience, "PATIENCE_MS", 400)
+    monkeypatch.setattr(patience, "PATIENCE_MS", 1_000)
     async with world("what is a pod and why is it called so") as around:
         around.asr.faults.next(Hang())
         async with ConverseClient(around.address) as client:
@@ -130,7 +139,31 @@ async def test_riva_hangs_while_somebody_speaks(monkeypatch: pytest.MonkeyPatch)
             await client.wait_for("reply_finished", timeout_s=20)
             assert notices(client) == ["ERROR_REASON_RECOGNITION_INTERRUPTED"]
             assert finals(client) == ["what is a pod and why is it called so"]
-            assert len(around.asr.streams) == 2
+            assert len(around.asr.streams) >= 2
+
+
+async def test_one_of_two_recognisers_is_gone_in_mid_sentence() -> None:
+    """A pod that dies under a call costs no call and no word: the other one hears all of it, and serves new calls."""
+    words = "what is a pod and why is it called so"
+    async with (
+        FakeAsr([Utterance(words)]) as first,
+        world(words, "and a node", "hello", first_asr=first) as around,
+        ConverseClient(around.address) as client,
+    ):
+        await client.start()
+        await first.wait_until(lambda: first.open_streams == 1)
+        client.turn_microphone_on()
+        speaking = asyncio.create_task(client.say(utterance_pcm(speech_ms=2_500, silence_ms=700)))
+        await first.wait_until(lambda: bool(first.streams[0].sent))
+        await first.stop()
+        await speaking
+        await client.wait_for("reply_finished", timeout_s=20)
+        assert notices(client) == ["ERROR_REASON_RECOGNITION_INTERRUPTED"]
+        assert finals(client) == [words]
+        async with ConverseClient(around.address) as other:
+            await other.start()
+            assert (await asked(other)).outcome == server_pb2.REPLY_OUTCOME_COMPLETED
+            assert notices(other) == []
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,10 @@ async def world(
     *said: str,
     replies: tuple[Reply | str, ...] = ("Certainly. It is done.",),
     settings: Mapping[str, str] | None = None,
+    first_asr: FakeAsr | None = None,
 ) -> AsyncIterator[World]:
     """A gateway that is ready; `said` is what the user's utterances say, `settings` are further ones of the gateway.
+    `first_asr` is a started recogniser that is listed before the world's own.
 
     At the end every session's journal is replayed.
     """
@@ -64,7 +66,7 @@ async def world(
     with TemporaryDirectory() as journals:
         async with asr, tts, llm:
             environment = {
-                "ASR_URI": asr.address,
+                "ASR_URI": asr.address if first_asr is None else f"{first_asr.address},{asr.address}",
                 "TTS_URI": tts.address,
                 "LLM_SERVICE_URL": llm.base_url,
                 "LLM_APOLOGY": APOLOGY,

@@ -125,6 +125,8 @@ class ReplyInFlight:
             return False
         if isinstance(fact, inputs.SpeechReady | inputs.SpeechCompleted | inputs.SpeechFailed):
             return self._awaits_speech(fact.sentence)
+        if isinstance(fact, inputs.PlayoutStarted | inputs.PlayoutStarved | inputs.PlayoutCompleted):
+            return self._has_audio
         is_written = isinstance(
             fact, inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ToolsCalled | inputs.ReplyFailed
         )

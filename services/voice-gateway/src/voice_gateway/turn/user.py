@@ -214,11 +214,16 @@ class User:
         return following
 
     def _rest(self, now: Instant) -> TurnSoFar:
-        """What is the next turn's already; its own limits begin now, should nothing more come of it."""
-        rest = self.so_far.split(self.recognition.fed)
-        rest.spoke = self.so_far.spoke
+        """What is the next turn's already; its own limits begin now, should nothing more come of it.
+
+        Words that came after an ordered end have had a limit since.
+        """
+        so_far = self.so_far
+        has_limit = so_far.called is not None and so_far.called.is_ordered and so_far.longest_by is not None
+        rest = so_far.split(self.recognition.fed)
+        rest.spoke = so_far.spoke
         if rest.text:
-            rest.longest_by = after_ms(now, self._policy.max_turn_ms)
+            rest.longest_by = so_far.longest_by if has_limit else after_ms(now, self._policy.max_turn_ms)
             if not self.utterance.is_speaking:
                 rest.silent_by = after_ms(now, self._policy.vad_end_ms)
         return rest

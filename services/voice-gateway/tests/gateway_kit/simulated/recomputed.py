@@ -24,6 +24,8 @@ class _Machines:
     turn: int = 0
     reply: ReplyId | None = None
     """The one in flight."""
+    is_played: bool = False
+    """Audio of it was ordered to be sent; a speculative one has none."""
     is_audible: bool = False
     is_sent: bool = False
     is_contested: bool = False
@@ -50,8 +52,10 @@ class _Machines:
         match effect:
             case effects.StartReply(reply) | effects.BeginReply(reply):
                 turn = effect.turn if isinstance(effect, effects.StartReply) else None
-                self.reply, self.turn, self.is_audible, self.is_sent = reply, turn or 0, False, False
-                self.has_keys = False
+                self.reply, self.turn, self.has_keys = reply, turn or 0, False
+                self.is_played = self.is_audible = self.is_sent = False
+            case effects.Play():
+                self.is_played = True
             case effects.CancelReply(reply) | effects.Emit(events.ReplyFinished(reply)) if reply == self.reply:
                 self.reply, self.is_audible = None, False
                 self.is_contested = self.is_held_back = False
@@ -92,7 +96,7 @@ class _Machines:
         return Listening.FINALISING if any(self.live.values()) else Listening.OPEN
 
     def _is_told(self, reply: ReplyId) -> bool:
-        return reply == self.reply and self.turn <= self.final
+        return reply == self.reply and self.is_played
 
 
 def machines_are_what_was_told_and_ordered(call: Call) -> None:

@@ -59,7 +59,7 @@ def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
     second = Core.restore(json.loads(json.dumps(first.snapshot(now))), call.line.policy, TOOLBOX)
     second.handle(inputs.SessionStarted(), RESTORED_AT)
     since = Instant(now - RESTORED_AT)
-    rest = list(takewhile(lambda each: not _is_before(each[1], samples), facts[place:]))
+    rest = list(takewhile(lambda each: not (_is_before(each[1], samples) or _counts_silence(each[1])), facts[place:]))
     theirs: list[Told] = [(Instant(at_ - since), _moved(fact, -samples, -streams, -since)) for at_, fact in rest]
     expected = [_moved(batch, samples, streams, since) for batch in retold(second, theirs)]
     assert retold(first, rest) == expected
@@ -69,6 +69,12 @@ def _knows_the_line(core: Core) -> bool:
     """Whether the core has learnt what no snapshot tells: that the agent's voice comes back, that recognition fails."""
     contest = core._dialogue._contest
     return contest._is_echoing or contest._hears_itself or core._user.recognition._failures > 0
+
+
+def _counts_silence(fact: inputs.Input | None) -> bool:
+    """Whether from now on silence has prompts: that of the first core has lasted since before it was restored."""
+    policy = fact.change.policy if isinstance(fact, inputs.SettingsChanged) else None
+    return policy is not None and policy.no_input_ms > 0
 
 
 def _is_before(fact: inputs.Input | None, samples: int) -> bool:

@@ -5,6 +5,7 @@ The rules are in `book.py`; this is the thin shell round it.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
@@ -53,15 +54,42 @@ class Member(Generic[C]):
         self._pool = pool
         self.address = address
         self.connection = connection
+        self._uses: Counter[C] = Counter()
 
-    def begin(self) -> None:
-        """A call on it begins; `end` is to follow."""
+    def begin(self) -> C:
+        """A call begins on this connection; `end` is to follow."""
         self._pool.book.began(self.address)
+        return self.use()
 
-    def end(self) -> None:
+    def end(self, connection: C) -> None:
         """The call has ended."""
         self._pool.book.ended(self.address)
+        self.leave(connection)
         self._pool.let_go()
+
+    def use(self) -> C:
+        """Hold the connection; `leave` is to follow."""
+        self._uses[self.connection] += 1
+        return self.connection
+
+    def leave(self, connection: C) -> None:
+        """Hold it no longer. One that was replaced is closed when nobody holds it."""
+        self._uses[connection] -= 1
+        if not self._uses[connection]:
+            del self._uses[connection]
+            if connection is not self.connection:
+                self._pool.close_soon(connection)
+
+    def renew(self, connection: C) -> None:
+        """Replace the connection. Calls on the old one go on, if they can."""
+        old, self.connection = self.connection, connection
+        if old not in self._uses:
+            self._pool.close_soon(old)
+
+    @property
+    def connections(self) -> tuple[C, ...]:
+        """All that are open."""
+        return tuple({self.connection: None, **self._uses})
 
     def answered(self) -> None:
         """A call got what it asked for."""
@@ -88,7 +116,7 @@ class AddressPool(Generic[C]):
         self,
         backend: Backend,
         endpoints: Sequence[Endpoint],
-        connect: Callable[[Address], C],
+        connect: Callable[[Address, C | None], C],
         check: Callable[[C], Awaitable[None]],
         resolve: Resolve = resolve,
     ) -> None:
@@ -97,7 +125,7 @@ class AddressPool(Generic[C]):
         Args:
             backend: whose addresses these are.
             endpoints: where they are found.
-            connect: makes the connection to an address, without waiting.
+            connect: makes a connection to an address, without waiting; gets the one that it replaces, if any.
             check: asks whether a server is in good health; raises CheckFailedError.
             resolve: finds the addresses of a name.
         """
@@ -129,6 +157,10 @@ class AddressPool(Generic[C]):
     def connections(self) -> tuple[C, ...]:
         """To every address, those that are leaving included."""
         return tuple(member.connection for member in self._members.values())
+
+    @property
+    def _open(self) -> tuple[C, ...]:
+        return tuple(each for member in self._members.values() for each in member.connections)
 
     def status(self) -> BackendStatus:
         """What is known now."""
@@ -164,19 +196,23 @@ class AddressPool(Generic[C]):
 
     async def close(self) -> None:
         """Close all connections; calls that still run are cancelled."""
-        await asyncio.gather(*(each.close() for each in self.connections), *self._closing)
+        await asyncio.gather(*(each.close() for each in self._open), *self._closing)
 
     async def ask(self, address: Address) -> bool:
         """Check the health of an address that is listed or has calls; whether it is good."""
         cause: str | None = None
         detail = ""
+        member = self._members[address]
+        connection = member.use()
         try:
-            await self._check(self._members[address].connection)
+            await self._check(connection)
         except CheckFailedError as error:
             cause, detail = error.cause, error.detail
         except Exception:  # noqa: BLE001 - a fault of ours in one check must not end them all; it is logged
             cause = "internal error"
             _log.exception("health check failed", extra=self._fields(address))
+        finally:
+            member.leave(connection)
         change = self.book.checked(address, cause, now())
         if cause is None:
             self.note(address, change)
@@ -186,16 +222,20 @@ class AddressPool(Generic[C]):
         self.wake()
         return cause is None
 
+    def close_soon(self, connection: C) -> None:
+        """Close a connection that nobody holds."""
+        task = asyncio.create_task(connection.close(), name="close")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
     def wake(self) -> None:
         """Health checks may have become due."""
         self._woken.set()
 
     def let_go(self) -> None:
-        """Close connections that nobody needs any more."""
+        """Close connections to addresses that nobody needs any more."""
         for address in self.book.sweep():
-            task = asyncio.create_task(self._members.pop(address).connection.close(), name=f"close-{address}")
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self.close_soon(self._members.pop(address).connection)
 
     def note(self, address: Address, change: Change | None) -> None:
         """An address did what was asked of it."""
@@ -207,6 +247,11 @@ class AddressPool(Generic[C]):
         self.wake()
         if self._watch is not None:
             self._watch.backend_failed(self._backend, str(address))
+        if change is Change.EJECTED:
+            # Behind a virtual address a connection stays with the pod it was made to, and one to a node that has lost
+            # its power lasts a quarter of an hour: another one may lead to a pod that lives.
+            member = self._members[address]
+            member.renew(self._connect(address, member.connection))
         if change is not None:
             told = self._fields(address) | {"cause": cause, "is_ejected": change is Change.EJECTED}
             _log.warning("backend address fails", extra=told | ({"detail": detail} if detail else {}))
@@ -247,7 +292,7 @@ class AddressPool(Generic[C]):
     def _enlist(self, at: Instant) -> None:
         added = self.book.enlist((address for known in self._known.values() for address in known), at)
         for address in added:
-            self._members[address] = Member(self, address, self._connect(address))
+            self._members[address] = Member(self, address, self._connect(address, None))
         if added:
             told = {"backend": self._backend.value, "addresses": [str(address) for address in added]}
             _log.info("backend addresses found", extra=told)

@@ -54,7 +54,7 @@ class OpenAiChat:
         scheme = httpx2.URL(settings.base_url).scheme
         endpoints = (endpoint_of(settings.base_url, (scheme, "all")),)
         self._pool = AddressPool(
-            Backend.LLM, endpoints, lambda address: Endpoint(settings, address, tls), _check, resolve
+            Backend.LLM, endpoints, lambda address, _: Endpoint(settings, address, tls), _check, resolve
         )
 
     @property
@@ -181,14 +181,14 @@ class _Completion:
         self._decoder = EventStreamDecoder()
         self._cleanup = AsyncExitStack()
         self._calls = CallAssembler()
-        member.begin()
-        self._cleanup.callback(member.end)
+        self._endpoint = member.begin()
+        self._cleanup.callback(member.end, self._endpoint)
         self.is_over = False
         """Whether the reply has come to its proper end; more pieces may be there."""
 
     async def open(self, body: dict[str, Any]) -> None:
         """Send the request; returns when the server has accepted it."""
-        response = await self.member.connection.send(body)
+        response = await self._endpoint.send(body)
         self._cleanup.push_async_callback(response.aclose)
         # The events are read here, as bytes: the library's models of them cost a third of a turn's processor time.
         self._received = response.aiter_bytes()

@@ -123,7 +123,8 @@ class _Stream:
         self._replica = replica
         self._connect_s = settings.connect_deadline_ms / _MS_PER_S
         self._finish_s = settings.finish_deadline_ms / _MS_PER_S
-        self._call = replica.connection.stub.StreamingRecognize(metadata=settings.metadata)
+        self._channel = replica.begin()
+        self._call = self._channel.stub.StreamingRecognize(metadata=settings.metadata)
         self._writer: asyncio.Task[None] | None = None
         self._is_audio_over = False
         self._read_by: float | None = None
@@ -135,7 +136,6 @@ class _Stream:
         """On the loop's clock: when `patience` began."""
         self._doubt: asyncio.Task[None] | None = None
         self._is_stalled = False
-        replica.begin()
 
     async def open(self, spec: RecognitionSpec) -> None:
         """Send the first message. A stream that could not be opened is closed.
@@ -199,7 +199,7 @@ class _Stream:
         self._call.cancel()
         self._expect_nothing()
         self._believe()
-        self._replica.end()
+        self._replica.end(self._channel)
         if self._writer is not None:
             self._writer.cancel()
             await asyncio.wait((self._writer,))

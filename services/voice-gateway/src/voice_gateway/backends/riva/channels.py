@@ -20,6 +20,8 @@ from voice_gateway.domain.errors import Backend
 # gRPC would wait up to 120 s between attempts to connect (grpc doc/connection-backoff.md): too long for a server that
 # is back. Attempts to a dead address cost a packet each.
 _BACKOFF = (("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 2_000))
+# gRPC would let channels to one address share a connection; one that replaces a dead one must not.
+_OWN_CONNECTION = ("grpc.use_local_subchannel_pool", 1)
 _PROXIES = ("grpc", "https", "http")
 """Variables that gRPC obeys, whether it calls over TLS or not (grpc doc/environment_variables.md)."""
 
@@ -37,11 +39,13 @@ Ask = Callable[[Any], Awaitable[Offers]]
 class RivaChannel:
     """The connection to one address."""
 
-    def __init__(self, channel: grpc.aio.Channel, stub_type: Callable[[grpc.aio.Channel], Any]) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, stub_type: Callable[[grpc.aio.Channel], Any], offers: Offers | None
+    ) -> None:
         self.stub = stub_type(channel)
         """The generated stub; Riva's stubs have no types."""
         self.health: Any = health_pb2_grpc.HealthStub(channel)
-        self.offers: Offers | None = None
+        self.offers = offers
         """What it last said it serves; None before its first answer."""
         self._channel = channel
 
@@ -85,8 +89,8 @@ class RivaChannels:
         self._settings = settings
         self._ask = ask
 
-        def connect(address: Address) -> RivaChannel:
-            return RivaChannel(_make_channel(address, credentials), stub_type)
+        def connect(address: Address, old: RivaChannel | None) -> RivaChannel:
+            return RivaChannel(_make_channel(address, credentials), stub_type, old.offers if old else None)
 
         endpoints = [endpoint_of(f"http://{address}", _PROXIES) for address in settings.addresses]
         self.pool = AddressPool(backend, endpoints, connect, self._check, resolve)
@@ -135,7 +139,7 @@ def _credentials(settings: RivaSettings) -> grpc.ChannelCredentials | None:
 
 def _make_channel(address: Address, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
     """To this very address, under the name by which it is configured."""
-    options: list[tuple[str, str | int]] = [*_BACKOFF]
+    options: list[tuple[str, str | int]] = [*_BACKOFF, _OWN_CONNECTION]
     if address.is_proxied:
         target = str(address)
     else:

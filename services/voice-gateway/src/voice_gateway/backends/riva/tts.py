@@ -114,8 +114,8 @@ class _Sentence:
         self._first_audio_s = settings.first_audio_deadline_ms / _MS_PER_S
         self._next_audio_s = settings.next_audio_deadline_ms / _MS_PER_S
         self._assembler = SpeechAssembler(rate_hz)
-        self._call = replica.connection.stub.SynthesizeOnline(metadata=settings.riva.metadata)
-        replica.begin()
+        self._channel = replica.begin()
+        self._call = self._channel.stub.SynthesizeOnline(metadata=settings.riva.metadata)
 
     async def start(self, request: Any) -> SpeechChunk:
         """The first audio. A sentence that could not be started is closed; raises CallFailedError."""
@@ -143,7 +143,7 @@ class _Sentence:
     def close(self) -> None:
         """Cancel the call if it still runs."""
         self._call.cancel()
-        self._replica.end()
+        self._replica.end(self._channel)
 
     async def _ask_for_audio(self, request: Any) -> SpeechChunk:
         async with asyncio.timeout(self._connect_s):
