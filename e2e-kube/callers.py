@@ -65,11 +65,11 @@ class Caller:
 
     def __init__(self, address: Callable[[], str], seed: int, pcm: bytes) -> None:
         self.calls: list[CallRecord] = []
+        self.is_speaking = False
         self._address = address
         self._random = random.Random(seed)
         self._pcm = pcm
         self._stop = asyncio.Event()
-        self._changed = asyncio.Event()
 
     def stop(self) -> None:
         """Ends the call after the running turn."""
@@ -104,7 +104,9 @@ class Caller:
     async def _talk(self, client: ConverseClient, record: CallRecord) -> None:
         with contextlib.suppress(CallEndedError):  # the verdict says whether it may have ended
             while not (self._stop.is_set() or client.log.all("going_away")):
+                self.is_speaking = True
                 await client.say(self._pcm)
+                self.is_speaking = False
                 said_ns = time.monotonic_ns()
                 final = await client.wait_for("transcript", _is_final, timeout_s=TURN_S)
                 record.waits.append((said_ns, final.at_ns))
@@ -123,14 +125,16 @@ def _is_final(response: service_pb2.ConverseResponse) -> bool:
 
 
 def _judge(record: CallRecord, client: ConverseClient) -> None:
-    """Every word that the gateway heard begin was understood and answered to the end, and the call ended as announced."""
+    """Whatever began was understood and answered to the end, and the call ended as announced."""
     log = client.log
     record.finals = [
         entry.response.transcript.text for entry in log.all("transcript") if entry.response.transcript.is_final
     ]
     record.was_told = bool(log.all("going_away"))
     record.faults += [f"understood {text!r}" for text in record.finals if text != SAID]
-    finished = {entry.response.reply_finished.reply_id: entry.response.reply_finished for entry in log.all("reply_finished")}
+    finished = {
+        entry.response.reply_finished.reply_id: entry.response.reply_finished for entry in log.all("reply_finished")
+    }
     for entry in log.all("reply_text"):
         reply = finished.get(entry.response.reply_text.reply_id)
         if reply is None:
@@ -180,7 +184,9 @@ class Callers:
 
     def have_answers_after(self, instant_ns: int) -> bool:
         """Each has had an answer since."""
-        return all(any(at_ns > instant_ns for call in caller.calls for at_ns in call.answered_ns) for caller in self.everybody)
+        return all(
+            any(at_ns > instant_ns for call in caller.calls for at_ns in call.answered_ns) for caller in self.everybody
+        )
 
     def longest_wait_s(self, since_ns: int) -> float:
         """From an utterance's end, or from that instant if it is later, to when it was understood."""

@@ -85,7 +85,9 @@ def _image(name: str, default: str) -> Image:
     return Image(repository, tag)
 
 
-async def run(*command: str, given: str = "", timeout_s: float = COMMAND_S, env: Mapping[str, str] | None = None) -> str:
+async def run(
+    *command: str, given: str = "", timeout_s: float = COMMAND_S, env: Mapping[str, str] | None = None
+) -> str:
     """Gives what a command writes.
 
     Raises:
@@ -110,9 +112,7 @@ async def run(*command: str, given: str = "", timeout_s: float = COMMAND_S, env:
     return out.decode(errors="replace")
 
 
-async def until(
-    what: str, is_so: Callable[[], Awaitable[object]], timeout_s: float, every_s: float = POLL_S
-) -> float:
+async def until(what: str, is_so: Callable[[], Awaitable[object]], timeout_s: float, every_s: float = POLL_S) -> float:
     """Asks until it is so, and gives the seconds that it took; a failing command is a no.
 
     Raises:
@@ -190,7 +190,7 @@ class Cluster:
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            assert process.stdout is not None  # noqa: S101  a pipe was asked for
+            assert process.stdout is not None
             async with asyncio.timeout(30):
                 line = (await process.stdout.readline()).decode()
             found = re.search(r"127\.0\.0\.1:(\d+)", line)

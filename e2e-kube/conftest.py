@@ -7,28 +7,20 @@ from contextlib import asynccontextmanager
 import cluster as kube
 import fakes
 import pytest
-from cluster import GATEWAY_CHART, Cluster, Json, Node, Settings, run
+from cluster import Cluster, Node, Settings, run
+from releases import GATEWAY_PODS, Table, upgrade
 
 SETUP_S = 600
-GATEWAY = "voice-gateway"
-GATEWAY_PODS = f"app.kubernetes.io/name={GATEWAY}"
 NAMESPACES = ("voice-e2e-local", "voice-e2e-fakes")
 DUMP_LINES = 60
-_measured: list[tuple[str, str, str]] = []
-
-
-class Table:
-    """What was measured, printed at the end."""
-
-    def add(self, what: str, measured: str, limit: str = "") -> None:
-        """A row."""
-        _measured.append((what, measured, limit))
+_TABLE = pytest.StashKey[Table]()
 
 
 @pytest.fixture(scope="session")
-def table() -> Table:
+def table(pytestconfig: pytest.Config) -> Table:
     """Rows of the table at the end."""
-    return Table()
+    pytestconfig.stash[_TABLE] = Table()
+    return pytestconfig.stash[_TABLE]
 
 
 @pytest.fixture(scope="session")
@@ -74,37 +66,6 @@ async def faked(settings: Settings, workers: list[Node]) -> AsyncIterator[Cluste
         yield cluster
 
 
-def gateway_values(settings: Settings, replicas: int = 1) -> Json:
-    """A gateway on the fakes, with a port on every node."""
-    return {
-        **settings.gateway.values,
-        "replicaCount": replicas,
-        "fullnameOverride": GATEWAY,
-        "backends": fakes.BACKENDS,
-        "service": {"type": "NodePort"},
-    }
-
-
-async def upgrade(cluster: Cluster, *arguments: str, replicas: int = 1, prompt: str = "") -> None:
-    """Installs the gateway or upgrades it, and waits until its pods are ready; raises CommandError."""
-    values = gateway_values(cluster.settings, replicas)
-    if prompt:
-        values["config"] = {"llm": {"systemPrompt": prompt}}
-    chart = str(GATEWAY_CHART)
-    await cluster.helm("upgrade", "--install", GATEWAY, chart, "--wait", "--timeout=180s", *arguments, values=values)
-
-
-async def settled(cluster: Cluster, replicas: int, timeout_s: float = 120) -> list[Json]:
-    """Waits until there are so many gateway pods, all ready and none leaving, and gives them."""
-
-    async def is_settled() -> bool:
-        pods = await cluster.pods(GATEWAY_PODS)
-        return len(pods) == replicas and all(kube.is_ready(pod) for pod in pods)
-
-    await kube.until(f"{replicas} gateway pods and no other", is_settled, timeout_s)
-    return await cluster.pods(GATEWAY_PODS)
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.CallInfo[None], None]:
     """A failure tells what the cluster looked like."""
@@ -123,7 +84,8 @@ def _dump() -> str:
             ("describe", "pods"),
             ("logs", "--all-containers", "--prefix", f"--tail={DUMP_LINES}", "--selector", GATEWAY_PODS),
         ):
-            told.append(f"--- {namespace}: kubectl {' '.join(arguments)}\n{_kubectl(namespace, *arguments)}")
+            title = f"--- {namespace}: kubectl {' '.join(arguments)}"
+            told += [title, _kubectl(namespace, *arguments)]
     told.append(_kubectl("default", "get", "nodes", "--output=wide"))
     return "\n".join(told)
 
@@ -137,11 +99,11 @@ def _kubectl(namespace: str, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Prints the table."""
-    if not _measured:
-        return
-    terminalreporter.section("measured")
-    width = max(len(what) for what, _, _ in _measured)
-    for what, measured, limit in _measured:
-        terminalreporter.write_line(f"{what:<{width}}  {measured:>12}  {limit}")
+    rows = config.stash[_TABLE].rows if _TABLE in config.stash else []
+    if rows:
+        terminalreporter.section("measured")
+        width = max(len(what) for what, _, _ in rows)
+        for what, measured, limit in rows:
+            terminalreporter.write_line(f"{what:<{width}}  {measured:>12}  {limit}".rstrip())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cluster import GATEWAY_CHART, MODELS_CHART, ROOT, Cluster, Json, Node, run, until
-from conftest import Table
+from releases import Table
 
 CLIENT = str(ROOT / ".venv" / "bin" / "voice-client")
 CALL_S = 120

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cluster import Cluster, Json, Node, name_of, node_of, until
-from conftest import GATEWAY, GATEWAY_PODS, Table, settled
+from releases import GATEWAY, GATEWAY_PODS, Table, settled
 from voicegateway.v1 import policy_pb2
 from voicegateway_testkit.load import LoadCaller, ReplyScore, TimerWheel, Track, make_track, start_request
 

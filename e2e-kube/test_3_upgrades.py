@@ -5,7 +5,7 @@ import time
 import pytest
 from callers import SAID, calling, utterance
 from cluster import Cluster, CommandError, Json, Node, name_of
-from conftest import GATEWAY, GATEWAY_PODS, Table, settled, upgrade
+from releases import GATEWAY, GATEWAY_PODS, Table, settled, upgrade
 from voicegateway_testkit import ConverseClient
 
 PROMPT = "Always answer: As you wish."
@@ -44,9 +44,7 @@ def names(pods: list[Json]) -> set[str]:
     return {name_of(pod) for pod in pods}
 
 
-async def test_an_edited_prompt_rolls_the_pods_and_is_obeyed(
-    faked: Cluster, workers: list[Node], table: Table
-) -> None:
+async def test_an_edited_prompt_rolls_the_pods_and_is_obeyed(faked: Cluster, workers: list[Node], table: Table) -> None:
     """The users' main verb: `helm upgrade` with an edited prompt replaces the pods, and the next call obeys it."""
     await upgrade(faked, replicas=REPLICAS)
     before = names(await settled(faked, REPLICAS))

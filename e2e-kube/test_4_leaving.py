@@ -1,15 +1,13 @@
 """Twenty people talk while three pods are replaced and drained: nobody is cut short."""
 
-import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from callers import CallRecord, Callers, calling
-from cluster import Cluster, CommandError, Node, is_ready, name_of, node_of, until
-from conftest import GATEWAY, GATEWAY_PODS, Table, settled, upgrade
+from callers import Callers, CallRecord, calling
+from cluster import Cluster, CommandError, Node, node_of, until
+from releases import GATEWAY_PODS, Table, settled, upgrade
 from test_3_upgrades import address_of, names
 
 REPLICAS, CALLERS = 3, 20

@@ -8,8 +8,8 @@ import fakes
 import pytest
 from callers import Callers, calling
 from cluster import Cluster, CommandError, Node, name_of, node_of, run, until
-from conftest import GATEWAY_PODS, Table, settled, upgrade
 from grpc import StatusCode
+from releases import GATEWAY_PODS, Table, settled, upgrade
 from test_3_upgrades import address_of
 from voicegateway_testkit import CallEndedError, ConverseClient
 
@@ -82,7 +82,9 @@ async def test_more_recognisers_are_found_and_one_may_die(faked: Cluster, worker
         await faked.kubectl("delete", "pod", victim[1], "--grace-period=0", "--force", "--wait=false")
         for callers in (old, *new):
             await answers_after(callers, time.monotonic_ns())
-        table.add(f"a recogniser killed with {victim[0]} calls: longest wait", f"{_longest(killed_ns, old, *new):.1f} s")
+        table.add(
+            f"a recogniser killed with {victim[0]} calls: longest wait", f"{_longest(killed_ns, old, *new):.1f} s"
+        )
     assert [fault for callers in (old, *new) for fault in callers.faults] == []
     await scale(faked, 1)
 
@@ -113,6 +115,12 @@ async def test_a_node_that_loses_power(faked: Cluster, workers: list[Node], tabl
         await until("a call on the recogniser that will die", is_used, 30, every_s=2)
         for callers in groups:
             await answers_after(callers, 0)
+        (caller,) = groups[-1].everybody
+
+        async def is_speaking() -> bool:
+            return caller.is_speaking
+
+        await until("somebody who speaks to it", is_speaking, 60, every_s=0.05)
         try:
             lost_ns = time.monotonic_ns()
             await run(*settings.power_off, lost.name)

@@ -13,7 +13,6 @@ from voicegateway_testkit.fake_tts import FakeTts
 from voicegateway_testkit.llm_codec import JsonObject
 from voicegateway_testkit.script import Utterance
 
-
 ORDER = "Always answer: "
 """What a system prompt begins with that this model obeys."""
 
