@@ -6,7 +6,7 @@
 # --check   only say whether it can be done here
 # TESTS     files below e2e-kube; by default all
 #
-# Needs root, Linux on x86-64, and the program `kube` beside this repository: ../shared/kube/kube, or where KUBE_PROGRAM says.
+# Needs root, Linux on x86-64, and a program `kube` that starts nodes: ../shared/kube/kube, or where KUBE_PROGRAM says.
 # What is missing is built once, which takes minutes and the network. Exit status 3: it cannot be done on this machine,
 # and one line says why.
 set -euo pipefail

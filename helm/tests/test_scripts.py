@@ -345,7 +345,7 @@ def test_an_image_is_named_after_its_commit(script: str, machine: Machine) -> No
     done = machine.run(script, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "--build-arg VERSION=0a1b2c3-dirty --build-arg REVISION=0a1b2c3-dirty" in done.stdout
-    service = {"build_gateway.sh": "voice-gateway", "build_local_models.sh": "local-models"}[script]
+    (service,) = re.findall("^service=(.+)$", (SCRIPTS / script).read_text(), re.MULTILINE)
     assert f"--tag {service}:0a1b2c3-dirty {ROOT}" in done.stdout
     assert [line.split()[0] for line in machine.called] == ["git"]
 
