@@ -66,13 +66,13 @@ async def faked(settings: Settings, workers: list[Node]) -> AsyncIterator[Cluste
         yield cluster
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.CallInfo[None], None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failure tells what the cluster looked like."""
-    outcome = yield
-    report = outcome.get_result()  # type: ignore[attr-defined]  # pluggy's result
+    report = yield
     if report.failed:
         report.sections.append(("cluster", _dump()))
+    return report
 
 
 def _dump() -> str:

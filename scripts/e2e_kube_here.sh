@@ -111,6 +111,6 @@ step "start three nodes" "$kube" up 3 || cannot "it does not start: $(tail -n 1 
 step "load the images" "$kube" load "$KUBE_DIR"/e2e-*.tar
 export E2E_GATEWAY_IMAGE=localhost/voice-gateway:$tag E2E_MODELS_IMAGE=localhost/local-models:$tag E2E_FAKES_IMAGE=localhost/testkit:$tag
 # First the cable, then the power: nothing that dies can say so to whoever it talks with.
-export E2E_POWER_OFF="bash -c 'nsenter --net=/run/netns/\$0 ip link set eth0 down && $kube kill \$0'"
+export E2E_POWER_OFF="bash -c 'ip -n kube link del \$0 && $kube kill \$0'"
 export E2E_POWER_ON="$kube start"
 "$kube" exec make --no-print-directory -C "$root" e2e-kube TESTS="${tests[*]}"
