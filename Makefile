@@ -58,7 +58,7 @@ fmt: setup ## format the code
 lint: setup ## style of Python, .proto files, shell scripts and Dockerfiles
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/interrogate -c pyproject.toml -vv --omit-covered-files $(wildcard $(SERVICES:%=%/tests)) helm/tests
+	$(BIN)/interrogate -c pyproject.toml -vv --omit-covered-files $(wildcard $(SERVICES:%=%/tests)) helm/tests e2e-kube
 	cd proto && ../$(BIN)/buf lint
 	$(BIN)/shellcheck --external-sources .ci/run $(wildcard scripts/*.sh)
 	$(BIN)/hadolint $(wildcard services/*/Dockerfile)
@@ -69,6 +69,7 @@ types: setup ## mypy, strict, one package at a time
 	  $(BIN)/mypy --no-error-summary $$package/src $$package/tests; \
 	done
 	$(BIN)/mypy --no-error-summary helm/tests
+	$(BIN)/mypy --no-error-summary e2e-kube
 	$(BIN)/mypy --no-error-summary $(wildcard scripts/*.py)
 
 .PHONY: imports
