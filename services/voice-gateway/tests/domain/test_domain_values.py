@@ -1,9 +1,12 @@
 """Words and units."""
 
+from dataclasses import asdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain.audio import Encoding, pcm_bytes
+from voice_gateway.domain.backend_status import AddressState, AddressStatus, BackendStatus, NameStatus
 from voice_gateway.domain.errors import Backend, BackendError, ClientError, InternalError, Reason, RecognitionStalled
 from voice_gateway.domain.instant import Instant, after_ms, ms_between, samples_between, samples_to_ns
 from voice_gateway.domain.policy import TurnPolicy
@@ -38,6 +41,14 @@ def test_errors_carry_their_reason() -> None:
     assert InternalError().reason is Reason.INTERNAL
     stalled = RecognitionStalled("no answer")
     assert (stalled.reason, stalled.backend) == (Reason.BACKEND_UNAVAILABLE, Backend.ASR)
+
+
+def test_what_is_known_of_a_backend_is_a_plain_value() -> None:
+    """The health page is made of it by name, and states are the labels of a metric."""
+    address = AddressStatus("10.0.0.1:1", "asr:1", AddressState.EJECTED, 2, False, 500, "UNAVAILABLE", 20)
+    known = asdict(BackendStatus((address,), (NameStatus("llm:1", "not known"),)))
+    assert known["addresses"][0]["state"] == "ejected"
+    assert known["unresolved"] == ({"name": "llm:1", "cause": "not known"},)
 
 
 def test_policy_changes() -> None:

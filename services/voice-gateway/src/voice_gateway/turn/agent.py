@@ -284,9 +284,11 @@ class Agent:
             return self._on_playback_reported(fact, now)
         if self._rehearsal.takes(fact):
             return self._rehearsal.handle(fact, now)
-        if self._reply is None or not self._reply.takes(fact):
+        reply = self._reply
+        if reply is None or not reply.takes(fact):
             return []
-        return self._HANDLERS[type(fact)](self, self._reply, fact, now)
+        is_of_playout = isinstance(fact, inputs.PlayoutStarted | inputs.PlayoutStarved | inputs.PlayoutCompleted)
+        return [] if is_of_playout and not reply.has_audio else self._HANDLERS[type(fact)](self, reply, fact, now)
 
     def _on_tools_called(self, reply: ReplyInFlight, fact: inputs.ToolsCalled, now: Instant) -> list[Effect]:
         if not reply.tools:

@@ -52,11 +52,10 @@ def spans(turn: CommittedTurn, clock: ReplyClock) -> tuple[LatencySpan, ...]:
         ("first_sentence", clock.first_sentence, ""),
         ("tts_first_audio", clock.first_speech, ""),
     )
-    for name, ended, setting in steps:
-        if ended is not None:
-            ruler.overlap(name, began, min(ended, turn.committed))
-            ruler.tile(name, ended, setting)
-            began = ended
+    for name, ended, setting in ((name, ended, setting) for name, ended, setting in steps if ended is not None):
+        ruler.overlap(name, began, min(ended, turn.committed))
+        ruler.tile(name, ended, setting)
+        began = ended
     ruler.tile("contested", clock.held_until, "contested_timeout_ms")
     ruler.tile("playout", clock.played, "lead_ms")
     return tuple(sorted(ruler.spans, key=lambda span: span.start_ms))

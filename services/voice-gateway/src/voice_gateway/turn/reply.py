@@ -94,7 +94,8 @@ class ReplyInFlight:
     _sentences: list[_Sentence] = field(default_factory=list, init=False)
     _told: int = field(default=0, init=False)
     """How many sentences the client has been told."""
-    _has_audio: bool = field(default=False, init=False)
+    has_audio: bool = field(default=False, init=False)
+    """Whether any of it was ordered to be played."""
     _ordered: int = field(default=0, init=False)
     """How many sentences have been handed to synthesis, or need none."""
     pieces: int = field(default=0, init=False)
@@ -113,7 +114,7 @@ class ReplyInFlight:
     @property
     def is_told_without_audio(self) -> bool:
         """Whether everything has been told and there was nothing to play."""
-        return self._is_complete() and not self._has_audio
+        return self._is_complete() and not self.has_audio
 
     def is_opening(self, now: Instant, opening_ms: int) -> bool:
         """Whether no more than its first `opening_ms` have been heard."""
@@ -125,8 +126,6 @@ class ReplyInFlight:
             return False
         if isinstance(fact, inputs.SpeechReady | inputs.SpeechCompleted | inputs.SpeechFailed):
             return self._awaits_speech(fact.sentence)
-        if isinstance(fact, inputs.PlayoutStarted | inputs.PlayoutStarved | inputs.PlayoutCompleted):
-            return self._has_audio
         is_written = isinstance(
             fact, inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ToolsCalled | inputs.ReplyFailed
         )
@@ -304,9 +303,9 @@ class ReplyInFlight:
             self._told += 1
             effects.append(Emit(ReplyText(self.id, self.turn, self.kind, SentenceId(self._told), ledger.text)))
             if ledger.spoken:
-                self._has_audio = True
+                self.has_audio = True
                 effects.append(Play(self.id, SentenceId(self._told)))
-        if self._is_complete() and self._has_audio and not self._is_play_ended:
+        if self._is_complete() and self.has_audio and not self._is_play_ended:
             self._is_play_ended = True
             effects.append(EndPlay(self.id))
         return effects
