@@ -32,6 +32,8 @@ lock: ## resolve the dependencies again, into requirements.lock and those of the
 	$(LOCK) $(LOCAL:%=--no-emit-package %) --constraint requirements.lock --output-file services/voice-gateway/requirements.lock \
 	  proto/pyproject.toml services/voice-gateway/pyproject.toml services/voice-client/pyproject.toml
 	$(LOCK) --constraint requirements.lock --output-file services/local-models/requirements.lock services/local-models/pyproject.toml
+	$(LOCK) $(LOCAL:%=--no-emit-package %) --constraint requirements.lock --output-file services/testkit/requirements.lock \
+	  proto/pyproject.toml services/testkit/pyproject.toml
 	echo 'hatchling uv==$(UV_VERSION)' | tr ' ' '\n' | $(LOCK) --constraint requirements.lock --output-file services/build.lock -
 
 SERVICES := services/voice-gateway services/local-models services/voice-client services/testkit
@@ -56,7 +58,7 @@ fmt: setup ## format the code
 lint: setup ## style of Python, .proto files, shell scripts and Dockerfiles
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/interrogate -c pyproject.toml -vv --omit-covered-files $(wildcard $(SERVICES:%=%/tests)) helm/tests
+	$(BIN)/interrogate -c pyproject.toml -vv --omit-covered-files $(wildcard $(SERVICES:%=%/tests)) helm/tests e2e-kube
 	cd proto && ../$(BIN)/buf lint
 	$(BIN)/shellcheck --external-sources .ci/run $(wildcard scripts/*.sh)
 	$(BIN)/hadolint $(wildcard services/*/Dockerfile)
@@ -67,6 +69,7 @@ types: setup ## mypy, strict, one package at a time
 	  $(BIN)/mypy --no-error-summary $$package/src $$package/tests; \
 	done
 	$(BIN)/mypy --no-error-summary helm/tests
+	$(BIN)/mypy --no-error-summary e2e-kube
 	$(BIN)/mypy --no-error-summary $(wildcard scripts/*.py)
 
 .PHONY: imports
@@ -86,6 +89,10 @@ coverage: setup ## the core's own tests cover every branch of it
 .PHONY: test
 test: setup ## the whole suite
 	$(BIN)/pytest
+
+.PHONY: e2e-kube
+e2e-kube: setup ## install, upgrade, drain and break on the cluster of KUBECONFIG; TESTS=e2e-kube/test_3_upgrades.py for less
+	$(BIN)/pytest -p no:randomly --timeout 600 --durations=0 --durations-min=1 $(or $(TESTS),e2e-kube)
 
 .PHONY: prove
 prove: setup ## the core's properties, 50,000 new examples of each; takes an hour (EXAMPLES=10000 for fewer)

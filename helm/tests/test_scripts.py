@@ -14,7 +14,9 @@ from chart_kit import CHARTS
 ROOT = CHARTS.parent
 SCRIPTS = ROOT / "scripts"
 DEPLOYS = ("deploy_infra.sh", "deploy_riva.sh", "deploy_gateway.sh")
-BUILDS = ("build_gateway.sh", "build_local_models.sh")
+BUILDS = ("build_gateway.sh", "build_local_models.sh", "build_testkit.sh")
+OTHERS = ("e2e_kube_here.sh",)
+CANNOT = 3
 NEEDED = ("bash", "sh", "env", "dirname", "basename", "sed", "base64", "tr", "cat", "printf")
 KEY = "nvapi-0123456789abcdef"
 NOTE = """#!/bin/sh
@@ -96,7 +98,7 @@ def _source(script: str) -> str:
     return (SCRIPTS / script).read_text() + (SCRIPTS / "build_image.sh").read_text() * (script in BUILDS)
 
 
-@pytest.mark.parametrize("script", [*DEPLOYS, *BUILDS])
+@pytest.mark.parametrize("script", [*DEPLOYS, *BUILDS, *OTHERS])
 def test_help_tells_every_option(script: str, machine: Machine) -> None:
     """The head of the script is its help, and no option is missing from it."""
     done = machine.run(script, "--help")
@@ -106,7 +108,7 @@ def test_help_tells_every_option(script: str, machine: Machine) -> None:
     assert len(done.stdout.splitlines()) > 4
 
 
-@pytest.mark.parametrize("script", [*DEPLOYS, *BUILDS])
+@pytest.mark.parametrize("script", [*DEPLOYS, *BUILDS, *OTHERS])
 def test_an_option_that_does_not_exist_is_refused(script: str, machine: Machine) -> None:
     """A misspelt option is told before anything happens."""
     done = machine.run(script, "--dry-rnu")
@@ -343,7 +345,7 @@ def test_an_image_is_named_after_its_commit(script: str, machine: Machine) -> No
     done = machine.run(script, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "--build-arg VERSION=0a1b2c3-dirty --build-arg REVISION=0a1b2c3-dirty" in done.stdout
-    service = {"build_gateway.sh": "voice-gateway", "build_local_models.sh": "local-models"}[script]
+    (service,) = re.findall("^service=(.+)$", (SCRIPTS / script).read_text(), re.MULTILINE)
     assert f"--tag {service}:0a1b2c3-dirty {ROOT}" in done.stdout
     assert [line.split()[0] for line in machine.called] == ["git"]
 
@@ -386,3 +388,22 @@ def test_every_refusal_is_tested() -> None:
             if not re.search("[^\n]+".join(parts), tests):
                 missing.append(sentence)
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("program", "user", "system", "reason"),
+    [
+        ("nowhere", "0", "Linux x86_64", "there is no program"),
+        ("id", "1000", "Linux x86_64", "it needs root"),
+        ("id", "0", "Darwin arm64", "it needs Linux on x86-64"),
+    ],
+)
+def test_the_cluster_of_the_tests_says_why_it_cannot(
+    program: str, user: str, system: str, reason: str, machine: Machine
+) -> None:
+    """CI goes on without the cluster where there can be none: one line says why, and the status is not a failure's."""
+    machine.has("id", f"echo {user}")
+    machine.has("uname", f"echo {system}")
+    done = machine.run("e2e_kube_here.sh", "--check", KUBE_PROGRAM=str(machine.bin / program))
+    assert (done.returncode, done.stdout) == (CANNOT, "")
+    assert reason in only_line(done)

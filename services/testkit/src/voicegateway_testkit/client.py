@@ -34,21 +34,27 @@ class ConverseClient:
         player: PlayerSettings | None = DEFAULT_PLAYER,
         metadata: Sequence[tuple[str, str]] = (),
         frame_ms: int = 20,
+        own_connection: bool = False,
     ) -> None:
-        """Makes a client for host and port; `player` None plays nothing and reports nothing."""
+        """Makes a client for host and port; `player` None plays nothing and reports nothing.
+
+        Clients of one process share a connection to one address, and with it the pod behind a Service, unless they
+        have one of their own.
+        """
         self.log: CallLog[service_pb2.ConverseResponse] = CallLog("payload")
         self.player: Player | None = None
         """Set once the server has started the session, unless there is to be none."""
         self._player_settings = player
         self._metadata = tuple(metadata)
         self._frame_ms = frame_ms
+        self._options = (("grpc.use_local_subchannel_pool", 1),) if own_connection else ()
         self._address = address
         self._next_samples = 0
         self._audio_in = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_LINEAR_PCM, sample_rate_hz=16000)
         self._microphone: Microphone | None = None
 
     async def __aenter__(self) -> Self:
-        self._channel = grpc.aio.insecure_channel(self._address)
+        self._channel = grpc.aio.insecure_channel(self._address, options=self._options)
         stub = voice_gateway_service_pb2_grpc.VoiceGatewayServiceStub(self._channel)
         self.call: PeerCall[service_pb2.ConverseRequest, service_pb2.ConverseResponse] = PeerCall(
             stub.Converse(metadata=self._metadata), self.log, self._on_entry
