@@ -132,9 +132,10 @@ class FakeTts(GrpcFake):
 
     async def _answer_requests(self, call: TtsCall, context: Context) -> None:
         while (request := await context.read()) is not grpc.aio.EOF:
+            asked_ns = time.monotonic_ns()  # before the sound is made, which takes time
             due = asyncio.get_running_loop().time() + self.timing.first_audio_ms / 1000
             self._check(request)
-            await self._speak(self._admit(request, call), context, due)
+            await self._speak(self._admit(request, call, asked_ns), context, due)
 
     def _check(self, request: Any) -> None:
         """Refuses what real Riva refuses. The code for an unknown voice or language is not published."""
@@ -154,12 +155,10 @@ class FakeTts(GrpcFake):
         if problem:
             raise CallError(grpc.StatusCode.INVALID_ARGUMENT, problem)
 
-    def _admit(self, request: Any, call: TtsCall) -> TtsSentence:
+    def _admit(self, request: Any, call: TtsCall, asked_ns: int) -> TtsSentence:
         rate_hz = request.sample_rate_hz or DEFAULT_RATE_HZ
         spoken = speak(request.text, rate_hz, self.timing.ms_per_char)
-        sentence = TtsSentence(
-            request=request, spoken=spoken, fault=self.faults.take(), call=call, asked_ns=time.monotonic_ns()
-        )
+        sentence = TtsSentence(request=request, spoken=spoken, fault=self.faults.take(), call=call, asked_ns=asked_ns)
         call.sentences.append(sentence)
         self.sentences.append(sentence)
         self._changed()
