@@ -20,6 +20,8 @@ class FakeReplica:
     """An address, its stub and its only call."""
 
     lives: bool = True
+    takes: int | None = None
+    """So many messages are taken, and then no more; None: any number."""
     answers: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     told: list[str] = field(default_factory=list)
     asked: int = 0
@@ -35,7 +37,12 @@ class FakeReplica:
         return self
 
     async def write(self, message: object) -> None:
-        """Take it."""
+        """Take it, unless there is no room for more."""
+        del message
+        if self.takes == 0:
+            await asyncio.Event().wait()
+        if self.takes is not None:
+            self.takes -= 1
 
     async def read(self) -> Any:
         """The next answer."""
@@ -162,6 +169,34 @@ def test_short_speech_without_an_answer_has_the_server_asked(
         after_s = await stalls_after_s(replica, lambda at_s: at_s < speech_s)
         assert after_s == (None if stalled_s is None else pytest.approx(stalled_s, abs=0.2))
         assert replica.asked == asked
+
+    play(scene())
+
+
+def test_a_call_that_takes_no_more_audio_is_not_waited_for() -> None:
+    """Behind a cut cable the window fills up in 2 s and writing stands still: what was said meanwhile is owed an answer
+    all the same.
+    """
+
+    async def scene() -> None:
+        replica = FakeReplica(lives=False, takes=20)
+        assert await stalls_after_s(replica, lambda at_s: at_s < 2.9) == pytest.approx(3, abs=0.11)
+
+    play(scene())
+
+
+def test_each_utterance_without_an_answer_has_the_server_asked() -> None:
+    """A server that was alive when it was asked may be gone at the next utterance."""
+
+    async def scene() -> None:
+        replica = FakeReplica()
+
+        def speaks(at_s: float) -> bool:
+            replica.lives = at_s < 10
+            return at_s < 1 or 20 <= at_s < 21
+
+        assert await stalls_after_s(replica, speaks) == pytest.approx(21 + OWED_S, abs=0.2)
+        assert replica.asked == 2
 
     play(scene())
 

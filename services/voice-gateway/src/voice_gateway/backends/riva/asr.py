@@ -239,8 +239,8 @@ class _Stream:
                 self._unanswered_since = loop.time()
         elif self._patience is not None:
             self._expect_nothing()
-            if self._doubt is None and loop.time() - self._unanswered_since >= SPOKEN_S:
-                self._doubt = asyncio.create_task(self._ask_whether_it_lives(), name="riva-asr-doubt")
+            if loop.time() - self._unanswered_since >= SPOKEN_S:
+                self._begin_to_doubt(OWED_S)
 
     def _expect_nothing(self) -> None:
         if self._patience is not None:
@@ -248,14 +248,23 @@ class _Stream:
             self._patience = None
 
     def _lose_patience(self) -> None:
+        """Nobody need speak any more: no audio is written, and so nothing noticed, while the call takes none."""
         self._patience = None
         if self._answer_within_ms() is not None:
             self._give_up()
+        else:
+            self._begin_to_doubt(0)
 
-    async def _ask_whether_it_lives(self) -> None:
+    def _begin_to_doubt(self, wait_s: float) -> None:
+        if self._doubt is None:
+            self._doubt = asyncio.create_task(self._ask_whether_it_lives(wait_s), name="riva-asr-doubt")
+
+    async def _ask_whether_it_lives(self, wait_s: float) -> None:
         """What was said in short and has got no answer was perhaps no words; a server that is gone tells otherwise."""
-        await asyncio.sleep(OWED_S)
-        if not await self._replica.ask():
+        await asyncio.sleep(wait_s)
+        lives = await self._replica.ask()
+        self._doubt = None
+        if not lives:
             self._give_up()
 
     def _believe(self) -> None:
