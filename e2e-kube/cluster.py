@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 GATEWAY_CHART, MODELS_CHART = ROOT / "helm" / "voice-gateway", ROOT / "helm" / "local-models"
 COMMAND_S = 300
 POLL_S = 0.5
+PATIENCE = float(os.environ.get("E2E_PATIENCE", "1"))
+"""Every limit of time is so many times as long: on a machine that others use, a slow start is no fault of ours."""
 GRPC_PORT = 50051
 Json = dict[str, Any]
 
@@ -118,7 +120,7 @@ async def until(what: str, is_so: Callable[[], Awaitable[object]], timeout_s: fl
     Raises:
         TimeoutError: it was not so in time.
     """
-    begun_s, said = time.monotonic(), ""
+    begun_s, said, timeout_s = time.monotonic(), "", timeout_s * PATIENCE
     while True:
         try:
             if await is_so():

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from callers import Callers, CallRecord, calling
-from cluster import Cluster, CommandError, Node, node_of, until
+from cluster import PATIENCE, Cluster, CommandError, Node, node_of, until
 from releases import GATEWAY_PODS, Table, settled, upgrade
 from test_3_upgrades import address_of, names
 
@@ -69,7 +69,7 @@ async def test_a_rolling_update_cuts_nobody_short(faked: Cluster, workers: list[
         await until("an answer from a new pod for everybody", is_answered, 60)
     after = told(table, "rolling update", callers, begun_ns)
     assert len(after) >= CALLERS  # every one of the old pods is gone, and with it every call there was
-    assert all(call.connect_s < RECONNECT_S for call in after)
+    assert all(call.connect_s < RECONNECT_S * PATIENCE for call in after)
 
 
 async def test_a_drain_cuts_nobody_short_and_a_second_one_waits(
@@ -101,4 +101,4 @@ async def test_a_drain_cuts_nobody_short_and_a_second_one_waits(
         table.add("two drains, one after the other", f"{(time.monotonic_ns() - begun_ns) / 1e9:.1f} s")
     after = told(table, "kubectl drain", callers, begun_ns)
     assert after
-    assert all(call.connect_s < RECONNECT_S for call in after)
+    assert all(call.connect_s < RECONNECT_S * PATIENCE for call in after)

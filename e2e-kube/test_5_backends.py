@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import fakes
 import pytest
 from callers import Callers, calling
-from cluster import Cluster, CommandError, Node, name_of, node_of, run, until
+from cluster import PATIENCE, Cluster, CommandError, Node, name_of, node_of, run, until
 from grpc import StatusCode
 from releases import GATEWAY_PODS, Table, settled, upgrade
 from test_3_upgrades import address_of
@@ -134,8 +134,8 @@ async def test_a_node_that_loses_power(faked: Cluster, workers: list[Node], tabl
     table.add("node lost: longest wait of a live call", f"{longest_s:.1f} s", f"<= {GOES_ON_S} s")
     table.add("node lost: last new call that failed, after", f"{last_failure_s:.1f} s", f"<= {NODE_LOST_S} s")
     assert [fault for callers in groups for fault in callers.faults] == []
-    assert longest_s <= GOES_ON_S
-    assert last_failure_s <= NODE_LOST_S
+    assert longest_s <= GOES_ON_S * PATIENCE
+    assert last_failure_s <= NODE_LOST_S * PATIENCE
 
 
 async def _call_anew(address: str, lost_ns: int) -> float:
