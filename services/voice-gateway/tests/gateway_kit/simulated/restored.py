@@ -78,12 +78,15 @@ def _counts_silence(fact: inputs.Input | None) -> bool:
 
 
 def _is_before(fact: inputs.Input | None, samples: int) -> bool:
-    """Whether a fact is about input before this position, which the next session has not."""
+    """Whether a fact is about input up to this position, which the next session has not: words that begin there may
+    still be an echo of what the agent said last.
+    """
     if isinstance(fact, inputs.ReplyInput):
         return False
     names = ("at_samples", "end_samples", "covered_samples", "received_samples")
+    told = [getattr(fact, name) for name in names if hasattr(fact, name)]
     starts = [word.start_samples for word in fact.words] if isinstance(fact, inputs.SegmentFinal) else []
-    return any(at_samples < samples for at_samples in (*starts, *(getattr(fact, name, samples) for name in names)))
+    return any(position <= samples for position in (*starts, *told))
 
 
 def _moved(value: Any, samples: int, streams: int, since: int) -> Any:
