@@ -189,9 +189,9 @@ class Callers:
         )
 
     def longest_wait_s(self, since_ns: int) -> float:
-        """From an utterance's end, or from that instant if it is later, to when it was understood."""
+        """From an utterance's end, or that instant if it is later, to when it was understood; 0: none was since."""
         waits = [(until, max(said, since_ns)) for call in self.calls for said, until in call.waits if until > since_ns]
-        return max((until - begun) / _NS_PER_S for until, begun in waits)
+        return max(((until - begun) / _NS_PER_S for until, begun in waits), default=0.0)
 
     @property
     def everybody_was_answered(self) -> bool:
