@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The image of the test kit, which stands for all backends in tests on a cluster: amd64 and arm64.
 #
-#   scripts/build_testkit.sh [--repository NAME] [--tag TAG] [--base IMAGE] [--platform LIST] [--push] [--dry-run]
+#   scripts/build_testkit.sh [--repository NAME] [--tag TAG] [--base IMAGE] [--platform LIST] [--builder NAME] [--push]
+#     [--dry-run]
 #
 # --repository NAME   name without tag, with the registry in front; by default testkit
 # --tag TAG           by default the commit

@@ -167,8 +167,8 @@ class Gateway:
         self._roster = Roster()
         backends = (self._recognizer, self._llm, self._synthesizer)
         self._metrics = Metrics()
-        for watched in (self._recognizer, self._llm, self._synthesizer):
-            watched.watch(self._metrics)
+        for backend in backends:
+            backend.watch(self._metrics)
         pacer = Pacer()
         around = Surroundings(
             recognizer=self._recognizer,

@@ -136,6 +136,9 @@ def rig(answer: Callable[[int], bool], limit_ms: int) -> Rig:
     return Rig(time, FakeBackend(time, answer))
 
 
+ALIVE_ONLY = {STARTUP: True, LIVENESS: True, READINESS: False, OVERALL: False, "a.v1.Service": False}
+
+
 async def test_looks_are_quick_until_ready_and_then_once_a_second() -> None:
     """A rollout waits for the first answer, and no longer; what is known is handed on with every look."""
     it = rig(lambda now_ms: now_ms >= 250, limit_ms=2_400)
@@ -149,13 +152,7 @@ async def test_every_name_but_liveness_follows_readiness() -> None:
     """A pod whose backend is down is alive: restarting it would help nobody."""
     it = rig(lambda _: False, limit_ms=2_000)
     await it.run()
-    assert await it.statuses() == {
-        STARTUP: True,
-        LIVENESS: True,
-        READINESS: False,
-        OVERALL: False,
-        "a.v1.Service": False,
-    }
+    assert await it.statuses() == ALIVE_ONLY
     it = rig(lambda _: True, limit_ms=2_000)
     await it.run()
     assert await it.statuses() == {STARTUP: True, LIVENESS: True, READINESS: True, OVERALL: True, "a.v1.Service": True}
@@ -165,13 +162,7 @@ async def test_an_outage_of_thirty_seconds_is_published() -> None:
     """A backend lost for longer than a blip turns the pod unready, while probing goes on."""
     it = rig(lambda now_ms: now_ms == 0, limit_ms=40_000)
     await it.run()
-    assert await it.statuses() == {
-        STARTUP: True,
-        LIVENESS: True,
-        READINESS: False,
-        OVERALL: False,
-        "a.v1.Service": False,
-    }
+    assert await it.statuses() == ALIVE_ONLY
 
 
 async def test_draining_leaves_liveness() -> None:
@@ -180,13 +171,7 @@ async def test_draining_leaves_liveness() -> None:
     await it.reporter.publish()
     await it.reporter.drain()
     await it.run()
-    assert await it.statuses() == {
-        STARTUP: True,
-        LIVENESS: True,
-        READINESS: False,
-        OVERALL: False,
-        "a.v1.Service": False,
-    }
+    assert await it.statuses() == ALIVE_ONLY
 
 
 async def test_a_backend_that_fails_in_our_code_is_logged_and_set_going_again(
