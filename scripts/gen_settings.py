@@ -5,14 +5,16 @@ import textwrap
 from typing import Any
 
 import generated
-from voice_gateway.config import LLM_SYSTEM_PROMPT, SECTIONS, Section
+from voice_gateway.config import SECTIONS
+from voice_gateway.config.llm import LLM_SYSTEM_PROMPT
+from voice_gateway.config.reader import Section
 from voice_gateway.setting_kinds import Setting
 
 HEADS = ("name", "default", "unit", "allowed", "meaning")
 HEAD = f"""\
 # Settings of the gateway
 
-{generated.note("services/voice-gateway/src/voice_gateway/config.py")}
+{generated.note("services/voice-gateway/src/voice_gateway/config")}
 
 The gateway reads these environment variables once, when it starts.
 It checks all of them first: each mistake is one line on standard error, and the exit code is 2.

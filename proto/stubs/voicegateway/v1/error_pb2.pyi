@@ -56,6 +56,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: this server cannot resume from the token; start afresh."""
     ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 16
     """UNAUTHENTICATED: no token, or a wrong one."""
+    ERROR_REASON_CALLER_NOT_ALLOWED: _ErrorReason.ValueType  # 17
+    """PERMISSION_DENIED: the caller is known and may not call this server."""
     ERROR_REASON_BACKEND_UNAVAILABLE: _ErrorReason.ValueType  # 30
     """UNAVAILABLE: a backend that the session needs has no healthy address; metadata `backend` names it (asr, llm, tts)."""
     ERROR_REASON_RECOGNITION_INTERRUPTED: _ErrorReason.ValueType  # 31
@@ -75,9 +77,17 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_DRAIN_DEADLINE: _ErrorReason.ValueType  # 52
     """UNAVAILABLE: the session outlived the drain deadline; connect again."""
     ERROR_REASON_AT_CAPACITY: _ErrorReason.ValueType  # 53
-    """RESOURCE_EXHAUSTED: the server carries as many sessions as it can; connect elsewhere."""
+    """RESOURCE_EXHAUSTED: the server carries as many sessions as it can; `RetryInfo` says when to come again."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 54
     """INTERNAL: a fault of the server itself; its logs have the session id."""
+    ERROR_REASON_START_TIMEOUT: _ErrorReason.ValueType  # 55
+    """DEADLINE_EXCEEDED: no whole `start` came in time."""
+    ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 56
+    """RESOURCE_EXHAUSTED: this caller has as many sessions, or has used as much, as it may; `RetryInfo` says when to come
+    again.
+    """
+    ERROR_REASON_RATE_EXCEEDED: _ErrorReason.ValueType  # 57
+    """RESOURCE_EXHAUSTED: the client sends more, or makes the server do more, than any conversation needs."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why something went wrong: one closed vocabulary for notices in the stream and for statuses that end it.
@@ -119,6 +129,8 @@ ERROR_REASON_RESUME_UNAVAILABLE: ErrorReason.ValueType  # 15
 """FAILED_PRECONDITION: this server cannot resume from the token; start afresh."""
 ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 16
 """UNAUTHENTICATED: no token, or a wrong one."""
+ERROR_REASON_CALLER_NOT_ALLOWED: ErrorReason.ValueType  # 17
+"""PERMISSION_DENIED: the caller is known and may not call this server."""
 ERROR_REASON_BACKEND_UNAVAILABLE: ErrorReason.ValueType  # 30
 """UNAVAILABLE: a backend that the session needs has no healthy address; metadata `backend` names it (asr, llm, tts)."""
 ERROR_REASON_RECOGNITION_INTERRUPTED: ErrorReason.ValueType  # 31
@@ -138,7 +150,15 @@ ERROR_REASON_DRAINING: ErrorReason.ValueType  # 51
 ERROR_REASON_DRAIN_DEADLINE: ErrorReason.ValueType  # 52
 """UNAVAILABLE: the session outlived the drain deadline; connect again."""
 ERROR_REASON_AT_CAPACITY: ErrorReason.ValueType  # 53
-"""RESOURCE_EXHAUSTED: the server carries as many sessions as it can; connect elsewhere."""
+"""RESOURCE_EXHAUSTED: the server carries as many sessions as it can; `RetryInfo` says when to come again."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 54
 """INTERNAL: a fault of the server itself; its logs have the session id."""
+ERROR_REASON_START_TIMEOUT: ErrorReason.ValueType  # 55
+"""DEADLINE_EXCEEDED: no whole `start` came in time."""
+ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 56
+"""RESOURCE_EXHAUSTED: this caller has as many sessions, or has used as much, as it may; `RetryInfo` says when to come
+again.
+"""
+ERROR_REASON_RATE_EXCEEDED: ErrorReason.ValueType  # 57
+"""RESOURCE_EXHAUSTED: the client sends more, or makes the server do more, than any conversation needs."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -190,6 +190,8 @@ class _EndReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EndReason.V
     """The server is leaving and the running turn is complete."""
     END_REASON_NO_INPUT: _EndReason.ValueType  # 4
     """Nobody spoke, typed or pressed a key, also after the re-prompt (`no_input_ms`); the goodbye was said."""
+    END_REASON_IDLE: _EndReason.ValueType  # 5
+    """For a long time the client sent neither audio nor text, and nothing was said to it."""
 
 class EndReason(_EndReason, metaclass=_EndReasonEnumTypeWrapper):
     """Why a session ended well. May grow."""
@@ -204,6 +206,8 @@ END_REASON_DRAINING: EndReason.ValueType  # 3
 """The server is leaving and the running turn is complete."""
 END_REASON_NO_INPUT: EndReason.ValueType  # 4
 """Nobody spoke, typed or pressed a key, also after the re-prompt (`no_input_ms`); the goodbye was said."""
+END_REASON_IDLE: EndReason.ValueType  # 5
+"""For a long time the client sent neither audio nor text, and nothing was said to it."""
 Global___EndReason: _TypeAlias = EndReason  # noqa: Y015
 
 @_typing.final

@@ -17,15 +17,15 @@ def main() -> int:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # gRPC writes a plain line among our JSON for each failed handshake: every port scan would fill the log.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    from voice_gateway import app  # noqa: PLC0415 - see above
+    from voice_gateway.app import commands  # noqa: PLC0415 - see above
 
     if arguments.verb == "serve":
-        return app.serve(arguments.ports_file, arguments.journal)
+        return commands.serve(arguments.ports_file, arguments.journal)
     if arguments.verb == "replay":
-        return app.replay(arguments.files)
+        return commands.replay(arguments.files)
     if arguments.verb == "health":
-        return app.health(arguments.address)
-    return app.check_config()
+        return commands.health(arguments.address)
+    return commands.check_config()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,9 +24,10 @@ def test_every_default_is_a_value_that_may_be_set(setting: Setting[Any]) -> None
     assert setting.doc
 
 
-def test_every_setting_of_the_module_is_in_the_documentation() -> None:
+def test_every_setting_of_the_modules_is_in_the_documentation() -> None:
     """A setting left out of SECTIONS would be read but never documented."""
-    declared = {value.name for value in vars(config).values() if isinstance(value, Setting)}
+    modules = (config.server, config.riva, config.llm, config.session)
+    declared = {value.name for module in modules for value in vars(module).values() if isinstance(value, Setting)}
     listed = [setting.name for setting in ALL]
     assert declared <= set(listed)
     assert len(listed) == len(set(listed))
@@ -43,27 +44,27 @@ def test_every_field_of_the_turn_policy_is_a_setting_of_the_same_name_default_an
 @pytest.mark.parametrize(
     ("setting", "raw", "value"),
     [
-        (config.GRPC_PORT, "0", 0),
-        (config.GRPC_PORT, "65535", 65_535),
-        (config.LLM_TEMPERATURE, "0", 0.0),
-        (config.LLM_TEMPERATURE, "1.25", 1.25),
-        (config.LOG_LEVEL, "warning", "WARNING"),
-        (config.TTS_SAMPLE_RATE, "48000", 48_000),
-        (config.RIVA_TLS, "True", True),
-        (config.RIVA_TLS, "off", False),
-        (config.NO_INPUT_REPROMPT, "Hello?", "Hello?"),
-        (config.NO_INPUT_GOODBYE, "Off", ""),
-        (config.ASR_URI, "riva:50051", ("riva:50051",)),
-        (config.ASR_URI, " a.b.svc:1 , 10.0.0.1:2,[::1]:3,a.b.svc:1", ("a.b.svc:1", "10.0.0.1:2", "[::1]:3")),
-        (config.LLM_SERVICE_URL, "https://llm.example/v1/", "https://llm.example/v1"),
-        (config.LLM_SERVICE_URL, "http://[::1]:8000", "http://[::1]:8000"),
-        (config.LLM_SERVICE_URL, "http://nim:8000", "http://nim:8000"),
-        (config.LLM_API_KEY, "nvapi-_x.Y~1+/=", "nvapi-_x.Y~1+/="),
-        (config.AUTH_TOKENS, " old , new,old,\n", ("old", "new")),
-        (config.ASR_LANGUAGE, "zh-Hant-TW", "zh-Hant-TW"),
-        (config.ASR_LANGUAGE, "multi", "multi"),
+        (config.server.GRPC_PORT, "0", 0),
+        (config.server.GRPC_PORT, "65535", 65_535),
+        (config.llm.LLM_TEMPERATURE, "0", 0.0),
+        (config.llm.LLM_TEMPERATURE, "1.25", 1.25),
+        (config.server.LOG_LEVEL, "warning", "WARNING"),
+        (config.riva.TTS_SAMPLE_RATE, "48000", 48_000),
+        (config.riva.RIVA_TLS, "True", True),
+        (config.riva.RIVA_TLS, "off", False),
+        (config.session.NO_INPUT_REPROMPT, "Hello?", "Hello?"),
+        (config.session.NO_INPUT_GOODBYE, "Off", ""),
+        (config.riva.ASR_URI, "riva:50051", ("riva:50051",)),
+        (config.riva.ASR_URI, " a.b.svc:1 , 10.0.0.1:2,[::1]:3,a.b.svc:1", ("a.b.svc:1", "10.0.0.1:2", "[::1]:3")),
+        (config.llm.LLM_SERVICE_URL, "https://llm.example/v1/", "https://llm.example/v1"),
+        (config.llm.LLM_SERVICE_URL, "http://[::1]:8000", "http://[::1]:8000"),
+        (config.llm.LLM_SERVICE_URL, "http://nim:8000", "http://nim:8000"),
+        (config.llm.LLM_API_KEY, "nvapi-_x.Y~1+/=", "nvapi-_x.Y~1+/="),
+        (config.server.AUTH_TOKENS, " old , new,old,\n", ("old", "new")),
+        (config.riva.ASR_LANGUAGE, "zh-Hant-TW", "zh-Hant-TW"),
+        (config.riva.ASR_LANGUAGE, "multi", "multi"),
         (
-            config.RIVA_METADATA,
+            config.riva.RIVA_METADATA,
             "function-id=12-ab, authorization=Bearer x=y",
             (("function-id", "12-ab"), ("authorization", "Bearer x=y")),
         ),
@@ -78,38 +79,46 @@ def test_what_operators_write_is_understood(setting: Setting[Any], raw: str, val
 @pytest.mark.parametrize(
     ("setting", "raw", "said"),
     [
-        (config.GRPC_PORT, "65536", "must be a whole number from 0 to 65535"),
-        (config.GRPC_PORT, "-1", "must be a whole number from 0 to 65535"),
-        (config.AUTH_TOKENS, " ,\n", "must have a token: commas alone would let everybody in"),
-        (config.AUTH_TOKENS, "two words", "must have no spaces inside a token"),
-        (config.AUTH_TOKENS, "schlüssel", "must be printable ASCII, several joined by commas"),
-        (config.GRPC_PORT, "tcp://10.0.0.1:50051", "must be a whole number from 0 to 65535"),
-        (config.SHUTDOWN_GRACE_PERIOD, "1.5", "must be a whole number from 0 to 86400"),
-        (config.LLM_TEMPERATURE, "nan", "must be a number from 0 to 2"),
-        (config.LLM_TEMPERATURE, "hot", "must be a number from 0 to 2"),
-        (config.LOG_LEVEL, "loud", "must be one of DEBUG, INFO, WARNING, ERROR"),
-        (config.TTS_SAMPLE_RATE, "22000", "must be one of 8000, 16000, 22050, 24000, 44100, 48000"),
-        (config.RIVA_TLS, "maybe", "must be true or false"),
-        (config.RIVA_URI, "riva", "must be host:port, or several joined by commas; 'riva' is not"),
-        (config.RIVA_URI, "riva:70000", "must be host:port, or several joined by commas; 'riva:70000' is not"),
-        (config.RIVA_URI, "http://riva:1", "must be host:port, or several joined by commas; 'http://riva:1' is not"),
-        (config.RIVA_URI, "riva:1,", "must be host:port, or several joined by commas; '' is not"),
-        (config.LLM_SERVICE_URL, "llm:8000", URL_SAID),
-        (config.LLM_SERVICE_URL, "http://", URL_SAID),
-        (config.LLM_SERVICE_URL, "http://me:secret@llm/v1", URL_SAID),
-        (config.RIVA_METADATA, "Bearer", METADATA_SAID),
-        (config.RIVA_METADATA, "Key=1", METADATA_SAID),
-        (config.RIVA_METADATA, "grpc-timeout=1", METADATA_SAID),
-        (config.RIVA_METADATA, "trace-bin=1", METADATA_SAID),
-        (config.LLM_SERVICE_URL, "http://llm:99999/v1", URL_SAID),
-        (config.LLM_SERVICE_URL, "http://llm:0/v1", URL_SAID),
-        (config.LLM_SERVICE_URL, "http://[::1", URL_SAID),
-        (config.LLM_SERVICE_URL, "http://:80", URL_SAID),
-        (config.LLM_API_KEY, "sk-1\nsk-2", "must be printable ASCII without spaces, as it goes into an HTTP header"),
-        (config.LLM_API_KEY, "sk-\u00e9", "must be printable ASCII without spaces, as it goes into an HTTP header"),
-        (config.LLM_MODEL, "caf\udce9", "must be UTF-8"),
-        (config.NO_INPUT_REPROMPT, "caf\udce9", "must be UTF-8"),
-        (config.ASR_LANGUAGE, "en_US", "must be a BCP-47 code, like en-US"),
+        (config.server.GRPC_PORT, "65536", "must be a whole number from 0 to 65535"),
+        (config.server.GRPC_PORT, "-1", "must be a whole number from 0 to 65535"),
+        (config.server.AUTH_TOKENS, " ,\n", "must have a token: commas alone would let everybody in"),
+        (config.server.AUTH_TOKENS, "two words", "must have no spaces inside a token"),
+        (config.server.AUTH_TOKENS, "schlüssel", "must be printable ASCII, several joined by commas"),
+        (config.server.GRPC_PORT, "tcp://10.0.0.1:50051", "must be a whole number from 0 to 65535"),
+        (config.server.SHUTDOWN_GRACE_PERIOD, "1.5", "must be a whole number from 0 to 86400"),
+        (config.llm.LLM_TEMPERATURE, "nan", "must be a number from 0 to 2"),
+        (config.llm.LLM_TEMPERATURE, "hot", "must be a number from 0 to 2"),
+        (config.server.LOG_LEVEL, "loud", "must be one of DEBUG, INFO, WARNING, ERROR"),
+        (config.riva.TTS_SAMPLE_RATE, "22000", "must be one of 8000, 16000, 22050, 24000, 44100, 48000"),
+        (config.riva.RIVA_TLS, "maybe", "must be true or false"),
+        (config.riva.RIVA_URI, "riva", "must be host:port, or several joined by commas; 'riva' is not"),
+        (config.riva.RIVA_URI, "riva:70000", "must be host:port, or several joined by commas; 'riva:70000' is not"),
+        (
+            config.riva.RIVA_URI,
+            "http://riva:1",
+            "must be host:port, or several joined by commas; 'http://riva:1' is not",
+        ),
+        (config.riva.RIVA_URI, "riva:1,", "must be host:port, or several joined by commas; '' is not"),
+        (config.llm.LLM_SERVICE_URL, "llm:8000", URL_SAID),
+        (config.llm.LLM_SERVICE_URL, "http://", URL_SAID),
+        (config.llm.LLM_SERVICE_URL, "http://me:secret@llm/v1", URL_SAID),
+        (config.riva.RIVA_METADATA, "Bearer", METADATA_SAID),
+        (config.riva.RIVA_METADATA, "Key=1", METADATA_SAID),
+        (config.riva.RIVA_METADATA, "grpc-timeout=1", METADATA_SAID),
+        (config.riva.RIVA_METADATA, "trace-bin=1", METADATA_SAID),
+        (config.llm.LLM_SERVICE_URL, "http://llm:99999/v1", URL_SAID),
+        (config.llm.LLM_SERVICE_URL, "http://llm:0/v1", URL_SAID),
+        (config.llm.LLM_SERVICE_URL, "http://[::1", URL_SAID),
+        (config.llm.LLM_SERVICE_URL, "http://:80", URL_SAID),
+        (
+            config.llm.LLM_API_KEY,
+            "sk-1\nsk-2",
+            "must be printable ASCII without spaces, as it goes into an HTTP header",
+        ),
+        (config.llm.LLM_API_KEY, "sk-\u00e9", "must be printable ASCII without spaces, as it goes into an HTTP header"),
+        (config.llm.LLM_MODEL, "caf\udce9", "must be UTF-8"),
+        (config.session.NO_INPUT_REPROMPT, "caf\udce9", "must be UTF-8"),
+        (config.riva.ASR_LANGUAGE, "en_US", "must be a BCP-47 code, like en-US"),
     ],
     ids=lambda value: value.name if isinstance(value, Setting) else None,
 )
@@ -123,6 +132,6 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     """A certificate that is not mounted is found before the server starts."""
     there = tmp_path / "there.pem"
     there.write_text("x")
-    assert config.GRPC_TLS_CERT.parse(str(there)) == there
+    assert config.server.GRPC_TLS_CERT.parse(str(there)) == there
     with pytest.raises(ValueError, match=r"^must be a file that can be read: No such file or directory: .*gone\.pem$"):
-        config.GRPC_TLS_CERT.parse(str(tmp_path / "gone.pem"))
+        config.server.GRPC_TLS_CERT.parse(str(tmp_path / "gone.pem"))

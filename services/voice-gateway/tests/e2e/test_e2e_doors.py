@@ -10,7 +10,7 @@ from gateway_kit.whole_gateway import NOWHERE, world
 from google.rpc import error_details_pb2
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 from grpc_status import rpc_status
-from voice_gateway.app import age_options
+from voice_gateway.app.servers import age_options
 from voice_workflow_pb2_grpc import VoiceGatewayStub
 from voicegateway.v1.voice_gateway_service_pb2 import GetCapabilitiesRequest
 from voicegateway.v1.voice_gateway_service_pb2_grpc import VoiceGatewayServiceStub

@@ -12,7 +12,7 @@ import grpc.aio
 from gateway_kit.journals import assert_all_replay
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from voice_gateway import config
-from voice_gateway.app import Gateway
+from voice_gateway.app.gateway import Gateway
 from voicegateway_testkit import FakeAsr, FakeLlm, FakeTts, LlmTiming, Reply, TtsTiming, Utterance
 
 NOWHERE = "127.0.0.1:1"

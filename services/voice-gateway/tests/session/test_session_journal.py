@@ -16,7 +16,8 @@ from gateway_kit.journals import read_journal, record, replay_journal
 from gateway_kit.phone_call import new_core
 from hypothesis import given
 from hypothesis import strategies as st
-from voice_gateway import __main__, app
+from voice_gateway import __main__
+from voice_gateway.app import commands
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import SpeechEnded, SpeechStarted, Transcript
 from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
@@ -374,5 +375,5 @@ def test_the_command_replays_files_and_its_status_tells(
 
 def test_a_folder_for_journals_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--journal` stands for JOURNAL_DIR; a wrong one is a mistake like any other, found before a call is lost."""
-    assert app.serve(None, tmp_path / "absent") == 2
+    assert commands.serve(None, tmp_path / "absent") == 2
     assert "JOURNAL_DIR must be a folder that can be written" in capsys.readouterr().err

@@ -45,6 +45,7 @@ class EndCause(StrEnum):
     CLIENT_HALF_CLOSED = "CLIENT_HALF_CLOSED"
     DRAINING = "DRAINING"
     NO_INPUT = "NO_INPUT"
+    IDLE = "IDLE"
 
 
 @dataclass(frozen=True, slots=True)

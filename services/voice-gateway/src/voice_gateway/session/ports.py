@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from voice_gateway.domain.backend_status import BackendStatus
+from voice_gateway.domain.caller import UNKNOWN, Caller
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, GatewayError
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
@@ -39,6 +40,8 @@ class SessionRequest:
     """Whether the client can hold its player without flushing it."""
     client_label: str = ""
     """The client's own name for the call, for logs only."""
+    caller: Caller = UNKNOWN
+    """Who opened the call; no codec knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ CODES: Final = MappingProxyType(
         Reason.FEATURE_UNAVAILABLE: grpc.StatusCode.UNIMPLEMENTED,
         Reason.RESUME_UNAVAILABLE: grpc.StatusCode.FAILED_PRECONDITION,
         Reason.TOKEN_INVALID: grpc.StatusCode.UNAUTHENTICATED,
+        Reason.CALLER_NOT_ALLOWED: grpc.StatusCode.PERMISSION_DENIED,
         Reason.BACKEND_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
         Reason.RECOGNITION_INTERRUPTED: grpc.StatusCode.UNAVAILABLE,
         Reason.LLM_FAILED: grpc.StatusCode.UNAVAILABLE,
@@ -42,6 +43,9 @@ CODES: Final = MappingProxyType(
         Reason.DRAIN_DEADLINE: grpc.StatusCode.UNAVAILABLE,
         Reason.AT_CAPACITY: grpc.StatusCode.RESOURCE_EXHAUSTED,
         Reason.INTERNAL: grpc.StatusCode.INTERNAL,
+        Reason.START_TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,
+        Reason.QUOTA_EXCEEDED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+        Reason.RATE_EXCEEDED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     }
 )
 """As the comments of error.proto say. Reasons that it knows as notices only end a call when nothing can go on without

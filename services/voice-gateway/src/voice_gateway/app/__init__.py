@@ -1,0 +1,1 @@
+"""The composition root, the commands that start it, and its servers."""

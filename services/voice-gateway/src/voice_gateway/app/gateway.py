@@ -1,0 +1,161 @@
+"""The composition root: makes one of each, joins them, serves until told to stop."""
+
+import asyncio
+import logging
+import secrets
+from importlib.metadata import version
+from pathlib import Path
+
+import grpc.aio
+from grpc_health.v1 import health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+
+from voice_gateway import config
+from voice_gateway.app.servers import PORT_OPTIONS, grpc_server, open_plain_port, open_port, taken
+from voice_gateway.backends.http_tools.client import HttpTools
+from voice_gateway.backends.openai_chat.client import OpenAiChat
+from voice_gateway.backends.riva.asr import RivaRecognizer
+from voice_gateway.backends.riva.tts import RivaSynthesizer
+from voice_gateway.backends.silero.model import SileroModel
+from voice_gateway.domain.ids import SessionId
+from voice_gateway.observability.health import Readiness
+from voice_gateway.observability.health_page import HealthPage
+from voice_gateway.observability.metrics import Metrics
+from voice_gateway.observability.metrics_server import serve_metrics
+from voice_gateway.observability.prober import HealthReporter, Prober
+from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
+from voice_gateway.session import clock
+from voice_gateway.session.calls import Surroundings
+from voice_gateway.session.journal import JournalFolder
+from voice_gateway.session.pacer import Pacer
+from voice_gateway.session.roster import Roster
+from voice_gateway.session.service import SessionService
+from voice_gateway.session.voice import VoiceBank
+from voice_gateway.transports.grpc_legacy import server as grpc_legacy
+from voice_gateway.transports.grpc_v1 import server as grpc_v1
+
+VERSION = version("voice-gateway")
+SERVICES = (grpc_v1.SERVICE_NAME, grpc_legacy.SERVICE_NAME)
+LAST_WRITES_S = 2.0
+"""After the last session: for its final messages and its call's status to reach the wire."""
+FORCED_MARGIN_S = 2.0
+"""Sessions end themselves at the drain's deadline; one that did not by so much later is cut off."""
+
+_log = logging.getLogger("voice_gateway")
+
+
+class Gateway:
+    """Everything of one process, joined. Made and used inside the running event loop."""
+
+    def __init__(self, settings: config.Settings) -> None:
+        self._settings = settings
+        self._recognizer = RivaRecognizer(settings.asr)
+        self._synthesizer = RivaSynthesizer(settings.tts)
+        self._llm = OpenAiChat(settings.llm)
+        self._tools = HttpTools(settings.tools)
+        self._roster = Roster()
+        backends = (self._recognizer, self._llm, self._synthesizer)
+        self._metrics = Metrics()
+        for backend in backends:
+            backend.watch(self._metrics)
+        pacer = Pacer()
+        around = Surroundings(
+            recognizer=self._recognizer,
+            llm=self._llm,
+            synthesizer=self._synthesizer,
+            telemetry=SharedTelemetry(LogTelemetry(), self._metrics),
+            pacer=pacer,
+            roster=self._roster,
+            voices=VoiceBank(SileroModel(), pacer),
+            journals=_journals(settings.server.journal_dir),
+            tools=self._tools,
+        )
+        sessions = SessionService(settings.session, settings.policy, around, backends, _new_session_id)
+        self._server = grpc_server(settings.server)
+        self._health_server = grpc.aio.server(options=PORT_OPTIONS) if settings.server.health_port else None
+        self._metrics_server: asyncio.Server | None = None
+        health = health_aio.HealthServicer()
+        readiness = Readiness(backend.backend for backend in backends)
+        self._reporter = HealthReporter(readiness, health, SERVICES, clock.now)
+        self._prober = Prober(backends, readiness, self._reporter, self._metrics, clock=clock.now)
+        self._page = HealthPage(readiness, backends, VERSION, clock.now)
+        _add_services(self._server, sessions, health)
+        if self._health_server is not None:
+            health_pb2_grpc.add_HealthServicer_to_server(health, self._health_server)
+
+    async def start(self) -> int:
+        """Open the ports and return that of the calls; unready until the backends have answered.
+
+        Raises:
+            CannotListen: a port is taken or the certificate refused.
+        """
+        server = self._settings.server
+        await self._reporter.publish()
+        port = open_port(self._server, server)
+        try:
+            self._metrics_server = await serve_metrics(self._metrics.registry, server.metrics_port, self._page.write)
+        except OSError as error:
+            raise taken(server.metrics_port) from error
+        if self._health_server is not None:
+            open_plain_port(self._health_server, server.health_port)
+            await self._health_server.start()
+        await self._server.start()
+        return port
+
+    def loop_lagged(self, lag_s: float) -> None:
+        """Take one measurement of the event loop that this runs in."""
+        self._metrics.loop_lagged(lag_s)
+
+    @property
+    def metrics_port(self) -> int:
+        """Where the metrics are, once started."""
+        assert self._metrics_server is not None  # noqa: S101  asked for after `start`
+        return int(self._metrics_server.sockets[0].getsockname()[1])
+
+    async def watch_backends(self) -> None:
+        """Probe the backends until cancelled."""
+        await self._prober.run()
+
+    async def drain(self) -> None:
+        """Unready at once; new sessions are refused; return when the running ones are over or out of time."""
+        await self._reporter.drain()
+        self._roster.drain(self._settings.server.grace_s * 1_000)
+        _log.info("draining", extra={"sessions": len(self._roster), "grace_s": self._settings.server.grace_s})
+        try:
+            async with asyncio.timeout(self._settings.server.grace_s + FORCED_MARGIN_S):
+                await self._roster.wait_empty()
+        except TimeoutError:
+            _log.error("sessions outlived the drain", extra={"sessions": len(self._roster)})
+            return
+        await self._server.stop(LAST_WRITES_S)
+
+    async def stop(self) -> None:
+        """Close the ports and cancel what still runs."""
+        await self._server.stop(None)
+        if self._health_server is not None:
+            await self._health_server.stop(None)
+        if self._metrics_server is not None:
+            self._metrics_server.close()
+        await asyncio.gather(
+            self._recognizer.close(), self._synthesizer.close(), self._llm.close(), self._tools.close()
+        )
+
+
+def _journals(folder: Path | None) -> JournalFolder | None:
+    return None if folder is None else JournalFolder(folder, version("voice-gateway"))
+
+
+def _add_services(server: grpc.aio.Server, sessions: SessionService, health: health_aio.HealthServicer) -> None:
+    grpc_v1.add_to_server(
+        server, open_session=sessions.open, capabilities=sessions.capabilities, server_version=VERSION
+    )
+    grpc_legacy.add_to_server(server, open_session=sessions.open)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    reflection.enable_server_reflection((*SERVICES, HEALTH_NAME, reflection.SERVICE_NAME), server)
+
+
+def _new_session_id() -> SessionId:
+    """Unguessable, and short enough to be read out to whoever is on call."""
+    return SessionId(secrets.token_hex(8))

@@ -1,0 +1,57 @@
+"""gRPC servers and their ports."""
+
+import grpc.aio
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
+
+from voice_gateway import config
+from voice_gateway.transports.auth import TokenInterceptor
+from voice_gateway.transports.call import SERVER_OPTIONS
+
+PORT_OPTIONS = (
+    # Clients behind NAT ping for themselves; the default answers more than one in 300 s with GOAWAY
+    # (gRPC's doc/keepalive.md).
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Two gateways on one port would share its calls without a word; a port in use must be an error.
+    ("grpc.so_reuseport", 0),
+)
+
+
+class CannotListen(Exception):  # noqa: N818  said as the fact it is
+    """The port is taken, or the certificate is refused."""
+
+
+def grpc_server(settings: config.ServerSettings) -> grpc.aio.Server:
+    options = SERVER_OPTIONS + PORT_OPTIONS + age_options(settings.max_connection_age_ms)
+    guards = [TokenInterceptor(settings.auth_tokens, (HEALTH_NAME,))] if settings.auth_tokens else []
+    return grpc.aio.server(options=options, interceptors=guards)
+
+
+def age_options(max_age_ms: int) -> tuple[tuple[str, int], ...]:
+    """Options that end old connections and no call on them; none for 0."""
+    if not max_age_ms:
+        return ()
+    # The largest int stands for ever (gRPC's grpc_types.h): calls run to their end however long they take.
+    return (("grpc.max_connection_age_ms", max_age_ms), ("grpc.max_connection_age_grace_ms", 2**31 - 1))
+
+
+def open_port(server: grpc.aio.Server, settings: config.ServerSettings) -> int:
+    if settings.tls is None:
+        return open_plain_port(server, settings.grpc_port)
+    pair = (settings.tls.key.read_bytes(), settings.tls.cert.read_bytes())
+    try:
+        return server.add_secure_port(f"[::]:{settings.grpc_port}", grpc.ssl_server_credentials([pair]))
+    except RuntimeError as error:
+        raise taken(settings.grpc_port) from error
+
+
+def open_plain_port(server: grpc.aio.Server, port: int) -> int:
+    try:
+        return server.add_insecure_port(f"[::]:{port}")
+    except RuntimeError as error:
+        raise taken(port) from error
+
+
+def taken(port: int) -> CannotListen:
+    return CannotListen(f"port {port} cannot be opened; is another program using it?")

@@ -1,0 +1,84 @@
+"""Every setting, and the only reader of the environment.
+
+A setting is one row of a table: its environment name, default, range and meaning. Values are read once, checked all
+together, and handed to each room as that room's own frozen settings. An empty value counts as unset. The rows and how
+they are read are in one module for each subject, which lists its rows in its SECTIONS.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from voice_gateway.backends.http_tools.settings import HttpTool
+from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
+from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
+from voice_gateway.config import llm, riva, server, session
+from voice_gateway.config.reader import ConfigError, Reader
+from voice_gateway.config.server import ServerSettings
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.session.negotiation import SessionSettings
+
+__all__ = ["SECTIONS", "ConfigError", "ServerSettings", "Settings", "describe", "load", "metrics_port"]
+
+SECTIONS = (*server.SECTIONS, *riva.SECTIONS, *llm.SECTIONS, *session.SECTIONS)
+"""Every setting, as the documentation lists them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Each room's settings."""
+
+    server: ServerSettings
+    asr: RivaSettings
+    tts: RivaTtsSettings
+    llm: OpenAiChatSettings
+    tools: tuple[HttpTool, ...]
+    session: SessionSettings
+    policy: TurnPolicy
+
+
+def load(environment: Mapping[str, str] = os.environ, overrides: Mapping[str, str] | None = None) -> Settings:
+    """Read everything; `overrides` are what the command line says instead.
+
+    Raises:
+        ConfigError: with every mistake, not only the first.
+    """
+    reader = Reader({**environment, **(overrides or {})})
+    settings = Settings(
+        server=server.read_server(reader),
+        asr=riva.read_asr(reader),
+        tts=riva.read_tts(reader),
+        llm=llm.read_llm(reader),
+        tools=llm.read_tools(reader),
+        session=session.read_session(reader),
+        policy=session.read_policy(reader),
+    )
+    session.note_unknown(reader)
+    if reader.mistakes:
+        raise ConfigError(tuple(dict.fromkeys(reader.mistakes)))
+    return settings
+
+
+def metrics_port(environment: Mapping[str, str] = os.environ) -> int:
+    """The port of the metrics and the health page, which nothing else need be right for.
+
+    Raises:
+        ConfigError: it is wrong, or left to the system.
+    """
+    reader = Reader(environment)
+    port = reader.read(server.METRICS_PORT)
+    if reader.mistakes or not port:
+        raise ConfigError(
+            tuple(reader.mistakes) or (f"{server.METRICS_PORT.name} is 0: which port was picked must be said",)
+        )
+    return port
+
+
+def describe(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """A line per setting with the value in force, secrets hidden."""
+    reader = Reader(environment)
+    lines = []
+    for setting in (setting for section in SECTIONS for setting in section.settings):
+        raw = reader.raw(setting).replace("\n", "\\n")
+        lines.append(f"{setting.name}={'(secret)' if setting.is_secret and raw else raw}")
+    return tuple(lines)

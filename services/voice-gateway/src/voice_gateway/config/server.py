@@ -1,0 +1,120 @@
+"""Settings of the server itself: ports, who may call, how it ends."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from voice_gateway.config.reader import Reader, Section
+from voice_gateway.setting_kinds import MAX_PORT, choice, file, folder, integer, keys
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+GRPC_PORT = integer("GRPC_PORT", 50_051, (0, MAX_PORT), "", "port that clients call; 0 picks a free one")
+GRPC_TLS_CERT = file("GRPC_TLS_CERT", "PEM certificate chain; with GRPC_TLS_KEY, clients must use TLS")
+GRPC_TLS_KEY = file("GRPC_TLS_KEY", "PEM private key of GRPC_TLS_CERT")
+HEALTH_PORT = integer(
+    "HEALTH_PORT",
+    0,
+    (0, MAX_PORT),
+    "",
+    "a second port with the health service alone, without TLS, for probes that cannot speak it; 0: none",
+)
+METRICS_PORT = integer(
+    "METRICS_PORT",
+    8_080,
+    (0, MAX_PORT),
+    "",
+    "port of the metrics, over HTTP at /metrics, and of /health; 0 picks a free one",
+)
+AUTH_TOKENS = keys("AUTH_TOKENS", "bearer tokens that open; with none, anyone may call")
+MAX_CONNECTION_AGE_MS = integer(
+    "MAX_CONNECTION_AGE_MS",
+    600_000,
+    (0, 86_400_000),
+    "ms",
+    "an older connection gets GOAWAY: its calls run on, new ones go elsewhere; 0: never",
+)
+SHUTDOWN_GRACE_PERIOD = integer(
+    "SHUTDOWN_GRACE_PERIOD", 30, (0, 86_400), "s", "after SIGTERM, running turns may go on for so long"
+)
+LOG_LEVEL = choice("LOG_LEVEL", "INFO", _LEVELS, "least severe log lines that are written")
+JOURNAL_DIR = folder("JOURNAL_DIR", "folder that gets a journal of each session, with what was said in it")
+
+SECTIONS = (
+    Section(
+        "Server",
+        (
+            GRPC_PORT,
+            GRPC_TLS_CERT,
+            GRPC_TLS_KEY,
+            AUTH_TOKENS,
+            HEALTH_PORT,
+            METRICS_PORT,
+            MAX_CONNECTION_AGE_MS,
+            SHUTDOWN_GRACE_PERIOD,
+            LOG_LEVEL,
+            JOURNAL_DIR,
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """What the server shows its clients."""
+
+    cert: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """The server itself."""
+
+    grpc_port: int
+    """0: the operating system chooses."""
+    tls: TlsFiles | None
+    auth_tokens: tuple[str, ...]
+    """Empty: anyone may call."""
+    health_port: int
+    """0: there is none."""
+    metrics_port: int
+    """0: the operating system chooses."""
+    max_connection_age_ms: int
+    """0: connections live as long as their clients want."""
+    grace_s: int
+    log_level: str
+    journal_dir: Path | None
+    """None: no journals are kept."""
+
+
+def read_server(reader: Reader) -> ServerSettings:
+    mistakes = len(reader.mistakes)
+    cert, key = reader.read(GRPC_TLS_CERT), reader.read(GRPC_TLS_KEY)
+    tls = None
+    if cert and key:
+        tls = TlsFiles(cert, key)
+        reader.mistakes += _pair_mistakes(tls)
+    elif (cert or key) and len(reader.mistakes) == mistakes:
+        reader.mistakes.append(f"{GRPC_TLS_CERT.name} and {GRPC_TLS_KEY.name} must both be set, or neither")
+    return ServerSettings(
+        grpc_port=reader.read(GRPC_PORT),
+        tls=tls,
+        auth_tokens=reader.read(AUTH_TOKENS),
+        health_port=reader.read(HEALTH_PORT),
+        metrics_port=reader.read(METRICS_PORT),
+        max_connection_age_ms=reader.read(MAX_CONNECTION_AGE_MS),
+        grace_s=reader.read(SHUTDOWN_GRACE_PERIOD),
+        log_level=reader.read(LOG_LEVEL),
+        journal_dir=reader.read(JOURNAL_DIR),
+    )
+
+
+def _pair_mistakes(tls: TlsFiles) -> tuple[str, ...]:
+    try:
+        # An empty password: an encrypted key must be refused, not asked for on a terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert, tls.key, password="")
+    except (ssl.SSLError, OSError) as error:
+        return (f"{GRPC_TLS_CERT.name} and {GRPC_TLS_KEY.name} are not a certificate and its key: {error}",)
+    return ()
