@@ -22,6 +22,7 @@ from voicegateway_testkit.faults import (
     DieAfterAudio,
     DieAfterWords,
     FaultPlan,
+    FloodInterims,
     Hang,
     LateFinal,
     NeverFinalise,
@@ -101,6 +102,8 @@ class FakeAsr(GrpcFake):
         """
         super().__init__()
         self.faults: FaultPlan[AsrFault] = FaultPlan()
+        self.language_faults: dict[str, AsrFault] = {}
+        """What every stream of a language meets that has no fault of its own; not for Refuse and Hang."""
         self.streams: list[AsrStream] = []
         self.timing = timing
         self.stability_interims = stability_interims
@@ -188,6 +191,8 @@ class _Recognition:
 
     async def _recognise(self) -> None:
         ears, transcriber = self._open(await self._context.read())
+        if isinstance(self._stream.fault, FloodInterims):
+            await self._flood(self._stream.fault)
         writer = asyncio.create_task(self._write())
         try:
             await self._listen(ears, transcriber)
@@ -210,12 +215,25 @@ class _Recognition:
         stream.config = request.streaming_config
         stream.request_id = request.id.value
         stream.endpointing = read_endpointing(stream.config.config)
-        self._fake.check_language(stream.config.config.language_code)
+        language_code = stream.config.config.language_code
+        self._fake.check_language(language_code)
+        stream.fault = stream.fault or self._fake.language_faults.get(language_code)
         rate_hz = read_rate_hz(stream.config.config)
         self._fake.note_change()
         return Ears(rate_hz, stream.endpointing, self._fake.timing.interim_every_ms), Transcriber(
             self._fake.script, rate_hz
         )
+
+    async def _flood(self, fault: FloodInterims) -> None:
+        """Tells interims until the call is cancelled, several at a time."""
+        encode = ResponseEncoder(self._stream.config.config, self._stream.request_id, has_stability=False)
+        number, pause_s = 0, 0.02
+        while True:
+            for _ in range(max(1, int(fault.interims_per_s * pause_s))):
+                number += 1
+                text = f"{number} ".ljust(fault.chars, "x")
+                await self._context.write(encode(Result(text, 0, is_final=False, is_suspected_end=False)))
+            await asyncio.sleep(pause_s)
 
     async def _listen(self, ears: Ears, transcriber: Transcriber) -> None:
         while (request := await self._context.read()) is not grpc.aio.EOF:

@@ -229,11 +229,15 @@ class FakeLlm(Watchable):
         due = loop.time() + self._ttft_ms(reply) / 1000
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
         await response.prepare(http)
-        for number, delta in enumerate(llm_codec.deltas(reply)):
+        deltas = [
+            {"role": "assistant"} | delta if number == 0 else delta
+            for number, delta in enumerate(llm_codec.deltas(reply))
+        ]
+        for at in range(0, len(deltas), reply.tokens_a_write):
             await self._meet_fault(request, response)
             await asyncio.sleep(due - loop.time())
             due += self.timing.token_ms / 1000
-            await self._send(request, response, {"role": "assistant", **delta} if number == 0 else delta)
+            await self._send(request, response, deltas[at : at + reply.tokens_a_write])
         await self._meet_fault(request, response)
         await response.write(llm_codec.event(llm_codec.chunk(self.model, {}, reply.finish_reason)))
         if (request.body.get("stream_options") or {}).get("include_usage"):
@@ -242,11 +246,11 @@ class FakeLlm(Watchable):
         await response.write(llm_codec.DONE)
         return response
 
-    async def _send(self, request: LlmRequest, response: web.StreamResponse, delta: JsonObject) -> None:
-        await response.write(llm_codec.event(llm_codec.chunk(self.model, delta)))
+    async def _send(self, request: LlmRequest, response: web.StreamResponse, deltas: list[JsonObject]) -> None:
+        await response.write(b"".join(llm_codec.event(llm_codec.chunk(self.model, delta)) for delta in deltas))
         request.first_token_ns = request.first_token_ns or time.monotonic_ns()
-        request.sent_text += delta.get("content", "")
-        request.sent_tokens += 1
+        request.sent_text += "".join(delta.get("content", "") for delta in deltas)
+        request.sent_tokens += len(deltas)
         self._changed()
 
     async def _meet_fault(self, request: LlmRequest, response: web.StreamResponse) -> None:

@@ -49,6 +49,15 @@ class LateFinal:
 
 
 @dataclass(frozen=True, slots=True)
+class FloodInterims:
+    """Interim results come without end, whatever is said, and a final one never does."""
+
+    interims_per_s: int
+    chars: int
+    """Length of each."""
+
+
+@dataclass(frozen=True, slots=True)
 class DieAfterSamples:
     """The synthesis call ends with `code` after so many samples of the sentence."""
 
@@ -96,7 +105,7 @@ class MalformedAfterTokens:
     tokens: int
 
 
-AsrFault = Refuse | Hang | DieAfterAudio | DieAfterWords | NeverFinalise | LateFinal
+AsrFault = Refuse | Hang | DieAfterAudio | DieAfterWords | NeverFinalise | LateFinal | FloodInterims
 TtsFault = Refuse | Hang | DieAfterSamples | StallAfterSamples
 LlmFault = HttpFailure | CloseBeforeAnswer | Hang | DieAfterTokens | StallAfterTokens | MalformedAfterTokens
 

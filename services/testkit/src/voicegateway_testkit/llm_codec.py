@@ -26,6 +26,8 @@ class Reply:
     tool_calls: tuple[ToolCall, ...] = ()
     ttft_ms: int | None = None
     """Time to the first token of this reply; None: the fake's."""
+    tokens_a_write: int = 1
+    """Tokens that leave together, and after which the fake's pause between tokens is made: more is a flood."""
 
     @property
     def finish_reason(self) -> str:

@@ -1,0 +1,289 @@
+"""Hostile clients and backends against a gateway that others use: `make accept` has it among its programs.
+
+    .venv/bin/python scripts/accept_hostile.py [attack ...]
+
+Each attack meets a fresh gateway on a core of its own, in which witnesses hold ordinary spoken conversations. A line
+for each attack tells what the witnesses felt, what memory it took and gave back, how soon the next caller was served,
+and how the attacker's calls ended. Takes about twelve minutes. Exit status 1: a limit was passed.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import grpc.aio
+import uvloop
+from bench import cores_awake, take_cores
+from bench_load import Callers, call, make_tracks
+from bench_process import Server, running
+from bench_report import MAX_LATE_SHARE, percentile
+from voicegateway.v1 import client_pb2, policy_pb2
+from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
+from voicegateway_testkit import FakeAsr, FakeLlm, FakeTts, TtsTiming
+from voicegateway_testkit.hostile import backends
+from voicegateway_testkit.hostile.attacks import ATTACKS
+from voicegateway_testkit.hostile.calls import HostileCall
+from voicegateway_testkit.process_meter import resident_bytes
+
+WITNESSES: Final = 8
+WITNESS_S: Final = 16
+ATTACK_S: Final = 10
+WINDOW_MS: Final = 480
+FIRST_SENTENCE_TOKENS: Final = 5
+MAX_ADDED_MS: Final = 50
+"""Added latency of the witnesses, p95."""
+MAX_PEAK_MIB: Final = 64
+"""Memory above that before the attack."""
+MAX_LEFT_MIB: Final = 32
+"""What is left of it five seconds after the attack."""
+SETTLE_S: Final = 5
+SAMPLE_S: Final = 0.1
+INTERRUPTED: Final = 2_000
+INTERRUPTED_FIRST: Final = 200
+INTERRUPTED_AT_ONCE: Final = 10
+MAX_LEAK_MIB: Final = 8
+SLOW_SYNTHESIS: Final = TtsTiming(first_audio_ms=10, chunk_every_ms=90)
+"""Hardly faster than it is played: every interruption meets a sentence that is still being synthesised."""
+MIB: Final = 2**20
+POLICY: Final = policy_pb2.TurnPolicy(stop_history_ms=WINDOW_MS, speculation=False)
+CALM: Final = "nobody"
+"""Not an attack: what the witnesses feel without one."""
+LEAK: Final = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one attack came to."""
+
+    name: str
+    added_ms: tuple[float, ...]
+    """Of each turn of each witness but its first, over the serial floor; infinite: not answered."""
+    late_share: float
+    peak_mib: float
+    left_mib: float
+    next_caller_ms: float
+    """From `start` to `started` of a caller who comes right after the attack."""
+    outcomes: dict[str, int]
+    messages: int
+
+    @property
+    def verdict(self) -> str:
+        """PASS, FAIL, or INVALID when the witnesses themselves were late."""
+        if self.late_share >= MAX_LATE_SHARE:
+            return "INVALID"
+        is_good = (
+            percentile(self.added_ms, 95) < MAX_ADDED_MS
+            and self.peak_mib <= MAX_PEAK_MIB
+            and self.left_mib <= MAX_LEFT_MIB
+            and self.next_caller_ms < math.inf
+        )
+        return "PASS" if is_good else "FAIL"
+
+    def row(self) -> str:
+        """The line of the table."""
+        told = ", ".join(f"{count} {status}" for status, count in sorted(self.outcomes.items()))
+        cells = (
+            self.name,
+            f"{percentile(self.added_ms, 50):.1f} / {percentile(self.added_ms, 95):.1f} ms",
+            f"{sum(map(math.isinf, self.added_ms))} of {len(self.added_ms)}",
+            f"+{self.peak_mib:.1f} MiB",
+            f"+{self.left_mib:.1f} MiB",
+            f"{self.next_caller_ms:.0f} ms",
+            f"{self.messages} messages: {told or 'no call'}",
+            self.verdict,
+        )
+        return " | ".join(cells)
+
+
+HEAD: Final = (
+    f"attack | witness added p50 / p95 (< {MAX_ADDED_MS} ms) | unanswered | memory, peak (<= {MAX_PEAK_MIB} MiB) "
+    f"| left (<= {MAX_LEFT_MIB} MiB) | next caller | attacker | verdict"
+)
+
+
+class Fakes:
+    """The backends, which do harm to whom asks for it."""
+
+    def __init__(self, synthesis: TtsTiming = TtsTiming()) -> None:  # noqa: B008  a frozen value
+        self.asr: FakeAsr = backends.recogniser("what is the time")
+        self.tts: FakeTts = backends.synthesizer(synthesis)
+        self.llm: FakeLlm = backends.model()
+
+    @property
+    def floor_ms(self) -> int:
+        """From the frame that completes the window to the first audio, if nobody took any time but the backends."""
+        timing = self.llm.timing
+        first_sentence_ms = timing.ttft_ms + FIRST_SENTENCE_TOKENS * timing.token_ms
+        return self.asr.timing.final_ms + first_sentence_ms + self.tts.timing.first_audio_ms
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[dict[str, str]]:
+        """Listen; gives the settings of a gateway in front of them."""
+        async with self.asr, self.tts, self.llm:
+            yield {"ASR_URI": self.asr.address, "TTS_URI": self.tts.address, "LLM_SERVICE_URL": self.llm.base_url}
+
+
+async def attacked(name: str, folder: Path, core: int) -> Outcome:
+    """Let one attack loose on a gateway with witnesses."""
+    fakes = Fakes()
+    async with AsyncExitStack() as ends:
+        environment = await ends.enter_async_context(fakes.serving())
+        server = running(core, ("-m", "voice_gateway", "serve", "--ports-file"), folder / f"{name}.json", environment)
+        gateway = await ends.enter_async_context(server)
+        await gateway.wait_ready()
+        await call(gateway, 1, make_tracks(5, WINDOW_MS, 0)[:1], POLICY)  # what is imported or opened at first use
+        memory = Memory(gateway.pid)
+        tracks = make_tracks(WITNESS_S, WINDOW_MS, 7)
+        witnesses = asyncio.create_task(call(gateway, WITNESSES, tracks, POLICY))
+        await asyncio.sleep(3)
+        damage = await _attack(name, gateway)
+        next_caller_ms = await _next_caller_ms(gateway)
+        added_ms, late_share = await _felt(witnesses, fakes.floor_ms)
+        await asyncio.sleep(SETTLE_S)
+        await memory.stop()
+    return Outcome(
+        name,
+        added_ms,
+        late_share,
+        peak_mib=(memory.peak_bytes - memory.before_bytes) / MIB,
+        left_mib=max(0, memory.left_bytes - memory.before_bytes) / MIB,
+        next_caller_ms=next_caller_ms,
+        outcomes=damage["outcomes"],
+        messages=damage["messages"],
+    )
+
+
+class Memory:
+    """Resident memory of a process, watched from the making of this to `stop`."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.before_bytes = self.peak_bytes = self.left_bytes = resident_bytes(pid)
+        self._task = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Look for the last time."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        self.left_bytes = resident_bytes(self._pid)
+        self.peak_bytes = max(self.peak_bytes, self.left_bytes)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(SAMPLE_S)
+            self.peak_bytes = max(self.peak_bytes, resident_bytes(self._pid))
+
+
+async def _attack(name: str, gateway: Server) -> dict[str, Any]:
+    """Run an attack in a process of its own, which gives way to the witnesses."""
+    if name == CALM:
+        await asyncio.sleep(ATTACK_S)
+        return {"messages": 0, "outcomes": {}}
+    process = await asyncio.create_subprocess_exec(
+        *("nice", "-n", "10", sys.executable, "-m", "voicegateway_testkit.hostile"),
+        *(name, gateway.address, "--seconds", str(ATTACK_S)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    told, trouble = await process.communicate()
+    if process.returncode:
+        raise subprocess.SubprocessError(f"the attack {name} failed:\n{trouble.decode()[-2_000:]}")
+    damage: dict[str, Any] = json.loads(told)
+    return damage
+
+
+async def _next_caller_ms(gateway: Server) -> float:
+    began_s = time.monotonic()
+    async with HostileCall(gateway.address) as caller:
+        started = await caller.wait_for("started", timeout_s=10)
+    return math.inf if started is None else (time.monotonic() - began_s) * 1_000
+
+
+async def _felt(witnesses: Awaitable[Callers], floor_ms: int) -> tuple[tuple[float, ...], float]:
+    """What each turn took over the serial floor, and the share of frames that the witnesses themselves sent late."""
+    try:
+        callers = await witnesses
+    except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+        print(f"    a witness was cut off: {error}", flush=True)
+        return (math.inf,), 0.0
+    latencies = callers.latencies_ms(lambda caller: caller.decided_ns)
+    return tuple(latency - floor_ms for turns in latencies for latency in turns[1:]), callers.late_share
+
+
+async def interrupted(folder: Path, core: int) -> bool:
+    """Interrupt a reply in each of 2,000 sessions; what memory that leaves behind."""
+    async with AsyncExitStack() as ends:
+        environment = await ends.enter_async_context(Fakes(SLOW_SYNTHESIS).serving())
+        server = running(core, ("-m", "voice_gateway", "serve", "--ports-file"), folder / "leak.json", environment)
+        gateway = await ends.enter_async_context(server)
+        await gateway.wait_ready()
+        await _interrupt(gateway, INTERRUPTED_FIRST)
+        first = resident_bytes(gateway.pid)
+        await _interrupt(gateway, INTERRUPTED - INTERRUPTED_FIRST)
+        grown_mib = (resident_bytes(gateway.pid) - first) / MIB
+    verdict = "PASS" if grown_mib <= MAX_LEAK_MIB else "FAIL"
+    said = f"{INTERRUPTED} interrupted sessions, memory above that after {INTERRUPTED_FIRST}"
+    print(f"{said} | <= {MAX_LEAK_MIB} MiB | {grown_mib:+.1f} MiB | {verdict}", flush=True)
+    return verdict == "PASS"
+
+
+async def _interrupt(gateway: Server, sessions: int) -> None:
+    """Hold so many sessions, some at a time: each hears the beginning of a long reply and interrupts it."""
+    numbers = iter(range(sessions))
+
+    async def hold() -> None:
+        for _ in numbers:
+            async with HostileCall(gateway.address) as caller:
+                await caller.send(service_pb2.ConverseRequest(text=client_pb2.TextInput(text="long")))
+                if await caller.wait_for("reply_audio", timeout_s=30) is None:
+                    raise subprocess.SubprocessError(f"no reply: {await caller.outcome()}")
+                await caller.send(
+                    service_pb2.ConverseRequest(interrupt=client_pb2.Interrupt()),
+                    service_pb2.ConverseRequest(end=client_pb2.End()),
+                )
+                await caller.wait_for("ended", timeout_s=30)
+
+    await asyncio.gather(*(hold() for _ in range(INTERRUPTED_AT_ONCE)))
+
+
+async def accept(names: Sequence[str]) -> int:
+    """Run what was asked for, print a line each, return the exit status."""
+    core = take_cores()
+    verdicts = []
+    with tempfile.TemporaryDirectory(prefix="voice-gateway-hostile-") as folder:
+        if names != [LEAK]:
+            print(HEAD, flush=True)
+        for name in names:
+            if name == LEAK:
+                verdicts.append(await interrupted(Path(folder), core))
+                continue
+            outcome = await attacked(name, Path(folder), core)
+            print(outcome.row(), flush=True)
+            verdicts.append(outcome.verdict == "PASS")
+    return 0 if all(verdicts) else 1
+
+
+def main() -> int:
+    """Read the command line and run the attacks."""
+    everything = [CALM, *ATTACKS, LEAK]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("attacks", nargs="*", choices=[*everything, []], help="all when none is named")
+    names = parser.parse_args().attacks or everything
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # replies that are cut off are what is wanted here
+    with cores_awake():
+        return uvloop.run(accept(names))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

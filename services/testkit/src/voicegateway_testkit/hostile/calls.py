@@ -1,0 +1,112 @@
+"""One call of a hostile client, on bytes: it sends what no generated client would, and counts what comes of it."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+import grpc.aio
+from voicegateway.v1 import audio_pb2, client_pb2
+from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
+
+from voicegateway_testkit.call import watch_status
+from voicegateway_testkit.load import METHOD, RATE_HZ
+
+OWN_CONNECTION: Final = (("grpc.use_local_subchannel_pool", 1),)
+STILL_OPEN: Final = "still open"
+"""What is told of a call that its server has not ended."""
+_STATUS_S: Final = 2.0
+"""Once a call has ended, its true status comes this soon."""
+_WRITE_S: Final = 2.0
+"""A write that waits for longer: the server does not read, which is its right."""
+
+
+def start(language_code: str = "") -> service_pb2.ConverseRequest:
+    """Gives the first message of every hostile call."""
+    audio = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_LINEAR_PCM, sample_rate_hz=RATE_HZ)
+    opening = client_pb2.Start(audio_in=audio, audio_out=audio, language_code=language_code)
+    return service_pb2.ConverseRequest(start=opening)
+
+
+class HostileCall:
+    """A call; an async context manager that gives it up on leaving."""
+
+    def __init__(self, address: str, opening: service_pb2.ConverseRequest | None = None, *, reads: bool = True) -> None:
+        """Makes a call to host and port; `reads` false: nothing that comes back is ever read."""
+        self.received: Counter[str] = Counter()
+        """Messages that came, by the name of their payload."""
+        self._opening = opening or start()
+        self._channel = grpc.aio.insecure_channel(address, options=OWN_CONNECTION)
+        self._call: Any = self._channel.stream_stream(METHOD)()
+        self._status = watch_status(self._call)
+        self._reads = reads
+        self._reader: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._last: dict[str, service_pb2.ConverseResponse] = {}
+
+    async def __aenter__(self) -> Self:
+        await self.send(self._opening)
+        if self._reads:
+            self._reader = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._call.cancel()
+        self._status.cancel()
+        await asyncio.wait({self._status, *([] if self._reader is None else [self._reader])})
+        await self._channel.close()
+
+    async def send(self, *requests: service_pb2.ConverseRequest) -> bool:
+        """Sends messages; false once the call has ended or the server reads nothing more."""
+        return await self.send_raw([request.SerializeToString() for request in requests])
+
+    async def send_raw(self, messages: Sequence[bytes]) -> bool:
+        """Sends any bytes as messages."""
+        try:
+            async with asyncio.timeout(_WRITE_S):
+                for raw in messages:
+                    await self._call.write(raw)
+        except (asyncio.InvalidStateError, grpc.aio.AioRpcError, TimeoutError):
+            return False
+        return True
+
+    async def wait_for(
+        self, payload: str, count: int = 1, timeout_s: float = 5.0
+    ) -> service_pb2.ConverseResponse | None:
+        """Gives the newest message of a kind once `count` of them have come; None if they do not."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self.received[payload] < count and not self.is_over:
+                    self._changed.clear()
+                    await self._changed.wait()
+        return self._last.get(payload) if self.received[payload] >= count else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the server has ended the call."""
+        return bool(self._call.done())
+
+    async def outcome(self, timeout_s: float = 0.0) -> str:
+        """Gives the status as code and reason, `RESOURCE_EXHAUSTED / RATE_EXCEEDED` say, waiting for it so long.
+
+        Of a call that has ended the status is waited for in any case.
+        """
+        await asyncio.wait({self._status}, timeout=_STATUS_S if self.is_over else timeout_s)
+        if not self._status.done():
+            return STILL_OPEN
+        status = self._status.result()
+        return f"{status.code.name} / {status.reason}" if status.reason else status.code.name
+
+    async def _read(self) -> None:
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.CancelledError):
+            while (raw := await self._call.read()) is not grpc.aio.EOF:
+                response = service_pb2.ConverseResponse.FromString(raw)
+                payload = response.WhichOneof("payload") or "nothing"
+                self.received[payload] += 1
+                self._last[payload] = response
+                self._changed.set()
+        self._changed.set()
