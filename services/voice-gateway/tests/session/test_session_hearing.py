@@ -291,13 +291,12 @@ def test_whoever_listens_for_speech_is_waited_for() -> None:
 
 
 def test_a_session_that_is_over_holds_nobody() -> None:
-    """Whoever waits for room when the session ends is let go, whatever was not taken, listened to or answered."""
+    """Whoever waits for room when the session ends is let go, whatever was not taken or listened to."""
 
     async def main() -> None:
         hearing = Hearing(16_000, 16_000)
         hearing.listened(0)
         hearing.open_feed(0)
-        hearing.hold(is_held=True)
         hearing.hear(audio(2 * MAX_AHEAD_MS), 0)
         waiting = asyncio.create_task(hearing.wait_for_room())
         await asyncio.sleep(0)

@@ -214,7 +214,7 @@ def test_typed_text_reaches_the_session(words: str) -> None:
     assert opened().receive(raw(text=client_pb2.TextInput(text=words))) == inputs.TextTyped(words)
 
 
-@pytest.mark.parametrize("digits", ["", "a", "E", "1 2", "\u0661", "1\n", "1" * 4_001])
+@pytest.mark.parametrize("digits", ["", "a", "E", "1 2", "\u0661", "1\n", "1" * 4_001, "1#" * 17, "#" * 4_000])
 def test_what_no_telephone_has_is_refused(digits: str) -> None:
     """Keys are those of the contract, to the letter, and not without limit."""
     assert refusal(opened(), raw(dtmf=client_pb2.Dtmf(digits=digits))) is Reason.TEXT_INVALID
@@ -233,6 +233,7 @@ def test_a_prompt_in_the_midst_is_checked_as_at_the_start(prompt: str) -> None:
         (raw(commit=client_pb2.Commit()), inputs.Committed()),
         (raw(end=client_pb2.End()), inputs.EndRequested()),
         (raw(dtmf=client_pb2.Dtmf(digits="09*#AD")), inputs.DigitsPressed("09*#AD")),
+        (raw(dtmf=client_pb2.Dtmf(digits="1#" * 16)), inputs.DigitsPressed("1#" * 16)),
         (raw(update={}), inputs.Updated(SessionUpdate())),
         (
             raw(update=client_pb2.Update(language_code="de", voice="", policy=policy_pb2.TurnPolicy(min_words=0))),

@@ -50,8 +50,6 @@ class Hearing:
         """Tape position before which nothing is replayed."""
         self._listened: int | None = None
         """Tape position up to which was listened for speech; None: nobody listens."""
-        self._is_held = False
-        """Whether the session has enough to do with what it has heard."""
         self._feed: Feed | None = None
         self._finished = 0
         """Tape position where the feed ends that was finished last."""
@@ -122,14 +120,8 @@ class Hearing:
         self._drop(self._forgotten - self._base)
         self._update_room()
 
-    def hold(self, *, is_held: bool) -> None:
-        """Have no room, whatever was taken, until this is called with False."""
-        if is_held is not self._is_held:
-            self._is_held = is_held
-            self._update_room()
-
     def has_room(self) -> bool:
-        """False while input is too far ahead of what was taken by the newest feed and listened to, or is held."""
+        """False while input is too far ahead of what was taken by the newest feed and listened to."""
         return self._room.is_set()
 
     async def wait_for_room(self) -> None:
@@ -139,7 +131,6 @@ class Hearing:
     def release(self) -> None:
         """Let everybody go who waits for room: the session is over."""
         self._feed = self._listened = None
-        self._is_held = False
         self._room.set()
 
     def to_input(self, tape_samples: int) -> int:
@@ -210,7 +201,7 @@ class Hearing:
 
     def _update_room(self) -> None:
         is_ahead = (self._end - self._taken()) * 1_000 >= MAX_AHEAD_MS * self._asr_rate_hz
-        if is_ahead or self._is_held:
+        if is_ahead:
             self._room.clear()
         else:
             self._room.set()

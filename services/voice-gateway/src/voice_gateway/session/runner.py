@@ -9,10 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from voice_gateway.domain.errors import BackendError, GatewayError, InternalError, Unavailable
+from voice_gateway.domain.errors import BackendError, GatewayError, InternalError, Reason, Unavailable
 from voice_gateway.domain.events import Ended, ReplyAudio
 from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.domain.instant import Instant, after_ms, ms_between
+from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.session import clock
 from voice_gateway.session.calls import BackendCalls, Surroundings
 from voice_gateway.session.hearing import Hearing
@@ -24,9 +25,15 @@ from voice_gateway.session.ports import ClientSink, SessionInfo, SessionRequest,
 from voice_gateway.session.voice import Ear, Onset
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
+from voice_gateway.turn.keypad import END_KEY
 
 MAX_INBOX = 4_096
 """Facts that may wait. The loop empties the inbox at every turn, so more means that it does not turn any more."""
+DEEDS = TokenBucket(capacity=100, per_s=10)
+"""What a client may make the session do: voice_gateway_service.proto, rule 10. Who types, presses keys or talks by
+push-to-talk does less than one thing a second; a program that answers 16 tools at once does 16."""
+PLAIN, DEAR = 1, 2
+"""Tokens: of what is done here, and of what opens a call to a backend or checks what the backends have."""
 
 
 class SessionRunner:
@@ -64,6 +71,7 @@ class SessionRunner:
         self._armed_for: Instant | None = None
         self._calls = BackendCalls(info, around, self._hearing, self._playout, self._post)
         self._outcome: Ended | GatewayError | None = None
+        self._deeds = DEEDS
         self._post(inputs.SessionStarted())
 
     # --- ports.Session -------------------------------------------------------------------------------------------
@@ -87,14 +95,17 @@ class SessionRunner:
 
     def type_text(self, text: str) -> None:
         """Take a typed turn."""
+        self._spend(DEAR)
         self._post(inputs.TextTyped(text))
 
     def press(self, digits: str) -> None:
-        """Take telephone keys."""
+        """Take telephone keys; each turn among them counts."""
+        self._spend(PLAIN + digits.count(END_KEY))
         self._post(inputs.DigitsPressed(digits))
 
     def update(self, update: SessionUpdate) -> None:
         """Change the session from the next turn on; see `ports.Session`."""
+        self._spend(DEAR)
         change = self._negotiator.update(update, self._wanted)
         self._wanted = changed(self._wanted, change)
         self._post(inputs.SettingsChanged(change))
@@ -105,14 +116,17 @@ class SessionRunner:
 
     def interrupt(self) -> None:
         """Stop the running reply."""
+        self._spend(PLAIN)
         self._post(inputs.ClientInterrupted())
 
     def commit(self) -> None:
         """End the user's turn now."""
+        self._spend(DEAR)
         self._post(inputs.CommitRequested(self._hearing.received_samples))
 
     def return_tool(self, call: CallId, output: str, *, is_error: bool) -> None:
         """Take the outcome of a tool that the client executed."""
+        self._spend(PLAIN)
         self._post(inputs.ToolReturned(call, output, is_error))
 
     def finish(self) -> None:
@@ -161,6 +175,13 @@ class SessionRunner:
                 self._journal.close()
             await self._calls.close()
         return self._outcome
+
+    def _spend(self, tokens: int) -> None:
+        now = clock.now()
+        self._deeds = self._deeds.take(tokens, now)
+        if self._deeds.debt_ns(now):
+            told = f"the client does more than {DEEDS.capacity} things at once and {DEEDS.per_s} a second"
+            raise Unavailable(Reason.RATE_EXCEEDED, told)
 
     def _play(self, audio: ReplyAudio) -> None:
         self._own_voice.sent(audio.pcm, clock.now())

@@ -164,7 +164,8 @@ class Core:
         awaits_quiet = self._drain_deadline is not None or self._policy.no_input_ms or self._changes.is_pending
         quiet_by = self._user.utterance.quiet_by if awaits_quiet else None
         prompt_at = self._silence.deadline(self._policy.no_input_ms)
-        candidates = (self._dialogue.deadline(), self._drain_deadline, quiet_by, prompt_at)
+        change_at = self._changes.due if self._dialogue.is_quiet else None
+        candidates = (self._dialogue.deadline(), self._drain_deadline, quiet_by, prompt_at, change_at)
         return min((instant for instant in candidates if instant is not None), default=None)
 
     def on_deadline(self, now: Instant) -> tuple[Effect, ...]:
@@ -224,7 +225,8 @@ class Core:
 
     def _reconfigure(self, now: Instant) -> list[Effect]:
         """Apply what the client has changed."""
-        applied = self._changes.apply(self._policy, self._persona)
+        has_stream = self._user.recognition.state is Listening.OPEN
+        applied = self._changes.apply(self._policy, self._persona, now, has_stream=has_stream)
         if applied is None:
             return []
         self._policy, self._persona = applied.policy, applied.persona
