@@ -7,8 +7,8 @@ import pytest
 from gateway_kit import virtual_time
 from gateway_kit.session_world import World
 from voice_gateway.domain.errors import Reason, Unavailable
-from voice_gateway.domain.events import EndCause, ReplyFinished, Transcript
-from voice_gateway.domain.ids import CallId
+from voice_gateway.domain.events import EndCause, Ended, ReplyFinished, Transcript
+from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.session.ports import Session, SessionUpdate
 from voice_gateway.session.runner import DEEDS
 
@@ -125,6 +125,97 @@ def test_keys_of_one_message_are_answered_once() -> None:
         assert [event.text for event in finals] == [str(number) for number in range(16)]
         (asked,) = around.llm.requests
         assert asked[-1].text == "\n".join(map(str, range(16)))
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+# --- a session that nobody uses ---
+
+
+class Patient(World):
+    """A world in which a session that nobody uses ends after a minute."""
+
+    idle_timeout_ms = 60_000
+
+
+USES: dict[str, Deed] = {
+    "audio": lambda session, number: session.hear(SILENCE, number),
+    "text": lambda session, _: session.type_text("Hi."),
+    "keys": lambda session, _: session.press("1#"),
+    "tool results": lambda session, number: session.return_tool(CallId(number), "x", is_error=False),
+}
+NO_USES: dict[str, Deed] = {
+    "nothing": lambda _, __: None,
+    "interrupt": lambda session, _: session.interrupt(),
+    "commit": lambda session, _: session.commit(),
+    "update": lambda session, _: session.update(SessionUpdate(system_prompt="Be long.")),
+    "playback": lambda session, _: session.report_playback(ReplyId(1), 0, is_final=False),
+}
+
+
+def used(deed: Deed, minutes: int = 10) -> float:
+    """How long a session lasts, in seconds, in which this is done every 45 s for so many minutes."""
+
+    async def main() -> float:
+        around = Patient()
+        around.llm.scripts = [["Yes."]] * 100
+        session, run = await around.open()
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        for number in range(minutes * 60 // 45):
+            await asyncio.wait({run}, timeout=45)
+            if run.done():
+                break
+            deed(session, number)
+        assert (await run).cause is EndCause.IDLE
+        assert around.sink.events[-1][1] == Ended(EndCause.IDLE)
+        assert around.nothing_is_left()
+        return loop.time() - began_s
+
+    return virtual_time.run(main())
+
+
+@pytest.mark.parametrize("deed", NO_USES.values(), ids=NO_USES)
+def test_a_session_that_nobody_uses_ends(deed: Deed) -> None:
+    """Without audio, text, keys, results of tools and replies it ends well after its time, whatever else is sent."""
+    assert used(deed) == pytest.approx(60, abs=0.01)
+
+
+@pytest.mark.parametrize("deed", USES.values(), ids=USES)
+def test_a_session_that_somebody_uses_goes_on(deed: Deed) -> None:
+    """Silence that is sent is audio, and each use begins the time anew; after the last it ends, too."""
+    assert used(deed) == pytest.approx(13 * 45 + 60, abs=2)
+
+
+def test_a_long_reply_is_no_idleness() -> None:
+    """Who listens to a reply for minutes, without a word, and who waits for one, is there."""
+
+    async def main() -> None:
+        around = Patient()
+        around.llm.scripts = [[100.0, "A word. " * 500]]
+        session, run = await around.open()
+        session.type_text("Tell me everything.")
+        await around.sink.wait_for(ReplyFinished)
+        spoken_s = sum(len(audio.pcm) for _, audio in around.sink.audio) / 32_000
+        assert spoken_s > 120
+        assert not run.done()
+        ended_s = asyncio.get_running_loop().time()
+        await run
+        assert asyncio.get_running_loop().time() - ended_s == pytest.approx(60, abs=1)
+
+    virtual_time.run(main())
+
+
+def test_no_idle_timeout_is_no_end() -> None:
+    """Half an hour of nothing, where the server waits for ever."""
+
+    async def main() -> None:
+        around = World()
+        session, run = await around.open()
+        await asyncio.wait({run}, timeout=1_800)
+        assert not run.done()
         session.end()
         await run
 

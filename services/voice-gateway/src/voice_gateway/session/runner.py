@@ -17,6 +17,7 @@ from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.session import clock
 from voice_gateway.session.calls import BackendCalls, Surroundings
 from voice_gateway.session.hearing import Hearing
+from voice_gateway.session.idle import IdleWatch
 from voice_gateway.session.journal import Journal
 from voice_gateway.session.negotiation import Negotiator, changed
 from voice_gateway.session.own_voice import OwnVoice
@@ -49,6 +50,7 @@ class SessionRunner:
         *,
         negotiator: Negotiator,
         journal: Journal | None,
+        idle_timeout_ms: int = 0,
     ) -> None:
         self._info = info
         self._wanted = info
@@ -72,6 +74,7 @@ class SessionRunner:
         self._calls = BackendCalls(info, around, self._hearing, self._playout, self._post)
         self._outcome: Ended | GatewayError | None = None
         self._deeds = DEEDS
+        self._idle = IdleWatch(idle_timeout_ms, lambda: self._post(inputs.SessionIdled()))
         self._post(inputs.SessionStarted())
 
     # --- ports.Session -------------------------------------------------------------------------------------------
@@ -83,6 +86,7 @@ class SessionRunner:
 
     def hear(self, pcm: bytes, offset_samples: int) -> None:
         """Take audio; it goes to the tape and to recognition, never to the core."""
+        self._idle.mark()
         self._hearing.hear(pcm, offset_samples)
 
     def has_room(self) -> bool:
@@ -96,11 +100,13 @@ class SessionRunner:
     def type_text(self, text: str) -> None:
         """Take a typed turn."""
         self._spend(DEAR)
+        self._idle.mark()
         self._post(inputs.TextTyped(text))
 
     def press(self, digits: str) -> None:
         """Take telephone keys; each turn among them counts."""
         self._spend(PLAIN + digits.count(END_KEY))
+        self._idle.mark()
         self._post(inputs.DigitsPressed(digits))
 
     def update(self, update: SessionUpdate) -> None:
@@ -127,6 +133,7 @@ class SessionRunner:
     def return_tool(self, call: CallId, output: str, *, is_error: bool) -> None:
         """Take the outcome of a tool that the client executed."""
         self._spend(PLAIN)
+        self._idle.mark()
         self._post(inputs.ToolReturned(call, output, is_error))
 
     def finish(self) -> None:
@@ -158,6 +165,7 @@ class SessionRunner:
 
     async def _converse(self) -> Ended | GatewayError:
         self._around.voices.add(self._ear)
+        self._idle.start()
         try:
             while self._outcome is None:
                 await self._wake.wait()
@@ -168,6 +176,7 @@ class SessionRunner:
             self._outcome = InternalError()
         finally:
             self._arm(None)
+            self._idle.stop()
             self._around.voices.remove(self._ear)
             self._hearing.release()
             self._playout.close()
@@ -184,6 +193,7 @@ class SessionRunner:
             raise Unavailable(Reason.RATE_EXCEEDED, told)
 
     def _play(self, audio: ReplyAudio) -> None:
+        self._idle.mark()
         self._own_voice.sent(audio.pcm, clock.now())
         self._sink.play(audio)
 

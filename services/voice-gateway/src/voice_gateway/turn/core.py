@@ -14,7 +14,7 @@ precedence:
 4. One reply at a time. The next begins when the last is settled: history holds what was heard before the model reads
    it. A reply may be prepared before its turn is committed; nobody is told of it until then.
 5. Nobody is answered while keys are being pressed, and changed settings wait until nothing is going on.
-6. When nothing is left to answer, a half-closed or draining session ends.
+6. When nothing is left to answer, a half-closed or draining session ends, and so does one that nobody uses.
 
 The shell calls `handle` for each fact, performs the effects in order, and calls `on_deadline` once `deadline()` is due.
 """
@@ -259,6 +259,10 @@ class Core:
     def _on_end_requested(self, _: inputs.EndRequested, now: Instant) -> list[Effect]:
         return self._end(Close(Ended(EndCause.CLIENT_ENDED)), now)
 
+    def _on_session_idled(self, _: inputs.SessionIdled, now: Instant) -> list[Effect]:
+        """Whoever still waits for an answer, however long it takes, is not left."""
+        return self._end(Close(Ended(EndCause.IDLE)), now) if self._dialogue.is_quiet else []
+
     def _on_drain_requested(self, fact: inputs.DrainRequested, now: Instant) -> list[Effect]:
         self._drain_deadline = fact.deadline
         return [Emit(GoingAway(max(0, ms_between(now, fact.deadline))))]
@@ -268,5 +272,6 @@ class Core:
         inputs.SettingsChanged: _on_settings_changed,
         inputs.InputEnded: _on_input_ended,
         inputs.EndRequested: _on_end_requested,
+        inputs.SessionIdled: _on_session_idled,
         inputs.DrainRequested: _on_drain_requested,
     }
