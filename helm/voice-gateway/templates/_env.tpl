@@ -10,6 +10,10 @@
   value: {{ .Values.drain.seconds | toString | quote }}
 - name: MAX_CONNECTION_AGE_MS
   value: {{ .Values.maxConnectionAgeMs | int64 | toString | quote }}
+- name: START_TIMEOUT_MS
+  value: {{ .Values.startTimeoutMs | int64 | toString | quote }}
+- name: IDLE_TIMEOUT_MS
+  value: {{ .Values.idleTimeoutMs | int64 | toString | quote }}
 - name: ASR_URI
   value: {{ default .Values.backends.riva.address .Values.backends.asr.address | quote }}
 - name: TTS_URI

@@ -253,7 +253,7 @@ class Dtmf(_message.Message):
 
     DIGITS_FIELD_NUMBER: _builtins.int
     digits: _builtins.str
-    """1 to 4000 of 0-9, *, #, A-D. Anything else: INVALID_ARGUMENT / TEXT_INVALID."""
+    """1 to 4000 of 0-9, *, #, A-D, at most 16 of them `#`. Anything else: INVALID_ARGUMENT / TEXT_INVALID."""
     def __init__(
         self,
         *,
@@ -304,7 +304,8 @@ Global___ToolResult: _TypeAlias = ToolResult  # noqa: Y015
 @_typing.final
 class Update(_message.Message):
     """Changes the session from the next turn on: once nothing is being said, answered or waiting to be. Sent by the client
-    any time after `start`; several are taken together. Needs the feature `update`, else a notice FEATURE_UNAVAILABLE.
+    any time after `start`; several are taken together. A language, or how long a silence ends a segment, changes at most
+    once a second: of what comes sooner the last holds. Needs the feature `update`, else a notice FEATURE_UNAVAILABLE.
     Unset fields stay as they are; limits, errors and the meaning of an empty text as in `Start`.
     """
 

@@ -41,7 +41,8 @@ class VoiceGatewayServiceStub:
     """Holds one conversation, full duplex.
 
     Order:
-      1. The client sends `start` first; otherwise the call fails INVALID_ARGUMENT / START_REQUIRED.
+      1. The client sends `start` first; otherwise the call fails INVALID_ARGUMENT / START_REQUIRED, and
+         DEADLINE_EXCEEDED / START_TIMEOUT when it has not come whole within the server's START_TIMEOUT_MS.
       2. The server answers with `started`, or ends the call with a status. The client may send on without waiting.
       3. In each turn: `speech_started`, interim `transcript`s, `speech_ended`, one final `transcript`; a typed turn has
          the final `transcript` only, one of keys interim ones too.
@@ -53,10 +54,14 @@ class VoiceGatewayServiceStub:
       6. `turn_report` comes once for each answered turn, after the reply's first audio.
       7. Half-close: what was heard is answered in order, then `ended`, status OK. `end`: `ended` at once, status OK.
          Nobody says anything (`no_input_ms`): a re-prompt, a goodbye, `ended`, status OK.
+         No audio, text, keys or tool results came and no reply was played for IDLE_TIMEOUT_MS: `ended`, status OK.
       8. Trouble from which the call goes on is a `notice`. Trouble that ends it is a status with google.rpc.ErrorInfo;
          both use the reasons of ErrorReason.
       9. When the server leaves: `going_away`, the running turn finishes, `ended`, status OK; at the deadline
          UNAVAILABLE / DRAIN_DEADLINE. A new `start` gets UNAVAILABLE / DRAINING.
+     10. A client may do 100 things at once and 10 a second: `interrupt` and `tool_result` are one, `dtmf` is one and
+         one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED / RATE_EXCEEDED.
+         Of all messages, audio and `playback` too, the server reads 2000 a second; more wait.
     """
     GetCapabilities: _grpc.UnaryUnaryMultiCallable[_voice_gateway_service_pb2.GetCapabilitiesRequest, _voice_gateway_service_pb2.GetCapabilitiesResponse]
     """Tells what the server can do now: languages and voices as its backends report them.
@@ -76,7 +81,8 @@ class VoiceGatewayServiceAsyncStub(VoiceGatewayServiceStub):
     """Holds one conversation, full duplex.
 
     Order:
-      1. The client sends `start` first; otherwise the call fails INVALID_ARGUMENT / START_REQUIRED.
+      1. The client sends `start` first; otherwise the call fails INVALID_ARGUMENT / START_REQUIRED, and
+         DEADLINE_EXCEEDED / START_TIMEOUT when it has not come whole within the server's START_TIMEOUT_MS.
       2. The server answers with `started`, or ends the call with a status. The client may send on without waiting.
       3. In each turn: `speech_started`, interim `transcript`s, `speech_ended`, one final `transcript`; a typed turn has
          the final `transcript` only, one of keys interim ones too.
@@ -88,10 +94,14 @@ class VoiceGatewayServiceAsyncStub(VoiceGatewayServiceStub):
       6. `turn_report` comes once for each answered turn, after the reply's first audio.
       7. Half-close: what was heard is answered in order, then `ended`, status OK. `end`: `ended` at once, status OK.
          Nobody says anything (`no_input_ms`): a re-prompt, a goodbye, `ended`, status OK.
+         No audio, text, keys or tool results came and no reply was played for IDLE_TIMEOUT_MS: `ended`, status OK.
       8. Trouble from which the call goes on is a `notice`. Trouble that ends it is a status with google.rpc.ErrorInfo;
          both use the reasons of ErrorReason.
       9. When the server leaves: `going_away`, the running turn finishes, `ended`, status OK; at the deadline
          UNAVAILABLE / DRAIN_DEADLINE. A new `start` gets UNAVAILABLE / DRAINING.
+     10. A client may do 100 things at once and 10 a second: `interrupt` and `tool_result` are one, `dtmf` is one and
+         one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED / RATE_EXCEEDED.
+         Of all messages, audio and `playback` too, the server reads 2000 a second; more wait.
     """
     GetCapabilities: _aio.UnaryUnaryMultiCallable[_voice_gateway_service_pb2.GetCapabilitiesRequest, _voice_gateway_service_pb2.GetCapabilitiesResponse]  # type: ignore[assignment]
     """Tells what the server can do now: languages and voices as its backends report them.
@@ -114,7 +124,8 @@ class VoiceGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         """Holds one conversation, full duplex.
 
         Order:
-          1. The client sends `start` first; otherwise the call fails INVALID_ARGUMENT / START_REQUIRED.
+          1. The client sends `start` first; otherwise the call fails INVALID_ARGUMENT / START_REQUIRED, and
+             DEADLINE_EXCEEDED / START_TIMEOUT when it has not come whole within the server's START_TIMEOUT_MS.
           2. The server answers with `started`, or ends the call with a status. The client may send on without waiting.
           3. In each turn: `speech_started`, interim `transcript`s, `speech_ended`, one final `transcript`; a typed turn has
              the final `transcript` only, one of keys interim ones too.
@@ -126,10 +137,14 @@ class VoiceGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
           6. `turn_report` comes once for each answered turn, after the reply's first audio.
           7. Half-close: what was heard is answered in order, then `ended`, status OK. `end`: `ended` at once, status OK.
              Nobody says anything (`no_input_ms`): a re-prompt, a goodbye, `ended`, status OK.
+             No audio, text, keys or tool results came and no reply was played for IDLE_TIMEOUT_MS: `ended`, status OK.
           8. Trouble from which the call goes on is a `notice`. Trouble that ends it is a status with google.rpc.ErrorInfo;
              both use the reasons of ErrorReason.
           9. When the server leaves: `going_away`, the running turn finishes, `ended`, status OK; at the deadline
              UNAVAILABLE / DRAIN_DEADLINE. A new `start` gets UNAVAILABLE / DRAINING.
+         10. A client may do 100 things at once and 10 a second: `interrupt` and `tool_result` are one, `dtmf` is one and
+             one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED / RATE_EXCEEDED.
+             Of all messages, audio and `playback` too, the server reads 2000 a second; more wait.
         """
 
     @_abc_1.abstractmethod

@@ -68,6 +68,8 @@ def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
             "LLM_APOLOGY": "Pardon.",
             "GRPC_PORT": "0",
             "LOG_LEVEL": "debug",
+            "START_TIMEOUT_MS": "700",
+            "IDLE_TIMEOUT_MS": "0",
             "JOURNAL_DIR": "/absent",
             "TURN_LEAD_MS": "300",
             "NO_INPUT_REPROMPT": "Hello?",
@@ -84,6 +86,7 @@ def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
     assert (settings.session.persona.reprompt, settings.session.persona.goodbye) == ("Hello?", "")
     assert (settings.server.grpc_port, settings.server.log_level) == (0, "DEBUG")
     assert settings.server.journal_dir == tmp_path
+    assert (settings.server.start_timeout_ms, settings.session.idle_timeout_ms) == (700, 0)
     assert settings.policy.lead_ms == 300
 
 

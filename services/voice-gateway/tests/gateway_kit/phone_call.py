@@ -150,6 +150,7 @@ _FACTS: dict[str, _Facts] = {
     r"interrupts": lambda _, __: inputs.ClientInterrupted(),
     r"half-closes": lambda _, __: inputs.InputEnded(),
     r"ends": lambda _, __: inputs.EndRequested(),
+    r"nothing happens for long": lambda _, __: inputs.SessionIdled(),
     r"server leaves in (\d+) ms": lambda m, now: inputs.DrainRequested(at(now + int(m[1]))),
     r"recognition (\d+) ends": lambda m, _: inputs.RecognitionEnded(StreamId(int(m[1]))),
     r"recognition (\d+) breaks": lambda m, _: inputs.RecognitionFailed(StreamId(int(m[1])), "connection lost"),

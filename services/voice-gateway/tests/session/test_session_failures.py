@@ -26,6 +26,7 @@ from voice_gateway.domain.events import (
     Transcript,
     TurnReport,
 )
+from voice_gateway.domain.ids import ReplyId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.session import clock
 from voice_gateway.session.runner import MAX_INBOX
@@ -226,7 +227,7 @@ def test_facts_that_nobody_takes_end_the_session() -> None:
         world = World()
         session, run = await world.open()
         for _ in range(MAX_INBOX):  # one more than there is room for: the beginning is a fact, too
-            session.type_text("Hello?")
+            session.report_playback(ReplyId(1), 0, is_final=False)
         with pytest.raises(GatewayError, match="inbox is full"):
             await run
         assert world.nothing_is_left()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from gateway_kit import virtual_time
-from voice_gateway.session.hearing import MAX_AHEAD_MS, MAX_SILENCE_MS, MAX_TAPE_MS, Feed, Hearing
+from voice_gateway.session.hearing import MAX_AHEAD_MS, MAX_SILENCE_MS, MAX_TAPE_MS, SOUND_MS, Feed, Hearing
 
 MS = 16
 """Samples of a millisecond at 16 kHz."""
@@ -215,6 +215,94 @@ def test_input_far_ahead_finds_no_room_until_the_feed_takes_it() -> None:
         hearing.hear(audio(2_000), 5_000 * MS)
         assert not hearing.has_room()
         hearing.release()
+        assert hearing.has_room()
+
+    virtual_time.run(main())
+
+
+def test_gap_after_gap_makes_no_more_silence() -> None:
+    """80,000 messages of one sample, each after an hour's gap: the tape has two seconds of silence, not two days, the
+    clocks of none are kept, and the samples are in their order.
+    """
+    hearing = Hearing(16_000, 16_000)
+    for index in range(80_000):
+        hearing.hear((index % 30_000 + 1).to_bytes(2, "little"), (index + 1) * 3_600_000 * MS)
+    tape = hearing.read(0, hearing.end())
+    sounds = [int.from_bytes(tape[at : at + 2], "little") for at in range(0, len(tape), 2)]
+    assert [sound for sound in sounds if sound] == [index % 30_000 + 1 for index in range(80_000)]
+    assert hearing.end() <= 2 * 80_000 + MAX_SILENCE_MS * MS
+    assert len(hearing._anchors) <= 3
+    assert hearing.received_samples == 80_000 * 3_600_000 * MS + 1
+
+
+def test_words_after_gaps_have_their_silence() -> None:
+    """What is long enough to be speech ends a silence: the next gap is silence again, so that its segment ends."""
+    hearing = Hearing(16_000, 16_000)
+    hearing.hear(audio(SOUND_MS), 10_000 * MS)
+    hearing.hear(audio(SOUND_MS), 20_000 * MS)
+    assert hearing.end() == 2 * (MAX_SILENCE_MS + SOUND_MS) * MS
+
+
+def test_a_lossy_line_keeps_its_time() -> None:
+    """Every second frame lost: the silence is made whole for as long as it lasts, so that words keep their length."""
+    hearing = Hearing(16_000, 16_000)
+    for index in range(500):
+        hearing.hear(audio(40), index * 80 * MS)
+    assert hearing.end() == (499 * 80 + 40) * MS
+    assert hearing.to_input(20_000 * MS) == 20_000 * MS
+
+
+def test_a_gap_counts_as_long_as_it_is_on_the_tape() -> None:
+    """Three short messages with gaps before them are six seconds for the recogniser: input waits for it."""
+
+    async def main() -> None:
+        hearing = Hearing(16_000, 16_000)
+        feed = hearing.open_feed(0)
+        for index in range(3):
+            assert hearing.has_room()
+            hearing.hear(audio(SOUND_MS), (index + 1) * 3_600_000 * MS)
+        assert not hearing.has_room()
+        while not hearing.has_room():
+            await feed.__anext__()
+
+    virtual_time.run(main())
+
+
+def test_whoever_listens_for_speech_is_waited_for() -> None:
+    """The recogniser took and transcribed everything: input still waits for the one who judges the sound, and what was
+    not judged is kept, though nobody replays it.
+    """
+
+    async def main() -> None:
+        hearing = Hearing(16_000, 16_000)
+        hearing.listened(0)
+        feed = hearing.open_feed(0)
+        hearing.hear(audio(MAX_AHEAD_MS, 7), 0)
+        hearing.finish_feed()
+        await drain(feed)
+        hearing.forget(MAX_AHEAD_MS * MS)
+        assert not hearing.has_room()
+        assert (hearing.base(), hearing.read(0, 10)) == (hearing.end(), b"\7\0" * 10)
+        hearing.listened(10)
+        assert hearing.has_room()
+        assert hearing.read(0, 11) == b"\7\0"
+
+    virtual_time.run(main())
+
+
+def test_a_session_that_is_over_holds_nobody() -> None:
+    """Whoever waits for room when the session ends is let go, whatever was not taken or listened to."""
+
+    async def main() -> None:
+        hearing = Hearing(16_000, 16_000)
+        hearing.listened(0)
+        hearing.open_feed(0)
+        hearing.hear(audio(2 * MAX_AHEAD_MS), 0)
+        waiting = asyncio.create_task(hearing.wait_for_room())
+        await asyncio.sleep(0)
+        hearing.release()
+        await waiting
+        hearing.hear(audio(2 * MAX_AHEAD_MS), 2 * MAX_AHEAD_MS * MS)
         assert hearing.has_room()
 
     virtual_time.run(main())

@@ -105,3 +105,11 @@ def test_an_echo_is_no_speech() -> None:
     (speaks,) = facts[1:]
     assert isinstance(speaks, SpeechStarted)
     assert speaks.at_samples >= 2_048 + 16_384 - 2 * CHUNK  # only the chunk that settles the onset is compared
+
+
+def test_what_has_no_sound_is_not_kept() -> None:
+    """The mark of a reply's end may have no audio: any number of them costs nothing."""
+    own_voice = OwnVoice(16_000)
+    for _ in range(1_000):
+        own_voice.sent(b"", at(0))
+    assert not own_voice._frames

@@ -11,7 +11,7 @@ from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.own_voice import OwnVoice
 from voice_gateway.session.pacer import Pacer
-from voice_gateway.session.voice import MAX_BATCH, MAX_CHUNKS_A_TICK, Ear, Onset, VoiceBank
+from voice_gateway.session.voice import MAX_BATCH, MAX_CHUNKS_A_TICK, MAX_TICK_CHUNKS, Ear, Onset, VoiceBank
 from voice_gateway.turn.inputs import SpeechEnded, SpeechStarted
 
 CHUNK = 512
@@ -83,8 +83,8 @@ def test_positions_are_the_clients(rate_hz: int) -> None:
     assert told[1].at_samples == pytest.approx(2 * half, abs=rate_hz // 20)
 
 
-def test_sound_that_was_forgotten_is_skipped() -> None:
-    """What was transcribed before the ear came to it is passed over, and later positions stay true."""
+def test_sound_that_was_transcribed_is_judged_all_the_same() -> None:
+    """What was transcribed before the ear came to it is kept for the ear, so that positions stay true."""
     told: list[object] = []
 
     async def main() -> None:
@@ -119,6 +119,53 @@ def test_one_run_judges_many_sessions_and_a_flood_waits() -> None:
 
     virtual_time.run(main())
     assert sizes == [MAX_BATCH, 4] + [1] * (MAX_CHUNKS_A_TICK - 1)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100])
+def test_audio_that_is_pushed_waits_on_the_tape(rate_hz: int) -> None:
+    """A minute at once: the ear holds a few chunks of it and comes to the rest in time, and there is no room until
+    then, though the recogniser has it all.
+    """
+    told: list[object] = []
+
+    async def main() -> None:
+        bank = VoiceBank(FakeVoiceModel(), Pacer())
+        hearing = Hearing(rate_hz, rate_hz)
+        ear = Ear(hearing, Onset(96, 160, STALL_MS), OwnVoice(16_000), bank.new_state(), told.append)
+        bank.add(ear)
+        hearing.hear(b"\x00\x10" * (60 * rate_hz), 0)
+        hearing.forget(60 * rate_hz)
+        ticks = 0
+        while not hearing.has_room():
+            bank.tick(Instant(0))
+            ticks += 1
+            assert len(ear._pending) < 8 * len(SILENT)
+        chunks = 55 * 16_000 // CHUNK
+        assert ticks == pytest.approx(chunks // MAX_CHUNKS_A_TICK, abs=2)
+
+    virtual_time.run(main())
+    assert told == [SpeechStarted(0)]
+
+
+def test_floods_together_leave_time_for_others() -> None:
+    """Thirty sessions that push hold the loop no longer than the bank may take of one tick."""
+    sizes: list[int] = []
+
+    class Counting(FakeVoiceModel):
+        def probabilities(self, states: Sequence[None], chunks: Sequence[bytes]) -> list[float]:
+            sizes.append(len(chunks))
+            return super().probabilities(states, chunks)
+
+    async def main() -> None:
+        bank = VoiceBank(Counting(), Pacer())
+        for _ in range(30):
+            hearing = Hearing(16_000, 16_000)
+            bank.add(Ear(hearing, Onset(96, 160, STALL_MS), OwnVoice(16_000), bank.new_state(), lambda _: None))
+            hearing.hear(SILENT * 100, 0)
+        bank.tick(Instant(0))
+
+    virtual_time.run(main())
+    assert MAX_TICK_CHUNKS <= sum(sizes) < MAX_TICK_CHUNKS + 30
 
 
 def test_a_client_that_stops_sending_has_stopped_speaking() -> None:

@@ -209,7 +209,7 @@ async def test_trouble_goes_on() -> None:
         ([config(rate_hz=4_000)], "AUDIO_FORMAT_UNSUPPORTED"),
         ([config(), config()], "START_REPEATED"),
         ([config(), audio_chunk(b"\0\0\0")], "AUDIO_MISALIGNED"),
-        ([config(), audio_chunk(bytes(5_000_000))], "MESSAGE_TOO_LARGE"),
+        ([config(), audio_chunk(bytes(1_350_000))], "MESSAGE_TOO_LARGE"),
         ([config(), text_input("a\x00")], "TEXT_INVALID"),
         ([config(), b""], "MESSAGE_EMPTY"),
     ],

@@ -17,6 +17,7 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports import inputs
 from voice_gateway.transports.grpc_v1.codec import Codec
+from voice_gateway.transports.grpc_v1.encoding import MAX_OPEN_CALLS
 from voicegateway.v1 import audio_pb2, client_pb2, policy_pb2
 from voicegateway.v1.voice_gateway_service_pb2 import ConverseResponse
 
@@ -213,7 +214,7 @@ def test_typed_text_reaches_the_session(words: str) -> None:
     assert opened().receive(raw(text=client_pb2.TextInput(text=words))) == inputs.TextTyped(words)
 
 
-@pytest.mark.parametrize("digits", ["", "a", "E", "1 2", "\u0661", "1\n", "1" * 4_001])
+@pytest.mark.parametrize("digits", ["", "a", "E", "1 2", "\u0661", "1\n", "1" * 4_001, "1#" * 17, "#" * 4_000])
 def test_what_no_telephone_has_is_refused(digits: str) -> None:
     """Keys are those of the contract, to the letter, and not without limit."""
     assert refusal(opened(), raw(dtmf=client_pb2.Dtmf(digits=digits))) is Reason.TEXT_INVALID
@@ -232,6 +233,7 @@ def test_a_prompt_in_the_midst_is_checked_as_at_the_start(prompt: str) -> None:
         (raw(commit=client_pb2.Commit()), inputs.Committed()),
         (raw(end=client_pb2.End()), inputs.EndRequested()),
         (raw(dtmf=client_pb2.Dtmf(digits="09*#AD")), inputs.DigitsPressed("09*#AD")),
+        (raw(dtmf=client_pb2.Dtmf(digits="1#" * 16)), inputs.DigitsPressed("1#" * 16)),
         (raw(update={}), inputs.Updated(SessionUpdate())),
         (
             raw(update=client_pb2.Update(language_code="de", voice="", policy=policy_pb2.TurnPolicy(min_words=0))),
@@ -320,6 +322,19 @@ def test_the_output_of_a_tool_is_bounded() -> None:
     assert caught.value.reason is Reason.TEXT_INVALID
     longest = codec.receive(raw(tool_result=client_pb2.ToolResult(call_id="s7-1", output="\u00fc" * 65_536)))
     assert isinstance(longest, inputs.ToolReturned)
+
+
+def test_calls_that_nobody_answers_are_forgotten() -> None:
+    """A client that answers no call for hours costs no memory: the latest can be answered, the first is unknown."""
+    codec = opened()
+    for number in range(1, 10_001):
+        codec.encode_event(events.ToolCalled(CallId(number), TurnId(number), "clock", "{}"))
+    first, last = (
+        codec.receive(raw(tool_result=client_pb2.ToolResult(call_id=call_id))) for call_id in ("s7-1", "s7-10000")
+    )
+    assert isinstance(first, inputs.Refused)
+    assert last == inputs.ToolReturned(CallId(10_000), "", is_error=False)
+    assert len(codec._encoder._open_calls) < MAX_OPEN_CALLS
 
 
 @pytest.mark.parametrize("message", [sound(b"\0\0"), raw(end=client_pb2.End()), b"", b"\xff", bytes(2_000_000)])

@@ -272,12 +272,12 @@ async def test_audio_after_end() -> None:
             "RESUME_UNAVAILABLE",
         ),
         (
-            raw(start=client_pb2.Start(resume_token=bytes(5_000_000))),
+            raw(start=client_pb2.Start(resume_token=bytes(1_350_000))),
             grpc.StatusCode.INVALID_ARGUMENT,
             "MESSAGE_TOO_LARGE",
         ),
     ],
-    ids=["audio", "empty", "half-close", "rate", "encoding", "control", "tools", "token", "5 MB"],
+    ids=["audio", "empty", "half-close", "rate", "encoding", "control", "tools", "token", "1.35 MB"],
 )
 async def test_first_messages_that_are_refused(first: bytes | None, code: grpc.StatusCode, reason: str) -> None:
     """A wrong first message ends the call with its exact status and opens no session."""
@@ -329,11 +329,11 @@ async def test_sessions_that_are_refused(
         (sound(b"\0\0\0", 100), "AUDIO_MISALIGNED"),
         (sound(b"", 100), "AUDIO_MISALIGNED"),
         (sound(b"\0\0", 99), "AUDIO_OVERLAP"),
-        (sound(bytes(5_000_000), 100), "MESSAGE_TOO_LARGE"),
+        (sound(bytes(1_350_000), 100), "MESSAGE_TOO_LARGE"),
         (raw(text=client_pb2.TextInput(text="ring \x07")), "TEXT_INVALID"),
         (b"\x1a\x04\x0a\x02\xff\xfe", "TEXT_INVALID"),
     ],
-    ids=["start", "empty", "odd", "no audio", "overlap", "5 MB", "control", "not UTF-8"],
+    ids=["start", "empty", "odd", "no audio", "overlap", "1.35 MB", "control", "not UTF-8"],
 )
 async def test_later_messages_that_are_refused(message: bytes, reason: str) -> None:
     """A breach of the contract ends the call with its exact status, and the session with it."""

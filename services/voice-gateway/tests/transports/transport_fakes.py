@@ -170,6 +170,16 @@ class FakeGateway:
 @asynccontextmanager
 async def serving(gateway: FakeGateway, limits: CallLimits | None = None) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a server with both transports."""
+    async with (
+        serving_port(gateway, limits) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        yield channel
+
+
+@asynccontextmanager
+async def serving_port(gateway: FakeGateway, limits: CallLimits | None = None) -> AsyncIterator[int]:
+    """The port of a server with both transports."""
     limits = limits or CallLimits()
     server = grpc.aio.server(options=SERVER_OPTIONS)
     v1_server.add_to_server(
@@ -183,8 +193,7 @@ async def serving(gateway: FakeGateway, limits: CallLimits | None = None) -> Asy
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield channel
+        yield port
     finally:
         await server.stop(0)
 

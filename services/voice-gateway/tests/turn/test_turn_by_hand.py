@@ -10,13 +10,15 @@ from gateway_kit.phone_call import PERSONA, at, new_core
 from voice_gateway.domain import events
 from voice_gateway.domain.chat import Role
 from voice_gateway.domain.errors import Reason
+from voice_gateway.domain.ids import StreamId
 from voice_gateway.domain.instant import NS_PER_MS
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
-from voice_gateway.turn.history import History
+from voice_gateway.turn.dialogue import MAX_WAITING_TURNS
+from voice_gateway.turn.history import LONGEST_CHARS, History
 from voice_gateway.turn.keypad import LONGEST_DIGITS
 from voice_gateway.turn.snapshot import SnapshotError
 
@@ -144,3 +146,86 @@ def test_changes_merge_field_by_field() -> None:
     later = SettingsChange(voice="", policy=TurnPolicy(lead_ms=400))
     assert CHANGE.merged(later) == SettingsChange("de-DE", "", "Be long.", TurnPolicy(lead_ms=400))
     assert SettingsChange().merged(CHANGE) == CHANGE
+
+
+def test_a_turn_supersedes_all_before_it_at_once() -> None:
+    """Ten thousand turns in one message of keys, while a reply is being settled: the last is answered, the one before
+    is said to the model, and what is kept of the others is no more than the history would keep.
+    """
+    core = new_core()
+    core.handle(inputs.SessionStarted(), at(0))
+    core.handle(inputs.TextTyped("Hello."), at(1))
+    keys = "".join(f"{number}#" for number in range(10_000))
+    batch = core.handle(inputs.DigitsPressed(keys), at(2))
+    finals = [effect for effect in batch if isinstance(effect, effects.Emit) and "Transcript" in repr(effect)]
+    assert len(finals) == 10_000
+    (asked,) = (effect for effect in batch if isinstance(effect, effects.StartReply))
+    assert asked.messages[-1].text.endswith("\n9998\n9999")
+    assert len(asked.messages[-1].text) <= LONGEST_CHARS
+    assert not core._dialogue._superseded
+    assert core._dialogue._superseded_chars == 0
+
+
+def test_pushed_turns_wait_up_to_a_bound() -> None:
+    """A recogniser that ends a segment with each word of an hour: of the turns that wait for their answer the oldest
+    are said and not answered, none is lost, and the others keep their order.
+    """
+    core = new_core()
+    core.handle(inputs.SessionStarted(), at(0))
+    core.handle(inputs.InputEnded(), at(1))
+    for number in range(2 * MAX_WAITING_TURNS):
+        core.handle(inputs.SegmentFinal(StreamId(1), f"Turn {number}.", (), number, number, number), at(2))
+    assert len(core._dialogue._waiting) == MAX_WAITING_TURNS
+    said = list(core._dialogue.unanswered())
+    assert said == [f"Turn {number}." for number in range(1, 2 * MAX_WAITING_TURNS)]
+
+
+def test_what_is_superseded_is_kept_as_far_as_history_keeps_it() -> None:
+    """Typed on and on while a reply is being settled: the oldest of it is forgotten before it is ever said."""
+    core = new_core()
+    core.handle(inputs.SessionStarted(), at(0))
+    core.handle(inputs.InputEnded(), at(1))
+    for number in range(MAX_WAITING_TURNS + 100):
+        text = f"{number} " + "x" * 1_000
+        core.handle(inputs.SegmentFinal(StreamId(1), text, (), number, number, number), at(2))
+    kept = list(core._dialogue._superseded)
+    assert LONGEST_CHARS - 1_010 < sum(map(len, kept)) <= LONGEST_CHARS
+    assert kept[-1].startswith("99 ")
+
+
+def languages_that_change(times_ms: list[int]) -> list[tuple[int, str]]:
+    """(time, language) of each stream that is opened after the first, when the language changes at these times."""
+    core, opened, language = new_core(), list[tuple[int, str]](), ""
+
+    def take(batch: tuple[effects.Effect, ...], now_ms: int) -> None:
+        nonlocal language
+        for effect in batch:
+            if isinstance(effect, effects.Reconfigure):
+                language = str(effect.change.language_code)
+            if isinstance(effect, effects.OpenRecognition) and language:
+                opened.append((now_ms, language))
+                take(core.handle(inputs.RecognitionEnded(StreamId(effect.stream - 1)), at(now_ms)), now_ms)
+
+    take(core.handle(inputs.SessionStarted(), at(0)), 0)
+    for number, time_ms in enumerate([*times_ms, times_ms[-1] + 10_000]):
+        while (deadline := core.deadline()) is not None and deadline <= at(time_ms):
+            take(core.on_deadline(deadline), deadline // NS_PER_MS)
+        if time_ms in times_ms:
+            take(core.handle(inputs.SettingsChanged(SettingsChange(f"l{number}")), at(time_ms)), time_ms)
+    return opened
+
+
+def test_changes_of_language_open_streams_no_faster_than_one_a_second() -> None:
+    """Two hundred changes in two seconds: the first at once, then the newest once a second, the last in the end."""
+    told = languages_that_change(list(range(100, 2_100, 10)))
+    assert told == [(100, "l0"), (1_100, "l99"), (2_100, "l199")]
+
+
+def test_a_change_that_comes_in_time_is_taken_at_once() -> None:
+    """A change a second after the last has nothing to wait for, nor has one that needs no other stream."""
+    assert languages_that_change([100, 1_100, 2_100]) == [(100, "l0"), (1_100, "l1"), (2_100, "l2")]
+    core = new_core()
+    core.handle(inputs.SessionStarted(), at(0))
+    for time_ms in (1, 2, 3):
+        (reconfigure,) = core.handle(inputs.SettingsChanged(SettingsChange(voice="Karl")), at(time_ms))
+        assert isinstance(reconfigure, effects.Reconfigure)

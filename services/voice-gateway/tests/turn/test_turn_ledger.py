@@ -159,3 +159,25 @@ def test_many_tools_in_one_turn_forget_the_oldest_outcomes() -> None:
     assert (called.text, len(called.calls)) == ("I look.", 4)
     assert [message.text[:1] for message in outcomes] == [FORGOTTEN[:1], FORGOTTEN[:1], "3", "4"]
     assert outcomes[0] == ChatMessage(Role.TOOL, FORGOTTEN, call_id="c1")
+
+
+def test_what_nobody_answered_is_kept_as_far_as_it_fits() -> None:
+    """Whoever types on and on, and hears no answer, fills no memory: the beginnings are forgotten, the end is not."""
+    history = History("")
+    for number in range(1_000):
+        history.said(f"{number} {'x' * 4_000}")
+    (message,) = history.messages()
+    assert len(message.text) == LONGEST_CHARS
+    assert message.text.endswith(f"999 {'x' * 4_000}")
+    history.unsaid(f"999 {'x' * 4_000}")
+    assert history.messages()[0].text.endswith(f"998 {'x' * 4_000}")
+
+
+def test_a_reply_that_is_too_long_leaves_its_end() -> None:
+    """A question and an answer beyond all bounds stay a question and an answer."""
+    history = History("")
+    history.said("Q" * 3 * LONGEST_CHARS)
+    history.heard("A" * LONGEST_CHARS + "end")
+    assert [message.role for message in history.messages()] == [Role.USER, Role.ASSISTANT]
+    assert sum(len(message.text) for message in history.messages()) <= LONGEST_CHARS
+    assert history.messages()[1].text.endswith("end")

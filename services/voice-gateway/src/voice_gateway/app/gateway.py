@@ -33,6 +33,7 @@ from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService
 from voice_gateway.session.voice import VoiceBank
+from voice_gateway.transports.call import CallLimits
 from voice_gateway.transports.grpc_legacy import server as grpc_legacy
 from voice_gateway.transports.grpc_v1 import server as grpc_v1
 
@@ -81,7 +82,7 @@ class Gateway:
         self._reporter = HealthReporter(readiness, health, SERVICES, clock.now)
         self._prober = Prober(backends, readiness, self._reporter, self._metrics, clock=clock.now)
         self._page = HealthPage(readiness, backends, VERSION, clock.now)
-        _add_services(self._server, sessions, health)
+        _add_services(self._server, sessions, health, CallLimits(start_timeout_ms=settings.server.start_timeout_ms))
         if self._health_server is not None:
             health_pb2_grpc.add_HealthServicer_to_server(health, self._health_server)
 
@@ -147,11 +148,13 @@ def _journals(folder: Path | None) -> JournalFolder | None:
     return None if folder is None else JournalFolder(folder, version("voice-gateway"))
 
 
-def _add_services(server: grpc.aio.Server, sessions: SessionService, health: health_aio.HealthServicer) -> None:
+def _add_services(
+    server: grpc.aio.Server, sessions: SessionService, health: health_aio.HealthServicer, limits: CallLimits
+) -> None:
     grpc_v1.add_to_server(
-        server, open_session=sessions.open, capabilities=sessions.capabilities, server_version=VERSION
+        server, open_session=sessions.open, capabilities=sessions.capabilities, server_version=VERSION, limits=limits
     )
-    grpc_legacy.add_to_server(server, open_session=sessions.open)
+    grpc_legacy.add_to_server(server, open_session=sessions.open, limits=limits)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection((*SERVICES, HEALTH_NAME, reflection.SERVICE_NAME), server)
 

@@ -35,6 +35,13 @@ MAX_CONNECTION_AGE_MS = integer(
     "ms",
     "an older connection gets GOAWAY: its calls run on, new ones go elsewhere; 0: never",
 )
+START_TIMEOUT_MS = integer(
+    "START_TIMEOUT_MS",
+    10_000,
+    (100, 600_000),
+    "ms",
+    "a call whose first message has not come whole by then ends DEADLINE_EXCEEDED / START_TIMEOUT",
+)
 SHUTDOWN_GRACE_PERIOD = integer(
     "SHUTDOWN_GRACE_PERIOD", 30, (0, 86_400), "s", "after SIGTERM, running turns may go on for so long"
 )
@@ -52,6 +59,7 @@ SECTIONS = (
             HEALTH_PORT,
             METRICS_PORT,
             MAX_CONNECTION_AGE_MS,
+            START_TIMEOUT_MS,
             SHUTDOWN_GRACE_PERIOD,
             LOG_LEVEL,
             JOURNAL_DIR,
@@ -83,6 +91,7 @@ class ServerSettings:
     """0: the operating system chooses."""
     max_connection_age_ms: int
     """0: connections live as long as their clients want."""
+    start_timeout_ms: int
     grace_s: int
     log_level: str
     journal_dir: Path | None
@@ -105,6 +114,7 @@ def read_server(reader: Reader) -> ServerSettings:
         health_port=reader.read(HEALTH_PORT),
         metrics_port=reader.read(METRICS_PORT),
         max_connection_age_ms=reader.read(MAX_CONNECTION_AGE_MS),
+        start_timeout_ms=reader.read(START_TIMEOUT_MS),
         grace_s=reader.read(SHUTDOWN_GRACE_PERIOD),
         log_level=reader.read(LOG_LEVEL),
         journal_dir=reader.read(JOURNAL_DIR),

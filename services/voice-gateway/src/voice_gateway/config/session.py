@@ -23,6 +23,14 @@ NO_INPUT_REPROMPT = sentence(
 )
 NO_INPUT_GOODBYE = sentence("NO_INPUT_GOODBYE", "Goodbye.", "what is said when again nobody has; then the session ends")
 
+IDLE_TIMEOUT_MS = integer(
+    "IDLE_TIMEOUT_MS",
+    3_600_000,
+    (0, 86_400_000),
+    "ms",
+    "a session without audio, text, keys, tool results or reply for so long ends with `ended{IDLE}`; 0: never",
+)
+
 
 def _turn_settings() -> tuple[Setting[Any], ...]:
     """One setting per field of TurnPolicy: environment TURN_LEAD_MS is proto and policy lead_ms."""
@@ -43,7 +51,7 @@ def _turn_name(field_name: str) -> str:
 
 TURN_SETTINGS = _turn_settings()
 
-SECTIONS = (Section("Turn-taking", (*TURN_SETTINGS, NO_INPUT_REPROMPT, NO_INPUT_GOODBYE)),)
+SECTIONS = (Section("Turn-taking", (*TURN_SETTINGS, NO_INPUT_REPROMPT, NO_INPUT_GOODBYE, IDLE_TIMEOUT_MS)),)
 
 
 def read_policy(reader: Reader) -> TurnPolicy:
@@ -79,4 +87,5 @@ def read_session(reader: Reader) -> SessionSettings:
             filler=reader.read(LLM_FILLER),
         ),
         tool_timeout_ms=reader.read(TOOL_TIMEOUT_MS),
+        idle_timeout_ms=reader.read(IDLE_TIMEOUT_MS),
     )

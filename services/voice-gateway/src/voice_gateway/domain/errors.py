@@ -92,7 +92,7 @@ class RecognitionStalled(BackendError):  # noqa: N818  said as the fact it is
 
 
 class Unavailable(GatewayError):  # noqa: N818  named after the gRPC code that every client knows
-    """This server cannot take or keep the session now: draining, full, or the client does not read."""
+    """This server cannot take or keep the session now: draining, full, or the client does not read or does too much."""
 
 
 class ToolError(Exception):

@@ -14,11 +14,15 @@ from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.session.patience import Patience
 
 MAX_AHEAD_MS = 5_000
-"""Input may run so far ahead of what the recogniser was sent; then nothing is read."""
+"""Input may run so far ahead of what the recogniser was sent, and of what was listened to; then nothing is read.
+Silence that stands for a gap counts like audio, at the length that it has on the tape."""
 MAX_TAPE_MS = 65_000
 """Audio kept for replay: the longest turn (60 s) and the wait for its final. Older audio is forgotten."""
 MAX_SILENCE_MS = 2_000
 """A longer gap is shortened to this: enough for every recogniser to end its segment."""
+SOUND_MS = 100
+"""Audio shorter than this between two gaps is no speech: the silence before it goes on behind it. A syllable is longer
+(150 to 300 ms), and a frame of comfort noise shorter (20 to 60 ms)."""
 JITTER_MS = 20
 """A smaller difference between the client's clock and the tape is resampling, not a gap."""
 BATCH_MS = 100
@@ -38,6 +42,14 @@ class Hearing:
         """Tape position of the first sample kept."""
         self._anchors: list[tuple[int, int]] = [(0, 0)]
         """(tape position, input position) pairs from which the clocks run together."""
+        self._silence = 0
+        """Tape samples of silence that were made since there was sound, less the audio that has come since."""
+        self._unbroken = 0
+        """Tape samples of audio since the last gap."""
+        self._forgotten = 0
+        """Tape position before which nothing is replayed."""
+        self._listened: int | None = None
+        """Tape position up to which was listened for speech; None: nobody listens."""
         self._feed: Feed | None = None
         self._finished = 0
         """Tape position where the feed ends that was finished last."""
@@ -63,6 +75,7 @@ class Hearing:
         if gap * 1_000 > JITTER_MS * self._input_rate_hz:
             self._fill(gap, offset_samples)
         self._tape += pcm
+        self._unbroken += len(pcm) // PCM_SAMPLE_BYTES
         self._forget_oldest()
         if self._feed is not None:
             self._feed.more()
@@ -74,7 +87,7 @@ class Hearing:
         With `follows`: not before the end of the feed that was finished last.
         """
         first = max(self.to_tape(from_samples), self._finished) if follows else self.to_tape(from_samples)
-        start = min(max(first, self._base), self._end)
+        start = min(max(first, self.base()), self._end)
         self._feed = Feed(self, start, self._asr_rate_hz)
         self._update_room()
         return self._feed
@@ -98,10 +111,17 @@ class Hearing:
 
     def forget(self, before_samples: int) -> None:
         """Audio before this position is not replayed again."""
-        self._drop(min(self.to_tape(before_samples), self._end) - self._base)
+        self._forgotten = max(self._forgotten, min(self.to_tape(before_samples), self._end))
+        self._drop(self._forgotten - self._base)
+
+    def listened(self, tape_samples: int) -> None:
+        """Whoever listens for speech has come to this position; what is before it is not kept for that."""
+        self._listened = tape_samples
+        self._drop(self._forgotten - self._base)
+        self._update_room()
 
     def has_room(self) -> bool:
-        """False while input is too far ahead of what was taken by the newest feed."""
+        """False while input is too far ahead of what was taken by the newest feed and listened to."""
         return self._room.is_set()
 
     async def wait_for_room(self) -> None:
@@ -110,7 +130,7 @@ class Hearing:
 
     def release(self) -> None:
         """Let everybody go who waits for room: the session is over."""
-        self._feed = None
+        self._feed = self._listened = None
         self._room.set()
 
     def to_input(self, tape_samples: int) -> int:
@@ -136,8 +156,8 @@ class Hearing:
         return bytes(self._tape[first : max(0, end - self._base) * PCM_SAMPLE_BYTES])
 
     def base(self) -> int:
-        """Tape position of the oldest sample kept."""
-        return self._base
+        """Tape position of the oldest sample that may be replayed."""
+        return max(self._base, self._forgotten)
 
     def taken(self) -> None:
         """A feed has moved on."""
@@ -148,16 +168,25 @@ class Hearing:
         return self._base + len(self._tape) // PCM_SAMPLE_BYTES
 
     def _fill(self, gap: int, offset_samples: int) -> None:
-        silence_ms = min(gap * 1_000 // self._input_rate_hz, MAX_SILENCE_MS)
-        self._tape += bytes(silence_ms * self._asr_rate_hz // 1_000 * PCM_SAMPLE_BYTES)
+        """Make the silence that a gap stands for, as far as the tape does not end in enough of it."""
+        most, sound = MAX_SILENCE_MS * self._asr_rate_hz // 1_000, SOUND_MS * self._asr_rate_hz // 1_000
+        self._silence = 0 if self._unbroken >= sound else max(0, self._silence - self._unbroken)
+        made = min(gap * self._asr_rate_hz // self._input_rate_hz, most - self._silence)
+        self._tape += bytes(made * PCM_SAMPLE_BYTES)
+        if self._unbroken < sound and len(self._anchors) > 1:
+            self._anchors.pop()  # where exactly it was that is no speech need not be known: there may be any number
         self._anchors.append((self._end, offset_samples))
+        self._silence += made
+        self._unbroken = 0
 
     def _forget_oldest(self) -> None:
         excess = self._end - self._base - MAX_TAPE_MS * self._asr_rate_hz // 1_000
-        taken = self._end if self._feed is None else self._feed.position
-        self._drop(min(excess, taken - self._base))  # one message may hold more than the tape does
+        self._drop(min(excess, self._taken() - self._base))  # one message may hold more than the tape does
 
     def _drop(self, samples: int) -> None:
+        """Let go of the oldest audio, but for what was not listened to."""
+        if self._listened is not None:
+            samples = min(samples, self._listened - self._base)
         if samples <= 0:
             return
         del self._tape[: samples * PCM_SAMPLE_BYTES]
@@ -165,12 +194,17 @@ class Hearing:
         while len(self._anchors) > 1 and self._anchors[1][0] <= self._base:
             del self._anchors[0]
 
+    def _taken(self) -> int:
+        """Tape position that everybody who reads has come to."""
+        listened = self._end if self._listened is None else self._listened
+        return listened if self._feed is None else min(listened, max(self._feed.position, self.base()))
+
     def _update_room(self) -> None:
-        taken = self._feed.position if self._feed is not None else self._end
-        if (self._end - taken) * 1_000 < MAX_AHEAD_MS * self._asr_rate_hz:
-            self._room.set()
-        else:
+        is_ahead = (self._end - self._taken()) * 1_000 >= MAX_AHEAD_MS * self._asr_rate_hz
+        if is_ahead:
             self._room.clear()
+        else:
+            self._room.set()
 
 
 class Feed(AsyncIterator[bytes]):

@@ -36,6 +36,8 @@ class SessionSettings:
     persona: Persona
     tool_timeout_ms: int = NO_TOOLS.timeout_ms
     """What a tool has not returned by then has failed."""
+    idle_timeout_ms: int = 0
+    """A session without audio, text or reply for so long ends; 0: never."""
 
 
 class Negotiator:

@@ -45,7 +45,9 @@ class OwnVoice:
         """Of the last match: samples at RATE_HZ from its end to the end of what was sent."""
 
     def sent(self, pcm: bytes, now: Instant) -> None:
-        """Reply audio has left."""
+        """Reply audio has left; the mark of a reply's end may have none."""
+        if not pcm:
+            return
         self._frames.append(pcm)
         self._kept_bytes += len(pcm)
         while self._kept_bytes > pcm_bytes(KEPT_MS, self._rate_hz):

@@ -90,7 +90,11 @@ class ClientSink(Protocol):
 
 
 class Session(Protocol):
-    """One conversation, as its transport sees it. All calls but `run` and `wait_for_room` are synchronous and cheap."""
+    """One conversation, as its transport sees it. All calls but `run` and `wait_for_room` are synchronous and cheap.
+
+    What the client does raises Unavailable, RATE_EXCEEDED, when it does more than any conversation needs: `type_text`,
+    `press`, `update`, `interrupt`, `commit`, `return_tool`.
+    """
 
     @property
     def info(self) -> SessionInfo:

@@ -9,13 +9,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from voice_gateway.domain.errors import BackendError, GatewayError, InternalError, Unavailable
+from voice_gateway.domain.errors import BackendError, GatewayError, InternalError, Reason, Unavailable
 from voice_gateway.domain.events import Ended, ReplyAudio
 from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.domain.instant import Instant, after_ms, ms_between
+from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.session import clock
 from voice_gateway.session.calls import BackendCalls, Surroundings
 from voice_gateway.session.hearing import Hearing
+from voice_gateway.session.idle import IdleWatch
 from voice_gateway.session.journal import Journal
 from voice_gateway.session.negotiation import Negotiator, changed
 from voice_gateway.session.own_voice import OwnVoice
@@ -24,9 +26,15 @@ from voice_gateway.session.ports import ClientSink, SessionInfo, SessionRequest,
 from voice_gateway.session.voice import Ear, Onset
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
+from voice_gateway.turn.keypad import END_KEY
 
 MAX_INBOX = 4_096
 """Facts that may wait. The loop empties the inbox at every turn, so more means that it does not turn any more."""
+DEEDS = TokenBucket(capacity=100, per_s=10)
+"""What a client may make the session do: voice_gateway_service.proto, rule 10. Who types, presses keys or talks by
+push-to-talk does less than one thing a second; a program that answers 16 tools at once does 16."""
+PLAIN, DEAR = 1, 2
+"""Tokens: of what is done here, and of what opens a call to a backend or checks what the backends have."""
 
 
 class SessionRunner:
@@ -42,6 +50,7 @@ class SessionRunner:
         *,
         negotiator: Negotiator,
         journal: Journal | None,
+        idle_timeout_ms: int = 0,
     ) -> None:
         self._info = info
         self._wanted = info
@@ -64,6 +73,8 @@ class SessionRunner:
         self._armed_for: Instant | None = None
         self._calls = BackendCalls(info, around, self._hearing, self._playout, self._post)
         self._outcome: Ended | GatewayError | None = None
+        self._deeds = DEEDS
+        self._idle = IdleWatch(idle_timeout_ms, lambda: self._post(inputs.SessionIdled()))
         self._post(inputs.SessionStarted())
 
     # --- ports.Session -------------------------------------------------------------------------------------------
@@ -75,6 +86,7 @@ class SessionRunner:
 
     def hear(self, pcm: bytes, offset_samples: int) -> None:
         """Take audio; it goes to the tape and to recognition, never to the core."""
+        self._idle.mark()
         self._hearing.hear(pcm, offset_samples)
 
     def has_room(self) -> bool:
@@ -87,14 +99,19 @@ class SessionRunner:
 
     def type_text(self, text: str) -> None:
         """Take a typed turn."""
+        self._spend(DEAR)
+        self._idle.mark()
         self._post(inputs.TextTyped(text))
 
     def press(self, digits: str) -> None:
-        """Take telephone keys."""
+        """Take telephone keys; each turn among them counts."""
+        self._spend(PLAIN + digits.count(END_KEY))
+        self._idle.mark()
         self._post(inputs.DigitsPressed(digits))
 
     def update(self, update: SessionUpdate) -> None:
         """Change the session from the next turn on; see `ports.Session`."""
+        self._spend(DEAR)
         change = self._negotiator.update(update, self._wanted)
         self._wanted = changed(self._wanted, change)
         self._post(inputs.SettingsChanged(change))
@@ -105,14 +122,18 @@ class SessionRunner:
 
     def interrupt(self) -> None:
         """Stop the running reply."""
+        self._spend(PLAIN)
         self._post(inputs.ClientInterrupted())
 
     def commit(self) -> None:
         """End the user's turn now."""
+        self._spend(DEAR)
         self._post(inputs.CommitRequested(self._hearing.received_samples))
 
     def return_tool(self, call: CallId, output: str, *, is_error: bool) -> None:
         """Take the outcome of a tool that the client executed."""
+        self._spend(PLAIN)
+        self._idle.mark()
         self._post(inputs.ToolReturned(call, output, is_error))
 
     def finish(self) -> None:
@@ -144,6 +165,7 @@ class SessionRunner:
 
     async def _converse(self) -> Ended | GatewayError:
         self._around.voices.add(self._ear)
+        self._idle.start()
         try:
             while self._outcome is None:
                 await self._wake.wait()
@@ -154,6 +176,7 @@ class SessionRunner:
             self._outcome = InternalError()
         finally:
             self._arm(None)
+            self._idle.stop()
             self._around.voices.remove(self._ear)
             self._hearing.release()
             self._playout.close()
@@ -162,7 +185,15 @@ class SessionRunner:
             await self._calls.close()
         return self._outcome
 
+    def _spend(self, tokens: int) -> None:
+        now = clock.now()
+        self._deeds = self._deeds.take(tokens, now)
+        if self._deeds.debt_ns(now):
+            told = f"the client does more than {DEEDS.capacity} things at once and {DEEDS.per_s} a second"
+            raise Unavailable(Reason.RATE_EXCEEDED, told)
+
     def _play(self, audio: ReplyAudio) -> None:
+        self._idle.mark()
         self._own_voice.sent(audio.pcm, clock.now())
         self._sink.play(audio)
 

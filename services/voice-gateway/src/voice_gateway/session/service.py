@@ -24,6 +24,7 @@ class SessionService:
         new_id: Callable[[], SessionId],
     ) -> None:
         self._negotiator = Negotiator(settings, policy, around.recognizer, around.synthesizer, around.tools)
+        self._idle_timeout_ms = settings.idle_timeout_ms
         self._around = around
         self._backends = backends
         self._new_id = new_id
@@ -47,7 +48,16 @@ class SessionService:
         )
         journals = self._around.journals
         journal = journals.journal(info, persona, request.transport, toolbox) if journals else None
-        return SessionRunner(info, request, core, sink, self._around, negotiator=self._negotiator, journal=journal)
+        return SessionRunner(
+            info,
+            request,
+            core,
+            sink,
+            self._around,
+            negotiator=self._negotiator,
+            journal=journal,
+            idle_timeout_ms=self._idle_timeout_ms,
+        )
 
     def capabilities(self) -> tuple[Language, ...]:
         """Languages that can be both heard and spoken; see `ports.DescribeCapabilities`."""

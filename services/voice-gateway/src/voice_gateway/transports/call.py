@@ -15,6 +15,8 @@ import grpc
 
 from voice_gateway.domain.audio import AudioFormat
 from voice_gateway.domain.errors import ClientError, GatewayError, InternalError, Reason, Unavailable
+from voice_gateway.domain.instant import NS_PER_S, Instant
+from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.session.ports import OpenSession, Session, SessionInfo, SessionRequest
 from voice_gateway.transports import inputs
 from voice_gateway.transports.audio_in import AudioIn, open_audio_in
@@ -24,13 +26,18 @@ from voice_gateway.transports.status import abort, safe_message
 _LOG = logging.getLogger(__name__)
 
 SERVER_OPTIONS: Final = (
-    # a 5 MB message reaches the codec and gets its typed refusal instead of gRPC's own
-    ("grpc.max_receive_message_length", 8 * 1_048_576),
+    # a message that is a little too large reaches the codec and gets its typed refusal; gRPC refuses any larger one
+    # RESOURCE_EXHAUSTED without holding it
+    ("grpc.max_receive_message_length", inputs.MAX_REQUEST_BYTES + 65_536),
     # a powered-off client sends no reset: its call is cancelled 40 s later at most, not after gRPC's default of 2 h
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 )
 """Options that the server of these transports needs."""
+
+MESSAGES: Final = TokenBucket(capacity=4_000, per_s=2_000)
+"""Messages of one call that are read, whatever is in them; more wait to be read. Frames of 20 ms come to 40 times real
+time, and 2,000 a second cost a tenth of a core (50 us each, the least that a message costs grpc.aio)."""
 
 _CALL_ENDED: Final = (grpc.aio.BaseError, asyncio.InvalidStateError)
 """What gRPC raises when a call has ended under its handler."""
@@ -43,6 +50,8 @@ RawContext = grpc.aio.ServicerContext[bytes, bytes]
 class CallLimits:
     """How patient a call is."""
 
+    start_timeout_ms: int = 10_000
+    """The first message has not come whole by then: the client is none, or holds our memory with half a message."""
     write_stall_ms: int = 2_000
     """A write pending for longer: the client does not read."""
     max_queued_bytes: int = 1_048_576
@@ -87,7 +96,7 @@ async def hold_call(context: RawContext, codec: Codec, open_session: OpenSession
 
 async def _hold(context: RawContext, codec: Codec, open_session: OpenSession, limits: CallLimits) -> None:
     outbox = Outbox(codec, max_bytes=limits.max_queued_bytes, write_stall_ms=limits.write_stall_ms)
-    session = await _admit(context, codec, open_session, outbox)
+    session = await _admit(context, codec, open_session, outbox, limits)
     call = _Call(context, codec, session, outbox)
     for raw in codec.opened(session.info):
         outbox.put(raw)
@@ -101,10 +110,13 @@ async def _hold(context: RawContext, codec: Codec, open_session: OpenSession, li
         await _through(_cancel(run, raised=sys.exception()))
 
 
-async def _admit(context: RawContext, codec: Codec, open_session: OpenSession, outbox: Outbox) -> Session:
+async def _admit(
+    context: RawContext, codec: Codec, open_session: OpenSession, outbox: Outbox, limits: CallLimits
+) -> Session:
     """Read the first message and open a session; a refusal has no session whose lines would tell of it."""
     try:
-        return await open_session(codec.start(await _read(context)), outbox)
+        first = await _read_first(context, limits.start_timeout_ms)
+        return await open_session(codec.start(first), outbox)
     except GatewayError as error:
         level = logging.INFO if isinstance(error, ClientError) else logging.WARNING
         _LOG.log(level, "call_refused", extra={"peer": context.peer(), **_told(error)})
@@ -153,7 +165,9 @@ class _Call:
 
         A client that vanishes reads as a half-close, too; the cancellation of the call follows at once.
         """
+        pace = MESSAGES
         while (raw := await _read(self._context)) is not None:
+            pace = await paced(pace)
             said = self._codec.receive(raw)
             if isinstance(said, inputs.Audio):
                 self._audio_in.feed(said.data, said.offset_samples)
@@ -269,6 +283,37 @@ async def _cancel(task: asyncio.Task[Any], *, raised: BaseException | None) -> N
     outcome = None if task.cancelled() else task.exception()
     if isinstance(outcome, Exception) and outcome is not raised and not isinstance(outcome, GatewayError):
         _LOG.error("a task of the call died", exc_info=outcome)
+
+
+async def _read_first(context: RawContext, within_ms: int) -> bytes | None:
+    """The first message, as `_read`. Raises Unavailable, START_TIMEOUT, when it is not there in time.
+
+    The read itself is not cancelled: it ends with the call.
+    """
+    reading = asyncio.create_task(_read(context), name="call start")
+    try:
+        await asyncio.wait({reading}, timeout=within_ms / 1_000)
+    finally:
+        if not reading.done():
+            reading.add_done_callback(_look_away)
+    if not reading.done():
+        raise Unavailable(Reason.START_TIMEOUT, f"no whole first message came within {within_ms} ms")
+    return reading.result()
+
+
+def _look_away(reading: asyncio.Task[Any]) -> None:
+    """What a read ends with that nobody waits for any more is nobody's concern: the call is over."""
+    if not reading.cancelled():
+        reading.exception()
+
+
+async def paced(pace: TokenBucket) -> TokenBucket:
+    """One message more; waits when there were too many."""
+    now = Instant(round(asyncio.get_running_loop().time() * NS_PER_S))
+    pace = pace.take(1, now)
+    if wait_ns := pace.debt_ns(now):
+        await asyncio.sleep(wait_ns / NS_PER_S)
+    return pace
 
 
 async def _read(context: RawContext) -> bytes | None:

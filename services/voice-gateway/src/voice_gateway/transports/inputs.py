@@ -16,6 +16,8 @@ MAX_AUDIO_BYTES: Final = 1_048_576
 """Largest audio message: client.proto, `AudioInput.data`."""
 MAX_TEXT_CHARS: Final = 4_000
 """Longest typed turn: client.proto, `TextInput.text`."""
+MAX_KEY_TURNS: Final = 16
+"""Turns of one message of keys: client.proto, `Dtmf.digits`."""
 MAX_TOOL_OUTPUT_CHARS: Final = 65_536
 """Longest outcome of a tool: client.proto, `ToolResult.output`."""
 MAX_REQUEST_BYTES: Final = MAX_AUDIO_BYTES + 262_144
@@ -206,7 +208,7 @@ def check_digits(digits: str) -> str:
     """`digits` itself, as telephone keys.
 
     Raises:
-        ClientError: TEXT_INVALID, when there is none, one that no telephone has, or too many.
+        ClientError: TEXT_INVALID, when there is none, one that no telephone has, or too many of them or of turns.
     """
     if not digits:
         raise ClientError(Reason.TEXT_INVALID, "digits is empty")
@@ -214,4 +216,6 @@ def check_digits(digits: str) -> str:
         raise ClientError(Reason.TEXT_INVALID, f"digits has {len(digits)} characters; at most {MAX_TEXT_CHARS}")
     if _KEYS.fullmatch(digits) is None:
         raise ClientError(Reason.TEXT_INVALID, "digits has a character other than 0-9, *, #, A-D")
+    if (turns := digits.count("#")) > MAX_KEY_TURNS:
+        raise ClientError(Reason.TEXT_INVALID, f"digits has {turns} turns, each ended by #; at most {MAX_KEY_TURNS}")
     return digits

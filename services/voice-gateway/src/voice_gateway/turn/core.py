@@ -14,7 +14,7 @@ precedence:
 4. One reply at a time. The next begins when the last is settled: history holds what was heard before the model reads
    it. A reply may be prepared before its turn is committed; nobody is told of it until then.
 5. Nobody is answered while keys are being pressed, and changed settings wait until nothing is going on.
-6. When nothing is left to answer, a half-closed or draining session ends.
+6. When nothing is left to answer, a half-closed or draining session ends, and so does one that nobody uses.
 
 The shell calls `handle` for each fact, performs the effects in order, and calls `on_deadline` once `deadline()` is due.
 """
@@ -164,7 +164,8 @@ class Core:
         awaits_quiet = self._drain_deadline is not None or self._policy.no_input_ms or self._changes.is_pending
         quiet_by = self._user.utterance.quiet_by if awaits_quiet else None
         prompt_at = self._silence.deadline(self._policy.no_input_ms)
-        candidates = (self._dialogue.deadline(), self._drain_deadline, quiet_by, prompt_at)
+        change_at = self._changes.due if self._dialogue.is_quiet else None
+        candidates = (self._dialogue.deadline(), self._drain_deadline, quiet_by, prompt_at, change_at)
         return min((instant for instant in candidates if instant is not None), default=None)
 
     def on_deadline(self, now: Instant) -> tuple[Effect, ...]:
@@ -224,7 +225,8 @@ class Core:
 
     def _reconfigure(self, now: Instant) -> list[Effect]:
         """Apply what the client has changed."""
-        applied = self._changes.apply(self._policy, self._persona)
+        has_stream = self._user.recognition.state is Listening.OPEN
+        applied = self._changes.apply(self._policy, self._persona, now, has_stream=has_stream)
         if applied is None:
             return []
         self._policy, self._persona = applied.policy, applied.persona
@@ -257,6 +259,10 @@ class Core:
     def _on_end_requested(self, _: inputs.EndRequested, now: Instant) -> list[Effect]:
         return self._end(Close(Ended(EndCause.CLIENT_ENDED)), now)
 
+    def _on_session_idled(self, _: inputs.SessionIdled, now: Instant) -> list[Effect]:
+        """Whoever still waits for an answer, however long it takes, is not left."""
+        return self._end(Close(Ended(EndCause.IDLE)), now) if self._dialogue.is_quiet else []
+
     def _on_drain_requested(self, fact: inputs.DrainRequested, now: Instant) -> list[Effect]:
         self._drain_deadline = fact.deadline
         return [Emit(GoingAway(max(0, ms_between(now, fact.deadline))))]
@@ -266,5 +272,6 @@ class Core:
         inputs.SettingsChanged: _on_settings_changed,
         inputs.InputEnded: _on_input_ended,
         inputs.EndRequested: _on_end_requested,
+        inputs.SessionIdled: _on_session_idled,
         inputs.DrainRequested: _on_drain_requested,
     }

@@ -9,16 +9,20 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from voice_gateway.domain.events import InterruptCause, Transcript
-from voice_gateway.domain.ids import TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.agent import Agent
 from voice_gateway.turn.contest import Contest, Verdict
 from voice_gateway.turn.effects import Effect, Emit
+from voice_gateway.turn.history import LONGEST_CHARS
 from voice_gateway.turn.keypad import Keypad
 from voice_gateway.turn.turn_so_far import Called, CommittedTurn
 from voice_gateway.turn.user import User
+
+MAX_WAITING_TURNS = 256
+"""Turns that wait to be answered one after another: an hour of pushed talk. Of more, the oldest are said and not
+answered on their own."""
 
 
 class Dialogue:
@@ -30,8 +34,9 @@ class Dialogue:
         self._agent = agent
         self._contest = contest
         self._waiting: deque[CommittedTurn] = deque()
-        self._superseded: set[TurnId] = set()
-        """Waiting turns that are still said, but not answered on their own."""
+        self._superseded: deque[str] = deque()
+        """What was said in turns before those that wait, and is not answered on its own; no more than history keeps."""
+        self._superseded_chars = 0
         self._keypad = Keypad()
         self._is_input_over = False
 
@@ -54,6 +59,7 @@ class Dialogue:
 
     def unanswered(self) -> Iterator[str]:
         """What has been said and is in no request to the model."""
+        yield from self._superseded
         yield from (turn.text for turn in self._waiting)
         if self._user.so_far.text:
             yield self._user.so_far.text
@@ -95,13 +101,21 @@ class Dialogue:
         return [*effects, *self._think_ahead(now)]
 
     def _answer_next(self, now: Instant) -> list[Effect]:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if turn.id not in self._superseded:
-                return self._agent.answer(turn, now)
-            self._superseded.remove(turn.id)
-            self._agent.said(turn.text)
-        return []
+        if not self._waiting:
+            return []
+        if self._superseded:
+            self._agent.said("\n".join(self._superseded))
+            self._superseded.clear()
+            self._superseded_chars = 0
+        return self._agent.answer(self._waiting.popleft(), now)
+
+    def _supersede_oldest(self) -> None:
+        """The turn that waits longest is still said, but not answered on its own."""
+        text = self._waiting.popleft().text
+        self._superseded.append(text)
+        self._superseded_chars += len(text)
+        while self._superseded_chars > LONGEST_CHARS and len(self._superseded) > 1:
+            self._superseded_chars -= len(self._superseded.popleft())
 
     def _think_ahead(self, now: Instant) -> list[Effect]:
         """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""
@@ -269,9 +283,12 @@ class Dialogue:
         effects: list[Effect] = []
         self._contest.sound_ended()
         if turn.is_live:
-            self._superseded.update(waiting.id for waiting in self._waiting)
+            while self._waiting:
+                self._supersede_oldest()
             effects = self._agent.interrupt(cause, now)
         self._waiting.append(turn)
+        if len(self._waiting) > MAX_WAITING_TURNS:
+            self._supersede_oldest()
         return effects
 
     _HANDLERS: ClassVar[dict[type[inputs.SpeakerInput], Callable[["Dialogue", Any, Instant], list[Effect]]]] = {

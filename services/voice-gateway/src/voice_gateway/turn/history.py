@@ -13,6 +13,8 @@ LONGEST_OUTPUT_CHARS = LONGEST_CHARS // 3
 """Of one tool: what is longer is cut, so that it does not push out the question that it was asked for."""
 CUT_MARK = "... (cut here, it was too long)"
 FORGOTTEN = "(forgotten, it was too long)"
+KEPT_CHARS = 1_000
+"""The end of a message that has to be cut: the last few sentences, which the next ones may be about."""
 
 
 @dataclass(slots=True)
@@ -88,7 +90,9 @@ class History:
         self._shorten()
 
     def _shorten(self) -> None:
-        """Forget the oldest turns, each whole: the same templates demand that the user begins; then old outputs."""
+        """Forget the oldest turns, each whole: the same templates demand that the user begins; then old outputs; then
+        the beginnings of what is left, oldest first: all that was said before any answer was heard is one message.
+        """
         asked = [index for index, message in enumerate(self._messages) if message.role is Role.USER and index]
         while asked and self._is_too_long():
             first = asked.pop(0)
@@ -97,9 +101,16 @@ class History:
         for index, message in enumerate(self._messages):
             if message.role is Role.TOOL and self._is_too_long():
                 self._messages[index] = replace(message, text=FORGOTTEN)
+        for index, message in enumerate(self._messages):
+            if self._is_too_long():
+                kept = max(KEPT_CHARS, len(message.text) - self._excess())
+                self._messages[index] = replace(message, text=message.text[-kept:])
 
     def _is_too_long(self) -> bool:
-        return sum(map(_length, self._messages)) > LONGEST_CHARS
+        return self._excess() > 0
+
+    def _excess(self) -> int:
+        return sum(map(_length, self._messages)) - LONGEST_CHARS
 
 
 def _length(message: ChatMessage) -> int:

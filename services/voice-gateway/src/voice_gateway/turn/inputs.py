@@ -127,6 +127,11 @@ class SettingsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionIdled:
+    """For a long time nothing was heard, typed or pressed, and nothing was said."""
+
+
+@dataclass(frozen=True, slots=True)
 class DrainRequested:
     """The server is leaving."""
 
@@ -253,7 +258,7 @@ SpeakerInput = (
     | ClientInterrupted
 )
 """Facts about the user."""
-SessionInput = SessionStarted | SettingsChanged | InputEnded | EndRequested | DrainRequested
+SessionInput = SessionStarted | SettingsChanged | InputEnded | EndRequested | SessionIdled | DrainRequested
 """Facts about the session as a whole."""
 ReplyInput = (
     ReplyDelta

@@ -25,13 +25,12 @@ class Keypad:
 
     def pressed(self, keys: str, now: Instant) -> list[str]:
         """Take keys; the turns that they complete, in order. `END_KEY` alone is a turn, too."""
-        turns = []
-        for key in keys:
-            if key != END_KEY:
-                self._digits += key
-            if key == END_KEY or len(self._digits) == LONGEST_DIGITS:
-                turns.append(self._digits or key)
-                self._digits = ""
+        *ended, rest = keys.split(END_KEY)
+        turns = [self.take() + part or END_KEY for part in ended]
+        self._digits += rest
+        while len(self._digits) >= LONGEST_DIGITS:
+            turns.append(self._digits[:LONGEST_DIGITS])
+            self._digits = self._digits[LONGEST_DIGITS:]
         self._complete_at = after_ms(now, DIGIT_GAP_MS) if self._digits else None
         return turns
 

@@ -172,8 +172,6 @@ class Recognition:
 
     def renew(self, now: Instant) -> list[Effect]:
         """Listen on with another stream, which is opened by other settings, as one that is opened later will be."""
-        if self.state is not Listening.OPEN:
-            return []
         return [*self._half_close(None, now), *self._open_at(self._confirmed_samples, now, follows=True)]
 
     def input_ended(self, now: Instant) -> list[Effect]:

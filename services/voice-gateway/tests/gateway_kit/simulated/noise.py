@@ -117,9 +117,10 @@ _KINDS: dict[type[inputs.Input], Callable[[_Draw], inputs.Input]] = {
     inputs.SessionStarted: lambda _: inputs.SessionStarted(),
     inputs.InputEnded: lambda _: inputs.InputEnded(),
     inputs.EndRequested: lambda _: inputs.EndRequested(),
+    inputs.SessionIdled: lambda _: inputs.SessionIdled(),
     inputs.DrainRequested: lambda draw: inputs.DrainRequested(at(draw.samples())),
 }
-_ENDING = (inputs.InputEnded, inputs.EndRequested, inputs.DrainRequested)
+_ENDING = (inputs.InputEnded, inputs.EndRequested, inputs.SessionIdled, inputs.DrainRequested)
 KINDS = frozenset(_KINDS)
 """Every kind of fact that may be drawn."""
 _OFTEN = [kind for kind in _KINDS if kind not in _ENDING]

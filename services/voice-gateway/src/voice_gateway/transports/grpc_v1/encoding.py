@@ -31,6 +31,11 @@ LIMITS: Final = server_pb2.Limits(
 )
 
 
+MAX_OPEN_CALLS: Final = 256
+"""Names of tool calls that are remembered: three turns of the most calls there may be (turn/tools.py, 5 rounds of 16).
+Whatever is answered later than that is unknown."""
+
+
 def _values(enum: Any, prefix: str, names: Iterable[str]) -> dict[str, Any]:
     return {name: enum.Value(prefix + name) for name in names}
 
@@ -54,7 +59,7 @@ class Encoder:
         self._last_reply = ReplyId(-1)
         """The core counts replies upwards: what is above was never told of."""
         self._open_calls: dict[str, CallId] = {}
-        """Tool calls that the client has not answered, by their names."""
+        """The latest tool calls that the client has not answered, by their names."""
 
     def reply_of(self, wire_id: str) -> ReplyId | None:
         """The reply of that name; None when the client was never told of it."""
@@ -157,6 +162,8 @@ class Encoder:
     def _tool_called(self, event: events.ToolCalled) -> ConverseResponse:
         call_id = f"{self._session_id}-{event.call}"
         self._open_calls[call_id] = event.call
+        if len(self._open_calls) > MAX_OPEN_CALLS:
+            del self._open_calls[next(iter(self._open_calls))]
         message = server_pb2.ToolCall(
             call_id=call_id, turn_id=self._turn(event.turn), name=event.name, arguments_json=event.arguments_json
         )

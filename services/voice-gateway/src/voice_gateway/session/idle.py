@@ -1,0 +1,45 @@
+"""How long nothing has happened in a session.
+
+A mark costs a look at the clock; the one timer is armed anew only when it rings.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from voice_gateway.domain.instant import Instant, after_ms
+from voice_gateway.session import clock
+
+
+class IdleWatch:
+    """Tells when nothing was marked for `limit_ms`, and again after as long; 0: never."""
+
+    def __init__(self, limit_ms: int, tell: Callable[[], None]) -> None:
+        self._limit_ms = limit_ms
+        self._tell = tell
+        self._active_at = Instant(0)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def mark(self) -> None:
+        """Something happens now."""
+        self._active_at = clock.now()
+
+    def start(self) -> None:
+        """Watch from now on."""
+        self.mark()
+        if self._limit_ms:
+            self._arm()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _arm(self) -> None:
+        due = after_ms(self._active_at, self._limit_ms)
+        self._timer = asyncio.get_running_loop().call_at(clock.loop_time(due), self._ring)
+
+    def _ring(self) -> None:
+        if after_ms(self._active_at, self._limit_ms) <= clock.now():
+            self._tell()
+            self.mark()
+        self._arm()
