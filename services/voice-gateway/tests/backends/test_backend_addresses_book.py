@@ -14,6 +14,7 @@ from voice_gateway.backends.addresses.book import (
     Change,
 )
 from voice_gateway.domain.backend_status import AddressState, AddressStatus
+from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.instant import Instant, after_ms
 
 T0 = Instant(0)
@@ -39,10 +40,21 @@ def status(book: AddressBook, address: Address, now: Instant = T0) -> AddressSta
     return next(each for each in book.status(now) if each.address == str(address))
 
 
+SESSIONS = tuple(SessionId(f"s{number}") for number in range(MAX_FAILURES))
+
+
+def fail(
+    book: AddressBook, address: Address, session: SessionId, now: Instant = T0, cause: str = "UNAVAILABLE"
+) -> Change | None:
+    """Let a call of this session fail by the fault of the address."""
+    change = book.doubt(address, cause, now)
+    return book.blame(address, session, now) or change
+
+
 def eject(book: AddressBook, address: Address, now: Instant = T0) -> None:
-    """Let so many calls fail that it is ejected."""
-    for _ in range(MAX_FAILURES):
-        book.failed(address, "UNAVAILABLE", now)
+    """Let so many sessions' calls fail that it is ejected, if it is not the last."""
+    for session in SESSIONS:
+        fail(book, address, session, now)
 
 
 def test_fewest_calls_come_first() -> None:
@@ -60,7 +72,7 @@ def test_fewest_calls_come_first() -> None:
 def test_three_failures_in_a_row_eject_until_a_health_check_succeeds() -> None:
     """An ejected address gets no call that another one can take; time alone does not bring it back."""
     book = healthy(A, B)
-    changes = [book.failed(A, "UNAVAILABLE", T0) for _ in range(MAX_FAILURES)]
+    changes = [fail(book, A, session) for session in SESSIONS]
     assert changes == [Change.FAILS, None, Change.EJECTED]
     book.began(B)
     assert book.in_order(at(3_600_000)) == (B, A)
@@ -73,22 +85,63 @@ def test_three_failures_in_a_row_eject_until_a_health_check_succeeds() -> None:
 
 def test_an_answer_between_failures_starts_the_count_anew() -> None:
     """Two failures, an answer and two failures eject nobody: only failures in a row do."""
-    book = healthy(A)
+    book = healthy(A, B)
     for _ in range(3):
-        book.failed(A, "UNAVAILABLE", T0)
-        book.failed(A, "UNAVAILABLE", T0)
+        fail(book, A, SESSIONS[0])
+        fail(book, A, SESSIONS[1])
         book.answered(A)
-    assert book.is_healthy
+    assert status(book, A).state is AddressState.HEALTHY
 
 
 def test_a_health_check_forgives_no_failed_calls() -> None:
     """A server that is in good health and fails every call is ejected all the same."""
-    book = healthy(A)
-    for ms in (0, 1_000):
-        book.failed(A, "INTERNAL", at(ms))
+    book = healthy(A, B)
+    for session, ms in zip(SESSIONS[:2], (0, 1_000), strict=True):
+        fail(book, A, session, at(ms))
         book.all_due(at(ms))
         book.checked(A, None, at(ms))
-    assert book.failed(A, "INTERNAL", at(2_000)) is Change.EJECTED
+    assert fail(book, A, SESSIONS[2], at(2_000)) is Change.EJECTED
+
+
+def test_one_session_alone_ejects_nobody() -> None:
+    """What one caller says may break every server it is sent to; the others must not lose them for it."""
+    book = healthy(A, B)
+    for _ in range(10):
+        fail(book, A, SESSIONS[0])
+    assert status(book, A).state is AddressState.HEALTHY
+    fail(book, A, SESSIONS[1])
+    assert fail(book, A, SESSIONS[2]) is Change.EJECTED
+
+
+def test_failed_calls_never_eject_the_last_healthy_address() -> None:
+    """While nothing better is there, and its health is good, newcomers are let in; a better one changes that."""
+    book = healthy(A, B)
+    eject(book, A)
+    eject(book, B)
+    assert (status(book, B).state, book.is_healthy) == (AddressState.HEALTHY, True)
+    book.checked(A, None, at(1_000))
+    assert fail(book, B, SESSIONS[0], at(1_000)) is Change.EJECTED
+
+
+def test_whoever_passes_its_health_checks_is_there_for_newcomers() -> None:
+    """The last healthy address dies while another is ejected for its calls alone: that one answers, so it serves."""
+    book = healthy(A, B)
+    eject(book, A)
+    changes = [book.checked(B, "UNAVAILABLE", at(ms)) for ms in (0, 500, 1_000)]
+    assert changes == [Change.FAILS, None, Change.EJECTED]
+    assert book.is_healthy
+    assert A in book.due(at(LONELY_CHECK_MS))
+    book.checked(A, "UNAVAILABLE", at(LONELY_CHECK_MS))
+    assert not book.is_healthy
+
+
+def test_blame_for_an_address_that_is_gone_is_nobodys() -> None:
+    """A request may be served after the address that failed it has left."""
+    book = healthy(A, B)
+    book.doubt(A, "UNAVAILABLE", T0)
+    book.enlist((B,), T0)
+    book.sweep()
+    assert book.blame(A, SESSIONS[0], T0) is None
 
 
 def test_ejections_double_up_to_a_limit_until_a_call_is_answered() -> None:
@@ -124,7 +177,7 @@ def test_a_doubted_address_waits_behind_and_is_asked_soon() -> None:
     book = healthy(A, B)
     for _ in range(3):
         book.began(B)
-    book.failed(A, "UNAVAILABLE", T0)
+    book.doubt(A, "UNAVAILABLE", T0)
     assert book.in_order(T0) == (B, A)
     assert book.next_due() == at(DOUBT_CHECK_MS)
     assert book.due(at(DOUBT_CHECK_MS)) == (A,)
@@ -194,7 +247,9 @@ def test_an_address_that_is_being_asked_is_kept_until_it_has_answered() -> None:
 def test_nobody_healthy_is_asked_twice_a_second() -> None:
     """When everybody waits for the first answer, no backoff delays it: at start, and after an outage."""
     book = healthy(A)
-    eject(book, A)
+    for _ in range(MAX_FAILURES):
+        book.all_due(T0)
+        book.checked(A, "UNAVAILABLE", T0)
     for ms in range(LONELY_CHECK_MS, 20_000, LONELY_CHECK_MS):
         assert book.due(at(ms)) == (A,)
         book.checked(A, "UNAVAILABLE", at(ms))
@@ -210,10 +265,10 @@ def test_one_name_more_for_an_address_is_no_second_server() -> None:
 def test_causes_are_told_until_it_answers() -> None:
     """Whoever is on call sees why an address is out, for how long, and nothing stale once it answers."""
     book = healthy(A)
-    book.failed(A, "UNAVAILABLE", at(1_000))
+    book.doubt(A, "UNAVAILABLE", at(1_000))
     told = status(book, A, at(3_500))
     assert (told.cause, told.failed_ago_ms, told.name) == ("UNAVAILABLE", 2_500, "riva:50051")
-    assert book.failed(A, "DEADLINE_EXCEEDED", at(4_000)) is Change.FAILS
+    assert book.doubt(A, "DEADLINE_EXCEEDED", at(4_000)) is Change.FAILS
     assert book.answered(A) is Change.ANSWERS
     told = status(book, A, at(4_000))
     assert (told.cause, told.failed_ago_ms, told.check_in_ms) == ("", None, 0)
@@ -224,6 +279,11 @@ def test_causes_are_told_until_it_answers() -> None:
 def test_addresses_are_written_as_clients_take_them(host: str, text: str) -> None:
     """IPv6 has brackets."""
     assert str(Address(host, 80)) == text
+
+
+def is_up(each: AddressStatus) -> bool:
+    """Whether newcomers are let in for its sake."""
+    return each.state is AddressState.HEALTHY and not each.is_leaving
 
 
 def is_good(each: AddressStatus) -> bool:
@@ -245,7 +305,9 @@ class Book(RuleBasedStateMachine):
         self.calls: dict[Address, int] = {}
         self.checking: set[Address] = set()
         self.failures: dict[Address, int] = {}
-        """Since the last answered call."""
+        """Failed health checks since the last answered call."""
+        self.failed: dict[Address, set[SessionId]] = {}
+        """Sessions whose calls have failed since then."""
         self.rested: set[Address] = set()
 
     @rule(wait_ms=st.sampled_from([0, 1, 499, 500, 1_000, 5_000, 60_000]))
@@ -261,6 +323,7 @@ class Book(RuleBasedStateMachine):
         self.listed = addresses
         for address in added:
             self.calls[address] = self.failures[address] = 0
+            self.failed[address] = set()
 
     @precondition(lambda self: self.listed)
     @rule()
@@ -275,18 +338,28 @@ class Book(RuleBasedStateMachine):
         self.book.began(first)
         self.calls[first] += 1
 
-    @rule(address=ADDRESSES, outcome=st.sampled_from(["answered", "failed", "full"]))
-    def end(self, address: Address, outcome: str) -> None:
+    @rule(
+        address=ADDRESSES,
+        outcome=st.sampled_from(["answered", "failed", "doubted", "full"]),
+        session=st.sampled_from([*SESSIONS, SessionId("s9")]),
+    )
+    def end(self, address: Address, outcome: str, session: SessionId) -> None:
         """A call comes to its end."""
         if not self.calls.get(address):
             return
         if outcome == "answered":
             self.book.answered(address)
             self.failures[address] = 0
+            self.failed[address] = set()
             self.rested.discard(address)
         elif outcome == "failed":
-            self.book.failed(address, "x", self.now)
-            self.failures[address] += 1
+            was_healthy = {each.address for each in self.book.status(self.now) if is_up(each)}
+            fail(self.book, address, session, self.now, "x")
+            self.failed[address].add(session)
+            still = {each.address for each in self.book.status(self.now) if is_up(each)}
+            assert still or not was_healthy
+        elif outcome == "doubted":
+            self.book.doubt(address, "x", self.now)
         else:
             self.book.rest(address, 1_000, self.now)
             self.rested.add(address)
@@ -319,7 +392,7 @@ class Book(RuleBasedStateMachine):
         }
         assert set(gone) == unneeded
         for address in gone:
-            del self.calls[address], self.failures[address]
+            del self.calls[address], self.failures[address], self.failed[address]
             self.rested.discard(address)
 
     @invariant()
@@ -340,7 +413,8 @@ class Book(RuleBasedStateMachine):
         """One bad call, or two, take no address away from everybody."""
         for each in self.book.status(self.now):
             address = next(address for address in self.calls if str(address) == each.address)
-            assert each.state is not AddressState.EJECTED or self.failures[address] >= MAX_FAILURES
+            failures = self.failures[address] + len(self.failed[address])
+            assert each.state is not AddressState.EJECTED or failures >= MAX_FAILURES
 
     @invariant()
     def everybody_is_asked_again_in_time(self) -> None:

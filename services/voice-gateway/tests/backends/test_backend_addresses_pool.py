@@ -13,9 +13,10 @@ from gateway_kit import virtual_time
 from voice_gateway.backends.addresses import pool as pool_module
 from voice_gateway.backends.addresses.book import CHECK_MS, EJECTED_MS, LONELY_CHECK_MS, Address
 from voice_gateway.backends.addresses.names import Endpoint, endpoint_of, resolve
-from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member
+from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member, Request
 from voice_gateway.domain.backend_status import AddressState, BackendStatus
 from voice_gateway.domain.errors import Backend
+from voice_gateway.domain.ids import SessionId
 
 ONE, TWO, THREE = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 
@@ -236,7 +237,7 @@ def test_a_failed_call_has_its_address_checked_at_once() -> None:
         rig = Rig(hosts=(ONE, TWO))
         async with rig.running():
             call = rig.begin()
-            call.failed("UNAVAILABLE")
+            call.doubt("UNAVAILABLE")
             call.end(call.connection)
             assert rig.order() == [TWO, ONE]
             await asyncio.sleep(0.6)
@@ -245,6 +246,48 @@ def test_a_failed_call_has_its_address_checked_at_once() -> None:
             for _ in range(2):
                 rig.begin()
             assert rig.connections[TWO].checked_at_s == [0]
+
+    play(scene())
+
+
+def test_a_request_is_blamed_on_an_address_by_the_answer_of_another() -> None:
+    """A request that fails everywhere ejects nobody; one that another address serves counts once on the first."""
+
+    async def scene() -> None:
+        rig = Rig(hosts=(ONE, TWO))
+        async with rig.running():
+            one, two = rig.pool.candidates()
+            for number in range(6):
+                bad: Request[FakeConnection] = Request(SessionId(f"bad{number}"))
+                bad.failed(one, "INTERNAL")
+                bad.failed(two, "INTERNAL")
+            assert {each.state for each in rig.pool.status().addresses} == {AddressState.HEALTHY}
+            for number in range(3):
+                states = {each.address: each.state for each in rig.pool.status().addresses}
+                assert set(states.values()) == {AddressState.HEALTHY}
+                good: Request[FakeConnection] = Request(SessionId(f"good{number}"))
+                good.failed(one, "INTERNAL")
+                good.failed(one, "INTERNAL")
+                good.served(by=two)
+            assert rig.pool.status().addresses[0].state is AddressState.EJECTED
+            assert len(rig.replaced) == 1
+            assert rig.order() == [TWO, ONE]
+
+    play(scene())
+
+
+def test_what_breaks_after_it_was_served_is_blamed_on_whoever_served_it() -> None:
+    """A request in progress can be carried nowhere else, so nobody else need answer it first."""
+
+    async def scene() -> None:
+        rig = Rig(hosts=(ONE, TWO))
+        async with rig.running():
+            one = next(rig.pool.candidates())
+            for number in range(3):
+                request: Request[FakeConnection] = Request(SessionId(f"s{number}"))
+                request.served(by=one)
+                request.failed(one, "UNAVAILABLE")
+            assert rig.pool.status().addresses[0].state is AddressState.EJECTED
 
     play(scene())
 

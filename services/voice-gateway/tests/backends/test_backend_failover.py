@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from voice_gateway.domain.audio import pcm_bytes
 from voice_gateway.domain.backend_status import AddressState
 from voice_gateway.domain.chat import ChatMessage, Role
 from voice_gateway.domain.errors import BackendError, Reason, RecognitionStalled
+from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import RecognitionSpec, VoiceSpec
 from voicegateway_testkit.fake_asr import AsrTiming, FakeAsr
 from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming
@@ -33,6 +34,7 @@ from voicegateway_testkit.script import Utterance
 from voicegateway_testkit.speech import utterance_pcm
 
 RATE_HZ = 16_000
+SESSION = SessionId("s1")
 SPEC = RecognitionSpec("en-US", RATE_HZ, stop_history_eou_ms=240, stop_history_ms=480)
 VOICE = VoiceSpec("en-US", "Fake.EN-US.Leo", 22_050)
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
@@ -75,9 +77,9 @@ async def llms(
         yield client, fakes
 
 
-async def reply(client: OpenAiChat) -> str:
+async def reply(client: OpenAiChat, session: SessionId = SESSION) -> str:
     """The whole reply."""
-    return "".join([str(piece) async for piece in client.reply(MESSAGES)])
+    return "".join([str(piece) async for piece in client.reply(session, MESSAGES)])
 
 
 async def microphone(pcm: bytes, *, ends: bool = True) -> AsyncIterator[bytes]:
@@ -95,7 +97,7 @@ async def test_replies_go_to_the_least_busy_replica() -> None:
         for _ in range(6):
             for fake in fakes:
                 fake.faults.heal()
-            pieces = await stack.enter_async_context(aclosing(client.reply(MESSAGES)))
+            pieces = await stack.enter_async_context(aclosing(client.reply(SESSION, MESSAGES)))
             await anext(pieces)
         assert [len(fake.requests) for fake in fakes] == [2, 2, 2]
         assert [address.calls for address in client.status().addresses] == [2, 2, 2]
@@ -115,6 +117,33 @@ async def test_a_model_that_does_not_begin_is_passed_over(fault: LlmFault) -> No
         assert (len(first.requests), len(second.requests)) == (1, 1)
         assert await reply(client) == REPLY
         assert len(first.requests) == 1  # a doubted address is not tried while another is there
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_requests_that_no_model_serves_take_none_away_from_others(count: int) -> None:
+    """Text that makes every model answer 500 ejects none, whoever sends it: newcomers are let in and served."""
+    async with llms(count) as (client, fakes):
+        for fake in fakes:
+            fake.faults.always(HttpFailure(500))
+        for number in range(12):
+            with pytest.raises(BackendError, match="500"):
+                await reply(client, SessionId(f"hostile{number % 4}"))
+        assert client.is_healthy
+        assert {address.state for address in client.status().addresses} == {AddressState.HEALTHY}
+        for fake in fakes:
+            fake.faults.heal()
+        assert await reply(client, SessionId("newcomer")) == REPLY
+
+
+async def test_one_callers_broken_replies_eject_no_model() -> None:
+    """Text that makes a model die in the midst of its reply is one session's, and counts as one failure."""
+    async with llms(2) as (client, (first, _second)):
+        for _ in range(6):
+            first.faults.next(DieAfterTokens(1))
+            with suppress(BackendError):
+                await reply(client)
+            await client.probe()
+        assert {address.state for address in client.status().addresses} == {AddressState.HEALTHY}
 
 
 async def test_a_refusal_that_is_the_requests_own_is_not_carried_round() -> None:
@@ -210,10 +239,10 @@ async def test_recognition_that_answers_nothing_while_somebody_speaks_is_given_u
     async with recognizers("hello there", "hello there") as (client, (first, second), _):
         first.faults.always(Hang())
         with pytest.raises(RecognitionStalled):
-            async for _result in client.recognize(SPEC, microphone(pcm, ends=False), lambda: 200):
+            async for _result in client.recognize(SESSION, SPEC, microphone(pcm, ends=False), lambda: 200):
                 pass
         await first.wait_until(lambda: first.open_streams == 0)
-        results = [result async for result in client.recognize(SPEC, microphone(pcm), lambda: None)]
+        results = [result async for result in client.recognize(SESSION, SPEC, microphone(pcm), lambda: None)]
         assert results[-1].is_final
         assert len(second.streams) == 1
         # not every sound has words: to be slow is no failure, or a caller's music would eject every recogniser
@@ -224,12 +253,14 @@ async def test_a_dying_recogniser_is_left_by_new_streams_at_once() -> None:
     """After a pod died under a stream, the stream that replays its audio goes to another one."""
     pcm = utterance_pcm(800, 600, RATE_HZ)
     async with recognizers("hello there", "hello there") as (client, (first, second), _):
-        reader = asyncio.create_task(anext(client.recognize(SPEC, microphone(bytes(3_200), ends=False), lambda: None)))
+        reader = asyncio.create_task(
+            anext(client.recognize(SESSION, SPEC, microphone(bytes(3_200), ends=False), lambda: None))
+        )
         await first.wait_until(lambda: first.open_streams == 1)
         await first.stop()
         with pytest.raises(BackendError):
             await reader
-        results = [result async for result in client.recognize(SPEC, microphone(pcm), lambda: None)]
+        results = [result async for result in client.recognize(SESSION, SPEC, microphone(pcm), lambda: None)]
         assert results[-1].is_final
         assert len(second.streams) == 1
 
@@ -262,7 +293,7 @@ async def test_added_and_removed_recognisers_are_followed() -> None:
 
 
 async def _all(client: RivaRecognizer, audio: AsyncIterator[bytes]) -> list[Any]:
-    return [result async for result in client.recognize(SPEC, audio, lambda: None)]
+    return [result async for result in client.recognize(SESSION, SPEC, audio, lambda: None)]
 
 
 async def test_a_recogniser_that_says_it_does_not_serve_is_ejected() -> None:
@@ -316,13 +347,14 @@ async def test_a_sentence_is_spoken_by_whoever_can() -> None:
         riva = RivaSettings((f"tts.test:{port}",))
         client = RivaSynthesizer(RivaTtsSettings(riva, first_audio_deadline_ms=1_000), Names(*HOSTS[:2]))
         await client.probe()
-        for fault in (Refuse(), Hang()):
+        for session, fault in ((SessionId("s1"), Refuse()), (SessionId("s2"), Hang())):
             first.faults.next(fault)
-            chunks = [chunk async for chunk in client.synthesize(VOICE, "Good morning.")]
+            chunks = [chunk async for chunk in client.synthesize(session, VOICE, "Good morning.")]
             assert b"".join(chunk.pcm for chunk in chunks) == other.sentences[-1].spoken.pcm
             await client.probe()  # which forgives the doubt, and not the failed call
         first.faults.next(Refuse())
-        async for _ in client.synthesize(VOICE, "Good morning."):
+        session = SessionId("s3")
+        async for _ in client.synthesize(session, VOICE, "Good morning."):
             pass
         assert client.status().addresses[0].state is AddressState.EJECTED
         await client.close()

@@ -13,6 +13,7 @@ from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Backend, BackendError, Reason
+from voice_gateway.domain.ids import SessionId
 from voicegateway_testkit.fake_llm import FakeLlm, LlmOutcome, LlmTiming, Reply
 from voicegateway_testkit.fake_llm import ToolCall as KitCall
 from voicegateway_testkit.faults import (
@@ -27,6 +28,7 @@ from voicegateway_testkit.faults import (
 
 REPLY = "It is noon. The sun is high, café open."
 MESSAGES = (ChatMessage(Role.SYSTEM, "Be brief."), ChatMessage(Role.USER, "What time is it?"))
+SESSION = SessionId("s1")
 SETTINGS = OpenAiChatSettings("http://unset", model="fake-model")
 
 
@@ -48,7 +50,7 @@ async def llm(base_url: str, settings: OpenAiChatSettings = SETTINGS) -> AsyncGe
 async def collect(client: OpenAiChat, written: list[str] | None = None) -> list[str]:
     """All pieces of the reply; `written` keeps those before an error."""
     pieces = [] if written is None else written
-    async for piece in client.reply(MESSAGES):
+    async for piece in client.reply(SESSION, MESSAGES):
         assert isinstance(piece, str)
         pieces.append(piece)
     return pieces
@@ -242,7 +244,7 @@ async def test_closing_aborts_the_request() -> None:
     """An interrupted reply stops costing tokens: the server sees the peer go while it still writes."""
     async with fake_llm() as fake, llm(fake.base_url) as client:
         fake.faults.next(StallAfterTokens(2))
-        async with aclosing(client.reply(MESSAGES)) as pieces:
+        async with aclosing(client.reply(SESSION, MESSAGES)) as pieces:
             await anext(pieces)
         await fake.wait_until(lambda: fake.disconnects == 1)
 
@@ -321,6 +323,8 @@ async def test_unreachable_endpoint_fails_the_reply_and_its_health() -> None:
             with pytest.raises(BackendError, match="cannot be reached") as caught:
                 await collect(client)
             assert caught.value.reason is Reason.LLM_FAILED
+        for _ in range(3):
+            await client.probe()
         assert not client.is_healthy
 
 
@@ -369,8 +373,8 @@ async def test_tool_calls_come_after_the_text(text: str, texts: list[str]) -> No
     """Calls are whole, in order and last; a reply that is only calls is no error, and tools go out with the request."""
     tools = (Tool("weather", "Tells.", "", ToolPlace.SERVER),)
     async with calling_llm(text) as fake, llm(fake.base_url) as client:
-        pieces = [piece async for piece in client.reply(MESSAGES, tools)]
-        async for _ in client.reply(MESSAGES):
+        pieces = [piece async for piece in client.reply(SESSION, MESSAGES, tools)]
+        async for _ in client.reply(SESSION, MESSAGES):
             pass
     calls = [ToolCall(call.call_id, call.name, call.arguments_json) for call in CALLS]
     assert pieces == [*texts, *calls]

@@ -11,6 +11,7 @@ from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.settings import RivaSettings
 from voice_gateway.domain.audio import pcm_bytes
 from voice_gateway.domain.errors import Backend, BackendError, Reason
+from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.transcript import RecognitionResult
 from voice_gateway.session.ports import RecognitionSpec
 from voicegateway_testkit.fake_asr import AsrTiming, FakeAsr
@@ -20,6 +21,7 @@ from voicegateway_testkit.script import Utterance
 from voicegateway_testkit.speech import utterance_pcm
 
 RATE_HZ = 16_000
+SESSION = SessionId("s1")
 SPEC = RecognitionSpec("en-US", RATE_HZ, stop_history_eou_ms=240, stop_history_ms=480)
 AT_ONCE = AsrTiming(interim_ms=0, first_pass_ms=0, final_ms=0)
 PCM = utterance_pcm(800, 600, RATE_HZ)
@@ -100,7 +102,7 @@ async def collect(
 ) -> list[RecognitionResult]:
     """All results to the end of the stream; `heard` keeps those before an error."""
     results = [] if heard is None else heard
-    async for result in client.recognize(SPEC, audio):
+    async for result in client.recognize(SESSION, SPEC, audio):
         results.append(result)
     return results
 
@@ -193,7 +195,7 @@ async def test_refused_language_says_so_and_blames_no_address() -> None:
     async with fake_asr() as fake, recognizer(fake) as client:
         await client.probe()
         with pytest.raises(BackendError, match="INVALID_ARGUMENT"):
-            await anext(client.recognize(spec, Microphone(b"", ends=False).batches()))
+            await anext(client.recognize(SESSION, spec, Microphone(b"", ends=False).batches()))
         assert client.is_healthy
 
 
@@ -238,6 +240,9 @@ async def test_address_that_takes_nothing_is_passed_over() -> None:
         for _ in range(3):
             with pytest.raises(BackendError):
                 await collect(client, Microphone().batches())
+        assert client.is_healthy  # one session's word against it is none: its health checks tell
+        for _ in range(3):
+            await client.probe()
         assert not client.is_healthy
 
 
@@ -257,7 +262,7 @@ async def test_streams_are_spread_over_addresses() -> None:
     async with fake_asr(*script) as first, fake_asr(*script) as second, recognizer(first, second) as client:
         await client.probe()
         for _ in range(2):
-            streams = [client.recognize(SPEC, Microphone(ends=False).batches()) for _ in range(2)]
+            streams = [client.recognize(SESSION, SPEC, Microphone(ends=False).batches()) for _ in range(2)]
             for stream in streams:
                 await anext(stream)
             for stream in streams:
@@ -269,7 +274,7 @@ async def test_closing_leaves_no_call_and_no_task() -> None:
     """An abandoned stream cancels its call and ends its writer before `aclose` returns."""
     microphone = Microphone(ends=False)
     async with fake_asr() as fake, recognizer(fake) as client:
-        async with aclosing(client.recognize(SPEC, microphone.batches())) as results:
+        async with aclosing(client.recognize(SESSION, SPEC, microphone.batches())) as results:
             await anext(results)
             await fake.wait_until(lambda: fake.audio_bytes == len(PCM))
         assert microphone.is_closed

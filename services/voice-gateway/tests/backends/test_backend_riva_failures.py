@@ -5,19 +5,21 @@ from typing import Any, cast
 
 import grpc
 import pytest
+from voice_gateway.backends.addresses.pool import Request
 from voice_gateway.backends.riva.channels import FULL_MS, blame
 from voice_gateway.backends.riva.failures import Blame, failure_of_code
 from voice_gateway.backends.riva.offers import merge_offers
 from voice_gateway.backends.riva.settings import RivaSettings
+from voice_gateway.domain.ids import SessionId
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeReplica:
     """Keeps what it is told."""
 
     told: list[object] = field(default_factory=list)
 
-    def failed(self, cause: str) -> None:
+    def doubt(self, cause: str) -> None:
         """Keep."""
         self.told.append(cause)
 
@@ -43,7 +45,7 @@ def test_only_faults_of_the_address_count_against_it(code: grpc.StatusCode, whos
     """A bad request must not take an address away from all other sessions, and a full server only rests."""
     failure, replica = failure_of_code(code), FakeReplica()
     assert (failure.blame, failure.cause) == (whose, code.name)
-    blame(cast("Any", replica), failure)
+    blame(cast("Any", replica), failure, Request(SessionId("s1")))
     assert replica.told == told
 
 

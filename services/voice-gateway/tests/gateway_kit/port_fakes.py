@@ -9,7 +9,7 @@ from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, ToolError
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
-from voice_gateway.domain.ids import ReplyId
+from voice_gateway.domain.ids import ReplyId, SessionId
 from voice_gateway.domain.transcript import RecognitionResult
 from voice_gateway.session.ports import (
     AnswerWithin,
@@ -38,9 +38,10 @@ class FakeRecognizer:
     """What the last stream was given."""
 
     async def recognize(
-        self, spec: RecognitionSpec, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin
+        self, session: SessionId, spec: RecognitionSpec, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin
     ) -> AsyncGenerator[RecognitionResult, None]:
         """Take the audio and play the script beside it."""
+        del session
         self.answer_within_ms = answer_within_ms
         self.specs.append(spec)
         taken = bytearray()
@@ -81,9 +82,10 @@ class FakeLlm:
     open_requests: int = 0
 
     async def reply(
-        self, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
+        self, session: SessionId, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
     ) -> AsyncGenerator[str | ToolCall, None]:
         """Play the script."""
+        del session
         self.requests.append(messages)
         self.offered.append(tools)
         self.open_requests += 1
@@ -138,8 +140,9 @@ class FakeSynthesizer:
     specs: list[VoiceSpec] = field(default_factory=list)
     open_calls: int = 0
 
-    async def synthesize(self, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
+    async def synthesize(self, session: SessionId, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
         """Speak."""
+        del session
         self.texts.append(text)
         self.specs.append(spec)
         number = len(self.texts)

@@ -26,7 +26,7 @@ from voice_gateway.domain.events import (
     Transcript,
     TurnReport,
 )
-from voice_gateway.domain.ids import ReplyId
+from voice_gateway.domain.ids import ReplyId, SessionId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.session import clock
 from voice_gateway.session.runner import MAX_INBOX
@@ -161,10 +161,10 @@ class SlowToCloseLlm(FakeLlm):
     has_closed: bool = False
 
     async def reply(
-        self, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
+        self, session: SessionId, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
     ) -> AsyncGenerator[str | ToolCall, None]:
         """Write a word, then hang."""
-        del messages, tools
+        del session, messages, tools
         try:
             yield "One. "
             await asyncio.sleep(3_600)

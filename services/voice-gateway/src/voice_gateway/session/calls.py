@@ -171,7 +171,8 @@ class BackendCalls:
         spec = RecognitionSpec(info.language_code, info.asr_rate_hz, policy.stop_history_eou_ms, policy.stop_history_ms)
         patience = self._hearing.patience
         try:
-            async with aclosing(self._around.recognizer.recognize(spec, feed, patience.within_ms)) as results:
+            heard = self._around.recognizer.recognize(info.session_id, spec, feed, patience.within_ms)
+            async with aclosing(heard) as results:
                 async for result in results:
                     patience.answered()
                     self._post(self._heard(stream, feed, result))
@@ -197,7 +198,7 @@ class BackendCalls:
 
     async def _write(self, reply: ReplyId, messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> None:
         calls: list[ToolCall] = []
-        async with aclosing(self._around.llm.reply(messages, tools)) as pieces:
+        async with aclosing(self._around.llm.reply(self._info.session_id, messages, tools)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, ToolCall):
                     calls.append(piece)
@@ -230,7 +231,8 @@ class BackendCalls:
     async def _speak(self, order: Synthesize, progress: "_Progress") -> None:
         spec = VoiceSpec(self._info.language_code, self._info.voice, self._info.output_rate_hz)
         words: list[SpokenWord] = []
-        async with aclosing(self._around.synthesizer.synthesize(spec, order.text)) as chunks:
+        spoken = self._around.synthesizer.synthesize(self._info.session_id, spec, order.text)
+        async with aclosing(spoken) as chunks:
             async for chunk in chunks:
                 if chunk.pcm and not progress.samples:
                     self._post(inputs.SpeechReady(order.reply, order.sentence))

@@ -207,10 +207,11 @@ class SpeechRecognizer(Protocol):
     """Streams speech to text."""
 
     def recognize(
-        self, spec: RecognitionSpec, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin
+        self, session: SessionId, spec: RecognitionSpec, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin
     ) -> AsyncGenerator[RecognitionResult, None]:
         """Results in order. The end of `audio` half-closes the stream, which forces the last final; then it ends.
 
+        `session` is whose stream it is: failures are counted by sessions, so that none can blame a server alone.
         `audio` yields LINEAR_PCM at `spec.rate_hz`; the next batch is pulled only when the last was written.
         Raises BackendError, and RecognitionStalled when `answer_within_ms` has passed since speech began or the last
         result. Closing the iterator cancels the call.
@@ -224,9 +225,11 @@ class LanguageModel(Protocol):
     """Writes replies."""
 
     def reply(
-        self, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
+        self, session: SessionId, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
     ) -> AsyncGenerator[str | ToolCall, None]:
         """Pieces of the reply's text as they come, then the calls of `tools` that the model ends with.
+
+        `session` is whose reply it is; see SpeechRecognizer.
 
         Raises BackendError (LLM_FAILED, LLM_TIMEOUT). Closing the iterator cancels the request.
         """
@@ -254,8 +257,8 @@ class SpeechChunk:
 class SpeechSynthesizer(Protocol):
     """Speaks text."""
 
-    def synthesize(self, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
-        """Audio as it comes.
+    def synthesize(self, session: SessionId, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
+        """Audio as it comes. `session` is whose sentence it is; see SpeechRecognizer.
 
         Raises BackendError (TTS_FAILED, TTS_TIMEOUT). Closing the iterator cancels the call at once.
         """
@@ -286,7 +289,7 @@ class BackendHealth(Protocol):
 
     @property
     def is_healthy(self) -> bool:
-        """True while at least one address is healthy."""
+        """True while at least one address is healthy, or passes its health checks."""
 
     def status(self) -> BackendStatus:
         """What is known of each address."""

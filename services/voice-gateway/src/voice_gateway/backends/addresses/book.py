@@ -6,13 +6,15 @@ to the one with the fewest calls in progress. Rules:
 
 1. `MAX_FAILURES` failures in a row eject an address, for a time that doubles with each ejection. A health check that
    succeeds after that time readmits it; a call that is answered does so at once, and makes the next ejection short
-   again.
+   again. Failed calls of one session are one failure, however many they are: what it says may be their cause.
 2. A success of a health check forgives failed health checks and no failed calls: a server may be in good health and
    serve nobody.
 3. From its first failure to its next success an address is *doubted*: its health is checked soon, and new calls go to
    others if there are any. The same holds for one that is full or has kept a caller waiting, which are no failures.
 4. Where nobody else is left, doubted and ejected addresses are tried all the same: there is nothing to lose.
 5. An address that is listed no more gets no calls, and is gone when its last one has ended.
+6. Failed calls never eject the last healthy address; a failed health check may. Who passes its health checks is there
+   for newcomers, ejected or not, if nobody better is.
 """
 
 from collections.abc import Iterable
@@ -20,6 +22,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from voice_gateway.domain.backend_status import AddressState, AddressStatus
+from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.instant import Instant, after_ms, ms_between
 
 MAX_FAILURES = 3
@@ -70,9 +73,12 @@ class _Entry:
     calls: int = 0
     used: int = 0
     """The number of its latest call among all."""
-    failed_calls: int = 0
+    failed_sessions: set[SessionId] = field(default_factory=set)
+    """Whose calls have failed since the last that was answered; `MAX_FAILURES` of them at most."""
     failed_checks: int = 0
-    """Both in a row."""
+    """In a row."""
+    is_answering: bool = False
+    """Its last health check succeeded."""
     ejections: int = 0
     """In a row: no call was answered between them."""
     cause: str = ""
@@ -87,6 +93,17 @@ class _Entry:
         else:
             standing = 1 if self.state is AddressState.NEW else 0
         return standing, self.calls, self.used
+
+    @property
+    def is_admissible(self) -> bool:
+        """Whether a newcomer may be let in for its sake."""
+        is_up = self.state is AddressState.HEALTHY or (self.state is AddressState.EJECTED and self.is_answering)
+        return self.is_listed and is_up
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it has failed often enough to be ejected."""
+        return len(self.failed_sessions) + self.failed_checks >= MAX_FAILURES
 
     def eject(self, now: Instant) -> None:
         """No calls until a health check has succeeded, which waits the longer the more often this happens."""
@@ -124,8 +141,8 @@ class AddressBook:
 
     @property
     def is_healthy(self) -> bool:
-        """True while a listed address is healthy."""
-        return any(entry.is_listed and entry.state is AddressState.HEALTHY for entry in self._entries.values())
+        """True while a listed address is healthy, or passes its health checks at least."""
+        return any(entry.is_admissible for entry in self._entries.values())
 
     def enlist(self, addresses: Iterable[Address], now: Instant) -> tuple[Address, ...]:
         """These are all there are; returns those that were not known. New ones are due for a health check at once."""
@@ -166,15 +183,25 @@ class AddressBook:
     def answered(self, address: Address) -> Change | None:
         """A call on it got what it asked for."""
         entry = self._entries[address]
-        entry.failed_calls = entry.ejections = 0
-        entry.rests_until = None
+        entry.failed_sessions.clear()
+        entry.ejections, entry.rests_until = 0, None
         return entry.redeem()
 
-    def failed(self, address: Address, cause: str, now: Instant) -> Change | None:
-        """A call on it failed by its fault."""
-        entry = self._entries[address]
-        entry.failed_calls += 1
-        return self._failed(entry, cause, now)
+    def doubt(self, address: Address, cause: str, now: Instant) -> Change | None:
+        """A call on it failed; whose fault it is shall a health check tell, or `blame`."""
+        return self._doubt(self._entries[address], cause, now)
+
+    def blame(self, address: Address, session: SessionId, now: Instant) -> Change | None:
+        """A call of this session failed by the address' fault; it has been doubted, and may be gone by now."""
+        entry = self._entries.get(address)
+        if entry is None or entry.state is AddressState.EJECTED:
+            return None
+        if len(entry.failed_sessions) < MAX_FAILURES:
+            entry.failed_sessions.add(session)
+        if not entry.is_bad or not self._has_healthy(but=entry):
+            return None
+        entry.eject(now)
+        return Change.EJECTED
 
     def rest(self, address: Address, duration_ms: int, now: Instant) -> None:
         """It is in good health and yet of little use for the moment: new calls go to others if there are any."""
@@ -198,27 +225,31 @@ class AddressBook:
     def checked(self, address: Address, cause: str | None, now: Instant) -> Change | None:
         """A health check of it succeeded, or failed for this cause."""
         entry = self._entries[address]
-        entry.is_checking = False
+        entry.is_checking, entry.is_answering = False, cause is None
         if cause is not None:
             entry.failed_checks += 1
-            if entry.state is AddressState.EJECTED:
+            was_ejected = entry.state is AddressState.EJECTED
+            change = self._doubt(entry, cause, now)
+            if was_ejected or entry.is_bad:
                 entry.eject(now)
-            return self._failed(entry, cause, now)
+                return change if was_ejected else Change.EJECTED
+            return change
         if entry.state is AddressState.EJECTED:
-            entry.failed_calls = 0
+            entry.failed_sessions.clear()
         return entry.redeem()
 
     def status(self, now: Instant) -> tuple[AddressStatus, ...]:
         """What is known of each address, in the order in which they came."""
         return tuple(entry.status(now, self._check_at(entry)) for entry in self._entries.values())
 
-    def _failed(self, entry: _Entry, cause: str, now: Instant) -> Change | None:
+    def _has_healthy(self, but: _Entry | None = None) -> bool:
+        entries = self._entries.values()
+        return any(each.is_listed and each.state is AddressState.HEALTHY for each in entries if each is not but)
+
+    def _doubt(self, entry: _Entry, cause: str, now: Instant) -> Change | None:
         is_news = not entry.is_doubted or cause != entry.cause
         entry.is_doubted, entry.cause, entry.failed_at = True, cause, now
         if entry.state is not AddressState.EJECTED:
-            if entry.failed_calls + entry.failed_checks >= MAX_FAILURES:
-                entry.eject(now)
-                return Change.EJECTED
             entry.check_at = min(entry.check_at, after_ms(now, DOUBT_CHECK_MS))
         return Change.FAILS if is_news else None
 
@@ -232,6 +263,6 @@ class AddressBook:
         return tuple(entry.address for entry in entries)
 
     def _check_at(self, entry: _Entry) -> Instant:
-        if self.is_healthy or entry.failed_at is None:
+        if self._has_healthy() or entry.failed_at is None:
             return entry.check_at
         return min(entry.check_at, after_ms(entry.failed_at, LONELY_CHECK_MS))

@@ -14,6 +14,7 @@ from voice_gateway.backends.addresses.book import Address, AddressBook, Change
 from voice_gateway.backends.addresses.names import Endpoint, Resolve, resolve
 from voice_gateway.domain.backend_status import BackendStatus, NameStatus
 from voice_gateway.domain.errors import Backend
+from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.instant import NS_PER_S, Instant
 from voice_gateway.session.ports import BackendWatch
 
@@ -95,9 +96,13 @@ class Member(Generic[C]):
         """A call got what it asked for."""
         self._pool.note(self.address, self._pool.book.answered(self.address))
 
-    def failed(self, cause: str) -> None:
-        """A call failed by the fault of the address."""
-        self._pool.note_failure(self.address, self._pool.book.failed(self.address, cause, now()), cause)
+    def doubt(self, cause: str) -> None:
+        """A call failed, perhaps by the fault of the address: others are asked first until it has been checked."""
+        self._pool.note_failure(self.address, self._pool.book.doubt(self.address, cause, now()), cause)
+
+    def blame(self, cause: str, session: SessionId) -> None:
+        """What it was doubted for is its fault."""
+        self._pool.note_change(self.address, self._pool.book.blame(self.address, session, now()), cause)
 
     async def ask(self) -> bool:
         """Check its health now, in the midst of a call; whether it is good."""
@@ -107,6 +112,33 @@ class Member(Generic[C]):
         """It is full, or slow: new calls go to others for a while."""
         self._pool.book.rest(self.address, duration_ms, now())
         self._pool.wake()
+
+
+class Request(Generic[C]):
+    """One request of one session, on as many addresses as it takes. Each is blamed for it once, and by an answer of
+    another only: a request that fails everywhere is to blame itself, and what is really down fails its health checks.
+    """
+
+    def __init__(self, session: SessionId) -> None:
+        self.session = session
+        self._failed: dict[Member[C], str] = {}
+        self._is_served = False
+
+    def failed(self, member: Member[C], cause: str) -> None:
+        """This address did not serve it, or not to its end."""
+        member.doubt(cause)
+        if self._is_served:
+            member.blame(cause, self.session)
+        else:
+            self._failed[member] = cause
+
+    def served(self, by: Member[C]) -> None:
+        """This one did, or has begun to."""
+        self._is_served = True
+        for member, cause in self._failed.items():
+            if member is not by:
+                member.blame(cause, self.session)
+        self._failed.clear()
 
 
 class AddressPool(Generic[C]):
@@ -247,6 +279,10 @@ class AddressPool(Generic[C]):
         self.wake()
         if self._watch is not None:
             self._watch.backend_failed(self._backend, str(address))
+        self.note_change(address, change, cause, detail)
+
+    def note_change(self, address: Address, change: Change | None, cause: str, detail: str = "") -> None:
+        """An address stands worse than before, if there is a change."""
         if change is Change.EJECTED:
             # Behind a virtual address a connection stays with the pod it was made to, and one to a node that has lost
             # its power lasts a quarter of an hour: another one may lead to a pod that lives.

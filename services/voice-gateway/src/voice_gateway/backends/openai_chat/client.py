@@ -11,7 +11,7 @@ import httpx2
 import openai
 
 from voice_gateway.backends.addresses.names import Resolve, endpoint_of, resolve
-from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member
+from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member, Request
 from voice_gateway.backends.openai_chat.codec import (
     CallAssembler,
     ChatStreamBrokenError,
@@ -26,6 +26,7 @@ from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, Reason
+from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import BackendWatch
 
 _log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class OpenAiChat:
         await self._pool.close()
 
     async def reply(
-        self, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
+        self, session: SessionId, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
     ) -> AsyncGenerator[str | ToolCall, None]:
         """Pieces of the reply's text as they come, then its tool calls; see LanguageModel.
 
@@ -99,7 +100,8 @@ class OpenAiChat:
         """
         total_by = asyncio.get_running_loop().time() + self._settings.total_deadline_ms / _MS_PER_S
         try:
-            completion, pieces = await self._begin(_body(messages, tools), total_by)
+            request: Request[Endpoint] = Request(session)
+            completion, pieces = await self._begin(request, _body(messages, tools), total_by)
             try:
                 while pieces or not completion.is_over:
                     for piece in pieces:
@@ -107,7 +109,7 @@ class OpenAiChat:
                     async with asyncio.timeout_at(total_by):
                         pieces = await completion.next()
             except _FAILURES as error:
-                _blame(completion.member, error)
+                _blame(request, completion.member, error)
                 raise
             finally:
                 await completion.close()
@@ -115,7 +117,9 @@ class OpenAiChat:
             reason = Reason.LLM_TIMEOUT if isinstance(error, TimeoutError) else Reason.LLM_FAILED
             raise BackendError(Backend.LLM, reason, f"the language model {_describe(error)}") from error
 
-    async def _begin(self, body: dict[str, Any], total_by: float) -> tuple["_Completion", list[str | ToolCall]]:
+    async def _begin(
+        self, request: Request[Endpoint], body: dict[str, Any], total_by: float
+    ) -> tuple["_Completion", list[str | ToolCall]]:
         """A reply and its first pieces, by the first address that gives any."""
         failure: Exception = ChatStreamError("has no address")
         members = list(islice(self._pool.candidates(), _MAX_ADDRESSES))
@@ -123,28 +127,30 @@ class OpenAiChat:
             first_by = asyncio.get_running_loop().time() + self._settings.first_token_deadline_ms / _MS_PER_S
             try:
                 async with asyncio.timeout_at(min(first_by, total_by)):
-                    return await self._try(member, body, is_alone=len(members) == 1)
+                    return await self._try(request, member, body, is_alone=len(members) == 1)
             except _FAILURES as error:
                 failure = error
                 if isinstance(error, TimeoutError):
-                    member.failed(_describe(error))
+                    request.failed(member, _describe(error))
                 elif not _is_passing(error):
                     break
         raise failure
 
     async def _try(
-        self, member: Member[Endpoint], body: dict[str, Any], *, is_alone: bool
+        self, request: Request[Endpoint], member: Member[Endpoint], body: dict[str, Any], *, is_alone: bool
     ) -> tuple["_Completion", list[str | ToolCall]]:
         try:
-            return await _attempt(member, body)
+            return await _attempt(request, member, body)
         except _FAILURES as error:
             if not is_alone or not _is_passing(error):
                 raise
             await asyncio.sleep(_RETRY_PAUSE_S)
-            return await _attempt(member, body)
+            return await _attempt(request, member, body)
 
 
-async def _attempt(member: Member[Endpoint], body: dict[str, Any]) -> tuple["_Completion", list[str | ToolCall]]:
+async def _attempt(
+    request: Request[Endpoint], member: Member[Endpoint], body: dict[str, Any]
+) -> tuple["_Completion", list[str | ToolCall]]:
     completion = _Completion(member)
     try:
         await completion.open(body)
@@ -152,18 +158,19 @@ async def _attempt(member: Member[Endpoint], body: dict[str, Any]) -> tuple["_Co
     except BaseException as error:
         await completion.close()
         if isinstance(error, _FAILURES):
-            _blame(member, error)
+            _blame(request, member, error)
         raise
     member.answered()
+    request.served(by=member)
     return completion, pieces
 
 
-def _blame(member: Member[Endpoint], error: Exception) -> None:
-    """Tell an address of a failure, as far as that is its fault; a refusal may be this request's alone."""
+def _blame(request: Request[Endpoint], member: Member[Endpoint], error: Exception) -> None:
+    """Tell an address of a failure, as far as that may be its fault; a refusal may be this request's alone."""
     if isinstance(error, openai.APIStatusError) and error.status_code == _TOO_MANY_REQUESTS:
         member.rest(_FULL_MS)
     elif _is_passing(error):
-        member.failed(_describe(error))
+        request.failed(member, _describe(error))
 
 
 async def _check(endpoint: Endpoint) -> None:

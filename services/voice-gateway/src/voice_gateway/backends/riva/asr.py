@@ -9,14 +9,16 @@ import grpc.aio
 from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 
 from voice_gateway.backends.addresses.names import Resolve, resolve
+from voice_gateway.backends.addresses.pool import Request
 from voice_gateway.backends.riva.asr_codec import decode_languages, decode_response, encode_audio, encode_config
-from voice_gateway.backends.riva.channels import SLOW_MS, Replica, RivaChannels, blame
+from voice_gateway.backends.riva.channels import SLOW_MS, Replica, RivaChannel, RivaChannels, blame
 from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedError, ended_too_early, failure_of
 from voice_gateway.backends.riva.offers import Offers
 from voice_gateway.backends.riva.settings import RivaSettings
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend, BackendError, Reason, RecognitionStalled
+from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.transcript import RecognitionResult
 from voice_gateway.session.ports import AnswerWithin, BackendWatch, RecognitionSpec
 
@@ -71,7 +73,11 @@ class RivaRecognizer:
         await self._pool.close()
 
     async def recognize(
-        self, spec: RecognitionSpec, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin = lambda: None
+        self,
+        session: SessionId,
+        spec: RecognitionSpec,
+        audio: AsyncIterator[bytes],
+        answer_within_ms: AnswerWithin = lambda: None,
     ) -> AsyncGenerator[RecognitionResult, None]:
         """Results in order; see SpeechRecognizer.
 
@@ -83,7 +89,7 @@ class RivaRecognizer:
             BackendError: BACKEND_UNAVAILABLE; its cause tells what happened.
         """
         try:
-            stream = await self._open(spec)
+            stream = await self._open(session, spec)
             try:
                 stream.begin(audio, answer_within_ms)
                 while (response := await stream.read()) is not grpc.aio.EOF:
@@ -95,15 +101,17 @@ class RivaRecognizer:
             message = f"speech recognition failed: {failure.cause}"
             raise BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, message) from failure
 
-    async def _open(self, spec: RecognitionSpec) -> "_Stream":
+    async def _open(self, session: SessionId, spec: RecognitionSpec) -> "_Stream":
+        request: Request[RivaChannel] = Request(session)
         failure = CallFailedError(Blame.REPLICA, "no address")
         for replica in self._channels.candidates(spec.language_code):
-            stream = _Stream(replica, self._settings)
+            stream = _Stream(replica, self._settings, request)
             try:
                 await stream.open(spec)
             except CallFailedError as error:
                 failure = error
             else:
+                request.served(by=replica)
                 return stream
         raise failure
 
@@ -117,10 +125,11 @@ class RivaRecognizer:
 class _Stream:
     """One call: the caller reads, one task writes."""
 
-    def __init__(self, replica: Replica, settings: RivaSettings) -> None:
+    def __init__(self, replica: Replica, settings: RivaSettings, request: Request[RivaChannel]) -> None:
         self.sent_samples = 0
         """How much audio was given to the call."""
         self._replica = replica
+        self._request = request
         self._connect_s = settings.connect_deadline_ms / _MS_PER_S
         self._finish_s = settings.finish_deadline_ms / _MS_PER_S
         self._channel = replica.begin()
@@ -148,7 +157,7 @@ class _Stream:
                 await self._call.write(encode_config(spec))
         except CALL_ERRORS as error:
             failure = failure_of(error)
-            blame(self._replica, failure)
+            blame(self._replica, failure, self._request)
             await self.close()
             raise failure from error
         except asyncio.CancelledError:
@@ -177,7 +186,7 @@ class _Stream:
                 self._replica.rest(SLOW_MS)
                 raise RecognitionStalled("speech recognition failed: no answer while somebody spoke") from error
             failure = failure_of(error)
-            blame(self._replica, failure)
+            blame(self._replica, failure, self._request)
             raise failure from error
         finally:
             self._reading = None

@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from voice_gateway.backends.addresses.book import Address
 from voice_gateway.backends.addresses.names import Resolve, endpoint_of, is_ip
-from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member
+from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member, Request
 from voice_gateway.backends.riva.failures import Blame, CallFailedError, failure_of
 from voice_gateway.backends.riva.offers import Offers, merge_offers
 from voice_gateway.backends.riva.settings import RivaSettings
@@ -122,10 +122,10 @@ class RivaChannels:
                 raise CheckFailedError("not serving")
 
 
-def blame(replica: Replica, failure: CallFailedError) -> None:
-    """Tell an address of the failure of a call on it, as far as that is its fault."""
+def blame(replica: Replica, failure: CallFailedError, request: Request[RivaChannel]) -> None:
+    """Tell an address that it did not serve a request, as far as that may be its fault."""
     if failure.blame is Blame.REPLICA:
-        replica.failed(failure.cause)
+        request.failed(replica, failure.cause)
     elif failure.blame is Blame.LOAD:
         replica.rest(FULL_MS)
 

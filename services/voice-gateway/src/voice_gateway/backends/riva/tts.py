@@ -9,13 +9,15 @@ import grpc.aio
 from riva.client.proto import riva_tts_pb2, riva_tts_pb2_grpc
 
 from voice_gateway.backends.addresses.names import Resolve, resolve
-from voice_gateway.backends.riva.channels import Replica, RivaChannels, blame
+from voice_gateway.backends.addresses.pool import Request
+from voice_gateway.backends.riva.channels import Replica, RivaChannel, RivaChannels, blame
 from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedError, failure_of
 from voice_gateway.backends.riva.offers import Offers
 from voice_gateway.backends.riva.settings import RivaTtsSettings
 from voice_gateway.backends.riva.tts_codec import SpeechAssembler, decode_voices, encode_request
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend, BackendError, Reason
+from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import BackendWatch, SpeechChunk, VoiceSpec
 
 _MS_PER_S = 1_000
@@ -64,7 +66,7 @@ class RivaSynthesizer:
         """Close the channels, once no sentence is being spoken."""
         await self._pool.close()
 
-    async def synthesize(self, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
+    async def synthesize(self, session: SessionId, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
         """Audio as it comes; see SpeechSynthesizer.
 
         An address that fails or gives no audio in time is passed over for the next; once audio has come, a failure
@@ -74,7 +76,7 @@ class RivaSynthesizer:
             BackendError: TTS_TIMEOUT or TTS_FAILED; its cause tells what happened.
         """
         try:
-            sentence, first = await self._open(spec, text)
+            sentence, first = await self._open(session, spec, text)
             try:
                 yield first
                 while (chunk := await sentence.next()) is not None:
@@ -85,17 +87,21 @@ class RivaSynthesizer:
             reason = Reason.TTS_TIMEOUT if failure.is_timeout else Reason.TTS_FAILED
             raise BackendError(Backend.TTS, reason, f"speech synthesis failed: {failure.cause}") from failure
 
-    async def _open(self, spec: VoiceSpec, text: str) -> tuple["_Sentence", SpeechChunk]:
+    async def _open(self, session: SessionId, spec: VoiceSpec, text: str) -> tuple["_Sentence", SpeechChunk]:
         """The first address that speaks, and what it said first; raises CallFailedError."""
         failure = CallFailedError(Blame.REPLICA, "no address")
+        request: Request[RivaChannel] = Request(session)
         for replica in self._channels.candidates(spec.language_code):
-            sentence = _Sentence(replica, self._settings, spec.rate_hz)
+            sentence = _Sentence(replica, self._settings, spec.rate_hz, request)
             try:
-                return sentence, await sentence.start(encode_request(spec, text))
+                first = await sentence.start(encode_request(spec, text))
             except CallFailedError as error:
                 failure = error
                 if failure.blame is Blame.REQUEST:
                     break
+            else:
+                request.served(by=replica)
+                return sentence, first
         raise failure
 
     async def _ask(self, stub: Any) -> Offers:
@@ -108,8 +114,11 @@ class RivaSynthesizer:
 class _Sentence:
     """One call."""
 
-    def __init__(self, replica: Replica, settings: RivaTtsSettings, rate_hz: int) -> None:
+    def __init__(
+        self, replica: Replica, settings: RivaTtsSettings, rate_hz: int, request: Request[RivaChannel]
+    ) -> None:
         self._replica = replica
+        self._request = request
         self._connect_s = settings.riva.connect_deadline_ms / _MS_PER_S
         self._first_audio_s = settings.first_audio_deadline_ms / _MS_PER_S
         self._next_audio_s = settings.next_audio_deadline_ms / _MS_PER_S
@@ -164,5 +173,5 @@ class _Sentence:
 
     def _noted(self, error: grpc.aio.AioRpcError | TimeoutError) -> CallFailedError:
         failure = failure_of(error)
-        blame(self._replica, failure)
+        blame(self._replica, failure, self._request)
         return failure
