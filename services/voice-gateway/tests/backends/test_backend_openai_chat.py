@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import web
+from voice_gateway.backends.openai_chat import oddity_log
+from voice_gateway.backends.openai_chat.chunks import Oddity
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
@@ -206,7 +208,8 @@ async def test_death_in_mid_sentence_is_noticed(fault: LlmFault) -> None:
             "reported",
         ),
         (b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n', "no text"),
-        (b"<html>hello</html>", "broke off"),
+        (b"<html>hello</html>", "answered with a page"),
+        (b'{"error": {"message": "oom"}}', "reported"),
     ],
 )
 async def test_accepted_stream_without_a_proper_reply_is_a_failure(body: bytes, says: str) -> None:
@@ -386,3 +389,25 @@ async def test_a_reply_that_breaks_within_a_call_is_broken() -> None:
         with pytest.raises(BackendError) as caught:
             await collect(client, pieces)
     assert (pieces, caught.value.reason, len(fake.requests)) == ([], Reason.LLM_FAILED, 1)
+
+
+async def test_what_is_not_known_is_told_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pings and filters' verdicts end no reply; the log has one line for each kind, without a word of the server."""
+    monkeypatch.setattr(oddity_log, "_noted", set())
+    events = (
+        b'event: ping\ndata: {"secret": "hunter2"}\n\n',
+        b'data: {"choices": [{"index": 0, "content_filter_results": {}}]}\n\n',
+        b'data: {"choices": [{"delta": {"content": [{"type": "text", "text": "Hi."}]}}]}\n\n',
+        b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n',
+    )
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=b"".join(events), content_type="text/event-stream")
+
+    async with http_server(answer) as url, llm(url) as client:
+        assert [await collect(client) for _ in range(2)] == [["Hi."], ["Hi."]]
+    kinds = [vars(record)["kind"] for record in caplog.records if "unknown" in record.getMessage()]
+    assert sorted(kinds) == [Oddity.CHOICE, Oddity.NO_CHOICES]
+    assert "hunter2" not in caplog.text

@@ -1,0 +1,17 @@
+"""Says what model servers send that is not known here: once for each kind, in the life of the process."""
+
+import logging
+from collections.abc import Iterable
+
+from voice_gateway.backends.openai_chat.chunks import Oddity
+
+_log = logging.getLogger(__name__)
+_noted: set[Oddity] = set()
+
+
+def note_oddities(oddities: Iterable[Oddity]) -> None:
+    """Log those that have not been logged before; nothing that the server wrote is quoted."""
+    for oddity in oddities:
+        if oddity not in _noted:
+            _noted.add(oddity)
+            _log.warning("the language model's stream has something unknown, which is skipped", extra={"kind": oddity})
