@@ -29,12 +29,14 @@ class Case:
         calls: names and arguments.
         failure: what the error says; empty for a reply that ends well.
         oddities: what was skipped.
+        begins_in_thought: as it is configured.
     """
 
     text: str = ""
     calls: tuple[tuple[str, str], ...] = ()
     failure: str = ""
     oddities: frozenset[Oddity] = field(default=frozenset())
+    begins_in_thought: bool = False
 
 
 def _odd(*oddities: Oddity) -> frozenset[Oddity]:
@@ -79,6 +81,17 @@ CASES = {
     "anthropic_error": Case("It is", failure="reported"),
     "deepseek_keep_alive": Case(NOON),
     "deepseek_gave_up": Case("It is", failure="broke off"),
+    "qwen_think": Case("Noon. It is < 1 o'clock."),
+    "qwen_only_thoughts": Case(failure="no text"),
+    "qwen_thoughts_and_calls": Case(calls=(ROME,)),
+    "deepseek_only_closing": Case(NOON, begins_in_thought=True),
+    "deepseek_never_closing": Case(failure="no text", begins_in_thought=True),
+    "deepseek_apart": Case(NOON, begins_in_thought=True),
+    "deepseek_stray_closing": Case("Hm, noon.\n\nIt is noon.", oddities=_odd(Oddity.END_OF_THOUGHT)),
+    "gptoss_harmony": Case("Let me look. It is noon."),
+    "gptoss_leaked_call": Case(failure="no text"),
+    "mistral_think_tokens": Case(NOON),
+    "gemini_thought": Case(NOON),
     "proxy_no_space": Case(NOON, oddities=_odd(Oddity.EVENT)),
     "proxy_carriage_returns": Case(NOON),
     "proxy_text_error": Case("It is", failure="reported"),
@@ -94,9 +107,9 @@ CASES = {
 }
 
 
-def replayed(recording: bytes, edges: list[int]) -> Case:
+def replayed(recording: bytes, edges: list[int], *, begins_in_thought: bool) -> Case:
     """What comes of a recording that arrives in these pieces."""
-    reader = ReplyReader()
+    reader = ReplyReader(begins_in_thought=begins_in_thought)
     texts: list[str] = []
     calls: list[ToolCall] = []
     failure = ""
@@ -131,8 +144,9 @@ def assert_is(case: Case, expected: Case) -> None:
 def test_a_recording_is_read(name: str) -> None:
     """Whole, and one byte at a time: inside of characters, of line ends and of marks."""
     recording = (RECORDINGS / f"{name}.sse").read_bytes()
-    assert_is(replayed(recording, [0, len(recording)]), CASES[name])
-    assert_is(replayed(recording, list(range(len(recording) + 1))), CASES[name])
+    case = CASES[name]
+    for edges in ([0, len(recording)], list(range(len(recording) + 1))):
+        assert_is(replayed(recording, edges, begins_in_thought=case.begins_in_thought), case)
 
 
 @given(name=st.sampled_from(sorted(CASES)), cuts=st.lists(st.integers(0, 2_000), max_size=12))
@@ -141,7 +155,7 @@ def test_a_recording_may_be_cut_anywhere(name: str, cuts: list[int]) -> None:
     """What comes of a reply does not depend on how the network cuts it."""
     recording = (RECORDINGS / f"{name}.sse").read_bytes()
     edges = [0, *sorted(min(cut, len(recording)) for cut in cuts), len(recording)]
-    assert_is(replayed(recording, edges), CASES[name])
+    assert_is(replayed(recording, edges, begins_in_thought=CASES[name].begins_in_thought), CASES[name])
 
 
 def test_every_recording_is_read() -> None:

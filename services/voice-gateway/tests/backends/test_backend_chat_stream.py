@@ -315,3 +315,21 @@ def test_arguments_are_whole_at_their_last_character(value: object) -> None:
         ToolCall("call00000", "x", arguments),
         ToolCall("call00001", "x", "{}"),
     )
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"content": "Hi"},
+        {"reasoning_content": "Hm."},
+        {"content": "<think>Hm."},
+        {"tool_calls": [{"id": "a", "function": {"name": "x"}}]},
+    ],
+)
+def test_a_reply_has_begun_with_whatever_the_model_writes(delta: dict[str, Any]) -> None:
+    """A model that thinks is at work: its address is not passed over as one that does not begin."""
+    reader = ReplyReader()
+    reader.feed(f"data: {chunk('')}\n\n: ping\n\n".encode())
+    assert not reader.has_begun
+    reader.feed(f"data: {json.dumps({'choices': [{'delta': delta}]})}\n\n".encode())
+    assert reader.has_begun

@@ -39,6 +39,7 @@ class Oddity(StrEnum):
     CHOICE = "a choice without a delta"
     CONTENT = "content that is no text"
     TOOL_CALL = "a tool call that is none"
+    END_OF_THOUGHT = "the end of a thought that was not begun; see LLM_THOUGHTS"
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,10 +173,10 @@ class _Completion:
 
     def __init__(self, member: Member[Endpoint]) -> None:
         self.member = member
-        self._reader = ReplyReader()
         self._cleanup = AsyncExitStack()
         self._endpoint = member.begin()
         self._cleanup.callback(member.end, self._endpoint)
+        self._reader = ReplyReader(self._endpoint.begins_in_thought)
 
     @property
     def is_over(self) -> bool:

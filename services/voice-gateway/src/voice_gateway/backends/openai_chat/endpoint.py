@@ -60,6 +60,8 @@ class Endpoint:
             timeout=None,
             http_client=self._http,
         )
+        self.begins_in_thought = settings.begins_in_thought
+        """Of every reply."""
         self._model = settings.model
         self._probe_s = settings.probe_deadline_ms / 1_000
         self._url = self._client.base_url.join("chat/completions")

@@ -9,6 +9,7 @@ from voice_gateway.backends.openai_chat.failures import (
     ChatStreamError,
     ChatStreamMalformedError,
 )
+from voice_gateway.backends.openai_chat.thoughts import ThoughtFilter
 from voice_gateway.backends.openai_chat.tool_calls import CallAssembler
 from voice_gateway.domain.chat import ToolCall
 
@@ -21,14 +22,17 @@ _NO_TEXT = "gave no text"
 class ReplyReader:
     """Reads one answer: an event stream or, from servers that do not stream, one JSON object.
 
-    However the bytes are cut, the pieces joined are the same.
+    However the bytes are cut, the pieces joined are the same. What the model thinks is no part of them.
     """
 
+    begins_in_thought: bool = False
+    """See ThoughtFilter."""
     is_over: bool = field(default=False, init=False)
     """Whether the reply has come to its proper end; nothing after it is read."""
     oddities: set[Oddity] = field(default_factory=set, init=False)
     """What was skipped."""
     _events: EventStreamDecoder = field(default_factory=EventStreamDecoder, init=False)
+    _thoughts: ThoughtFilter = field(init=False)
     _calls: CallAssembler = field(default_factory=CallAssembler, init=False)
     _head: bytes = field(default=b"", init=False)
     _is_read: bool = field(default=False, init=False)
@@ -41,10 +45,14 @@ class ReplyReader:
     _has_pieces: bool = field(default=False, init=False)
     _has_thought: bool = field(default=False, init=False)
 
+    def __post_init__(self) -> None:
+        """Begin where the reply does."""
+        self._thoughts = ThoughtFilter(begins_in_thought=self.begins_in_thought)
+
     @property
     def has_begun(self) -> bool:
         """Whether the model has written anything, if only in thought or as a piece of a call."""
-        return self._has_text or self._has_thought or self._calls.has_begun
+        return self._has_text or self._has_thought or self._thoughts.has_thought or self._calls.has_begun
 
     def feed(self, received: bytes) -> list[str | ToolCall]:
         """The pieces that `received` completes, no text empty; with the end come the calls.
@@ -104,10 +112,12 @@ class ReplyReader:
         return pieces
 
     def _take_delta(self, delta: ChatDelta, pieces: list[str | ToolCall]) -> None:
-        self._has_thought = self._has_thought or delta.has_thought
+        if delta.has_thought and not self._has_thought:
+            self._has_thought = True
+            self._thoughts.are_apart()
         is_repeated = delta.is_whole and self._has_pieces
         if delta.text and not (is_repeated and self._has_text):
-            self._add(self._joined(delta.text), pieces)
+            self._add(self._thoughts.feed(self._joined(delta.text)), pieces)
         if delta.calls and not (is_repeated and self._calls.has_begun):
             for call in delta.calls:
                 self._calls.feed(call)
@@ -120,7 +130,9 @@ class ReplyReader:
 
     def _end(self, pieces: list[str | ToolCall]) -> None:
         self.is_over = True
-        self._add("\ufffd" if self._half else "", pieces)
+        self._add(self._thoughts.feed("\ufffd" if self._half else "") + self._thoughts.finish(), pieces)
+        if self._thoughts.has_stray_end:
+            self.oddities.add(Oddity.END_OF_THOUGHT)
         calls = self._calls.finish()
         pieces += calls
         if not self._has_text and not calls:

@@ -21,8 +21,10 @@ class OpenAiChatSettings:
     """Range [0, 2]."""
     max_tokens: int = 512
     """Longest reply, in tokens."""
+    begins_in_thought: bool = False
+    """The chat template opens a thought that the model only closes: what is before its end is not for the user."""
     first_token_deadline_ms: int = 5_000
-    """A reply that has not begun by then, the one repetition included, has failed."""
+    """A reply that has not begun by then, the one repetition included, has failed; a thought is a beginning."""
     total_deadline_ms: int = 60_000
     """A reply that has not ended by then has failed."""
     probe_deadline_ms: int = 2_000
