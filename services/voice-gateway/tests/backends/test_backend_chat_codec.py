@@ -19,18 +19,23 @@ def test_messages_keep_roles_and_order() -> None:
 
 def test_calls_and_outcomes_go_out_as_the_protocol_has_them() -> None:
     """An assistant's calls stand beside its text, which may be none; each outcome names its call."""
-    call = ToolCall("c1", "weather", '{"place": "Rome"}')
+    call, further = ToolCall("c1", "weather", '{"place": "Rome"}'), ToolCall("c2", "stop", "{}")
     messages = (
+        ChatMessage(Role.USER, "Weather?"),
         ChatMessage(Role.ASSISTANT, "", (call,)),
         ChatMessage(Role.TOOL, "sunny", call_id="c1"),
-        ChatMessage(Role.ASSISTANT, "Well.", (call,)),
+        ChatMessage(Role.ASSISTANT, "Well.", (further,)),
+        ChatMessage(Role.TOOL, "rainy", call_id="c2"),
     )
     function = {"name": "weather", "arguments": '{"place": "Rome"}'}
     calls = [{"id": "c1", "type": "function", "function": function}]
+    stop = {"id": "c2", "type": "function", "function": {"name": "stop", "arguments": "{}"}}
     assert encode_messages(messages) == [
+        {"role": "user", "content": "Weather?"},
         {"role": "assistant", "content": None, "tool_calls": calls},
         {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
-        {"role": "assistant", "content": "Well.", "tool_calls": calls},
+        {"role": "assistant", "content": "Well.", "tool_calls": [stop]},
+        {"role": "tool", "tool_call_id": "c2", "content": "rainy"},
     ]
 
 

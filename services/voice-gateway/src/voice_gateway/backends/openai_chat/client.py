@@ -13,7 +13,7 @@ import openai
 from voice_gateway.backends.addresses.names import Resolve, endpoint_of, resolve
 from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member
 from voice_gateway.backends.openai_chat.codec import encode_messages, encode_tools
-from voice_gateway.backends.openai_chat.endpoint import Endpoint
+from voice_gateway.backends.openai_chat.endpoint import Endpoint, RequestRefusedError
 from voice_gateway.backends.openai_chat.failures import ChatStreamBrokenError, ChatStreamError
 from voice_gateway.backends.openai_chat.oddity_log import note_oddities
 from voice_gateway.backends.openai_chat.reply_reader import ReplyReader
@@ -242,6 +242,8 @@ def _describe(error: Exception) -> str:
     match error:
         case TimeoutError():
             return "took too long"
+        case RequestRefusedError(parameter=str(parameter)) if parameter:
+            return f"refused {parameter} with HTTP status {error.status_code}"
         case openai.APIStatusError():
             return f"refused with HTTP status {error.status_code}"
         case openai.OpenAIError():
