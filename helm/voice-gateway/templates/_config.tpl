@@ -5,6 +5,9 @@ ASR_SAMPLE_RATE: {{ .Values.config.asr.sampleRate | toString | quote }}
 LLM_MODEL: {{ .Values.config.llm.model | quote }}
 LLM_TEMPERATURE: {{ .Values.config.llm.temperature | toString | quote }}
 LLM_MAX_TOKENS: {{ .Values.config.llm.maxTokens | toString | quote }}
+LLM_MAX_TOKENS_FIELD: {{ .Values.config.llm.maxTokensField }}
+LLM_EXTRA_BODY: {{ .Values.config.llm.extraBody | toJson | quote }}
+LLM_THOUGHTS: {{ .Values.config.llm.thoughts }}
 LLM_SYSTEM_PROMPT: {{ .Values.config.llm.systemPrompt | quote }}
 TTS_VOICE: {{ .Values.config.tts.voice | quote }}
 TTS_SAMPLE_RATE: {{ .Values.config.tts.sampleRate | toString | quote }}

@@ -25,7 +25,7 @@ def main() -> int:
         return commands.replay(arguments.files)
     if arguments.verb == "health":
         return commands.health(arguments.address)
-    return commands.check_config()
+    return commands.check_config(is_probed=arguments.probe)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,7 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     replay = verbs.add_parser("replay", help="print recorded conversations and check that the core does the same again")
     replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a journal")
-    verbs.add_parser("check-config", help="check the environment and print what it sets")
+    check = verbs.add_parser("check-config", help="check the environment and print what it sets")
+    check.add_argument(
+        "--probe",
+        action="store_true",
+        help="ask each backend once, too, and say what would fail; the model writes a short reply",
+    )
     return parser
 
 

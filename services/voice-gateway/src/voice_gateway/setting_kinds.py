@@ -49,6 +49,37 @@ def sentence(name: str, default: str, doc: str) -> Setting[str]:
     return replace(plain, parse=lambda raw: "" if raw.lower() == "off" else plain.parse(raw))
 
 
+def or_off(setting: Setting[T]) -> Setting[T | None]:
+    """The same, or None for what is not to be sent at all."""
+
+    def parse(raw: str) -> T | None:
+        if raw.lower() == "off":
+            return None
+        try:
+            return setting.parse(raw)
+        except ValueError as error:
+            raise ValueError(f"{error}, or off") from None
+
+    return Setting(
+        setting.name,
+        setting.default,
+        parse,
+        f"{setting.doc}; `off` leaves it out",
+        setting.unit,
+        f"{setting.allowed}, off",
+        setting.default_note,
+    )
+
+
+def word(name: str, default: str, words: tuple[str, ...], doc: str) -> Setting[str]:
+    def parse(raw: str) -> str:
+        if raw.lower() not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return raw.lower()
+
+    return Setting(name, default, parse, doc, "", ", ".join(words))
+
+
 def _is_utf8(raw: str) -> bool:
     """False when the environment held bytes that are none: Python keeps them as lone surrogates (PEP 383)."""
     return not any("\ud800" <= char <= "\udfff" for char in raw)

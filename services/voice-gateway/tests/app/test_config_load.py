@@ -196,3 +196,20 @@ def test_a_wrong_tools_file_is_a_mistake(tmp_path: Path, content: bytes, why: st
     (mistake,) = mistakes({"TOOLS_FILE": str(path)})
     assert mistake.startswith(f"TOOLS_FILE {why}")
     assert mistake.endswith(str(path))
+
+
+def test_what_the_model_is_sent_can_be_left_out_or_added_to() -> None:
+    """Servers differ in what they take; every field of a request but the conversation is in the operator's hands."""
+    llm = load(
+        {
+            "LLM_TEMPERATURE": "off",
+            "LLM_MAX_TOKENS": "off",
+            "LLM_MAX_TOKENS_FIELD": "max_completion_tokens",
+            "LLM_EXTRA_BODY": '{"top_k": 1}',
+            "LLM_THOUGHTS": "opened",
+        }
+    ).llm
+    assert (llm.temperature, llm.max_tokens, llm.max_tokens_field) == (None, None, "max_completion_tokens")
+    assert (llm.extra_body_json, llm.begins_in_thought) == ('{"top_k": 1}', True)
+    assert not load({}).llm.begins_in_thought
+    assert load({"LLM_SYSTEM_PROMPT": "off"}).session.persona.system_prompt == ""

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import web
+from voice_gateway.backends.openai_chat import oddity_log
+from voice_gateway.backends.openai_chat.chunks import Oddity
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
@@ -208,7 +210,8 @@ async def test_death_in_mid_sentence_is_noticed(fault: LlmFault) -> None:
             "reported",
         ),
         (b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n', "no text"),
-        (b"<html>hello</html>", "broke off"),
+        (b"<html>hello</html>", "answered with a page"),
+        (b'{"error": {"message": "oom"}}', "reported"),
     ],
 )
 async def test_accepted_stream_without_a_proper_reply_is_a_failure(body: bytes, says: str) -> None:
@@ -390,3 +393,92 @@ async def test_a_reply_that_breaks_within_a_call_is_broken() -> None:
         with pytest.raises(BackendError) as caught:
             await collect(client, pieces)
     assert (pieces, caught.value.reason, len(fake.requests)) == ([], Reason.LLM_FAILED, 1)
+
+
+async def test_what_is_not_known_is_told_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pings and filters' verdicts end no reply; the log has one line for each kind, without a word of the server."""
+    monkeypatch.setattr(oddity_log, "_noted", set())
+    events = (
+        b'event: ping\ndata: {"secret": "hunter2"}\n\n',
+        b'data: {"choices": [{"index": 0, "content_filter_results": {}}]}\n\n',
+        b'data: {"choices": [{"delta": {"content": [{"type": "text", "text": "Hi."}]}}]}\n\n',
+        b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n',
+    )
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=b"".join(events), content_type="text/event-stream")
+
+    async with http_server(answer) as url, llm(url) as client:
+        assert [await collect(client) for _ in range(2)] == [["Hi."], ["Hi."]]
+    kinds = [vars(record)["kind"] for record in caplog.records if "unknown" in record.getMessage()]
+    assert sorted(kinds) == [Oddity.CHOICE, Oddity.NO_CHOICES]
+    assert "hunter2" not in caplog.text
+
+
+async def test_further_fields_go_out_and_others_stay_away() -> None:
+    """The request has what is configured, and nothing that is off."""
+    settings = replace(
+        SETTINGS,
+        temperature=None,
+        max_tokens=9,
+        max_tokens_field="max_completion_tokens",
+        extra_body_json='{"top_k": 1}',
+    )
+    async with fake_llm() as fake, llm(fake.base_url, settings) as client:
+        await collect(client)
+        body = fake.requests[0].body
+    assert body.keys() == {"model", "messages", "stream", "max_completion_tokens", "top_k"}
+
+
+async def test_a_refused_parameter_is_named_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads the log or the error knows which setting to change; nothing else of the server's words is there."""
+    monkeypatch.setattr(oddity_log, "_noted", set())
+
+    async def answer(_request: web.Request) -> web.Response:
+        message = "Unsupported parameter: 'max_tokens' is not supported by hunter2"
+        return web.json_response({"error": {"message": message, "param": "max_tokens"}}, status=400)
+
+    async with http_server(answer) as url, llm(url) as client:
+        for _ in range(2):
+            with pytest.raises(BackendError, match="refused max_tokens with HTTP status 400"):
+                await collect(client)
+    named = [vars(record)["parameter"] for record in caplog.records if "parameter" in record.getMessage()]
+    assert named == ["max_tokens"]
+    assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize("body", [b"no", b"{" * 20_000], ids=["no json", "too large"])
+async def test_a_refusal_that_cannot_be_read_is_one_all_the_same(body: bytes) -> None:
+    """Its status is told."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=body, status=422)
+
+    async with http_server(answer) as url, llm(url) as client:
+        with pytest.raises(BackendError, match="refused with HTTP status 422"):
+            await collect(client)
+
+
+async def test_a_thought_that_the_template_opened_is_not_given() -> None:
+    """As it is configured, for every reply of the endpoint."""
+    reply = "Hm, the time.</think> It is noon."
+    settings = replace(SETTINGS, begins_in_thought=True)
+    async with (
+        FakeLlm([reply], timing=LlmTiming(ttft_ms=0, token_ms=0)) as fake,
+        llm(fake.base_url, settings) as client,
+    ):
+        assert "".join(await collect(client)) == "It is noon."
+
+
+async def test_a_reply_that_is_all_thought_is_none() -> None:
+    """The user is told that no answer could be had, and hears no silence."""
+    thought = "<think>Let me see, one two three."
+    async with FakeLlm([thought], timing=LlmTiming(ttft_ms=0, token_ms=0)) as fake, llm(fake.base_url) as client:
+        with pytest.raises(BackendError, match="gave no text") as caught:
+            await collect(client)
+        assert len(fake.requests) == 1
+    assert caught.value.reason is Reason.LLM_FAILED

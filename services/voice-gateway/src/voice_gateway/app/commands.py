@@ -14,6 +14,7 @@ import uvloop
 
 from voice_gateway import config
 from voice_gateway.app.gateway import VERSION, Gateway
+from voice_gateway.app.probing import probe
 from voice_gateway.app.servers import CannotListen
 from voice_gateway.observability.health_page import HealthUnknown, ask, render
 from voice_gateway.observability.logs import json_logging
@@ -28,14 +29,23 @@ SETTLE_S = 0.5
 _log = logging.getLogger("voice_gateway")
 
 
-def check_config() -> int:
-    """Print what the environment sets, secrets hidden, or what is wrong with it; return the exit code."""
+def check_config(*, is_probed: bool = False) -> int:
+    """Print what the environment sets, secrets hidden, or what is wrong with it; return the exit code.
+
+    If `is_probed`, each backend is asked once, and 1 is the exit code if a call would fail.
+    """
     try:
-        config.load()
+        settings = config.load()
     except config.ConfigError as error:
         return _tell_mistakes(error)
     sys.stdout.write("".join(f"{line}\n" for line in config.describe()))
-    return 0
+    if not is_probed:
+        return 0
+    sys.stdout.flush()
+    _log.addHandler(logging.NullHandler())  # what is found is told below
+    findings = uvloop.run(probe(settings))
+    sys.stdout.write("".join(f"{line}\n" for line in findings.lines))
+    return EXIT_FAILED if findings.has_failure else 0
 
 
 def health(address: str) -> int:

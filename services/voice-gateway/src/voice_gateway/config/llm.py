@@ -1,11 +1,14 @@
 """Settings of the language model, and the tools that the gateway calls for it."""
 
+from dataclasses import replace
+
 from voice_gateway.backends.http_tools.codec import ToolsFileError, parse_tools
 from voice_gateway.backends.http_tools.settings import HttpTool
+from voice_gateway.backends.openai_chat.parameters import MAX_EXTRA_CHARS, parse_extra_body
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.config.reader import Reader, Section
 from voice_gateway.domain.chat import NO_TOOLS
-from voice_gateway.setting_kinds import decimal, file, integer, key, sentence, text, web_address
+from voice_gateway.setting_kinds import Setting, decimal, file, integer, key, or_off, sentence, text, web_address, word
 
 _DEFAULT_LLM_URL = "http://localhost:8061/v1"
 _LLM = OpenAiChatSettings(_DEFAULT_LLM_URL)
@@ -19,9 +22,28 @@ SPOKEN_REPLIES = (
 
 LLM_SERVICE_URL = web_address("LLM_SERVICE_URL", _DEFAULT_LLM_URL, "base of an OpenAI-compatible API")
 LLM_MODEL = text("LLM_MODEL", "", "model that is asked for", default_note="the first that is listed")
-LLM_TEMPERATURE = decimal("LLM_TEMPERATURE", _LLM.temperature, (0, 2), "how freely the model writes")
-LLM_MAX_TOKENS = integer(
-    "LLM_MAX_TOKENS", _LLM.max_tokens, (1, 32_768), "count", "longest reply, in the model's tokens"
+LLM_TEMPERATURE = or_off(decimal("LLM_TEMPERATURE", 0.7, (0, 2), "how freely the model writes"))
+LLM_MAX_TOKENS = or_off(
+    integer("LLM_MAX_TOKENS", 512, (1, 32_768), "count", "longest reply, in the model's tokens, thoughts included")
+)
+LLM_MAX_TOKENS_FIELD = word(
+    "LLM_MAX_TOKENS_FIELD",
+    _LLM.max_tokens_field,
+    ("max_tokens", "max_completion_tokens"),
+    "name under which `LLM_MAX_TOKENS` is sent",
+)
+LLM_EXTRA_BODY = Setting(
+    "LLM_EXTRA_BODY",
+    _LLM.extra_body_json,
+    parse_extra_body,
+    "further fields of each request to the API; no secret, as it is shown",
+    allowed=f"JSON object, at most {MAX_EXTRA_CHARS} characters",
+)
+LLM_THOUGHTS = word(
+    "LLM_THOUGHTS",
+    "marked",
+    ("marked", "opened"),
+    "how thoughts begin: with a mark, or `opened` by the chat template, so that only their end is marked",
 )
 LLM_API_KEY = key("LLM_API_KEY", "key of the API")
 LLM_FIRST_TOKEN_DEADLINE_MS = integer(
@@ -36,8 +58,8 @@ LLM_TOTAL_DEADLINE_MS = integer(
 )
 
 
-LLM_SYSTEM_PROMPT = text(
-    "LLM_SYSTEM_PROMPT", SPOKEN_REPLIES, "instructions of sessions that bring none", default_note="see below"
+LLM_SYSTEM_PROMPT = replace(
+    sentence("LLM_SYSTEM_PROMPT", SPOKEN_REPLIES, "instructions of sessions that bring none"), default_note="see below"
 )
 LLM_APOLOGY = text(
     "LLM_APOLOGY", "Sorry, I cannot answer right now. Please ask me again.", "what is said when no answer could be had"
@@ -58,6 +80,9 @@ SECTIONS = (
             LLM_SYSTEM_PROMPT,
             LLM_TEMPERATURE,
             LLM_MAX_TOKENS,
+            LLM_MAX_TOKENS_FIELD,
+            LLM_EXTRA_BODY,
+            LLM_THOUGHTS,
             LLM_APOLOGY,
             LLM_FILLER,
             LLM_FIRST_TOKEN_DEADLINE_MS,
@@ -75,6 +100,9 @@ def read_llm(reader: Reader) -> OpenAiChatSettings:
         api_key=reader.read(LLM_API_KEY),
         temperature=reader.read(LLM_TEMPERATURE),
         max_tokens=reader.read(LLM_MAX_TOKENS),
+        max_tokens_field=reader.read(LLM_MAX_TOKENS_FIELD),
+        extra_body_json=reader.read(LLM_EXTRA_BODY),
+        begins_in_thought=reader.read(LLM_THOUGHTS) == "opened",
         first_token_deadline_ms=reader.read(LLM_FIRST_TOKEN_DEADLINE_MS),
         total_deadline_ms=reader.read(LLM_TOTAL_DEADLINE_MS),
     )

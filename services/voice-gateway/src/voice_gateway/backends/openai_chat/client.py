@@ -12,16 +12,11 @@ import openai
 
 from voice_gateway.backends.addresses.names import Resolve, endpoint_of, resolve
 from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member, Request
-from voice_gateway.backends.openai_chat.codec import (
-    CallAssembler,
-    ChatStreamBrokenError,
-    ChatStreamError,
-    EventStreamDecoder,
-    decode_event,
-    encode_messages,
-    encode_tools,
-)
-from voice_gateway.backends.openai_chat.endpoint import Endpoint
+from voice_gateway.backends.openai_chat.codec import encode_messages, encode_tools
+from voice_gateway.backends.openai_chat.endpoint import Endpoint, RequestRefusedError
+from voice_gateway.backends.openai_chat.failures import ChatStreamBrokenError, ChatStreamError
+from voice_gateway.backends.openai_chat.oddity_log import note_oddities
+from voice_gateway.backends.openai_chat.reply_reader import ReplyReader
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
@@ -185,13 +180,15 @@ class _Completion:
 
     def __init__(self, member: Member[Endpoint]) -> None:
         self.member = member
-        self._decoder = EventStreamDecoder()
         self._cleanup = AsyncExitStack()
-        self._calls = CallAssembler()
         self._endpoint = member.begin()
         self._cleanup.callback(member.end, self._endpoint)
-        self.is_over = False
+        self._reader = ReplyReader(self._endpoint.begins_in_thought)
+
+    @property
+    def is_over(self) -> bool:
         """Whether the reply has come to its proper end; more pieces may be there."""
+        return self._reader.is_over
 
     async def open(self, body: dict[str, Any]) -> None:
         """Send the request; returns when the server has accepted it."""
@@ -201,12 +198,10 @@ class _Completion:
         self._received = response.aiter_bytes()
 
     async def first(self) -> list[str | ToolCall]:
-        """The first pieces, none if a tool call has begun that is not complete; a reply without either is an error."""
+        """The first pieces, none if a thought or a tool call has begun; a reply without either is an error."""
         pieces: list[str | ToolCall] = []
-        while not pieces and not self._calls.has_begun and not self.is_over:
+        while not pieces and not self._reader.has_begun:
             pieces = await self._receive()
-        if not pieces and not self._calls.has_begun:
-            raise ChatStreamError("gave no text")
         return pieces
 
     async def next(self) -> list[str | ToolCall]:
@@ -220,27 +215,12 @@ class _Completion:
 
     async def close(self) -> None:
         """Abort the request if it is not over."""
+        note_oddities(self._reader.oddities)
         await self._cleanup.aclose()
 
     async def _receive(self) -> list[str | ToolCall]:
         received = await anext(self._received, b"")
-        if not received:
-            raise ChatStreamBrokenError
-        return self._take(received)
-
-    def _take(self, received: bytes) -> list[str | ToolCall]:
-        pieces: list[str | ToolCall] = []
-        for data in self._decoder.feed(received):
-            delta = decode_event(data)
-            if delta.text:
-                pieces.append(delta.text)
-            for call in delta.calls:
-                self._calls.feed(call)
-            if delta.is_end:
-                self.is_over = True
-                pieces += self._calls.finish()
-                break
-        return pieces
+        return self._reader.feed(received) if received else self._reader.finish()
 
     async def _drain(self) -> None:
         try:
@@ -269,6 +249,8 @@ def _describe(error: Exception) -> str:
     match error:
         case TimeoutError():
             return "took too long"
+        case RequestRefusedError(parameter=str(parameter)) if parameter:
+            return f"refused {parameter} with HTTP status {error.status_code}"
         case openai.APIStatusError():
             return f"refused with HTTP status {error.status_code}"
         case openai.OpenAIError():

@@ -10,10 +10,16 @@ import openai
 
 from voice_gateway.backends.addresses.book import Address
 from voice_gateway.backends.openai_chat.codec import decode_models, versioned_url
+from voice_gateway.backends.openai_chat.failures import ChatStreamError
+from voice_gateway.backends.openai_chat.oddity_log import note_refused
+from voice_gateway.backends.openai_chat.parameters import parameters, refused_parameter
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 
 _NO_KEY = "not-needed"
 """The library insists on a key; servers that want none ignore it."""
+_UNLAWFUL = (400, 422)  # RFC 9110 section 15.5.1; 15.5.21 is FastAPI's
+_MAX_REFUSAL_BYTES = 16_384
+"""Of the body that says why; it names a field at its beginning or not at all."""
 _LIMITS = httpx2.Limits(max_connections=1_000, max_keepalive_connections=100)  # the library's own
 
 
@@ -47,6 +53,18 @@ class PinnedTransport(httpx2.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
+class RequestRefusedError(openai.APIStatusError):
+    """A chat request was refused.
+
+    Attributes:
+        parameter: which of its fields the server named; empty if none.
+    """
+
+    def __init__(self, response: httpx2.Response, parameter: str) -> None:
+        super().__init__("refused", response=response, body=None)
+        self.parameter = parameter
+
+
 class Endpoint:
     """The connections to one address, and what its server said of itself."""
 
@@ -60,12 +78,14 @@ class Endpoint:
             timeout=None,
             http_client=self._http,
         )
+        self.begins_in_thought = settings.begins_in_thought
+        """Of every reply."""
         self._model = settings.model
         self._probe_s = settings.probe_deadline_ms / 1_000
         self._url = self._client.base_url.join("chat/completions")
         headers = self._client.default_headers | {"Authorization": f"Bearer {self._client.api_key}"}
         self._headers = {name: value for name, value in headers.items() if isinstance(value, str)}
-        self._parameters = {"temperature": settings.temperature, "max_tokens": settings.max_tokens, "stream": True}
+        self._parameters = parameters(settings)
 
     async def close(self) -> None:
         """Close all connections, once no reply is being written."""
@@ -91,22 +111,52 @@ class Endpoint:
 
         Raises:
             openai.APIConnectionError: the endpoint cannot be reached.
-            openai.APIStatusError: it refuses.
+            RequestRefusedError: it refuses.
         """
-        content = json.dumps({"model": await self.model(), **body, **self._parameters})
-        request = self._http.build_request("POST", self._url, content=content, headers=self._headers)
+        fields = {"model": await self.model(), **body, **self._parameters}
+        request = self._http.build_request("POST", self._url, content=json.dumps(fields), headers=self._headers)
         try:
             response = await self._http.send(request, stream=True)
         except httpx2.TransportError as error:
             raise openai.APIConnectionError(request=request) from error
         if response.is_success:
             return response
-        await response.aclose()
-        raise openai.APIStatusError("refused", response=response, body=None)
+        try:
+            parameter = await _refused_parameter(response, fields)
+        finally:
+            await response.aclose()
+        raise RequestRefusedError(response, parameter)
 
     async def _first_model(self) -> str:
         response = await self._client.models.with_raw_response.list()
         return decode_models(response.content)[0]
+
+
+async def _refused_parameter(response: httpx2.Response, fields: dict[str, Any]) -> str:
+    """The field of ours that a refusal names, told in the log; empty if none, or if the refusal cannot be read."""
+    if response.status_code not in _UNLAWFUL:
+        return ""
+    try:
+        parameter = refused_parameter(await read_bounded(response, _MAX_REFUSAL_BYTES), fields)
+    except (ChatStreamError, httpx2.HTTPError):
+        return ""
+    if parameter:
+        note_refused(parameter)
+    return parameter
+
+
+async def read_bounded(response: httpx2.Response, limit_bytes: int) -> bytes:
+    """The body of an answer.
+
+    Raises:
+        ChatStreamError: it is larger.
+    """
+    body = bytearray()
+    async for received in response.aiter_bytes():
+        body += received
+        if len(body) > limit_bytes:
+            raise ChatStreamError("sent an answer that is too large")
+    return bytes(body)
 
 
 def _http_client(settings: OpenAiChatSettings, address: Address, tls: ssl.SSLContext) -> openai.DefaultAsyncHttpxClient:

@@ -17,12 +17,18 @@ class OpenAiChatSettings:
     """Name of the model; empty: the first that the endpoint lists."""
     api_key: str = field(default="", repr=False)
     """Sent as a bearer token; empty for an endpoint that wants none."""
-    temperature: float = 0.7
-    """Range [0, 2]."""
-    max_tokens: int = 512
-    """Longest reply, in tokens."""
+    temperature: float | None = 0.7
+    """Range [0, 2]; None: the server's own."""
+    max_tokens: int | None = 512
+    """Longest reply, in tokens; None: the server's own."""
+    max_tokens_field: str = "max_tokens"
+    """Under which name that goes out: `max_completion_tokens` is OpenAI's since its models think."""
+    extra_body_json: str = "{}"
+    """A JSON object: further fields of each request. No secret."""
+    begins_in_thought: bool = False
+    """The chat template opens a thought that the model only closes: what is before its end is not for the user."""
     first_token_deadline_ms: int = 5_000
-    """A reply that has not begun by then, the one repetition included, has failed."""
+    """A reply that has not begun by then, the one repetition included, has failed; a thought is a beginning."""
     total_deadline_ms: int = 60_000
     """A reply that has not ended by then has failed."""
     probe_deadline_ms: int = 2_000

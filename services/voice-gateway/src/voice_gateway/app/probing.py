@@ -1,0 +1,143 @@
+"""Asks each backend once, the way that calls will, and says in words what would fail."""
+
+from collections.abc import AsyncIterator, Iterable
+
+from voice_gateway import config
+from voice_gateway.backends.http_tools.client import HttpTools
+from voice_gateway.backends.openai_chat.chunks import Oddity
+from voice_gateway.backends.openai_chat.client import OpenAiChat
+from voice_gateway.backends.openai_chat.endpoint import RequestRefusedError
+from voice_gateway.backends.openai_chat.oddity_log import has_noted
+from voice_gateway.backends.riva.asr import RivaRecognizer
+from voice_gateway.backends.riva.tts import RivaSynthesizer
+from voice_gateway.domain.backend_status import BackendStatus
+from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
+from voice_gateway.domain.errors import BackendError
+from voice_gateway.domain.ids import SessionId
+
+QUESTION = "Please answer with the one word: yes."
+"""Asked with the prompt and the tools of a call."""
+_ANY_LANGUAGE = "multi"
+"""Riva's name of a recogniser for all its languages."""
+_HINTS = {
+    "max_tokens": "set LLM_MAX_TOKENS_FIELD=max_completion_tokens, or LLM_MAX_TOKENS=off",
+    "max_completion_tokens": "set LLM_MAX_TOKENS_FIELD=max_tokens, or LLM_MAX_TOKENS=off",
+    "temperature": "set LLM_TEMPERATURE=off",
+    "tools": "the model takes no tools: leave out TOOLS_FILE",
+    "model": "set LLM_MODEL to one that the server lists",
+}
+_UNNAMED = "LLM_SYSTEM_PROMPT, LLM_TEMPERATURE and LLM_MAX_TOKENS can each be left out by `off`"
+_THINKS = "the model may have thought for all of LLM_MAX_TOKENS"
+_LEAKS = "LLM: the model ends a thought that it did not begin, and thoughts would be spoken; set LLM_THOUGHTS=opened"
+
+
+class Findings:
+    """What was found, a line for each."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.has_failure = False
+
+    def good(self, line: str) -> None:
+        """Note what works."""
+        self.lines.append(line)
+
+    def bad(self, line: str) -> None:
+        """Note what would fail."""
+        self.lines.append(f"{line} (!)")
+        self.has_failure = True
+
+
+async def probe(settings: config.Settings) -> Findings:
+    """Ask recognition and synthesis for what they serve, and the language model for a short reply."""
+    findings = Findings()
+    await _probe_recognition(settings, findings)
+    await _probe_synthesis(settings, findings)
+    await _probe_model(settings, findings)
+    return findings
+
+
+async def _probe_recognition(settings: config.Settings, findings: Findings) -> None:
+    recognizer = RivaRecognizer(settings.asr)
+    try:
+        await recognizer.probe()
+        _tell_addresses("ASR", recognizer.status(), findings)
+        if recognizer.is_healthy:
+            _tell_language("ASR", settings.session.language_code, recognizer.languages() - {""}, findings)
+    finally:
+        await recognizer.close()
+
+
+async def _probe_synthesis(settings: config.Settings, findings: Findings) -> None:
+    synthesizer = RivaSynthesizer(settings.tts)
+    code, voice = settings.session.language_code, settings.session.voice
+    try:
+        await synthesizer.probe()
+        _tell_addresses("TTS", synthesizer.status(), findings)
+        voices = synthesizer.voices()
+        if synthesizer.is_healthy:
+            _tell_language("TTS", code, voices, findings)
+        if voice and code in voices and voice not in voices[code]:
+            findings.good(f"TTS: has no voice {voice} in {code}, and will choose among {_listed(voices[code])}")
+    finally:
+        await synthesizer.close()
+
+
+async def _probe_model(settings: config.Settings, findings: Findings) -> None:
+    model, tools = OpenAiChat(settings.llm), HttpTools(settings.tools)
+    prompt = settings.session.persona.system_prompt
+    messages = [ChatMessage(Role.SYSTEM, prompt)] if prompt else []
+    try:
+        await model.probe()
+        _tell_addresses("LLM", model.status(), findings)
+        if not model.is_healthy:
+            return
+        asked = [*messages, ChatMessage(Role.USER, QUESTION)]
+        text, calls = await _heard(model.reply(SessionId("probe"), asked, tools.tools()))
+        findings.good(f"LLM: writes {len(text)} characters and calls {calls} tools")
+        if has_noted(Oddity.END_OF_THOUGHT):
+            findings.bad(_LEAKS)
+    except BackendError as error:
+        findings.bad(f"LLM: {error.message}; {_hint(error.__cause__)}")
+    finally:
+        await tools.close()
+        await model.close()
+
+
+async def _heard(pieces: AsyncIterator[str | ToolCall]) -> tuple[str, int]:
+    texts: list[str] = []
+    calls = 0
+    async for piece in pieces:
+        if isinstance(piece, str):
+            texts.append(piece)
+        else:
+            calls += 1
+    return "".join(texts), calls
+
+
+def _hint(cause: BaseException | None) -> str:
+    if isinstance(cause, RequestRefusedError):
+        return _HINTS.get(cause.parameter, "see LLM_EXTRA_BODY" if cause.parameter else _UNNAMED)
+    return _THINKS
+
+
+def _tell_addresses(name: str, status: BackendStatus, findings: Findings) -> None:
+    for address in status.addresses:
+        if address.cause:
+            findings.bad(f"{name} {address.address} ({address.name}): {address.cause}")
+        else:
+            findings.good(f"{name} {address.address} ({address.name}): answers")
+    for unresolved in status.unresolved:
+        findings.bad(f"{name} {unresolved.name}: {unresolved.cause}")
+
+
+def _tell_language(name: str, code: str, served: Iterable[str], findings: Findings) -> None:
+    codes = sorted(served)
+    if code in codes or _ANY_LANGUAGE in codes:
+        findings.good(f"{name}: serves {_listed(codes)}")
+    else:
+        findings.bad(f"{name}: does not serve ASR_LANGUAGE {code}, but {_listed(codes)}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "nothing"

@@ -1,0 +1,19 @@
+"""What a chat stream can end in, other than its reply."""
+
+
+class ChatStreamError(Exception):
+    """The server broke the protocol, or told of an error inside the stream. The message is safe to show.
+
+    It goes on from "the language model ...".
+    """
+
+
+class ChatStreamBrokenError(ChatStreamError):
+    """The stream stopped before its end, or was none; the same request may do better a moment later."""
+
+    def __init__(self, said: str = "broke off its reply") -> None:
+        super().__init__(said)
+
+
+class ChatStreamMalformedError(ChatStreamError):
+    """An event cannot be read: words are lost. If nothing comes after it, it was cut off."""

@@ -1,0 +1,137 @@
+"""Tool calls of a streamed reply, put together from their pieces. Pure.
+
+Servers agree neither on indices nor on ids: see docs/reference/chat-servers.md.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from voice_gateway.backends.openai_chat.failures import ChatStreamError
+from voice_gateway.domain.chat import ToolCall
+
+MAX_CALLS = 64
+"""Of one reply: as many as a client may bring tools."""
+MAX_ARGUMENTS_CHARS = 65_536
+"""Of one call: a model that never ends its arguments must not fill the memory."""
+_JSON_SIGN = re.compile(r'[\\"{}\[\]]')
+
+
+@dataclass(frozen=True, slots=True)
+class CallDelta:
+    """A piece of a tool call; what it does not tell is empty."""
+
+    index: int | None
+    """Place of the call in the reply; some servers give none, others 0 to each call."""
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(slots=True)
+class _Arguments:
+    """JSON in pieces, and whether it is whole: looked at once, since a model may write one character at a time."""
+
+    _pieces: list[str] = field(default_factory=list)
+    length_chars: int = 0
+    _depth: int = 0
+    _is_in_string: bool = False
+    _escaped_at: int = -1
+    """Where in the text so far the character stands that a backslash takes the meaning from."""
+    _has_object: bool = False
+
+    def add(self, piece: str) -> None:
+        for sign in _JSON_SIGN.finditer(piece):
+            at = self.length_chars + sign.start()
+            if at != self._escaped_at:
+                self._read(sign[0], at)
+        self._pieces.append(piece)
+        self.length_chars += len(piece)
+
+    @property
+    def is_whole(self) -> bool:
+        """All brackets that were opened are closed."""
+        return self._has_object and self._depth == 0 and not self._is_in_string
+
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+    def _read(self, sign: str, at: int) -> None:
+        if sign == "\\":
+            self._escaped_at = at + 1
+        elif sign == '"':
+            self._is_in_string = not self._is_in_string
+        elif not self._is_in_string:
+            self._has_object = True
+            self._depth += 1 if sign in "{[" else -1
+
+
+@dataclass(slots=True)
+class _PartialCall:
+    index: int | None
+    id: str = ""
+    name: str = ""
+    arguments: _Arguments = field(default_factory=_Arguments)
+
+
+@dataclass(slots=True)
+class CallAssembler:
+    """Puts the pieces of a reply's tool calls together."""
+
+    _calls: list[_PartialCall] = field(default_factory=list, init=False)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a piece of a call."""
+        return bool(self._calls)
+
+    def feed(self, delta: CallDelta) -> None:
+        """Take a piece.
+
+        Raises:
+            ChatStreamError: more calls, or longer arguments, than any sane reply has.
+        """
+        call = self._begun(delta)
+        if call is None or _is_another(call, delta):
+            call = _PartialCall(delta.index)
+            self._calls.append(call)
+        call.id, call.name = call.id or delta.id, call.name or delta.name
+        call.arguments.add(delta.arguments)
+        if len(self._calls) > MAX_CALLS or call.arguments.length_chars > MAX_ARGUMENTS_CHARS:
+            raise ChatStreamError("called more than can be")
+
+    def finish(self) -> tuple[ToolCall, ...]:
+        """All calls that name a tool, in their order, each with an id of its own; none afterwards."""
+        numbered = enumerate(self._calls)
+        ordered = sorted(numbered, key=lambda pair: pair[0] if pair[1].index is None else pair[1].index)
+        named = [call for _, call in ordered if call.name]
+        self._calls = []
+        ids: list[str] = []
+        for number, call in enumerate(named):
+            ids.append(call.id if call.id and call.id not in ids else made_up_id(number, ids))
+        return tuple(ToolCall(own, call.name, call.arguments.text()) for own, call in zip(ids, named, strict=True))
+
+    def _begun(self, delta: CallDelta) -> _PartialCall | None:
+        """The call that a piece is likely to belong to: of its index or, without one, of its id; else the last."""
+        calls = self._calls if delta.index is None else [call for call in self._calls if call.index == delta.index]
+        candidates = [call for call in calls if delta.id and call.id == delta.id] or calls
+        return candidates[-1] if candidates else None
+
+
+def made_up_id(number: int, taken: "list[str] | set[str]") -> str:
+    """An id that none of those taken is. Nine letters and digits: Mistral's API refuses any other."""
+    while (made_up := f"call{number:05d}") in taken:
+        number += 1
+    return made_up
+
+
+def _is_another(call: _PartialCall, delta: CallDelta) -> bool:
+    """True if a piece begins a call of its own beside the one of the same index.
+
+    Only what begins a call names its tool anew or brings another id; and who repeats the name in every piece, as some
+    servers do, has not come to the end of the arguments yet.
+    """
+    if delta.id and call.id and delta.id != call.id:
+        return bool(delta.name) or call.arguments.is_whole
+    if delta.name and call.name and delta.name != call.name:
+        return True
+    return bool(delta.name and delta.arguments) and call.arguments.is_whole and not (delta.id and delta.id == call.id)

@@ -1,0 +1,130 @@
+"""`check-config --probe` against fakes on real sockets, and against servers that refuse."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from app.gateway_process import NOWHERE, outcome
+from voice_gateway import config
+from voice_gateway.app.probing import Findings, probe
+from voice_gateway.backends.openai_chat import oddity_log
+from voicegateway_testkit.fake_asr import FakeAsr
+from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming
+from voicegateway_testkit.fake_tts import FakeTts
+
+AT_ONCE = LlmTiming(ttft_ms=0, token_ms=0)
+KEY = "sk-hunter2"
+
+
+@asynccontextmanager
+async def speech() -> AsyncGenerator[dict[str, str], None]:
+    """Settings that reach a recogniser and a synthesiser."""
+    async with FakeAsr() as asr, FakeTts() as tts:
+        yield {"ASR_URI": asr.address, "TTS_URI": tts.address, "LLM_API_KEY": KEY}
+
+
+@asynccontextmanager
+async def refusing(body: object, status: int) -> AsyncGenerator[str, None]:
+    """The URL of a model server that lists a model and refuses every request so."""
+
+    async def models(_request: web.Request) -> web.Response:
+        return web.json_response({"data": [{"id": "m"}]})
+
+    async def refuse(_request: web.Request) -> web.Response:
+        return web.json_response(body, status=status)
+
+    app = web.Application()
+    app.router.add_get("/v1/models", models)
+    app.router.add_post("/v1/chat/completions", refuse)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def found(**environment: str) -> Findings:
+    """What is found with these settings; no secret is in it."""
+    findings = await probe(config.load(environment))
+    assert KEY not in "\n".join(findings.lines)
+    return findings
+
+
+async def test_backends_that_work_are_told_so() -> None:
+    """Each is asked once: the model the way calls will, with the prompt, its limits and the key."""
+    async with speech() as settings, FakeLlm(["Yes."], timing=AT_ONCE) as llm:
+        findings = await found(**settings, LLM_SERVICE_URL=llm.base_url, LLM_SYSTEM_PROMPT="Be brief.")
+        (request,) = llm.requests
+    assert not findings.has_failure, findings.lines
+    assert [line.split()[0].rstrip(":") for line in findings.lines] == ["ASR", "ASR", "TTS", "TTS", "LLM", "LLM"]
+    assert (request.body["stream"], request.body["max_tokens"], request.authorization) == (True, 512, f"Bearer {KEY}")
+    assert [message["role"] for message in request.messages] == ["system", "user"]
+
+
+async def test_backends_that_are_not_there_are_named() -> None:
+    """All of them, not only the first, and where they should be."""
+    findings = await found(RIVA_URI=NOWHERE, LLM_SERVICE_URL=f"http://{NOWHERE}")
+    assert findings.has_failure
+    assert [line.split()[0] for line in findings.lines] == ["ASR", "TTS", "LLM"]
+    assert all(NOWHERE in line for line in findings.lines)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"error": {"param": "max_tokens"}}, 400, "LLM_MAX_TOKENS_FIELD=max_completion_tokens"),
+        ({"error": {"message": "unknown name 'temperature'"}}, 400, "LLM_TEMPERATURE=off"),
+        ({"error": {"message": "System role not supported"}}, 400, "LLM_SYSTEM_PROMPT"),
+        ({"detail": [{"loc": ["body", "top_k"]}]}, 422, "LLM_EXTRA_BODY"),
+    ],
+)
+async def test_a_refusal_says_which_setting_helps(body: object, status: int, said: str) -> None:
+    """In plain words, before the first caller meets it."""
+    async with speech() as settings, refusing(body, status) as url:
+        findings = await found(**settings, LLM_SERVICE_URL=url, LLM_EXTRA_BODY='{"top_k": 1}')
+    assert findings.has_failure
+    assert said in findings.lines[-1]
+    assert f"HTTP status {status}" in findings.lines[-1]
+
+
+async def test_a_model_that_would_speak_its_thoughts_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The template opens the thought, and nothing is configured for that."""
+    monkeypatch.setattr(oddity_log, "_noted", set())
+    async with speech() as settings, FakeLlm(["Hm. </think> Yes."], timing=AT_ONCE) as llm:
+        findings = await found(**settings, LLM_SERVICE_URL=llm.base_url)
+        assert findings.has_failure
+        assert "LLM_THOUGHTS=opened" in findings.lines[-1]
+        oddity_log._noted.clear()
+        assert not (await found(**settings, LLM_SERVICE_URL=llm.base_url, LLM_THOUGHTS="opened")).has_failure
+
+
+async def test_a_model_without_an_answer_is_found() -> None:
+    """It may have thought for all of its tokens."""
+    async with speech() as settings, FakeLlm(["<think>Hm."], timing=AT_ONCE) as llm:
+        findings = await found(**settings, LLM_SERVICE_URL=llm.base_url)
+    assert "gave no text" in findings.lines[-1]
+    assert "LLM_MAX_TOKENS" in findings.lines[-1]
+
+
+async def test_a_language_that_is_not_served_is_found() -> None:
+    """Recognition and synthesis are each asked for what they have."""
+    async with speech() as settings, FakeLlm(["Yes."], timing=AT_ONCE) as llm:
+        findings = await found(**settings, LLM_SERVICE_URL=llm.base_url, ASR_LANGUAGE="tlh")
+    assert [line for line in findings.lines if "does not serve ASR_LANGUAGE tlh" in line]
+    assert findings.has_failure
+
+
+async def test_the_command_says_it_with_its_exit_code() -> None:
+    """0 if calls would work, 1 if one would fail; the settings are printed before, and the log is silent."""
+    async with speech() as settings, FakeLlm(["Yes."], timing=AT_ONCE) as llm:
+        code, out, err = await outcome("check-config", "--probe", LLM_SERVICE_URL=llm.base_url, **settings)
+        assert (code, err) == (0, [])
+        assert out[-1].startswith("LLM: writes 4 characters")
+        assert "LLM_API_KEY=(secret)" in out
+    code, out, err = await outcome("check-config", "--probe", LLM_API_KEY=KEY)
+    assert (code, err) == (1, [])
+    assert KEY not in "\n".join(out)
+    assert [line.endswith("(!)") for line in out[-3:]] == [True] * 3
