@@ -8,8 +8,8 @@ from voice_gateway.domain.transcript import SpokenWord
 
 CHARS_PER_SECOND = 15
 """Speaking rate assumed for a sentence whose audio is not complete; about 180 words a minute."""
-RECENT_WORDS = 400
-"""Of what was said aloud so many are compared with what is heard (`text/echo.py`): about two minutes."""
+RECENT_WORDS, RECENT_CHARS = 400, 6_000
+"""Of what was said aloud so much is compared with what is heard (`text/echo.py`): more than two minutes."""
 _WORD = re.compile(r"\S+")
 
 
@@ -61,10 +61,11 @@ def spoken_text(sentences: Sequence[SpokenSentence], until_samples: int, rate_hz
     words = [match.group() for match in _WORD.finditer(last.spoken)]
     ends = _told_ends(last, words) or _even_ends(last.spoken, _length(last, rate_hz))
     parts = [words[: 1 + sum(start + end <= until_samples for end in ends)]]
-    count = len(parts[0])
-    while begun and count < RECENT_WORDS:
-        parts.append(begun.pop()[0].spoken.split())
-        count += len(parts[-1])
+    count, chars = len(parts[0]), len(last.spoken)
+    while begun and count < RECENT_WORDS and chars < RECENT_CHARS:
+        spoken = begun.pop()[0].spoken
+        parts.append(spoken.split())
+        count, chars = count + len(parts[-1]), chars + len(spoken)
     return " ".join(word for part in reversed(parts) for word in part)
 
 
