@@ -137,7 +137,7 @@ async def test_a_client_that_starts_in_time_may_be_silent() -> None:
         call = converse(channel)
         await send(call, START)
         assert (await next_reply(call)).started.session_id == "s7"
-        waiting: asyncio.Task[bytes] = asyncio.create_task(call.read())
+        waiting: asyncio.Task[Any] = asyncio.create_task(call.read())
         await asyncio.wait({waiting}, timeout=0.2)
         assert not waiting.done()
         await call.done_writing()

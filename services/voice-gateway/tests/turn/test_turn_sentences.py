@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voice_gateway.turn.text.sentences import FIRST_CLAUSE_CHARS, LONGEST_CHARS, SentenceSplitter
+from voice_gateway.turn.text.sentences import FIRST_CLAUSE_CHARS, LONGEST_CHARS, LONGEST_SPACE_CHARS, SentenceSplitter
 
 
 def split(text: str) -> list[str]:
@@ -89,9 +89,65 @@ def test_a_sentence_that_comes_at_once_is_bounded_too() -> None:
     assert max(map(len, sentences)) <= LONGEST_CHARS + 1
 
 
-@given(st.lists(st.text(alphabet="aB1 .,!?\n\"'\u3002(-", max_size=12), max_size=20))
-def test_nothing_is_lost_and_pieces_do_not_matter(pieces: list[str]) -> None:
-    """The sentences put together are the text; only the early first clause depends on how the text came in."""
+def pieces_of(pieces: list[str]) -> list[str]:
+    """The sentences of a text that comes in these pieces."""
     splitter = SentenceSplitter()
-    sentences = [sentence for piece in pieces for sentence in splitter.feed(piece)] + splitter.finish()
-    assert "".join(sentences) == "".join(pieces)
+    return [sentence for piece in pieces for sentence in splitter.feed(piece)] + splitter.finish()
+
+
+@given(
+    st.lists(
+        st.text(alphabet="aB1 .,!?\n\"'\u3002(-:;\u2013\u0964\uff0c\uff0e\u2026\u03b1@", max_size=12)
+        | st.sampled_from(
+            [
+                "Dr.",
+                "etc.",
+                "U.S.",
+                "Hello",
+                "Node.js",
+                " \u2013 ",
+                ", ",
+                "1.",
+                "x" * 50,
+                " " * 50,
+                "Then",
+                "\u03b1;",
+                "www.",
+            ]
+        ),
+        max_size=40,
+    )
+)
+def test_nothing_is_lost_and_pieces_do_not_matter(pieces: list[str]) -> None:
+    """However the text is cut into pieces, the sentences are the same, bounded, and together the text."""
+    whole = "".join(pieces)
+    sentences = pieces_of(pieces)
+    assert sentences == pieces_of([whole]) == pieces_of(list(whole))
+    assert max(map(len, sentences), default=0) <= LONGEST_SPACE_CHARS + LONGEST_CHARS + 1
+    assert "".join("".join(sentences).split()) == "".join(whole.split())
+    if " " * LONGEST_SPACE_CHARS not in whole:
+        assert "".join(sentences) == whole.rstrip() or "".join(sentences).rstrip() == whole.rstrip()
+
+
+@pytest.mark.parametrize("space", ["\n", " \n", "\r\n", "\u00a0"])
+def test_a_model_that_writes_line_breaks_says_nothing(space: str) -> None:
+    """A run of white space makes no sentences, and next to none of it is kept."""
+    splitter = SentenceSplitter()
+    assert splitter.feed("Hello." + space * 20_000) == [f"Hello.{space[0]}"]
+    assert splitter.feed("World. ") == [f"{(space * 41)[1:41]}World. "]
+    assert splitter.finish() == []
+
+
+@pytest.mark.parametrize(
+    ("fed", "sentences"),
+    [
+        ("Pens etc. " + " " * 20, []),
+        ("Pens etc. " + " " * 70, ["Pens etc. "]),
+        ("Hello.World", []),
+        ("Hello.World" + "d" * 70, ["Hello."]),
+        ("Pens etc. \u4f60", []),
+    ],
+)
+def test_what_decides_is_waited_for_in_bounds(fed: str, sentences: list[str]) -> None:
+    """A mark whose meaning hangs on what follows waits for it, and for no more than 64 characters."""
+    assert SentenceSplitter().feed(fed) == sentences

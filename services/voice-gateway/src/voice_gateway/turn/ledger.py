@@ -8,6 +8,8 @@ from voice_gateway.domain.transcript import SpokenWord
 
 CHARS_PER_SECOND = 15
 """Speaking rate assumed for a sentence whose audio is not complete; about 180 words a minute."""
+RECENT_WORDS, RECENT_CHARS = 400, 6_000
+"""Of what was said aloud so much is compared with what is heard (`text/echo.py`): more than two minutes."""
 _WORD = re.compile(r"\S+")
 
 
@@ -23,6 +25,8 @@ class SpokenSentence:
     """Length of its audio; None while that is not known."""
     words: tuple[SpokenWord, ...] = ()
     """When its words sound, where the synthesis tells."""
+    word_ends: tuple[int, ...] = ()
+    """Where in `text` each word of `spoken` ends."""
 
 
 def heard_text(sentences: Sequence[SpokenSentence], heard_samples: int, rate_hz: int) -> str:
@@ -41,17 +45,28 @@ def heard_text(sentences: Sequence[SpokenSentence], heard_samples: int, rate_hz:
 
 
 def spoken_text(sentences: Sequence[SpokenSentence], until_samples: int, rate_hz: int) -> str:
-    """What is read aloud up to `until_samples` of the reply's timeline, the word begun there included."""
-    spoken, start = [], 0
+    """What is read aloud up to `until_samples` of the reply's timeline, the word begun there included.
+
+    Of a long reply the last `RECENT_WORDS` or more.
+    """
+    begun, start = list[tuple[SpokenSentence, int]](), 0
     for sentence in sentences:
-        samples = _length(sentence, rate_hz)
         if start > until_samples:
             break
-        words = [match.group() for match in _WORD.finditer(sentence.spoken)]
-        ends = _told_ends(sentence, words) or _even_ends(sentence.spoken, samples)
-        spoken += words[: 1 + sum(start + end <= until_samples for end in ends)]
-        start += samples
-    return " ".join(spoken)
+        begun.append((sentence, start))
+        start += _length(sentence, rate_hz)
+    if not begun:
+        return ""
+    last, start = begun.pop()
+    words = [match.group() for match in _WORD.finditer(last.spoken)]
+    ends = _told_ends(last, words) or _even_ends(last.spoken, _length(last, rate_hz))
+    parts = [words[: 1 + sum(start + end <= until_samples for end in ends)]]
+    count, chars = len(parts[0]), len(last.spoken)
+    while begun and count < RECENT_WORDS and chars < RECENT_CHARS:
+        spoken = begun.pop()[0].spoken
+        parts.append(spoken.split())
+        count, chars = count + len(parts[-1]), chars + len(spoken)
+    return " ".join(word for part in reversed(parts) for word in part)
 
 
 def _length(sentence: SpokenSentence, rate_hz: int) -> int:
@@ -64,7 +79,7 @@ def _heard_part(sentence: SpokenSentence, heard_samples: int, samples: int) -> s
     spoken = [match.group() for match in _WORD.finditer(sentence.spoken)]
     ends = _told_ends(sentence, spoken) or _even_ends(sentence.spoken, samples)
     count = sum(end <= heard_samples for end in ends)
-    return sentence.text[: _written_end(sentence.text, spoken[:count])]
+    return sentence.text[: sentence.word_ends[count - 1]] if count else ""
 
 
 def _told_ends(sentence: SpokenSentence, spoken: list[str]) -> list[int]:
@@ -75,12 +90,3 @@ def _told_ends(sentence: SpokenSentence, spoken: list[str]) -> list[int]:
 
 def _even_ends(spoken: str, samples: int) -> list[int]:
     return [match.end() * samples // len(spoken) for match in _WORD.finditer(spoken)]
-
-
-def _written_end(written: str, words: list[str]) -> int:
-    """Where in the written text the last of `words` ends; what is not read aloud lies between them."""
-    end = 0
-    for word in words:
-        found = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)").search(written, end)
-        end = found.end() if found else end
-    return end

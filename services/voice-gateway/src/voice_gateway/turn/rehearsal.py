@@ -6,7 +6,7 @@ from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import CancelReply, Effect, Flush
 from voice_gateway.turn.reply import ReplyInFlight
 from voice_gateway.turn.tables import Machine, Reply, ReplyEvent
-from voice_gateway.turn.text.normalised import Difference, difference, normalised
+from voice_gateway.turn.text.normalised import Difference, difference, same_words
 from voice_gateway.turn.turn_so_far import CommittedTurn
 
 _LOST = {
@@ -36,7 +36,7 @@ class Rehearsal:
         """Whether one more is worth its price; what a backend has just refused is not asked again."""
         if self._reply is not None or len(self._done) >= most:
             return False
-        return self._failed_text is None or not _is_same(self._failed_text, text)
+        return self._failed_text is None or not same_words(self._failed_text, text)
 
     def begin(self, reply: ReplyInFlight, trigger: SpeculationTrigger, history_version: int) -> None:
         """Prepare this reply; what it answers comes after a history of this version."""
@@ -95,7 +95,7 @@ class Rehearsal:
                 return []
 
     def _fits(self, reply: ReplyInFlight, said: str, history_version: int) -> bool:
-        return history_version == self._history_version and _is_same(reply.user_text, said)
+        return history_version == self._history_version and same_words(reply.user_text, said)
 
     def _drop(self, reply: ReplyInFlight, outcome: SpeculationOutcome) -> list[Effect]:
         self._done.append(Speculation(self._trigger, outcome, reply.pieces))
@@ -107,7 +107,3 @@ class Rehearsal:
         """A backend failed before the turn was committed: it will be asked again then, and answer for itself."""
         self._failed_text = reply.user_text
         return self._drop(reply, SpeculationOutcome.FAILED)
-
-
-def _is_same(one: str, other: str) -> bool:
-    return one == other or normalised(one) == normalised(other)

@@ -36,7 +36,7 @@ from voice_gateway.turn.latency import ReplyClock, spans, total_ms
 from voice_gateway.turn.ledger import SpokenSentence, heard_text, spoken_text
 from voice_gateway.turn.playback import Playback
 from voice_gateway.turn.text.sentences import SentenceSplitter
-from voice_gateway.turn.text.speakable import Speakable
+from voice_gateway.turn.text.speakable import NOTHING, Speakable
 from voice_gateway.turn.turn_so_far import CommittedTurn
 
 SOON_MS = 500
@@ -279,9 +279,10 @@ class ReplyInFlight:
 
     def _take(self, texts: list[str], now: Instant) -> list[Effect]:
         for text in texts:
-            spoken = "" if self._is_mute else self._speakable.of(text)
-            done = _Speech.COMING if spoken else _Speech.DONE
-            self._sentences.append(_Sentence(SpokenSentence(text, spoken, None if spoken else 0), done))
+            spoken = NOTHING if self._is_mute else self._speakable.of(text)
+            done = _Speech.COMING if spoken.text else _Speech.DONE
+            samples = None if spoken.text else 0
+            self._sentences.append(_Sentence(SpokenSentence(text, spoken.text, samples, (), spoken.word_ends), done))
         return [*self._order(now), *self._tell()]
 
     def _order(self, now: Instant) -> list[Effect]:

@@ -7,7 +7,7 @@ from voice_gateway.domain.events import SpeculationTrigger
 from voice_gateway.domain.ids import StreamId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.transcript import Word
-from voice_gateway.turn.text.normalised import normalised
+from voice_gateway.turn.text.normalised import same_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,7 @@ class TurnSoFar:
     @property
     def text(self) -> str:
         """All of it."""
-        interims = [self._interims[stream] for stream in sorted(self._interims)]
-        return " ".join([*self._segments, *interims])
+        return " ".join([*self._segments, *filter(None, [self._unconfirmed()])])
 
     @property
     def is_confirmed(self) -> bool:
@@ -85,10 +84,10 @@ class TurnSoFar:
 
     def revise(self, stream: StreamId, text: str, live: list[StreamId]) -> None:
         """An interim transcript; those of streams that are no more are replayed on others."""
-        before = normalised(self.text)
+        before = self._unconfirmed()
         self._keep(live)
         self._interims[stream] = text
-        self.is_steady = normalised(self.text) == before
+        self.is_steady = same_words(before, self._unconfirmed())
         if not self.is_steady:
             self.suspicion = None
 
@@ -130,6 +129,9 @@ class TurnSoFar:
         """When something of it becomes due."""
         due = (self.hold_until, self.silent_by, self.longest_by)
         return min((instant for instant in due if instant is not None), default=None)
+
+    def _unconfirmed(self) -> str:
+        return " ".join(self._interims[stream] for stream in sorted(self._interims))
 
     def _keep(self, live: list[StreamId]) -> None:
         self._interims = {stream: text for stream, text in self._interims.items() if stream in live}

@@ -14,6 +14,7 @@ from voice_gateway.turn.core import Phase
 from voice_gateway.turn.ledger import SpokenSentence, heard_text
 from voice_gateway.turn.tables import Floor, Listening, Reply
 from voice_gateway.turn.text.sentences import SentenceSplitter
+from voice_gateway.turn.text.speakable import Speakable
 
 
 @dataclass
@@ -171,6 +172,7 @@ class _Ledger:
         self.sentences: dict[ReplyId, list[SpokenSentence]] = {}
         self._lengths: dict[tuple[ReplyId, int], inputs.SpeechCompleted | inputs.SpeechFailed] = {}
         self._spoken: dict[tuple[ReplyId, int], str] = {}
+        self._aloud: dict[ReplyId, Speakable] = {}
         self._cancelled: set[ReplyId] = set()
         """What comes of these is too late to count."""
 
@@ -185,7 +187,8 @@ class _Ledger:
             case effects.Synthesize(reply, sentence, text):
                 self._spoken[reply, sentence] = text
             case effects.Emit(events.ReplyText(reply, _, _, _, text)):
-                self.sentences.setdefault(reply, []).append(SpokenSentence(text, "", 0))
+                ends = self._aloud.setdefault(reply, Speakable()).of(text).word_ends
+                self.sentences.setdefault(reply, []).append(SpokenSentence(text, "", 0, word_ends=ends))
             case effects.Play(reply, sentence):
                 told = self.sentences[reply]
                 told[sentence - 1] = replace(told[sentence - 1], spoken=self._spoken[reply, sentence], samples=None)

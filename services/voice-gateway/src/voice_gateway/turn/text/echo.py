@@ -6,7 +6,7 @@ with few words between. What no chain covers is the user's, unless it is too lit
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -39,8 +39,16 @@ _MOST_GARBLED_WORDS = 2
 _CALLS = frozenset({"yes", "no", "yeah", "okay", "ok", "sorry", "hello", "hey", "thanks", "thank", "please", "excuse"})
 """With the stop words: what a user calls into the agent's speech, and no recogniser invents."""
 _MOST_WORDS, _MOST_SPOKEN_WORDS = 120, 400
-"""The last so many are looked at, which bounds the cost: 3 ms for 100 words against 400, measured 2026-11-21."""
+_MOST_CHARS, _MOST_SPOKEN_CHARS = 2_400, 6_000
+_MOST_LINKS, _MOST_ALIKE = 1_000, 16
+"""The last so many words, of that many characters, are looked at; in them so many pairs of a word heard and a place
+where it was spoken, the nearest to the end, shared among the words heard; and for a word misheard so many words spoken
+that have a pair of letters in common with it. That bounds the cost, whatever is said how often (`make bench
+SECTION=text`)."""
+_LONGEST_KEY_CHARS = 40
+"""Letters of a word by which it is known if it is misheard; scripts without spaces make words of whole sentences."""
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+_SPACE = re.compile(r"\s")
 _SCALES = frozenset({"hundred", "thousand", "million", "billion"})
 
 
@@ -88,8 +96,8 @@ def beyond_echo(text: str, spoken: str) -> str:
         text: a transcript, interim or final.
         spoken: what the agent has been saying, up to and with the sentence that is being played.
     """
-    heard = _words(text)[-_MOST_WORDS:]
-    said = _words(spoken)[-_MOST_SPOKEN_WORDS:]
+    heard = _words(text, _MOST_WORDS, _MOST_CHARS)
+    said = _words(spoken, _MOST_SPOKEN_WORDS, _MOST_SPOKEN_CHARS)
     if len(heard) == 1:
         is_recent = any(_alike(heard[0].key, word.key) for word in said[-_RECENT_WORDS:])
         return "" if is_recent else text
@@ -105,8 +113,13 @@ def beyond_echo(text: str, spoken: str) -> str:
     return " ".join(part for part in (before, after) if part)
 
 
-def _words(text: str) -> list[_Word]:
-    words = [_Word(match[0].casefold().replace("\u2019", "'"), *match.span()) for match in _WORD.finditer(text)]
+def _words(text: str, most: int, most_chars: int) -> list[_Word]:
+    """The last words of the text."""
+    first = max(0, len(text) - most_chars)
+    if first and not text[first - 1].isspace() and (space := _SPACE.search(text, first)):
+        first = space.end()
+    matches = deque(_WORD.finditer(text, first), most)
+    words = [_Word(match[0].casefold().replace("\u2019", "'"), *match.span()) for match in matches]
     found: list[_Word] = []
     at = 0
     while at < len(words):
@@ -166,7 +179,7 @@ def _candidates(links: Iterable[_Link], weights: Sequence[float]) -> Iterator[_C
 
 
 def _links(heard: Sequence[_Word], said: Sequence[_Word]) -> Iterator[_Link]:
-    """Every word heard with every place where it was spoken; also two words that one side has joined to one."""
+    """The words heard with the places where they were spoken; also two words that one side has joined to one."""
     places: defaultdict[str, list[int]] = defaultdict(list)
     joined: defaultdict[str, list[int]] = defaultdict(list)
     for at, word in enumerate(said):
@@ -174,40 +187,44 @@ def _links(heard: Sequence[_Word], said: Sequence[_Word]) -> Iterator[_Link]:
         if at + 1 < len(said):
             joined[word.key + said[at + 1].key].append(at)
     pairs = _by_letters(places)
+    most = max(1, _MOST_LINKS // max(1, len(heard)))
     for at, word in enumerate(heard):
         if word.key in places:
-            yield from (_Link(at, place, 1, 1, 1.0) for place in places[word.key])
+            found = [_Link(at, place, 1, 1, 1.0) for place in places[word.key][-most:]]
         else:
-            alike = _misheard(word.key, pairs)
-            yield from (_Link(at, place, 1, 1, _MISHEARD_SHARE) for key in alike for place in places[key])
-        yield from (_Link(at, place, 1, 2, 1.0) for place in joined.get(word.key, ()))
+            alike = sorted(place for key in _misheard(word.key, pairs) for place in places[key])
+            found = [_Link(at, place, 1, 1, _MISHEARD_SHARE) for place in alike[-most:]]
+        found += [_Link(at, place, 1, 2, 1.0) for place in joined.get(word.key, ())[-most:]]
         if at + 1 < len(heard):
-            yield from (_Link(at, place, 2, 1, 1.0) for place in places.get(word.key + heard[at + 1].key, ()))
+            both = word.key + heard[at + 1].key
+            found += [_Link(at, place, 2, 1, 1.0) for place in places.get(both, ())[-most:]]
+        yield from found
 
 
-def _by_letters(keys: Mapping[str, object]) -> Mapping[str, Sequence[str]]:
-    """The longer words in which each pair of letters is."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
+def _by_letters(keys: Iterable[str]) -> Mapping[str, Sequence[tuple[str, int]]]:
+    """The longer words in which each pair of letters is, each with the number of its pairs; the newest of them."""
+    found: defaultdict[str, deque[tuple[str, int]]] = defaultdict(lambda: deque(maxlen=_MOST_ALIKE))
     for key in keys:
         if len(key) >= _ALIKE_FROM_CHARS and not key.isdecimal():
-            for pair in _letter_pairs(key):
-                found[pair].append(key)
+            own = _letter_pairs(key)
+            for pair in own:
+                found[pair].append((key, len(own)))
     return found
 
 
-def _misheard(key: str, pairs: Mapping[str, Sequence[str]]) -> list[str]:
+def _misheard(key: str, pairs: Mapping[str, Sequence[tuple[str, int]]]) -> list[str]:
     """The spoken words that this one may have been."""
     if len(key) < _ALIKE_FROM_CHARS or key.isdecimal():
         return []
     own = _letter_pairs(key)
     common = Counter(other for pair in own for other in pairs.get(pair, ()))
-    return [other for other, count in common.items() if 2 * count >= _ALIKE * (len(own) + len(_letter_pairs(other)))]
+    return [other for (other, size), count in common.items() if 2 * count >= _ALIKE * (len(own) + size)]
 
 
 def _alike(one: str, other: str) -> bool:
-    return one == other or other in _misheard(one, _by_letters({other: None}))
+    return one == other or other in _misheard(one, _by_letters([other]))
 
 
 def _letter_pairs(key: str) -> frozenset[str]:
-    edged = f"^{key}$"
+    edged = f"^{key[:_LONGEST_KEY_CHARS]}$"
     return frozenset(edged[at : at + 2] for at in range(len(edged) - 1))

@@ -9,7 +9,11 @@ from enum import Enum
 from voice_gateway.turn.text.number_words import ORDINAL, as_digits, is_number_word
 
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_POINT = re.compile(r"(?<=\d)\.(?=\d)")
+_POINT = re.compile(r"(?:(?<=\d)|(?<![\w.]))\.(?=\d)")
+_OVER = re.compile(r"(?<=\d)[/\u2044](?=\d)")
+_FRACTION = re.compile(r"(?<=\d)(?=[\u00bc-\u00be\u2150-\u215f\u2189])")
+_POWER = re.compile(r"(?<=\w)(?=[\u00b2\u00b3\u00b9\u2070\u2074-\u2079])(?<![\u00b2\u00b3\u00b9\u2070\u2074-\u2079])")
+"""Compatibility forms would make one number of these: "1\u00bd" is not 112, nor 5\u00b2 52."""
 _FULL_HOUR = re.compile(r"(?<=\d):00(?!\d)")
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
 _MINUS = re.compile(r"(?:(?<=\s)|^)[-\u2212](?=[$\u00a3\u20ac]?\d)")
@@ -27,10 +31,22 @@ _SYMBOLS = {
     "$": " dollar ",
     "\u00a3": " pound ",
     "\u20ac": " euro ",
+    "\u20b9": " rupee ",
+    "\u00a5": " yen ",
+    "\u00d7": " times ",
+    "#": " number ",
 }
+"""Other signs of mathematics and currencies stand for themselves."""
 _JOINING = "'\u2019\u02bc"
 """Marks inside a word: "don't" is one word."""
-_UNITS = {"dollars": "dollar", "pounds": "pound", "euros": "euro", "degrees": "degree", "cents": "cent"}
+_UNITS = {
+    "dollars": "dollar",
+    "pounds": "pound",
+    "euros": "euro",
+    "degrees": "degree",
+    "cents": "cent",
+    "rupees": "rupee",
+}
 _SAME_SOUND = {
     **dict.fromkeys(("theyre", "there"), "their"),
     **dict.fromkeys(("to", "too", "two", "2"), "to"),
@@ -57,6 +73,18 @@ _SPELLINGS = (
 """Enough to tell a British from an American spelling, and a double letter."""
 
 
+_MOST_CHARS = 4_000
+"""Texts up to this are compared word by word: as long as a typed turn may be (client.proto, `TextInput.text`), and four
+minutes of speech."""
+_MOST_GROWN_CHARS = 2 * _MOST_CHARS
+_CONTEXT_CHARS = 200
+"""Before the first difference so much is looked at again: no number is longer in words."""
+_RUN_CHARS = 64
+_RUN = re.compile(rf"\S{{1,{_RUN_CHARS}}}|\s+")
+_MOST_SOUNDS = 48
+"""Words between the first and the last difference that are compared by their sound, which costs their product."""
+
+
 class Difference(Enum):
     """What the text that was said has against the one that was guessed."""
 
@@ -77,16 +105,56 @@ def normalised(text: str) -> str:
 
 def difference(speculated: str, said: str) -> Difference:
     """How `said`, the committed text, differs from `speculated`, the text that was answered before it was final."""
+    if speculated == said:
+        return Difference.SAME
+    if max(len(speculated), len(said)) > _MOST_CHARS:
+        return Difference.MORE_WORDS if said.startswith(speculated) else Difference.CHANGED_WORD
     guess, truth = _words(speculated), _words(said)
     guess_items, truth_items = as_digits(guess), as_digits(truth)
     joined = _joined(guess_items)
     if joined == _joined(truth_items):
         return Difference.SAME
-    if truth[: len(guess)] == guess or any(
-        joined == _joined(truth_items[:count]) for count in range(1, len(truth_items))
-    ):
+    if truth[: len(guess)] == guess or _begin_with(truth_items, joined):
         return Difference.MORE_WORDS
     return Difference.FORMATTING if _sound_alike(guess, truth) else Difference.CHANGED_WORD
+
+
+def same_words(one: str, other: str) -> bool:
+    """Whether the texts have the same normal form.
+
+    What both begin with is not looked at. Of longer texts that are said to differ farther from their ends than
+    `_MOST_CHARS`, only the same letters are the same words: no recogniser revises so much at once.
+    """
+    if one == other:
+        return True
+    begin = _common_begin(one, other)
+    one, other = one[begin:], other[begin:]
+    return max(len(one), len(other)) <= _MOST_CHARS and normalised(one) == normalised(other)
+
+
+def _common_begin(one: str, other: str) -> int:
+    """A place well before the first difference, behind white space, up to which the texts are the same."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one.startswith(other[low:middle], low):
+            low = middle
+        else:
+            high = middle - 1
+    return one.rfind(" ", 0, max(0, low - _CONTEXT_CHARS)) + 1
+
+
+def _begin_with(items: Sequence[str], joined: str) -> bool:
+    """Whether some first items make that normal form."""
+    at = 0
+    for item in items:
+        piece = _joined([item])
+        if not joined.startswith(piece, at):
+            return False
+        at += len(piece)
+        if at == len(joined):
+            return True
+    return False
 
 
 def _joined(items: Sequence[str]) -> str:
@@ -96,12 +164,27 @@ def _joined(items: Sequence[str]) -> str:
 
 def _words(text: str) -> list[str]:
     """Letters and digits in small letters; symbols as their names."""
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    text = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
+    is_ascii = text.isascii()
+    if is_ascii:
+        text = text.lower()
+    else:
+        text = _compatible(_compatible(_POWER.sub(" power ", _FRACTION.sub(" and ", text))).casefold())
+        text = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
     text = _FULL_HOUR.sub("", _ORDINAL.sub(ORDINAL, _GROUPED.sub("", _MINUS.sub(" minus ", text))))
-    text = _POINT.sub(" point ", _MONEY.sub(_money_named, text))
-    words = "".join(_kept(char) for char in text).split()
+    text = _OVER.sub(" over ", _POINT.sub(" point ", _MONEY.sub(_money_named, text)))
+    words = (text.translate(_ASCII) if is_ascii else "".join(map(_kept, text))).split()
     return _named_alike([_UNITS.get(word, word) for word in words])
+
+
+def _compatible(text: str) -> str:
+    """Compatibility forms, piece by piece: to sort marks that follow one another takes quadratic time.
+
+    A text that would grow much, as Arabic ligatures of whole sentences do, stays.
+    """
+    if len(text) <= _RUN_CHARS:
+        return unicodedata.normalize("NFKC", text)
+    pieces = [unicodedata.normalize("NFKC", piece) for piece in _RUN.findall(text)]
+    return "".join(pieces) if sum(map(len, pieces)) <= _MOST_GROWN_CHARS else text
 
 
 def _money_named(match: re.Match[str]) -> str:
@@ -114,7 +197,13 @@ def _kept(char: str) -> str:
         return _SYMBOLS[char]
     if char in _JOINING:
         return ""
-    return char if unicodedata.category(char)[0] in "LMN" else " "
+    category = unicodedata.category(char)
+    if category in {"Sm", "Sc"}:
+        return f" {char} "
+    return char if category[0] in "LMN" else " "
+
+
+_ASCII = {code: _kept(chr(code)) for code in range(128)}
 
 
 def _named_alike(words: Sequence[str]) -> list[str]:
@@ -136,6 +225,13 @@ def _named_alike(words: Sequence[str]) -> list[str]:
 
 def _sound_alike(guess: Sequence[str], truth: Sequence[str]) -> bool:
     spelt, said = [_sound(word) for word in guess], [_sound(word) for word in truth]
+    shorter = min(len(spelt), len(said))
+    begin = next((at for at in range(shorter) if spelt[at] != said[at]), shorter)
+    end = next((at for at in range(shorter - begin) if spelt[-1 - at] != said[-1 - at]), shorter - begin)
+    guess, spelt = guess[begin : len(guess) - end], spelt[begin : len(spelt) - end]
+    truth, said = truth[begin : len(truth) - end], said[begin : len(said) - end]
+    if max(len(spelt), len(said)) > _MOST_SOUNDS:
+        return False
     matcher = SequenceMatcher(None, spelt, said, autojunk=False)
     return all(
         _is_formatting(guess[i1:i2], truth[j1:j2]) for kind, i1, i2, j1, j2 in matcher.get_opcodes() if kind != "equal"

@@ -1,18 +1,30 @@
 """Cuts a growing text into sentences for speech, as early as is safe.
 
-A sentence ends at `.`, `!`, `?` or `...` before white space, at CJK full stops, and at a line break. It does not end
-after an abbreviation, an initial, a list number, or inside a decimal number. So that the first sound comes early, the
-first sentence may already end at a clause mark once it is long enough; so that synthesis stays bounded, no sentence
-grows without end.
+A sentence ends at `.`, `!`, `?` or `...` before white space, at the full stops of scripts that need no space behind
+them, and at a line break. It does not end after an abbreviation, an initial, a list number, or inside a number, an
+address or a name ("3.14", "example.com", "Node.js"); where a space was forgotten ("Hello.World") it does. So that the
+first sound comes early, the first sentence may already end at a clause mark once it is long enough; so that synthesis
+stays bounded, no sentence grows without end.
+
+Every decision looks a bounded way ahead, and is made when that has come: how the text is cut into pieces changes
+nothing, and each piece costs what is in it and at most one window.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 FIRST_CLAUSE_CHARS = 40
 """A first clause shorter than this is not cut off: spoken alone it sounds broken."""
 LONGEST_CHARS = 400
 """Longest sentence handed to synthesis: Riva's offline TTS takes 20 s of audio a request, at about 15 characters/s."""
+LONGEST_SPACE_CHARS = 40
+"""White space before a sentence beyond this is dropped: a model that fell into writing line breaks says nothing."""
+
+_AHEAD_CHARS = 64
+"""So far is looked at behind a mark that may end a sentence: longer than words are."""
+_BEHIND_CHARS = 64
+"""So far is looked at before it: longer than any abbreviation, list number or name."""
 
 _NEVER_LAST = frozenset(
     (  # noqa: SIM905  lines of words read better than a list of strings
@@ -23,87 +35,183 @@ _NEVER_LAST = frozenset(
 """Abbreviations that do not end a sentence, without their last full stop, in small letters."""
 _MAYBE_LAST = frozenset("etc inc ltd co corp ph.d".split())  # noqa: SIM905  as above
 """Abbreviations that may end a sentence: they do when a capital letter follows."""
+_NAME_ENDS = frozenset("com org net edu gov io js ts md py".split())  # noqa: SIM905  as above
+"""What follows a full stop inside a name, whatever its capitals: ASP.Net, Booking.Com, Node.Js."""
 
-_DOTTED_INITIALS = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
+_DOTTED_INITIALS = re.compile(r"(?:[^\W\d_]\.)++[^\W\d_]")
 """U.S., D.C., p.m.: they may end a sentence, too."""
-_END = re.compile(
-    r"[.!?\u2026\u0964\u061f\u06d4]+[\"'\u2019\u201d)\]*_]*(?=\s)|[\u3002\uff01\uff1f]+[\u300d\u300f\u201d]*|\n"
+_CLOSERS = "\"'\u2019\u201d\u00bb\u203a)\\]*_`\u300d\u300f\u3011\uff09\u300b"
+_SPACED = ".!?\u2026\u203c\u2047-\u2049"
+"""Full stops that also stand inside of numbers and names, so that white space or a capital letter must follow."""
+_UNSPACED = (
+    "\u3002\uff01\uff1f\uff61\uff0e"  # Chinese and Japanese
+    "\u0964\u0965"  # Devanagari and its neighbours: danda, double danda
+    "\u061f\u06d4"  # Arabic question mark, Urdu full stop
+    "\u0589"  # Armenian; its question and exclamation marks stand inside of words, and end nothing
+    "\u1362\u1367\u1368"  # Ethiopic full stop, question mark, paragraph
+    "\u17d4\u17d5\u104b\u0f0d\u0f0e"  # Khmer, Myanmar, Tibetan
+    "\u037e"  # Greek question mark
 )
-_CLAUSE = re.compile(r"[,;:\u2013\u2014](?=\s)|\s[\u2013\u2014-](?=\s)|[\uff0c\uff1b\uff1a]")
-_LAST_TOKEN = re.compile(r"\S+$")
-_SPACE = re.compile(r"\s*")
+_WIDE_STOP = "\uff0e"
+"""Is a decimal point between digits."""
+_END = rf"[{_SPACED}]++[{_CLOSERS}]*+|[{_UNSPACED}]++[{_CLOSERS}]*+|\n|(?<=[\u0370-\u03ff\u1f00-\u1fff]);"
+"""The last is the question mark of Greek as it is typed."""
+_CLAUSE = (
+    "[,;:\u2013\u2014\u060c\u061b\u055d](?=\\s)|\\s[\u2013\u2014-](?=\\s)"
+    "|[\uff0c\uff1b\uff1a\u1363-\u1366\u104a](?!\\d)"
+)
+_ENDS = re.compile(_END)
+_ENDS_AND_CLAUSES = re.compile(f"{_END}|(?P<clause>{_CLAUSE})")
+_CLAUSES = re.compile(_CLAUSE)
+_INK = re.compile(r"\S")
+_SPACE = re.compile(r"\s")
+_NO_LETTER = re.compile(r"[\W\d_]")
+_CODE = re.compile(r"\(|\.[^\W\dA-Z_]")
+"""Follows a name in a program: `System.Out.println`, `Console.Write(`."""
+_NO_SENTENCE = re.compile(r"[@/\\=&_]")
+"""Stand in addresses, paths and code: nothing in a run with one of these ends a sentence without white space."""
 
 
 @dataclass(slots=True)
 class SentenceSplitter:
-    """Takes text piece by piece, gives sentences; their concatenation is the text."""
+    """Takes text piece by piece, gives sentences; their concatenation is the text.
+
+    Except for white space at its end, and for what of white space is more than `LONGEST_SPACE_CHARS` in a row before a
+    sentence.
+    """
 
     _rest: str = field(default="", init=False)
+    _looked_at: int = field(default=0, init=False)
+    """Nothing before this place of `_rest` ends a sentence."""
     _is_first: bool = field(default=True, init=False)
 
     def feed(self, text: str) -> list[str]:
-        """Sentences that are complete now, each with the white space that follows it."""
-        self._rest += text
-        sentences = []
-        while (end := self._next_end()) is not None:
-            sentences.append(self._cut(end))
-        return sentences
+        """Sentences that are complete now, each with the white space before it and one character of that after it."""
+        return list(self._sentences(self._rest + text, is_all=False))
 
     def finish(self) -> list[str]:
-        """What is left, as one sentence or none."""
-        return [self._cut(len(self._rest))] if self._rest else []
+        """What is left."""
+        sentences = list(self._sentences(self._rest, is_all=True))
+        if self._rest.strip():
+            sentences.append(self._rest)
+        self._rest, self._looked_at = "", 0
+        return sentences
 
-    def _cut(self, end: int) -> str:
-        sentence, self._rest = self._rest[:end], self._rest[end:]
-        self._is_first = self._is_first and not sentence.strip()
-        return sentence
+    def _sentences(self, text: str, *, is_all: bool) -> Iterator[str]:
+        start, looked_at = 0, self._looked_at
+        while True:
+            ink = _INK.search(text, start)
+            if ink is None:
+                self._rest, self._looked_at = text[start : start + LONGEST_SPACE_CHARS], 0
+                return
+            space = text[start : min(ink.start(), start + LONGEST_SPACE_CHARS)]
+            window = _Window(text, ink.start(), is_all)
+            end, looked_at = window.end(max(looked_at, ink.start()), is_first=self._is_first)
+            if end is None:
+                self._rest = space + text[ink.start() :]
+                self._looked_at = looked_at - ink.start() + len(space)
+                return
+            yield space + text[ink.start() : end]
+            start = looked_at = end
+            self._is_first = False
 
-    def _next_end(self) -> int | None:
-        for match in _END.finditer(self._rest, 0, LONGEST_CHARS):
-            verdict = _ends_sentence(self._rest, match)
-            if verdict is None:
-                break
-            if verdict:
-                return _after_space(self._rest, match.end())
-        return self._first_clause_end() or self._forced_end()
 
-    def _first_clause_end(self) -> int | None:
-        if not self._is_first:
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The part of a text in which a sentence that begins at `start` must end."""
+
+    text: str
+    start: int
+    is_all: bool
+    """Whether no more text will come."""
+
+    def end(self, looked_at: int, *, is_first: bool) -> tuple[int | None, int]:
+        """Where the sentence ends, white space included; None while that is open. And where to look on."""
+        text, last = self.text, self.start + LONGEST_CHARS
+        pattern = _ENDS_AND_CLAUSES if is_first else _ENDS
+        for match in pattern.finditer(text, looked_at, last):
+            looked_at = match.start()
+            is_end = self._is_end(match)
+            if is_end is None:
+                return None, looked_at
+            if is_end:
+                return self._after_space(match.end()), match.end()
+            looked_at = match.end()
+        if len(text) > last:
+            return self._forced_end(last), last
+        # a clause mark may stand at the very end, or a dash with the space before it
+        return None, max(looked_at, len(text) - 2)
+
+    def _is_end(self, match: re.Match[str]) -> bool | None:
+        """Whether the mark ends the sentence; None while the text that decides has not come."""
+        text, mark, end = self.text, match.group(), match.end()
+        if mark == "\n":
+            return True
+        if end == len(text) and not self.is_all:
             return None
-        match = _CLAUSE.search(self._rest, FIRST_CLAUSE_CHARS)
-        return _after_space(self._rest, match.end()) if match else None
+        if match.lastgroup == "clause":
+            return end >= self.start + FIRST_CLAUSE_CHARS
+        following = text[end : end + 1]
+        if mark[0] in _UNSPACED:
+            return not (mark == _WIDE_STOP and following.isdecimal())
+        word = self._word_before(match.start())
+        if not following or following.isspace():
+            return self._ends_before_space(mark, match.start(), end, word)
+        if mark == ";" or not following.isupper():
+            return False
+        return self._ends_without_space(mark, match.start(), end, word)
 
-    def _forced_end(self) -> int | None:
-        if len(self._rest) <= LONGEST_CHARS:
+    def _ends_before_space(self, mark: str, start: int, end: int, word: str) -> bool | None:
+        if mark != ".":
+            return True
+        if word in _NEVER_LAST or _is_initial(word) or self._is_list_number(start, word):
+            return False
+        if word not in _MAYBE_LAST and not _DOTTED_INITIALS.fullmatch(word):
+            return True
+        ahead = self.text[end : end + _AHEAD_CHARS]
+        if ahead.strip():
+            return ahead.lstrip()[0].isupper()
+        return True if len(ahead) == _AHEAD_CHARS or self.is_all else None
+
+    def _ends_without_space(self, mark: str, start: int, end: int, word: str) -> bool | None:
+        """Whether a space was forgotten between two sentences: before a capital letter, and in no address or name."""
+        ahead = self.text[end : end + _AHEAD_CHARS]
+        space = _SPACE.search(ahead)
+        if space is None and len(ahead) < _AHEAD_CHARS and not self.is_all:
             return None
-        marks = [match.end() for match in _CLAUSE.finditer(self._rest, 0, LONGEST_CHARS)]
-        space = self._rest.rfind(" ", 0, LONGEST_CHARS)
-        return _after_space(self._rest, marks[-1]) if marks else (space + 1 or LONGEST_CHARS)
+        run = ahead[: space.start()] if space else ahead
+        name = _NO_LETTER.split(run, maxsplit=1)[0]
+        is_sentence = name in {"I", "A"} or (len(name) > 1 and name[1:].islower())
+        is_name = name.casefold() in _NAME_ENDS or _NO_SENTENCE.search(word + run) or _CODE.match(run, len(name))
+        if not is_sentence or is_name:
+            return False
+        if mark[0] != ".":
+            return True
+        is_word = len(word) > 1 and word[-1].isalpha() and word not in _NEVER_LAST
+        is_last = is_word and not (_DOTTED_INITIALS.fullmatch(word) or word.startswith("www."))
+        return is_last or (word.isdecimal() and not self._is_list_number(start, word))
 
+    def _word_before(self, at: int) -> str:
+        before = self.text[max(self.start, at - _BEHIND_CHARS) : at]
+        if not before or before[-1].isspace():
+            return ""
+        return before.split()[-1].lstrip("(\"'*_[").lower()
 
-def _after_space(text: str, end: int) -> int:
-    match = _SPACE.match(text, end)
-    return match.end() if match else end
+    def _is_list_number(self, dot: int, word: str) -> bool:
+        if not word.isdecimal():
+            return False
+        line = max(self.start, self.text.rfind("\n", self.start, dot) + 1)
+        before = self.text[line:dot].removesuffix(word).rstrip()
+        return not before or before.endswith(":")
 
+    def _after_space(self, end: int) -> int:
+        return end + (self.text[end - 1] != "\n" and self.text[end : end + 1].isspace())
 
-def _ends_sentence(text: str, match: re.Match[str]) -> bool | None:
-    """True or False; None while the text that decides has not come."""
-    if match.group() != ".":
-        return bool(text[: match.end()].strip())
-    token = _LAST_TOKEN.search(text[: match.start()])
-    word = token.group().lstrip("(\"'*_[").lower() if token else ""
-    if word in _NEVER_LAST or _is_initial(word) or _is_list_number(text, match.start(), word):
-        return False
-    if word not in _MAYBE_LAST and not _DOTTED_INITIALS.fullmatch(word):
-        return True
-    following = text[match.end() :].lstrip()
-    return following[0].isupper() if following else None
+    def _forced_end(self, last: int) -> int:
+        marks = [match.end() for match in _CLAUSES.finditer(self.text, self.start, last)]
+        space = self.text.rfind(" ", self.start, last)
+        return self._after_space(marks[-1]) if marks else (space + 1 or last)
 
 
 def _is_initial(word: str) -> bool:
     return len(word) == 1 and word.isalpha() and word != "i"
-
-
-def _is_list_number(text: str, dot: int, word: str) -> bool:
-    before = text[text.rfind("\n", 0, dot) + 1 : dot].removesuffix(word).rstrip()
-    return word.isdigit() and (not before or before.endswith(":"))

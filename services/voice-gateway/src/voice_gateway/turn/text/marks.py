@@ -1,0 +1,84 @@
+"""The patterns by which `speakable` finds what is not read aloud.
+
+All of them are linear: what repeats without end is possessive, so that nothing is tried twice from one place, and what
+stops it also stops the next place from which it could be tried. `tests/turn/test_turn_text_cost.py` looks.
+"""
+
+import re
+
+FENCE = re.compile(r"```|~~~")
+COMMENT = re.compile(r"<!--(?:[^<>-]|-(?!->))*+-->")
+
+_LABEL = r"(?P<kept>(?:[^\[\]\n]|\[[^\[\]\n]*+\])*+)"
+_TITLE = r"(?:\s++(?:\"[^\"\[\]]*+\"|'[^'\[\]]*+'))?+"
+_TARGET = rf"\([^\S\n]*+(?:<[^<>\[\]\n]*+>|(?:[^()\s\[\]<>]|\([^()\s\[\]]*+\))*+){_TITLE}\s*+\)"
+"""Parentheses inside of it come in pairs; a title may follow."""
+IMAGE = re.compile(rf"!\[(?P<kept>[^\[\]\n]*+)\]{_TARGET}")
+LINK = re.compile(rf"(?<![A-Za-z0-9_])\[{_LABEL}\]{_TARGET}")
+"""Not `f[i](x)`, which is a program."""
+REFERENCE = re.compile(r"(?<![A-Za-z0-9_])\[(?P<kept>[^\[\]\n]++)\]\[[^\[\]\n]*+\]")
+DEFINITION = re.compile(r"^[^\S\n]{0,3}\[[^\[\]^\n]++\]:[^\S\n]++(?:https?://|www\.|[/#<])[^\n]*+", re.MULTILINE)
+"""Of a reference: `[1]: https://example.org "Title"`."""
+FOOTNOTE = re.compile(r"\[\^[^\[\]\n]++\]:?")
+_NUMBERS = r"\d{1,3}(?:(?:, ?|[\u2013-])\d{1,3}){0,20}"
+CITATION = re.compile(
+    rf"(?:(?<=[^\W\d_][^\W\d_])|(?<=[.,;:!?)\"\u201d\u3002\uff0c]))\[{_NUMBERS}\](?:\[{_NUMBERS}\]){{0,20}}(?!\()"
+)
+"""Behind a word or a mark, without a space; `a[1]` is a program, and `the interval [0, 1]` is read."""
+CITATION_AT_END = re.compile(r"(?<=[^\s=:]) \[\d{1,3}\](?:,? ?\[\d{1,3}\]){0,20}(?=[.,;:!?\u3002\uff0c]|\s*+\Z)")
+"""Numbers alone behind a word, before a mark or the end: how models cite."""
+
+AUTOLINK = re.compile(
+    r"<(?:mailto:|tel:)?(?P<kept>[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]++@[\w.-]++|(?:https?|ftp)://[^\s<>]++|\+?[0-9-]{3,20})>"
+)
+MAIL_SCHEME = re.compile(r"(?<![A-Za-z0-9])(?:mailto:|tel:)(?=[\w+])")
+WEB = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?:https?|ftp)://(?:www\.)?|www\.)"
+    r"(?P<place>(?:[A-Za-z0-9._~:/?#@!$&'*+,;=%-]|\([A-Za-z0-9._~:/?#@!$&'*+,;=%-]*+\))*(?<![.,;:!?'*_]))",
+    re.IGNORECASE,
+)
+"""The marks at its end are the sentence's."""
+PATH = re.compile(r"[A-Za-z0-9._~/()-]*")
+
+_ATTRIBUTES = r"(?:\s++[A-Za-z_:][\w:.-]*+\s*+=\s*+(?:\"[^\"<>]*+\"|'[^'<>]*+'|[^\s\"'<>=]++))*+\s*+/?"
+_INLINE = "a abbr b big cite code del em font i ins kbd mark q s samp small span strong sub sup tt u var".replace(
+    " ", "|"
+)
+_BLOCK = (
+    "article aside blockquote body br center dd details div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 head "
+    "header hr html img li main nav ol p pre section summary table tbody td tfoot th thead tr ul"
+).replace(" ", "|")
+BLOCK_TAG = re.compile(rf"</?(?:{_BLOCK}){_ATTRIBUTES}>", re.IGNORECASE)
+INLINE_TAG = re.compile(rf"</?(?:{_INLINE}){_ATTRIBUTES}>", re.IGNORECASE)
+"""HTML's own, with attributes as HTML writes them: `a<b and c>d` compares."""
+END_TAG = re.compile(r"</[A-Za-z][\w:-]*+\s*+>")
+PLACEHOLDER = re.compile(r"(?<![\w<>])<(?P<kept>[^\W\d_](?:[^<>\n]*+))>")
+"""`<your name>`: its words are read. Not the `<int>` of `vector<int>`."""
+ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+
+RULE = re.compile(r"^[^\S\n]*+([-*_=])(?:[^\S\n]*+\1){2,}+[^\S\n]*+$", re.MULTILINE)
+TABLE_RULE = re.compile(r"^(?=[^\n]*--)[|: \t-]++$", re.MULTILINE)
+QUOTE = re.compile(r"^[^\S\n]*+(?:>[^\S\n]*+)++(?=\S)", re.MULTILINE)
+HEADING = re.compile(r"^[^\S\n]*+#{1,6}[^\S\n]++", re.MULTILINE)
+HEADING_END = re.compile(r"(?<=\s)#{2,6}[^\S\n]*+$", re.MULTILINE)
+BULLET = re.compile(r"^[^\S\n]*+[-*+\u2022\u25e6\u25aa\u2013][^\S\n]++", re.MULTILINE)
+TASK_BOX = re.compile(r"^\[[ xX]\][^\S\n]++", re.MULTILINE)
+
+STARS = re.compile(r"(?<![*\\])\*{1,3}(?!\*)")
+GLOB = re.compile(r"(?<!\S)\*\.\w|\*(?!\S)")
+"""A star that is alone in its sentence, in `*.py`, or behind a price."""
+UNDERSCORES = re.compile(r"(?<![\w\\])_{1,3}(?=\S)|(?<=[^\s\\])_{1,3}(?!\w)")
+OTHER_EMPHASIS = re.compile(r"~~|`")
+ESCAPE = re.compile(r"\\(?P<kept>[*_`#\[\]()~>|+.!-])")
+
+WIDE = re.compile(r"[\u200d\u20e3\u2100-\U0010ffff]")
+LONE_JOINER = re.compile(r"(?<!\S)\u200d")
+SPACES = re.compile(r"\s+")
+CELL = re.compile(r" ?\| ?")
+EMPTY_BRACKETS = re.compile(r"\( ?\)|\[ ?\]")
+SPACE_BEFORE_MARK = re.compile(r" (?=[.,;:!?](?:\s|\Z))")
+
+
+def is_tag_character(char: str) -> bool:
+    """Whether it belongs to the flag of a region: Unicode's tag characters."""
+    return "\U000e0000" <= char <= "\U000e007f"
