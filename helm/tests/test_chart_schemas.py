@@ -1,5 +1,6 @@
 """What the charts make is valid for every Kubernetes that they are for."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import kubernetes_validate
 import pytest
 from chart_kit import GATEWAY, LOCAL_MODELS, manifests
 from kubernetes_validate import utils
+from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ
 
 OLDEST = (1, 27)
 VERSIONS = sorted(
@@ -76,3 +78,11 @@ def test_the_wait_before_the_end_fits_the_cluster(version: str, action: str) -> 
     """Kubernetes before 1.30 drops the sleep action, and with it the wait that keeps new calls from a closed door."""
     (deployment,) = (made for made in manifests(GATEWAY, kube=version) if made["kind"] == "Deployment")
     assert list(deployment["spec"]["template"]["spec"]["containers"][0]["lifecycle"]["preStop"]) == [action]
+
+
+@pytest.mark.parametrize(("part", "rates_hz"), [("asr", INPUT_RATES_HZ), ("tts", OUTPUT_RATES_HZ)])
+def test_the_chart_takes_every_rate_that_the_gateway_has(part: str, rates_hz: tuple[int, ...]) -> None:
+    """Who adds a rate to the gateway cannot forget it in the chart, where the schema would refuse it."""
+    schema = json.loads((GATEWAY / "values.schema.json").read_text(encoding="utf-8"))
+    rate = schema["properties"]["config"]["properties"][part]["properties"]["sampleRate"]
+    assert rate["enum"] == list(rates_hz)

@@ -96,11 +96,43 @@ def test_a_language_is_found_by_its_family(language_code: str) -> None:
     )
 
 
+def test_no_language_is_the_default_one() -> None:
+    """NVIDIA's scripts send an empty language since 2.27: the one served is meant, or the first of several."""
+    several: dict[str, RecognitionEngine] = {"de-DE": ScriptedEngine(), **ENGINES}
+    for engines in (ENGINES, several):
+        settings = read_streaming_config(first_message(recognition_config(language_code="")), engines)
+        assert settings.engine is next(iter(engines.values()))
+
+
+def test_a_model_without_a_language_is_the_one_of_that_name() -> None:
+    """Who names a model and no language means that model's, also where it is not the first."""
+    other = ScriptedEngine()
+    other.model_name = "scripted-de"
+    request = first_message(recognition_config(language_code="", model="scripted-en-streaming"))
+    assert read_streaming_config(request, {"de-DE": other, **ENGINES}).engine is ENGINES["en-US"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({}, ()),
+        ({"max_alternatives": 1, "speech_contexts": [pb.SpeechContext(boost=4)]}, ()),
+        ({"max_alternatives": 3}, ("max_alternatives above 1",)),
+        ({"speech_contexts": [pb.SpeechContext(phrases=["kubelet"])]}, ("speech_contexts",)),
+        ({"verbatim_transcripts": False}, ("verbatim_transcripts unset (inverse text normalisation)",)),
+        ({"custom_configuration": {"target_language": "de"}}, ("custom_configuration",)),
+    ],
+)
+def test_options_without_effect_are_named(changes: dict[str, object], options: tuple[str, ...]) -> None:
+    """What is asked for in vain is known, for the log; what a request only leaves at its default is not asked for."""
+    request = first_message(recognition_config(**({"verbatim_transcripts": True} | changes)))
+    assert read_streaming_config(request, ENGINES).without_effect == options
+
+
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
         ({"language_code": "de-DE"}, "language_code 'de-DE' is not available; available: en-US"),
-        ({"language_code": ""}, "language_code is required; available: en-US"),
         (
             {"model": "parakeet"},
             "model 'parakeet' is not available; available: scripted-en-streaming, scripted-en-offline",

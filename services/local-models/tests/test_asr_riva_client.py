@@ -3,6 +3,7 @@
 The client is synchronous, so it runs in a thread of its own beside the server's event loop.
 """
 
+import argparse
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +15,7 @@ import riva.client
 import soundfile
 import soxr
 from asr_support import TWO_CITIES, Serving, moonshine, serving, silero
+from riva.client.argparse_utils import add_asr_config_argparse_parameters
 from riva.client.proto import riva_asr_pb2 as pb
 
 CLAUSES = "it was the best of times it was the worst of times it was the age of wisdom it was the age of foolishness"
@@ -132,3 +134,81 @@ async def test_the_configuration_listing(server: Serving) -> None:
         "moonshine-tiny-en-streaming": ("online", "en-US"),
         "moonshine-tiny-en-offline": ("offline", "en-US"),
     }
+
+
+def _script_options(*arguments: str) -> argparse.Namespace:
+    """What NVIDIA's recognition scripts read from a command line, by their own parser."""
+    parser = add_asr_config_argparse_parameters(
+        argparse.ArgumentParser(), max_alternatives=True, profanity_filter=True, word_time_offsets=True
+    )
+    options: argparse.Namespace = parser.parse_args(arguments)
+    return options
+
+
+def _script_config(options: argparse.Namespace, **sound: int) -> Any:
+    """The configuration that the scripts make of it; `sound` is what only transcribe_mic.py says."""
+    config = riva.client.StreamingRecognitionConfig(
+        config=riva.client.RecognitionConfig(
+            language_code=options.language_code,
+            model=options.model_name,
+            max_alternatives=options.max_alternatives,
+            profanity_filter=options.profanity_filter,
+            enable_automatic_punctuation=options.automatic_punctuation,
+            verbatim_transcripts=not options.no_verbatim_transcripts,
+            enable_word_time_offsets=options.word_time_offsets or options.speaker_diarization,
+            **sound,
+        ),
+        interim_results=True,
+    )
+    riva.client.add_word_boosting_to_config(config, options.boosted_lm_words, options.boosted_lm_score)
+    riva.client.add_speaker_diarization_to_config(config, options.speaker_diarization, options.diarization_max_speakers)
+    riva.client.add_endpoint_parameters_to_config(
+        config,
+        options.start_history,
+        options.start_threshold,
+        options.stop_history,
+        options.stop_history_eou,
+        options.stop_threshold,
+        options.stop_threshold_eou,
+    )
+    riva.client.add_custom_configuration_to_config(config, options.custom_configuration)
+    return config
+
+
+MICROPHONE = {"encoding": riva.client.AudioEncoding.LINEAR_PCM, "sample_rate_hertz": 16_000, "audio_channel_count": 1}
+
+
+@pytest.mark.parametrize(
+    ("sound", "arguments"),
+    [
+        ({}, ()),
+        (MICROPHONE, ()),
+        ({}, ("--boosted-lm-words", "wisdom", "--max-alternatives", "3", "--no-verbatim-transcripts")),
+        ({}, ("--stop-history", "900", "--stop-history-eou", "400", "--custom-configuration", "a:b")),
+    ],
+)
+async def test_the_scripts_defaults_are_served(
+    server: Serving, sound: dict[str, int], arguments: tuple[str, ...]
+) -> None:
+    """transcribe_file.py, riva_streaming_asr_client.py and transcribe_mic.py as they come, and with options that have
+    no effect here: since 2.27 none of them names a language.
+    """
+    config = _script_config(_script_options(*arguments), **sound)
+    assert config.config.language_code == ""
+    head = b"" if sound else TWO_CITIES.read_bytes()[:44]
+    audio = head + clauses(16_000 if sound else 48_000).tobytes()
+
+    def stream() -> str:
+        chunks = [audio[start : start + 3200] for start in range(0, len(audio), 3200)]
+        responses = service(server).streaming_response_generator(audio_chunks=chunks, streaming_config=config)
+        results = [result for response in responses for result in response.results]
+        return "".join(result.alternatives[0].transcript for result in results if result.is_final)
+
+    assert word_error_rate(CLAUSES, await asyncio.to_thread(stream)) <= 0.15
+
+
+async def test_the_offline_script_names_no_language_either(server: Serving) -> None:
+    """transcribe_file_offline.py: the whole file, and neither encoding, rate nor language."""
+    config = _script_config(_script_options("--automatic-punctuation")).config
+    response = await asyncio.to_thread(service(server).offline_recognize, TWO_CITIES.read_bytes(), config)
+    assert response.results[0].alternatives[0].transcript.startswith("It was the best of times")

@@ -29,6 +29,12 @@ def test_the_direction_is_found(source: str, target: str, model: str, found: str
     assert checked.pair.model == found
 
 
+def test_a_bound_on_the_length_is_known_to_be_in_vain() -> None:
+    """Translations are as long as they are, and the log is to say so."""
+    assert codec.read_request(request(), ENGINE).without_effect == ()
+    assert codec.read_request(request(max_len_variation="20"), ENGINE).without_effect == ("max_len_variation",)
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -70,6 +70,13 @@ def test_a_request_that_breaks_the_protocol_is_refused_naming_the_field(body: by
         (_with(logprobs=True), "logprobs"),
         (_with(response_format={"type": "json_object"}), "response_format"),
         (_with(functions=[{}]), "functions"),
+        (_with(function_call="auto"), "function_call"),
+        (_with(modalities=["text", "audio"]), "modalities"),
+        (_with(audio={"voice": "alloy", "format": "wav"}), "audio"),
+        (_with(web_search_options={}), "web_search_options"),
+        (_with(guided_json={"type": "object"}), "guided_json"),
+        (_with(guided_choice=["yes", "no"]), "guided_choice"),
+        (_with(structured_outputs={"regex": "a"}), "structured_outputs"),
         (_with(tools=[{"type": "retrieval"}]), "tools[0].type"),
         (_with(messages=[{"role": "user", "content": [{"type": "image_url"}]}]), "messages[0].content[0]"),
     ],
@@ -97,3 +104,20 @@ def test_an_error_body_has_the_four_fields_of_openai() -> None:
     assert ApiError("no", param="n").body() == {
         "error": {"message": "no", "type": "invalid_request_error", "param": "n", "code": None}
     }
+
+
+@pytest.mark.parametrize(
+    ("fields", "in_vain"),
+    [
+        ({}, ()),
+        ({"user": "me", "metadata": {"a": "b"}, "store": True, "modalities": ["text"], "function_call": "none"}, ()),
+        ({"presence_penalty": 0, "logit_bias": {}, "top_logprobs": None, "parallel_tool_calls": True}, ()),
+        ({"presence_penalty": 0.5}, ("presence_penalty",)),
+        ({"logit_bias": {"5": -100}, "reasoning_effort": "low"}, ("logit_bias", "reasoning_effort")),
+        ({"top_k": 20, "nvext": {"ignore_eos": True}}, ("top_k", "nvext")),
+        ({"parallel_tool_calls": False}, ("parallel_tool_calls",)),
+    ],
+)
+def test_fields_without_effect_are_named(fields: dict[str, Any], in_vain: tuple[str, ...]) -> None:
+    """What is asked for in vain is known, for the log; what is at its default, or not about the answer, is no wish."""
+    assert parse_request(_with(**fields)).without_effect == in_vain

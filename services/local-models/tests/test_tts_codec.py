@@ -35,13 +35,24 @@ def test_a_voice_is_found_by_name_family_or_language(voice_name: str, language_c
     assert CATALOGUE.find(voice_name, language_code)[1].name == found
 
 
+def test_no_language_and_no_voice_is_the_first_voice() -> None:
+    """Who names neither gets the voice that is listed first, as recognition takes its first language."""
+    assert CATALOGUE.find("", "")[1].name == CATALOGUE.entries[0][1].name
+
+
+def test_a_custom_configuration_is_known_to_be_in_vain() -> None:
+    """Keys for a model that is not here change nothing, and the log is to say so."""
+    assert codec.read_request(request(), CATALOGUE).without_effect == ()
+    asked = request(custom_configuration={"exaggeration_factor": "0.7"})
+    assert codec.read_request(asked, CATALOGUE).without_effect == ("custom_configuration",)
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"voice_name": "Nobody"}, r"voice 'Nobody' is not available; available voices: Count\.EN-US\.One"),
         ({"voice_name": "Count.DE-DE.Eins"}, r"voice 'Count\.DE-DE\.Eins' speaks de-DE, not en-US"),
         ({"language_code": "tlh"}, "language 'tlh' is not available; available languages: en-US, de-DE"),
-        ({"language_code": ""}, "language_code is required when voice_name is empty"),
         ({"text": ""}, "the text is empty"),
         ({"text": " \t\x00\n"}, "the text is empty"),
         ({"text": "a" * 4001}, "the text has 4001 characters; at most 4000"),

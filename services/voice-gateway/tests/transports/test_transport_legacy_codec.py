@@ -94,7 +94,11 @@ def test_config_without_wishes() -> None:
     """An empty config is a whole one: 16 kHz, the server's language."""
     codec = Codec()
     assert codec.start(config()) == SessionRequest(
-        transport="grpc_legacy", policy={"min_words": 3, "no_input_ms": 0}, can_pause=False, input_rate_hz=16_000
+        transport="grpc_legacy",
+        policy={"min_words": 3, "no_input_ms": 0},
+        can_pause=False,
+        input_rate_hz=16_000,
+        output_rate_hz=16_000,
     )
     assert codec.audio_in == AudioFormat(Encoding.LINEAR_PCM, 16_000)
 
@@ -108,6 +112,7 @@ def test_config_with_every_wish() -> None:
         policy={"min_words": 3, "no_input_ms": 0},
         can_pause=False,
         input_rate_hz=8_000,
+        output_rate_hz=8_000,
         language_code="de-DE",
         client_label="load-7",
     )

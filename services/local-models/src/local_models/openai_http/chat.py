@@ -71,6 +71,8 @@ class ChatRequest:
     seed: int | None = None
     stream: bool = False
     include_usage: bool = False
+    without_effect: tuple[str, ...] = ()
+    """Fields that the request has in vain."""
 
 
 @dataclass(frozen=True, slots=True)

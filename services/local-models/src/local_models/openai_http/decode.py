@@ -1,7 +1,8 @@
 """Read OpenAI chat requests: JSON to values; no socket, no clock, no randomness.
 
 Follows the request object of the OpenAI API reference (chat/create).
-Fields this server has no use for are ignored, as NIM and vLLM do; those it cannot honour are refused.
+Fields without which the answer would be wrong are refused; others that this server does not know are taken without
+effect, as NIM and vLLM do, and named for the log.
 """
 
 import json
@@ -15,6 +16,46 @@ MAX_MESSAGES = 2048
 
 MAX_STOPS = 4
 """OpenAI API reference, chat/create: up to 4 stop sequences."""
+
+READ = frozenset(
+    [
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "tools",
+        "tool_choice",
+        "max_tokens",
+        "max_completion_tokens",
+        "stop",
+        "temperature",
+        "top_p",
+        "seed",
+        "n",
+        "logprobs",
+        "response_format",
+        "functions",
+    ]
+)
+"""Fields that are honoured or refused."""
+REFUSED = {
+    "audio": "only text is answered",
+    "function_call": "function_call is not available, send tool_choice",
+    "guided_choice": "guided decoding is not available",
+    "guided_grammar": "guided decoding is not available",
+    "guided_json": "guided decoding is not available",
+    "guided_regex": "guided decoding is not available",
+    "structured_outputs": "guided decoding is not available",
+    "web_search_options": "nothing is searched for",
+}
+"""The answer would not be what was asked for; those on guided decoding are vLLM's and NIM's."""
+ABOUT_THE_CALLER = frozenset(
+    ["user", "metadata", "store", "service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"]
+)
+"""Not about the answer: nobody waits for an effect."""
+
+PARALLEL = "parallel_tool_calls"
+"""The one field whose default is true."""
 
 JsonObject = dict[str, Any]
 
@@ -47,6 +88,7 @@ def parse_request(body: bytes) -> ChatRequest:
         seed=_integer(data, "seed"),
         stream=stream,
         include_usage=_boolean(options, "include_usage", at="stream_options.include_usage"),
+        without_effect=_without_effect(data),
     )
 
 
@@ -82,6 +124,20 @@ def _refuse_unsupported(data: JsonObject) -> None:
         raise UnsupportedError('only response_format {"type": "text"} is available', param="response_format")
     if data.get("functions"):
         raise UnsupportedError("functions are not available, send tools", param="functions")
+
+    modalities = data.get("modalities")
+    if modalities is not None and _list(modalities, "modalities") != ["text"]:
+        raise UnsupportedError('only modalities ["text"] are available', param="modalities")
+    for name, said in REFUSED.items():
+        if data.get(name) not in (None, "", "none"):
+            raise UnsupportedError(said, param=name)
+
+
+def _without_effect(data: JsonObject) -> tuple[str, ...]:
+    """Fields that nothing here reads and that ask for something: null, false, 0 and what is empty ask for nothing."""
+    known = READ | ABOUT_THE_CALLER | REFUSED.keys() | {"modalities", PARALLEL}
+    in_vain = [name for name, value in data.items() if value and name not in known]
+    return (*in_vain, PARALLEL) if data.get(PARALLEL) is False else tuple(in_vain)
 
 
 def _string(value: object, at: str) -> str:

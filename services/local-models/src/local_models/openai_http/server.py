@@ -44,6 +44,7 @@ from local_models.openai_http.errors import (
     UnknownUrlError,
 )
 from local_models.openai_http.pacing import Pace, paced
+from local_models.without_effect import WithoutEffect
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class OpenAiServer:
     now_s: Callable[[], int] = _now_s
     is_ready: bool = False
     started_s: int = field(init=False)
+    in_vain: WithoutEffect = field(default_factory=lambda: WithoutEffect("chat"), init=False)
 
     def __post_init__(self) -> None:
         self.started_s = self.now_s()
@@ -106,6 +108,7 @@ class OpenAiServer:
     async def _chat(self, http: web.Request) -> web.StreamResponse:
         request = parse_request(await http.read())
         self._check_model(request.model)
+        self.in_vain.note(request.without_effect)
         unique = self.new_id()
         envelope = Envelope(
             completion_id=f"chatcmpl-{unique}",

@@ -3,14 +3,15 @@
 What a request may ask, and what becomes of it:
 
 - `encoding`, `sample_rate_hertz`: honoured (`local_models.audio`). Unset: taken from the RIFF, FLAC or Ogg header.
-- `language_code`: required; the same primary language is enough ("en" and "en-GB" are served by "en-US").
+- `language_code`: the same primary language is enough ("en" and "en-GB" are served by "en-US"). Empty, as NVIDIA's
+  scripts send it by default since 2.27: that of the model that is named, else the one served or the first of several.
 - `model`: empty, or one of the names that the configuration call lists.
 - `endpointing_config`: every field honoured; unset fields keep their defaults.
 - `enable_word_time_offsets`: honoured, in finals.
 - `enable_automatic_punctuation`: when false, lower case without punctuation, as Riva without its punctuation stage.
-- `max_alternatives`, `speech_contexts`, `verbatim_transcripts`, `custom_configuration`, `runtime_config`: accepted
-  without effect. There is one hypothesis, nothing is boosted, and numbers are written as the model writes them; no
-  result becomes wrong by it.
+- `max_alternatives` above 1, `speech_contexts`, `verbatim_transcripts` unset, `custom_configuration`,
+  `runtime_config`: accepted without effect, and `without_effect` names them for the log. There is one hypothesis,
+  nothing is boosted, and numbers are written as the model writes them; no result becomes wrong by it.
 - `profanity_filter`, `diarization_config.enable_speaker_diarization`, `enable_separate_recognition_per_channel`:
   refused when true, because the results would not be what was asked.
 - `audio_channel_count`: more than 1 only where a header can say the same; its channels are averaged to one.
@@ -81,6 +82,8 @@ class StreamSettings:
     interim_results: bool
     word_times: bool
     punctuation: bool
+    without_effect: tuple[str, ...] = ()
+    """What the request asks for in vain."""
 
 
 class _Result(Protocol):
@@ -106,6 +109,11 @@ def read_audio(request: pb.StreamingRecognizeRequest) -> bytes:
     if request.WhichOneof("streaming_request") != "audio_content":
         raise BadRequestError("after the first message every message must carry audio_content")
     return bytes(request.audio_content)
+
+
+def runtime_options(request: pb.StreamingRecognizeRequest) -> tuple[str, ...]:
+    """What any message of a stream asks for in vain."""
+    return ("runtime_config",) if request.runtime_config else ()
 
 
 def read_offline_config(request: pb.RecognizeRequest, engines: Mapping[str, RecognitionEngine]) -> StreamSettings:
@@ -170,8 +178,8 @@ def _read_config(
     config: pb.RecognitionConfig, engines: Mapping[str, RecognitionEngine], mode: Mode, *, interim_results: bool
 ) -> StreamSettings:
     _refuse_what_is_not_offered(config)
-    engine = _engine_for(config.language_code, engines)
-    if config.model not in {"", engine.model_name, listed_name(engine, mode)}:
+    engine = _engine_for(config.language_code, config.model, mode, engines)
+    if not _is_named(config.model, engine, mode):
         raise BadRequestError(_unknown_model(config.model, engines))
     return StreamSettings(
         engine=engine,
@@ -182,7 +190,18 @@ def _read_config(
         interim_results=interim_results,
         word_times=config.enable_word_time_offsets,
         punctuation=config.enable_automatic_punctuation,
+        without_effect=_without_effect(config),
     )
+
+
+def _without_effect(config: pb.RecognitionConfig) -> tuple[str, ...]:
+    asked = {
+        "max_alternatives above 1": config.max_alternatives > 1,
+        "speech_contexts": any(context.phrases for context in config.speech_contexts),
+        "verbatim_transcripts unset (inverse text normalisation)": not config.verbatim_transcripts,
+        "custom_configuration": bool(config.custom_configuration),
+    }
+    return tuple(option for option, is_asked in asked.items() if is_asked)
 
 
 def _refuse_what_is_not_offered(config: pb.RecognitionConfig) -> None:
@@ -207,10 +226,17 @@ def _encoding(config: pb.RecognitionConfig) -> AudioEncoding:
         raise BadRequestError(f"encoding {config.encoding} is not available; available: {names}") from None
 
 
-def _engine_for(language_code: str, engines: Mapping[str, RecognitionEngine]) -> RecognitionEngine:
+def _is_named(model: str, engine: RecognitionEngine, mode: Mode) -> bool:
+    return model in {"", engine.model_name, listed_name(engine, mode)}
+
+
+def _engine_for(
+    language_code: str, model: str, mode: Mode, engines: Mapping[str, RecognitionEngine]
+) -> RecognitionEngine:
     available = ", ".join(engines)
     if not language_code:
-        raise BadRequestError(f"language_code is required; available: {available}")
+        default = next(iter(engines.values()))
+        return next((engine for engine in engines.values() if _is_named(model, engine, mode)), default)
     wanted = language_code.lower()
     for served, engine in engines.items():
         if served.lower() == wanted:

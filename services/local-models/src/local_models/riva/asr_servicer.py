@@ -38,6 +38,7 @@ from local_models.engines.recognition import RecognitionEngine
 from local_models.riva import asr_codec as codec
 from local_models.riva.asr_ears import Ears
 from local_models.riva.asr_stream import RecognitionStream
+from local_models.without_effect import WithoutEffect
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class AsrServicer(pb_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc] 
         self._ears = ears
         self._pool = pool
         self._limits = limits
+        self._in_vain = WithoutEffect("speech recognition")
         self.running_streams = 0
 
     async def StreamingRecognize(self, _: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:  # noqa: N802 - Riva's name
@@ -80,6 +82,7 @@ class AsrServicer(pb_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc] 
         """A whole file at once: one result per utterance."""
         async with _refusals(context):
             settings = codec.read_offline_config(request, self._engines)
+            self._in_vain.note(settings.without_effect)
             with self._place(), contextlib.closing(RecognitionStream(self._ears, self._pool, settings)) as stream:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(_hear_all(stream, request.audio))
@@ -98,12 +101,19 @@ class AsrServicer(pb_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc] 
         if first is grpc.aio.EOF:
             raise codec.BadRequestError("the stream ended before its first message, which must carry streaming_config")
         settings = codec.read_streaming_config(first, self._engines)
+        self._in_vain.note((*settings.without_effect, *codec.runtime_options(first)))
         request_id = first.id.value
         with contextlib.closing(RecognitionStream(self._ears, self._pool, settings)) as stream:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_hear_stream(stream, context))
+                tasks.create_task(self._hear_stream(stream, context))
                 async for hypothesis in stream.hypotheses():
                     await context.write(codec.streaming_response(hypothesis, settings, request_id))
+
+    async def _hear_stream(self, stream: RecognitionStream, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        while (request := await context.read()) is not grpc.aio.EOF:
+            self._in_vain.note(codec.runtime_options(request))
+            await stream.hear(codec.read_audio(request))
+        await stream.finish()
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
@@ -128,12 +138,6 @@ def register_asr(
     servicer = AsrServicer(engines, ears=ears, pool=pool, limits=limits)
     pb_grpc.add_RivaSpeechRecognitionServicer_to_server(servicer, server)
     return servicer
-
-
-async def _hear_stream(stream: RecognitionStream, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-    while (request := await context.read()) is not grpc.aio.EOF:
-        await stream.hear(codec.read_audio(request))
-    await stream.finish()
 
 
 async def _hear_all(stream: RecognitionStream, audio: bytes) -> None:

@@ -28,10 +28,12 @@ class TranslationRequest:
     pair: LanguagePair
     target: str
     request_id: str
+    without_effect: tuple[str, ...] = ()
+    """What the request asks for in vain."""
 
 
 def read_request(request: pb.TranslateTextRequest, engine: TranslationEngine) -> TranslationRequest:
-    """Check one request; `max_len_variation` is ignored. Raises BadTranslationRequestError."""
+    """Check one request; `max_len_variation` is taken without effect. Raises BadTranslationRequestError."""
     if not request.texts or len(request.texts) > MAX_TEXTS:
         raise BadTranslationRequestError(
             f"{len(request.texts)} texts were sent; 1 to {MAX_TEXTS} are translated at once"
@@ -44,7 +46,8 @@ def read_request(request: pb.TranslateTextRequest, engine: TranslationEngine) ->
     if request.dnt_phrases:
         raise BadTranslationRequestError("dnt_phrases are not supported by Apertium")
     pair = _find(request, engine.pairs)
-    return TranslationRequest(tuple(request.texts), pair, request.target_language, request.id.value)
+    in_vain = ("max_len_variation",) if request.max_len_variation else ()
+    return TranslationRequest(tuple(request.texts), pair, request.target_language, request.id.value, in_vain)
 
 
 def _find(request: pb.TranslateTextRequest, pairs: Sequence[LanguagePair]) -> LanguagePair:

@@ -32,6 +32,7 @@ from riva.client.proto import riva_nmt_pb2_grpc as pb_grpc
 from local_models.engines.apertium import INSTALL_HINT
 from local_models.engines.translation import TranslationEngine
 from local_models.riva import nmt_codec as codec
+from local_models.without_effect import WithoutEffect
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class NmtServicer(pb_grpc.RivaTranslationServicer):  # type: ignore[misc] # the 
 
     def __init__(self, engine: TranslationEngine | None) -> None:
         self._engine = engine
+        self._in_vain = WithoutEffect("translation")
         self.running_requests = 0
 
     async def TranslateText(  # noqa: N802 - Riva's name
@@ -63,6 +65,7 @@ class NmtServicer(pb_grpc.RivaTranslationServicer):  # type: ignore[misc] # the 
         async with _refusals(context):
             engine = self._available()
             checked = codec.read_request(request, engine)
+            self._in_vain.note(checked.without_effect)
             if self.running_requests >= MAX_REQUESTS:
                 raise NmtOverloadError(f"{MAX_REQUESTS} requests are being translated already; try again later")
             self.running_requests += 1

@@ -42,6 +42,8 @@ class SpeechRequest:
     rate_hz: int
     wants_words: bool
     request_id: str
+    without_effect: tuple[str, ...] = ()
+    """What the request asks for in vain."""
 
     def new_encoder(self) -> StreamEncoder:
         """Raises BadAudio for an encoding or a rate that cannot be answered in."""
@@ -57,7 +59,8 @@ class VoiceCatalogue:
         ]
 
     def find(self, voice_name: str, language_code: str) -> tuple[SynthesisEngine, Voice]:
-        """The voice asked for by full name or by family, or, with an empty name, the default of the language.
+        """The voice asked for by full name or by family, or, with an empty name, the default of the language, or,
+        with an empty language too, the first voice of all.
 
         Case does not matter. A language that nobody speaks exactly is given to the first voice of the same primary
         language (de-AT to de-DE). Raises BadSpeechRequestError.
@@ -74,7 +77,7 @@ class VoiceCatalogue:
 
     def _of_language(self, language_code: str) -> tuple[SynthesisEngine, Voice]:
         if not language_code:
-            raise BadSpeechRequestError("language_code is required when voice_name is empty")
+            return self.entries[0]
         wanted = language_code.lower()
         exact = [entry for entry in self.entries if entry[1].language_code.lower() == wanted]
         for entry in exact or self._speaking(language_code):
@@ -106,7 +109,7 @@ def _some(names: Sequence[str]) -> str:
 def read_request(request: pb.SynthesizeSpeechRequest, catalogue: VoiceCatalogue) -> SpeechRequest:
     """Check one request. Raises BadSpeechRequestError, and BadAudio for the encoding or the rate.
 
-    `custom_configuration` is ignored, as Riva ignores keys that its model does not know.
+    `custom_configuration` is taken without effect, as Riva takes keys that its model does not know.
     """
     text = _readable(request.text)
     if request.HasField("zero_shot_data"):
@@ -122,6 +125,7 @@ def read_request(request: pb.SynthesizeSpeechRequest, catalogue: VoiceCatalogue)
         rate_hz=request.sample_rate_hz,
         wants_words=request.enable_word_time_offsets,
         request_id=request.id.value,
+        without_effect=("custom_configuration",) if request.custom_configuration else (),
     )
     checked.new_encoder()
     return checked

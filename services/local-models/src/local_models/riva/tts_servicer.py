@@ -41,6 +41,7 @@ from local_models.audio import BadAudio
 from local_models.engines.synthesis import SynthesisEngine
 from local_models.riva import tts_codec as codec
 from local_models.riva.speech_pool import SpeechOverloadError, SpeechPool
+from local_models.without_effect import WithoutEffect
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +52,14 @@ class TtsServicer(pb_grpc.RivaSpeechSynthesisServicer):  # type: ignore[misc] # 
     def __init__(self, engines: Sequence[SynthesisEngine], *, pool: SpeechPool) -> None:
         self._catalogue = codec.VoiceCatalogue(engines)
         self._pool = pool
+        self._in_vain = WithoutEffect("speech synthesis")
 
     async def Synthesize(  # noqa: N802 - Riva's name
         self, request: pb.SynthesizeSpeechRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.SynthesizeSpeechResponse:
         """One text, one message of audio."""
         async with _refusals(context):
-            checked = codec.read_request(request, self._catalogue)
+            checked = self._read(request)
             async with contextlib.aclosing(self._pool.pieces(checked)) as pieces:
                 return codec.joined(checked, [response async for piece in pieces for response in piece])
 
@@ -65,7 +67,7 @@ class TtsServicer(pb_grpc.RivaSpeechSynthesisServicer):  # type: ignore[misc] # 
         """Any number of texts, each answered in turn while it is being made, until the client half-closes."""
         async with _refusals(context):
             while (request := await context.read()) is not grpc.aio.EOF:
-                checked = codec.read_request(request, self._catalogue)
+                checked = self._read(request)
                 async with contextlib.aclosing(self._pool.pieces(checked)) as pieces:
                     async for piece in pieces:
                         for response in piece:
@@ -77,6 +79,11 @@ class TtsServicer(pb_grpc.RivaSpeechSynthesisServicer):  # type: ignore[misc] # 
         """The voices."""
         async with _refusals(context):
             return codec.config_response(self._catalogue, request.model_name)
+
+    def _read(self, request: pb.SynthesizeSpeechRequest) -> codec.SpeechRequest:
+        checked = codec.read_request(request, self._catalogue)
+        self._in_vain.note(checked.without_effect)
+        return checked
 
 
 def register_tts(server: grpc.aio.Server, engines: Sequence[SynthesisEngine], *, pool: SpeechPool) -> TtsServicer:

@@ -29,8 +29,8 @@ class AudioFormat:
 PCM_SAMPLE_BYTES = Encoding.LINEAR_PCM.sample_bytes
 INPUT_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 """Rates accepted from clients."""
-OUTPUT_RATES_HZ = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
-"""Rates offered to clients."""
+OUTPUT_RATES_HZ = INPUT_RATES_HZ
+"""Rates offered to clients: the older contract has one rate for both ways."""
 
 
 def pcm_bytes(duration_ms: int, rate_hz: int) -> int:

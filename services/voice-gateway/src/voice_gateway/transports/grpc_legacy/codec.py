@@ -24,8 +24,8 @@ from voice_gateway.session.ports import SessionInfo, SessionRequest
 from voice_gateway.transports import inputs
 
 TRANSPORT: Final = "grpc_legacy"
-DEFAULT_INPUT_RATE_HZ: Final = 16_000
-"""voice_workflow.proto, `VoiceConfig.sample_rate`."""
+DEFAULT_RATE_HZ: Final = 16_000
+"""voice_workflow.proto, `VoiceConfig.sample_rate`: both ways."""
 INTERIM_MARK: Final = "..."
 
 
@@ -33,7 +33,7 @@ class Codec:
     """One call. `start` first, then `opened`, then the others."""
 
     def __init__(self) -> None:
-        self._audio_in = AudioFormat(Encoding.LINEAR_PCM, DEFAULT_INPUT_RATE_HZ)
+        self._audio_in = AudioFormat(Encoding.LINEAR_PCM, DEFAULT_RATE_HZ)
         self._clock = inputs.InputClock()
         self._order = TurnOrder()
         self._sentence: tuple[ReplyId, SentenceId] | None = None
@@ -52,7 +52,7 @@ class Codec:
         message = ClientMessage() if raw is None else inputs.parse(raw, ClientMessage)
         if message.WhichOneof("content") != "config":
             raise ClientError(Reason.START_REQUIRED, "the first message must be config")
-        rate_hz = message.config.sample_rate or DEFAULT_INPUT_RATE_HZ
+        rate_hz = message.config.sample_rate or DEFAULT_RATE_HZ
         if rate_hz not in INPUT_RATES_HZ:
             offer = ", ".join(map(str, INPUT_RATES_HZ))
             raise ClientError(Reason.AUDIO_FORMAT_UNSUPPORTED, f"sample_rate is {rate_hz}; it must be one of {offer}")
@@ -60,6 +60,7 @@ class Codec:
         return SessionRequest(
             transport=TRANSPORT,
             input_rate_hz=rate_hz,
+            output_rate_hz=rate_hz,
             language_code=message.config.language_code,
             policy={"min_words": 3, "no_input_ms": 0},  # it has no message for a prompt that nobody asked for
             can_pause=False,
