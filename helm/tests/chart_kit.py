@@ -1,6 +1,7 @@
 """Renders charts with the real Helm programs, for tests."""
 
 import functools
+import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,7 +47,7 @@ def helm(name: str) -> Path:
 def run(name: str, *arguments: str, values: Values | None = None) -> subprocess.CompletedProcess[str]:
     """Run Helm with values from standard input."""
     command = [str(helm(name)), *arguments, *(["--values", "-"] if values else [])]
-    given = yaml.safe_dump(dict(values)) if values else ""
+    given = json.dumps(dict(values)) if values else ""  # which is YAML, and leaves no text without quotes
     return subprocess.run(  # noqa: S603  a program that was checked by hash, with our own arguments
         command, input=given, capture_output=True, text=True, check=False, timeout=SECONDS
     )
@@ -63,6 +64,24 @@ def _template(chart: Path, values: str, name: str, kube: str) -> str:
     done = run(name, *arguments, values=yaml.safe_load(values))
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def render(
+    chart: Path, *arguments: str, release: str = RELEASE, namespace: str = "voice", helm: str = "helm4", **values: Any
+) -> list[Manifest]:
+    """The objects of any release; `values` are its top level. Fails the test when Helm refuses.
+
+    Args:
+        chart: a folder.
+        *arguments: further ones of `helm template`.
+        release: its name.
+        namespace: where it goes.
+        helm: the program.
+        **values: as in a file.
+    """
+    done = run(helm, "template", release, str(chart), "-n", namespace, *arguments, values=values)
+    assert done.returncode == 0, done.stderr
+    return [found for found in yaml.safe_load_all(done.stdout) if found]
 
 
 def refusal(chart: Path, values: Values, *, name: str = "helm4") -> str:

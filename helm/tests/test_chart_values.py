@@ -56,6 +56,8 @@ def _turn_cases() -> list[Case]:
 
 
 CASES = [
+    Case("enabled", True, "Deployment", "there"),
+    Case("valuesVersion", 0, f"{POD}.securityContext.runAsUser", 10_001, {"podSecurityContext": None}),
     Case("replicaCount", 5, "Deployment:spec.replicas", 5),
     Case("nameOverride", "vg", "Deployment:metadata.name", "demo-vg"),
     Case("fullnameOverride", "desk", "Deployment:metadata.name", "desk"),
@@ -215,6 +217,8 @@ CASES = [
         },
         KEDA,
     ),
+    Case("podSecurityContext", {"runAsUser": 1_000_680_000}, f"{POD}.securityContext.runAsUser", 1_000_680_000),
+    Case("securityContext", None, f"{BOX}.securityContext", None),
     Case("nodeSelector", {"disk": "fast"}, f"{POD}.nodeSelector", {"disk": "fast"}),
     Case("tolerations", [{"operator": "Exists"}], f"{POD}.tolerations", [{"operator": "Exists"}]),
     Case("affinity", {"nodeAffinity": {}}, f"{POD}.affinity", {"nodeAffinity": {}}),
@@ -233,9 +237,15 @@ CASES = [
     Case("networkPolicy.backends", PEER, "NetworkPolicy:spec.egress.1.to", PEER, WALL),
     Case(
         "networkPolicy.backendPorts",
-        [9_000],
+        [9_000, {"port": 5_004, "protocol": "UDP"}, {"port": 9_001}],
         "NetworkPolicy:spec.egress.1.ports",
-        [{"port": 50_051}, {"port": 8_000}, {"port": 9_000}],
+        [
+            {"port": 5_004, "protocol": "UDP"},
+            {"port": 50_051, "protocol": "TCP"},
+            {"port": 8_000, "protocol": "TCP"},
+            {"port": 9_000, "protocol": "TCP"},
+            {"port": 9_001, "protocol": "TCP"},
+        ],
         WALL,
     ),
     Case("ingress.enabled", True, f"{NGINX}.nginx.ingress.kubernetes.io/backend-protocol", "GRPC", DOOR),
@@ -257,7 +267,16 @@ CASES = [
         DOOR,
     ),
     Case("gatewayRoute.enabled", True, "GRPCRoute:spec.rules.0.backendRefs.0.port", 50_051, ROUTE),
-    Case("gatewayRoute.parentRefs", [{"name": "g"}], "GRPCRoute:spec.parentRefs", [{"name": "g"}], ROUTE),
+    Case(
+        "gatewayRoute.parentRefs",
+        [{"name": "g"}, {"group": "", "kind": "Service", "name": "mesh"}],
+        "GRPCRoute:spec.parentRefs",
+        [
+            {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "g"},
+            {"group": "", "kind": "Service", "name": "mesh"},
+        ],
+        ROUTE,
+    ),
     Case("gatewayRoute.hostnames", ["v.example"], "GRPCRoute:spec.hostnames", ["v.example"], ROUTE),
     Case(
         "gatewayRoute.envoyGateway.enabled",
@@ -395,4 +414,4 @@ def test_only_the_backends_ports_are_open() -> None:
     """The wall has a gate for each backend, on the port of its address, and for DNS."""
     backends = {"asr": {"address": "a:9,b:10"}, "tts": {"address": "t:11"}, "llm": {"url": "https://llm.example/v1"}}
     egress = objects(GATEWAY, merged(WALL, {"backends": backends}))["NetworkPolicy"]["spec"]["egress"]
-    assert {port["port"] for rule in egress for port in rule["ports"]} == {53, 9, 10, 11, 443}
+    assert {port["port"] for rule in egress for port in rule["ports"]} == {53, 5353, 9, 10, 11, 443}
