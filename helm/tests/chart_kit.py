@@ -2,8 +2,9 @@
 
 import functools
 import json
+import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,23 @@ def render(
     return [found for found in yaml.safe_load_all(done.stdout) if found]
 
 
+def parent(folder: Path, dependencies: Sequence[Mapping[str, Any]], values: Values | None = None) -> Path:
+    """Makes a chart `umbrella` that has our charts in it; each dependency is as in Chart.yaml, without its version."""
+    chart = {
+        "apiVersion": "v2",
+        "name": "umbrella",
+        "version": "1.0.0",
+        "dependencies": [{"version": ">=0.1.0", **dependency} for dependency in dependencies],
+    }
+    made = folder / "umbrella"
+    (made / "templates").mkdir(parents=True)
+    (made / "Chart.yaml").write_text(json.dumps(chart), encoding="utf-8")
+    (made / "values.yaml").write_text(json.dumps(dict(values or {})), encoding="utf-8")
+    for name in {dependency["name"] for dependency in dependencies}:
+        shutil.copytree(CHARTS / name, made / "charts" / name)
+    return made
+
+
 def refusal(chart: Path, values: Values, *, name: str = "helm4") -> str:
     """What Helm says when it refuses the values; fails the test when it does not."""
     done = run(name, "template", RELEASE, str(chart), values=values)
@@ -98,7 +116,11 @@ def manifests(chart: Path, values: Values | None = None, *, name: str = "helm4",
 
 def objects(chart: Path, values: Values | None = None, *, kube: str = "1.34") -> dict[str, Manifest]:
     """The objects by kind, with what their name has beyond the release's: `Service`, `Service-headless`."""
-    found = manifests(chart, values, kube=kube)
+    return by_kind(manifests(chart, values, kube=kube))
+
+
+def by_kind(found: list[Manifest]) -> dict[str, Manifest]:
+    """The objects of one release of one chart as `objects` gives them."""
     (deployment,) = (one["metadata"]["name"] for one in found if one["kind"] == "Deployment")
     named = {one["kind"] + one["metadata"]["name"].removeprefix(deployment): one for one in found}
     assert len(named) == len(found)

@@ -25,3 +25,8 @@ for those of this one. First in every file. */}}
 {{- end }}
 {{- with $kept }}{{ toYaml . }}{{ end }}
 {{- end }}
+
+{{/* A number that need not be whole, without an exponent where it is. */}}
+{{- define "voice-gateway.number" -}}
+{{- if eq (floor .) (float64 .) }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
+{{- end }}
