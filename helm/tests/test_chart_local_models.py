@@ -21,6 +21,7 @@ CASES: dict[str, tuple[Any, str, Any]] = {
     "image.tag": ("2", f"{BOX}.image", "local-models:2"),
     "image.pullPolicy": ("Never", f"{BOX}.imagePullPolicy", "Never"),
     "imagePullSecrets": ([{"name": "p"}], f"{POD}.imagePullSecrets", [{"name": "p"}]),
+    "service.ipFamilyPolicy": ("RequireDualStack", "Service:spec.ipFamilyPolicy", "RequireDualStack"),
     "service.rivaPort": (50_099, "Service-headless:spec.ports.0.port", 50_099),
     "service.openaiPort": (8_099, "env:LOCAL_MODELS_OPENAI_PORT", "8099"),
     "llm.firstTokenMs": (60, "env:LOCAL_MODELS_TTFT_MS", "60"),

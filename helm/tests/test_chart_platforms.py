@@ -145,6 +145,48 @@ def test_spread_counts_the_gateways_own_pods() -> None:
     assert [name for name in services if monitored <= made[name]["metadata"]["labels"].items()] == ["Service-metrics"]
 
 
+def test_the_test_may_call_where_nothing_else_may() -> None:
+    """Where a namespace denies all, the pod of `helm test` may resolve names and call the gateway, and nothing more."""
+    made = objects(GATEWAY, merged(WALL, {"networkPolicy": {"clients": PEER}}))
+    policy = made["NetworkPolicy-test"]["spec"]
+    assert policy["podSelector"]["matchLabels"].items() <= made["Pod-test"]["metadata"]["labels"].items()
+    assert not policy["podSelector"]["matchLabels"].items() <= made["Deployment"]["metadata"]["labels"].items()
+    dns, call = policy["egress"]
+    assert dns == made["NetworkPolicy"]["spec"]["egress"][0]
+    assert call == {
+        "ports": [{"port": 50_051, "protocol": "TCP"}],
+        "to": [{"podSelector": made["Deployment"]["spec"]["selector"]}],
+    }
+    for off in ({"tests": {"enabled": False}}, {"networkPolicy": {"enabled": False}}):
+        assert "NetworkPolicy-test" not in objects(GATEWAY, merged(WALL, off))
+
+
+def test_the_test_runs_where_the_gateway_may() -> None:
+    """On nodes that are kept for some by labels, taints and priorities, the pod of `helm test` is one of them."""
+    given = {"nodeSelector": {"pool": "voice"}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "calls"}
+    made = objects(GATEWAY, given)
+    for pod in pods(made):
+        assert {name: pod[name] for name in given} == given
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize("values", [{"resources": None}, {"resources": {"requests": None, "limits": None}}], ids=str)
+def test_a_limit_range_may_decide(values: dict[str, Any], helm: str) -> None:
+    """Resources that are null are left to the namespace's own."""
+    for chart in ALL:
+        made = by_kind(render(chart, helm=helm, **values))
+        assert at(made["Deployment"], "spec.template.spec.containers.0.resources") == {}
+
+
+def test_every_service_has_the_families() -> None:
+    """In a cluster with both families each Service of a release is reached by the same ones."""
+    for chart in ALL:
+        made = objects(chart, {"service": {"ipFamilyPolicy": "PreferDualStack"}})
+        services = [one["spec"] for one in made.values() if one["kind"] == "Service"]
+        assert {spec.get("ipFamilyPolicy") for spec in services} == {"PreferDualStack"}
+        assert len(services) > 1
+
+
 def test_the_page_on_openshift_leaves_users_to_it() -> None:
     """What the page tells to write takes every user and group away."""
     page = (CHARTS.parent / "docs" / "how-to" / "deploy-to-openshift.md").read_text(encoding="utf-8")

@@ -135,6 +135,7 @@ CASES = [
     Case("auth.allowAnonymous", True, "Ingress:spec.rules.0.host", "h", {"ingress": DOOR["ingress"]}),
     Case("tls.existingSecret", "cert", "env:GRPC_TLS_CERT", "/etc/voice-gateway/tls/tls.crt"),
     Case("service.type", "NodePort", "Service:spec.type", "NodePort"),
+    Case("service.ipFamilyPolicy", "PreferDualStack", "Service-metrics:spec.ipFamilyPolicy", "PreferDualStack"),
     Case("service.port", 6_000, f"{BOX}.livenessProbe.grpc.port", 6_000),
     Case("service.nodePort", 30_051, "Service:spec.ports.0.nodePort", 30_051, {"service": {"type": "NodePort"}}),
     Case("service.annotations", {"a": "b"}, "Service:metadata.annotations", {"a": "b"}),
@@ -313,6 +314,15 @@ CASES = [
     Case("tests.enabled", False, "Pod-test", None),
     Case("tests.say", "Say it.", "Pod-test:spec.containers.0.env.0.value", "Say it."),
     Case("tests.hears", "it", "Pod-test:spec.containers.0.env.1.value", "it"),
+    *(
+        Case(f"tests.resources.{path}", value, f"Pod-test:spec.containers.0.resources.{path}", value)
+        for path, value in {
+            "requests.cpu": "2",
+            "requests.memory": "1Gi",
+            "limits.cpu": 1.5,
+            "limits.memory": "2Gi",
+        }.items()
+    ),
 ]
 THRESHOLDS = {"slowReplySeconds": 1, "backendErrorsPerSecond": 0, "loopLagSeconds": 2}
 """Alert thresholds, and which rule has them."""

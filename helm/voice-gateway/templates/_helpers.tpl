@@ -133,6 +133,19 @@ off what outlived it and writes its last messages. */}}
 {{- if dig "fsGroup" nil (default dict .Values.podSecurityContext) }}0440{{ else }}0444{{ end }}
 {{- end }}
 
+{{/* Leave to ask DNS; OpenShift's servers listen on 5353, and a policy sees the port behind their Service. */}}
+{{- define "voice-gateway.dnsEgress" -}}
+- ports:
+    - port: 53
+      protocol: UDP
+    - port: 53
+      protocol: TCP
+    - port: 5353
+      protocol: UDP
+    - port: 5353
+      protocol: TCP
+{{- end }}
+
 {{/* Slow scale-in: a pod that goes takes its calls' time with it. */}}
 {{- define "voice-gateway.scaleBehavior" -}}
 scaleDown:
