@@ -11,7 +11,7 @@ from cluster import Cluster, Node, Settings, run
 from releases import GATEWAY_PODS, Table, upgrade
 
 SETUP_S = 600
-NAMESPACES = ("voice-e2e-local", "voice-e2e-fakes")
+NAMESPACES = ("voice-e2e-local", "voice-e2e-fakes", "7654321")
 DUMP_LINES = 60
 _TABLE = pytest.StashKey[Table]()
 
@@ -54,6 +54,13 @@ async def _namespace(settings: Settings, name: str) -> AsyncIterator[Cluster]:
 async def local(settings: Settings) -> AsyncIterator[Cluster]:
     """Where both charts go, with real speech."""
     async with _namespace(settings, NAMESPACES[0]) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+async def numbered(settings: Settings) -> AsyncIterator[Cluster]:
+    """A namespace whose name YAML takes for a number."""
+    async with _namespace(settings, NAMESPACES[2]) as cluster:
         yield cluster
 
 

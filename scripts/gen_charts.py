@@ -1,5 +1,6 @@
-"""Writes each chart's README.md and values.schema.json from its values.yaml. With --check: fails if one is stale.
+"""Writes README.md, values.schema.json and added.yaml of each chart from its values.yaml.
 
+With --check: fails if one is stale.
 Before that, the turn policy's part of the gateway's values.yaml is written from the gateway's own TurnPolicy.
 """
 
@@ -16,6 +17,8 @@ import yaml
 from voice_gateway.domain.policy import TurnPolicy
 
 CHARTS = generated.ROOT / "helm"
+PREVIOUS = CHARTS / "tests" / "previous"
+"""The values of each chart as they were released before."""
 KEY = re.compile(r"(?P<indent> *)(?P<key>[A-Za-z]+):")
 TURN = re.compile(r"(?<=\n  turn:\n)(?:    .*\n)*")
 HEADS = ("value", "default", "meaning")
@@ -111,6 +114,24 @@ def schema(values: Mapping[str, Any], known: Mapping[str, Doc]) -> str:
     return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
 
 
+def added(values: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the values was not there before, at any depth."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in before:
+            found[key] = value
+        elif isinstance(value, dict) and isinstance(before[key], dict) and (below := added(value, before[key])):
+            found[key] = below
+    return found
+
+
+def additions(name: str, values: Mapping[str, Any]) -> str:
+    """The whole file of what a release of the chart before this one does not have."""
+    new = added(values, yaml.safe_load((PREVIOUS / f"{name}.yaml").read_text(encoding="utf-8")))
+    head = f"# Values that the release before does not have. Generated from helm/{name}/values.yaml by `make docs`.\n"
+    return head + yaml.safe_dump(new, sort_keys=False, width=120, allow_unicode=True)
+
+
 def publish(folder: Path) -> int:
     """Write or compare the files of one chart; returns the exit status."""
     path = folder / "values.yaml"
@@ -122,6 +143,7 @@ def publish(folder: Path) -> int:
         generated.publish_at(path, source),
         generated.publish_at(folder / "README.md", readme(chart, values, known, about)),
         generated.publish_at(folder / "values.schema.json", schema(values, known)),
+        generated.publish_at(folder / "added.yaml", additions(chart["name"], values)),
     )
 
 

@@ -1,8 +1,10 @@
 """Renders charts with the real Helm programs, for tests."""
 
 import functools
+import json
+import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ def helm(name: str) -> Path:
 def run(name: str, *arguments: str, values: Values | None = None) -> subprocess.CompletedProcess[str]:
     """Run Helm with values from standard input."""
     command = [str(helm(name)), *arguments, *(["--values", "-"] if values else [])]
-    given = yaml.safe_dump(dict(values)) if values else ""
+    given = json.dumps(dict(values)) if values else ""  # which is YAML, and leaves no text without quotes
     return subprocess.run(  # noqa: S603  a program that was checked by hash, with our own arguments
         command, input=given, capture_output=True, text=True, check=False, timeout=SECONDS
     )
@@ -65,6 +67,41 @@ def _template(chart: Path, values: str, name: str, kube: str) -> str:
     return done.stdout
 
 
+def render(
+    chart: Path, *arguments: str, release: str = RELEASE, namespace: str = "voice", helm: str = "helm4", **values: Any
+) -> list[Manifest]:
+    """The objects of any release; `values` are its top level. Fails the test when Helm refuses.
+
+    Args:
+        chart: a folder.
+        *arguments: further ones of `helm template`.
+        release: its name.
+        namespace: where it goes.
+        helm: the program.
+        **values: as in a file.
+    """
+    done = run(helm, "template", release, str(chart), "-n", namespace, *arguments, values=values)
+    assert done.returncode == 0, done.stderr
+    return [found for found in yaml.safe_load_all(done.stdout) if found]
+
+
+def parent(folder: Path, dependencies: Sequence[Mapping[str, Any]], values: Values | None = None) -> Path:
+    """Makes a chart `umbrella` that has our charts in it; each dependency is as in Chart.yaml, without its version."""
+    chart = {
+        "apiVersion": "v2",
+        "name": "umbrella",
+        "version": "1.0.0",
+        "dependencies": [{"version": ">=0.1.0", **dependency} for dependency in dependencies],
+    }
+    made = folder / "umbrella"
+    (made / "templates").mkdir(parents=True)
+    (made / "Chart.yaml").write_text(json.dumps(chart), encoding="utf-8")
+    (made / "values.yaml").write_text(json.dumps(dict(values or {})), encoding="utf-8")
+    for name in {dependency["name"] for dependency in dependencies}:
+        shutil.copytree(CHARTS / name, made / "charts" / name)
+    return made
+
+
 def refusal(chart: Path, values: Values, *, name: str = "helm4") -> str:
     """What Helm says when it refuses the values; fails the test when it does not."""
     done = run(name, "template", RELEASE, str(chart), values=values)
@@ -79,7 +116,11 @@ def manifests(chart: Path, values: Values | None = None, *, name: str = "helm4",
 
 def objects(chart: Path, values: Values | None = None, *, kube: str = "1.34") -> dict[str, Manifest]:
     """The objects by kind, with what their name has beyond the release's: `Service`, `Service-headless`."""
-    found = manifests(chart, values, kube=kube)
+    return by_kind(manifests(chart, values, kube=kube))
+
+
+def by_kind(found: list[Manifest]) -> dict[str, Manifest]:
+    """The objects of one release of one chart as `objects` gives them."""
     (deployment,) = (one["metadata"]["name"] for one in found if one["kind"] == "Deployment")
     named = {one["kind"] + one["metadata"]["name"].removeprefix(deployment): one for one in found}
     assert len(named) == len(found)

@@ -12,6 +12,13 @@ TOKENS = {"tokens": ["abc"]}
 BUDGET = "podDisruptionBudget"
 GUARDS: tuple[tuple[dict[str, Any], str], ...] = (
     (
+        {"enabled": False},
+        (
+            "enabled is false, but the chart was rendered: a parent chart leaves it out by"
+            " `condition: voice-gateway.enabled` of its dependency."
+        ),
+    ),
+    (
         {"backends": {"riva": {"address": ""}}},
         "backends.riva.address is empty: set it, or both backends.asr.address and backends.tts.address.",
     ),

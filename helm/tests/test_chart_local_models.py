@@ -10,6 +10,10 @@ from chart_kit import CHARTS, GATEWAY, LOCAL_MODELS, at, environment, nested, ob
 POD = "Deployment:spec.template.spec"
 BOX = f"{POD}.containers.0"
 CASES: dict[str, tuple[Any, str, Any]] = {
+    "enabled": (True, "Deployment:kind", "Deployment"),
+    "valuesVersion": (1, "Deployment:kind", "Deployment"),  # its effect is in test_chart_upgrades.py
+    "podSecurityContext": ({"runAsUser": 1_000_680_000}, f"{POD}.securityContext.runAsUser", 1_000_680_000),
+    "securityContext": (None, f"{BOX}.securityContext", None),
     "replicaCount": (3, "Deployment:spec.replicas", 3),
     "nameOverride": ("lm", "Deployment:metadata.name", "demo-lm"),
     "fullnameOverride": ("models", "Deployment:metadata.name", "models"),
@@ -17,6 +21,7 @@ CASES: dict[str, tuple[Any, str, Any]] = {
     "image.tag": ("2", f"{BOX}.image", "local-models:2"),
     "image.pullPolicy": ("Never", f"{BOX}.imagePullPolicy", "Never"),
     "imagePullSecrets": ([{"name": "p"}], f"{POD}.imagePullSecrets", [{"name": "p"}]),
+    "service.ipFamilyPolicy": ("RequireDualStack", "Service:spec.ipFamilyPolicy", "RequireDualStack"),
     "service.rivaPort": (50_099, "Service-headless:spec.ports.0.port", 50_099),
     "service.openaiPort": (8_099, "env:LOCAL_MODELS_OPENAI_PORT", "8099"),
     "llm.firstTokenMs": (60, "env:LOCAL_MODELS_TTFT_MS", "60"),

@@ -56,6 +56,8 @@ def _turn_cases() -> list[Case]:
 
 
 CASES = [
+    Case("enabled", True, "Deployment", "there"),
+    Case("valuesVersion", 0, f"{POD}.securityContext.runAsUser", 10_001, {"podSecurityContext": None}),
     Case("replicaCount", 5, "Deployment:spec.replicas", 5),
     Case("nameOverride", "vg", "Deployment:metadata.name", "demo-vg"),
     Case("fullnameOverride", "desk", "Deployment:metadata.name", "desk"),
@@ -138,6 +140,7 @@ CASES = [
     Case("auth.allowAnonymous", True, "Ingress:spec.rules.0.host", "h", {"ingress": DOOR["ingress"]}),
     Case("tls.existingSecret", "cert", "env:GRPC_TLS_CERT", "/etc/voice-gateway/tls/tls.crt"),
     Case("service.type", "NodePort", "Service:spec.type", "NodePort"),
+    Case("service.ipFamilyPolicy", "PreferDualStack", "Service-metrics:spec.ipFamilyPolicy", "PreferDualStack"),
     Case("service.port", 6_000, f"{BOX}.livenessProbe.grpc.port", 6_000),
     Case("service.nodePort", 30_051, "Service:spec.ports.0.nodePort", 30_051, {"service": {"type": "NodePort"}}),
     Case("service.annotations", {"a": "b"}, "Service:metadata.annotations", {"a": "b"}),
@@ -222,6 +225,8 @@ CASES = [
         },
         KEDA,
     ),
+    Case("podSecurityContext", {"runAsUser": 1_000_680_000}, f"{POD}.securityContext.runAsUser", 1_000_680_000),
+    Case("securityContext", None, f"{BOX}.securityContext", None),
     Case("nodeSelector", {"disk": "fast"}, f"{POD}.nodeSelector", {"disk": "fast"}),
     Case("tolerations", [{"operator": "Exists"}], f"{POD}.tolerations", [{"operator": "Exists"}]),
     Case("affinity", {"nodeAffinity": {}}, f"{POD}.affinity", {"nodeAffinity": {}}),
@@ -240,9 +245,15 @@ CASES = [
     Case("networkPolicy.backends", PEER, "NetworkPolicy:spec.egress.1.to", PEER, WALL),
     Case(
         "networkPolicy.backendPorts",
-        [9_000],
+        [9_000, {"port": 5_004, "protocol": "UDP"}, {"port": 9_001}],
         "NetworkPolicy:spec.egress.1.ports",
-        [{"port": 50_051}, {"port": 8_000}, {"port": 9_000}],
+        [
+            {"port": 5_004, "protocol": "UDP"},
+            {"port": 50_051, "protocol": "TCP"},
+            {"port": 8_000, "protocol": "TCP"},
+            {"port": 9_000, "protocol": "TCP"},
+            {"port": 9_001, "protocol": "TCP"},
+        ],
         WALL,
     ),
     Case("ingress.enabled", True, f"{NGINX}.nginx.ingress.kubernetes.io/backend-protocol", "GRPC", DOOR),
@@ -264,7 +275,16 @@ CASES = [
         DOOR,
     ),
     Case("gatewayRoute.enabled", True, "GRPCRoute:spec.rules.0.backendRefs.0.port", 50_051, ROUTE),
-    Case("gatewayRoute.parentRefs", [{"name": "g"}], "GRPCRoute:spec.parentRefs", [{"name": "g"}], ROUTE),
+    Case(
+        "gatewayRoute.parentRefs",
+        [{"name": "g"}, {"group": "", "kind": "Service", "name": "mesh"}],
+        "GRPCRoute:spec.parentRefs",
+        [
+            {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "g"},
+            {"group": "", "kind": "Service", "name": "mesh"},
+        ],
+        ROUTE,
+    ),
     Case("gatewayRoute.hostnames", ["v.example"], "GRPCRoute:spec.hostnames", ["v.example"], ROUTE),
     Case(
         "gatewayRoute.envoyGateway.enabled",
@@ -301,6 +321,15 @@ CASES = [
     Case("tests.enabled", False, "Pod-test", None),
     Case("tests.say", "Say it.", "Pod-test:spec.containers.0.env.0.value", "Say it."),
     Case("tests.hears", "it", "Pod-test:spec.containers.0.env.1.value", "it"),
+    *(
+        Case(f"tests.resources.{path}", value, f"Pod-test:spec.containers.0.resources.{path}", value)
+        for path, value in {
+            "requests.cpu": "2",
+            "requests.memory": "1Gi",
+            "limits.cpu": 1.5,
+            "limits.memory": "2Gi",
+        }.items()
+    ),
 ]
 THRESHOLDS = {"slowReplySeconds": 1, "backendErrorsPerSecond": 0, "loopLagSeconds": 2}
 """Alert thresholds, and which rule has them."""
@@ -402,4 +431,4 @@ def test_only_the_backends_ports_are_open() -> None:
     """The wall has a gate for each backend, on the port of its address, and for DNS."""
     backends = {"asr": {"address": "a:9,b:10"}, "tts": {"address": "t:11"}, "llm": {"url": "https://llm.example/v1"}}
     egress = objects(GATEWAY, merged(WALL, {"backends": backends}))["NetworkPolicy"]["spec"]["egress"]
-    assert {port["port"] for rule in egress for port in rule["ports"]} == {53, 9, 10, 11, 443}
+    assert {port["port"] for rule in egress for port in rule["ports"]} == {53, 5353, 9, 10, 11, 443}

@@ -1,13 +1,13 @@
 {{/* Environment of the gateway that is not in the ConfigMap: where things are, and how the process runs. */}}
 {{- define "voice-gateway.env" -}}
 - name: GRPC_PORT
-  value: {{ .Values.service.port | toString | quote }}
+  value: {{ .Values.service.port | int64 | toString | quote }}
 - name: METRICS_PORT
-  value: {{ .Values.metrics.port | toString | quote }}
+  value: {{ .Values.metrics.port | int64 | toString | quote }}
 - name: LOG_LEVEL
-  value: {{ .Values.logLevel }}
+  value: {{ .Values.logLevel | quote }}
 - name: SHUTDOWN_GRACE_PERIOD
-  value: {{ .Values.drain.seconds | toString | quote }}
+  value: {{ .Values.drain.seconds | int64 | toString | quote }}
 - name: MAX_CONNECTION_AGE_MS
   value: {{ .Values.maxConnectionAgeMs | int64 | toString | quote }}
 - name: START_TIMEOUT_MS
@@ -23,18 +23,18 @@
 - name: LLM_APOLOGY
   value: {{ .Values.config.llm.apology | quote }}
 - name: LLM_FIRST_TOKEN_DEADLINE_MS
-  value: {{ .Values.config.llm.firstTokenDeadlineMs | toString | quote }}
+  value: {{ .Values.config.llm.firstTokenDeadlineMs | int64 | toString | quote }}
 - name: LLM_TOTAL_DEADLINE_MS
-  value: {{ .Values.config.llm.totalDeadlineMs | toString | quote }}
+  value: {{ .Values.config.llm.totalDeadlineMs | int64 | toString | quote }}
 - name: TTS_FIRST_AUDIO_DEADLINE_MS
-  value: {{ .Values.config.tts.firstAudioDeadlineMs | toString | quote }}
+  value: {{ .Values.config.tts.firstAudioDeadlineMs | int64 | toString | quote }}
 - name: LLM_FILLER
   value: {{ .Values.config.llm.filler | quote }}
 - name: TOOL_TIMEOUT_MS
-  value: {{ .Values.config.tools.timeoutMs | toString | quote }}
+  value: {{ .Values.config.tools.timeoutMs | int64 | toString | quote }}
 {{- if .Values.config.tools.existingSecret }}
 - name: TOOLS_FILE
-  value: /etc/voice-gateway/tools/{{ .Values.config.tools.existingSecretKey }}
+  value: {{ printf "/etc/voice-gateway/tools/%s" .Values.config.tools.existingSecretKey | quote }}
 {{- end }}
 - name: NO_INPUT_REPROMPT
   value: {{ .Values.config.noInput.reprompt | quote }}
@@ -45,7 +45,7 @@
   value: "true"
 {{- if .Values.backends.riva.tls.caSecret }}
 - name: RIVA_TLS_CA
-  value: /etc/voice-gateway/riva-ca/{{ .Values.backends.riva.tls.caSecretKey }}
+  value: {{ printf "/etc/voice-gateway/riva-ca/%s" .Values.backends.riva.tls.caSecretKey | quote }}
 {{- end }}
 {{- end }}
 {{- if .Values.tls.existingSecret }}
@@ -74,13 +74,13 @@
 - name: {{ $name }}
   valueFrom:
     secretKeyRef:
-      name: {{ $values.existingSecret }}
-      key: {{ $values.existingSecretKey }}
+      name: {{ $values.existingSecret | quote }}
+      key: {{ $values.existingSecretKey | quote }}
 {{- else if $given }}
 - name: {{ $name }}
   valueFrom:
     secretKeyRef:
-      name: {{ include "voice-gateway.fullname" $root }}
+      name: {{ include "voice-gateway.fullname" $root | quote }}
       key: {{ $name }}
 {{- end }}
 {{- end }}

@@ -6,29 +6,36 @@
 {{/* Name of the chart's objects: names in DNS have 63 characters, and the longest suffix, "-headless", has 9. */}}
 {{- define "voice-gateway.fullname" -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- include "voice-gateway.objectName" .Values.fullnameOverride }}
 {{- else if contains (include "voice-gateway.name" .) .Release.Name }}
-{{- .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- include "voice-gateway.objectName" .Release.Name }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name (include "voice-gateway.name" .) | trunc 50 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name (include "voice-gateway.name" .) | include "voice-gateway.objectName" }}
 {{- end }}
+{{- end }}
+
+{{/* A name as every object may have it: lower case, no dots, and no digit first, which a Service's may have only from
+Kubernetes 1.36 on. */}}
+{{- define "voice-gateway.objectName" -}}
+{{- $name := regexReplaceAll "^([0-9])" (regexReplaceAll "[^a-z0-9-]" (lower .) "-") "r${1}" }}
+{{- regexReplaceAll "-+$" (trunc 50 $name) "" }}
 {{- end }}
 
 {{/* What a selector matches: never a version, as selectors cannot change. */}}
 {{- define "voice-gateway.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "voice-gateway.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "voice-gateway.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: gateway
 {{- end }}
 
 {{/* Labels of objects that are not the gateway's pods or select them. */}}
 {{- define "voice-gateway.commonLabels" -}}
-app.kubernetes.io/name: {{ include "voice-gateway.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "voice-gateway.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: voice-gateway
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
 {{- end }}
 
 {{/* Labels of every object but the test. */}}
@@ -58,6 +65,13 @@ app.kubernetes.io/component: gateway
 {{- if or .Values.auth.tokens .Values.auth.existingSecret }}true{{ end }}
 {{- end }}
 
+{{/* The tokens without the newlines that files end in, joined. */}}
+{{- define "voice-gateway.tokens" -}}
+{{- $tokens := list }}
+{{- range .Values.auth.tokens }}{{ $tokens = append $tokens (trim .) }}{{ end }}
+{{- join "," $tokens }}
+{{- end }}
+
 {{/* "true" when the chart makes a Secret. */}}
 {{- define "voice-gateway.hasSecret" -}}
 {{- if or .Values.auth.tokens .Values.backends.llm.apiKey .Values.backends.riva.metadata }}true{{ end }}
@@ -70,7 +84,7 @@ app.kubernetes.io/component: gateway
 
 {{/* Port of the health service that kubelet asks: its probes cannot speak TLS, so there it has a port of its own. */}}
 {{- define "voice-gateway.healthPort" -}}
-{{- if .Values.tls.existingSecret }}{{ include "voice-gateway.plainHealthPort" . }}{{ else }}{{ .Values.service.port }}{{ end }}
+{{- if .Values.tls.existingSecret }}{{ include "voice-gateway.plainHealthPort" . }}{{ else }}{{ .Values.service.port | int64 }}{{ end }}
 {{- end }}
 
 {{- define "voice-gateway.plainHealthPort" -}}
@@ -79,7 +93,7 @@ app.kubernetes.io/component: gateway
 
 {{/* Fewest pods that are meant to run. */}}
 {{- define "voice-gateway.fewestReplicas" -}}
-{{- if eq .Values.autoscaling.type "none" }}{{ .Values.replicaCount }}{{ else }}{{ .Values.autoscaling.minReplicas }}{{ end }}
+{{- if eq .Values.autoscaling.type "none" }}{{ .Values.replicaCount | int64 }}{{ else }}{{ .Values.autoscaling.minReplicas | int64 }}{{ end }}
 {{- end }}
 
 {{/* Shortest time in which a drain always fits: the wait before SIGTERM, the drain, and 5 s in which the gateway cuts
@@ -92,56 +106,64 @@ off what outlived it and writes its last messages. */}}
 {{- if kindIs "invalid" .Values.terminationGracePeriodSeconds }}
 {{- add .Values.drain.preStopSeconds .Values.drain.seconds 10 }}
 {{- else }}
-{{- .Values.terminationGracePeriodSeconds }}
+{{- .Values.terminationGracePeriodSeconds | int64 }}
 {{- end }}
 {{- end }}
 
-{{/* Ports of the backends' addresses, one a line, each once. */}}
+{{/* Ports of the backends as `port/PROTOCOL`, one a line, each once. */}}
 {{- define "voice-gateway.backendPorts" -}}
 {{- $asr := default .Values.backends.riva.address .Values.backends.asr.address }}
 {{- $tts := default .Values.backends.riva.address .Values.backends.tts.address }}
 {{- $ports := list }}
 {{- range $address := concat (splitList "," $asr) (splitList "," $tts) }}
-{{- $ports = append $ports (regexFind "[0-9]+$" $address) }}
+{{- $ports = append $ports (printf "%s/TCP" (regexFind "[0-9]+$" $address)) }}
 {{- end }}
 {{- $host := index (splitList "/" (regexReplaceAll "^https?://" .Values.backends.llm.url "")) 0 }}
 {{- $standard := ternary "443" "80" (hasPrefix "https://" .Values.backends.llm.url) }}
-{{- $ports = append $ports (default $standard (trimPrefix ":" (regexFind ":[0-9]+$" $host))) }}
+{{- $ports = append $ports (printf "%s/TCP" (default $standard (trimPrefix ":" (regexFind ":[0-9]+$" $host)))) }}
 {{- range .Values.networkPolicy.backendPorts }}
-{{- $ports = append $ports (toString .) }}
+{{- $one := ternary . (dict "port" .) (kindIs "map" .) }}
+{{- $ports = append $ports (printf "%d/%s" (int64 $one.port) (default "TCP" $one.protocol)) }}
 {{- end }}
 {{- $ports | uniq | sortAlpha | join "\n" }}
 {{- end }}
 
-{{/* Restricted pod security, for the pods of the chart. */}}
-{{- define "voice-gateway.podSecurityContext" -}}
-runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
-seccompProfile:
-  type: RuntimeDefault
+{{/* Mode of files from Secrets: without a group of files they are root's, and the gateway is not root. */}}
+{{- define "voice-gateway.fileMode" -}}
+{{- if dig "fsGroup" nil (default dict .Values.podSecurityContext) }}0440{{ else }}0444{{ end }}
 {{- end }}
 
-{{- define "voice-gateway.containerSecurityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop: [ALL]
+{{/* Leave to ask DNS; OpenShift's servers listen on 5353, and a policy sees the port behind their Service. */}}
+{{- define "voice-gateway.dnsEgress" -}}
+- ports:
+    - port: 53
+      protocol: UDP
+    - port: 53
+      protocol: TCP
+    - port: 5353
+      protocol: UDP
+    - port: 5353
+      protocol: TCP
 {{- end }}
 
 {{/* Slow scale-in: a pod that goes takes its calls' time with it. */}}
 {{- define "voice-gateway.scaleBehavior" -}}
 scaleDown:
-  stabilizationWindowSeconds: {{ .Values.autoscaling.scaleInStabilizationSeconds }}
+  stabilizationWindowSeconds: {{ .Values.autoscaling.scaleInStabilizationSeconds | int64 }}
   policies:
     - type: Pods
       value: 1
-      periodSeconds: {{ .Values.autoscaling.scaleInPeriodSeconds }}
+      periodSeconds: {{ .Values.autoscaling.scaleInPeriodSeconds | int64 }}
 scaleUp:
   stabilizationWindowSeconds: 0
   policies:
     - type: Percent
       value: 100
       periodSeconds: 30
+{{- end }}
+
+{{/* A whole number, or the word that stands in its place. Helm holds numbers of values files as floats, which print as
+1e+06 from a million on. */}}
+{{- define "voice-gateway.numberOrWord" -}}
+{{- ternary . (. | int64 | toString) (kindIs "string" .) | quote }}
 {{- end }}

@@ -3,7 +3,7 @@
 {{- $kept := dict }}
 {{- range $kind := list "requests" "limits" }}
 {{- $amounts := dict }}
-{{- range $name, $amount := index $ $kind }}
+{{- range $name, $amount := get (default dict $) $kind | default dict }}
 {{- if $amount }}{{ $_ := set $amounts $name $amount }}{{ end }}
 {{- end }}
 {{- if $amounts }}{{ $_ := set $kept $kind $amounts }}{{ end }}

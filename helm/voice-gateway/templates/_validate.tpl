@@ -1,5 +1,8 @@
 {{/* Contradictions that the schema cannot see. Each ends the rendering with a sentence that says what to do. */}}
 {{- define "voice-gateway.validate" -}}
+{{- if not .Values.enabled }}
+{{- fail "enabled is false, but the chart was rendered: a parent chart leaves it out by `condition: voice-gateway.enabled` of its dependency." }}
+{{- end }}
 {{- include "voice-gateway.validateBackends" . }}
 {{- include "voice-gateway.validateSecrets" . }}
 {{- include "voice-gateway.validateDoors" . }}
