@@ -78,7 +78,7 @@ async def world(
             }
             gateway = Gateway(config.load(environment))
             port = await gateway.start()
-            watching = asyncio.create_task(gateway.watch_backends())
+            watching = asyncio.create_task(gateway.watch())
             try:
                 if not any(NOWHERE in value for value in environment.values()):
                     await _wait_ready(f"127.0.0.1:{port}")
