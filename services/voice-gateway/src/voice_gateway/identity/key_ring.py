@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from time import monotonic
 
 from voice_gateway.identity.issuer_keys import IssuerKeys, read_keys
 from voice_gateway.identity.ports import IssuerAway, KeysPage
@@ -21,10 +19,9 @@ _log = logging.getLogger(__name__)
 class KeyRing:
     """Keys of one issuer. What was known stays known while the issuer is away. Belongs to one event loop."""
 
-    def __init__(self, page: KeysPage, clock: Callable[[], float] = monotonic) -> None:
-        """Know nothing yet; `clock` tells seconds."""
+    def __init__(self, page: KeysPage) -> None:
+        """Know nothing yet."""
         self._page = page
-        self._clock = clock
         self._asked_at: float | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._is_away = False
@@ -34,7 +31,7 @@ class KeyRing:
     async def refresh(self) -> None:
         """Fetch the keys, unless that was tried a moment ago; callers at the same time wait for the same fetch."""
         if self._fetching is None:
-            now = self._clock()
+            now = asyncio.get_running_loop().time()
             if self._asked_at is not None and now - self._asked_at < RETRY_INTERVAL_S:
                 return
             self._asked_at = now

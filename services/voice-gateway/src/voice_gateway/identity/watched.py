@@ -51,6 +51,7 @@ class WatchedFiles(Generic[T]):
         try:
             contents = self._read()
             if (seen := _hashed(contents)) == self._seen:
+                self._trouble = ""
                 return
             value = self._parse(contents)
         except (OSError, ValueError) as error:
