@@ -4,8 +4,11 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Generic, TypeVar
+
+from voice_gateway.identity.tokens import split_tokens
 
 T = TypeVar("T")
 _HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\],]+):(?P<port>[0-9]{1,5})")
@@ -95,17 +98,50 @@ def key(name: str, doc: str) -> Setting[str]:
 
 
 def keys(name: str, doc: str) -> Setting[tuple[str, ...]]:
-    def parse(raw: str) -> tuple[str, ...]:
-        if not re.fullmatch(r"[!-~,\s]*", raw):
-            raise ValueError("must be printable ASCII, several joined by commas")
-        tokens = tuple(dict.fromkeys(part.strip() for part in raw.split(",") if part.strip()))
-        if any(re.search(r"\s", token) for token in tokens):
-            raise ValueError("must have no spaces inside a token")
-        if raw and not tokens:
-            raise ValueError("must have a token: commas alone would let everybody in")
-        return tokens
+    return Setting(name, "", split_tokens, doc, "", "token[,token...]", "none", is_secret=True)
 
-    return Setting(name, "", parse, doc, "", "token[,token...]", "none", is_secret=True)
+
+def names(name: str, doc: str, *, default_note: str = "none") -> Setting[tuple[str, ...]]:
+    """Names of any kind, joined by commas."""
+
+    def parse(raw: str) -> tuple[str, ...]:
+        if not _is_utf8(raw) or not raw.isprintable():
+            raise ValueError("must be printable UTF-8, several joined by commas")
+        return tuple(dict.fromkeys(part.strip() for part in raw.split(",") if part.strip()))
+
+    return Setting(name, "", parse, doc, "", "name[,name...]", default_note)
+
+
+def choices(name: str, known: tuple[str, ...], doc: str) -> Setting[tuple[str, ...]]:
+    """Some of a list; by default all."""
+
+    def parse(raw: str) -> tuple[str, ...]:
+        chosen = tuple(dict.fromkeys(part.strip() for part in raw.split(",")))
+        if any(choice not in known for choice in chosen):
+            raise ValueError(f"must be some of {', '.join(known)}, joined by commas")
+        return chosen
+
+    return Setting(name, ",".join(known), parse, doc, "", ", ".join(known))
+
+
+def networks(name: str, doc: str) -> Setting[tuple[IPv4Network | IPv6Network, ...]]:
+    def parse(raw: str) -> tuple[IPv4Network | IPv6Network, ...]:
+        parts = [part.strip() for part in raw.split(",")] if raw else []
+        try:
+            return tuple(dict.fromkeys(ip_network(part) for part in parts))
+        except ValueError as error:
+            raise ValueError(f"must be addresses or networks like 10.0.0.0/8, joined by commas: {error}") from error
+
+    return Setting(name, "", parse, doc, "", "CIDR[,CIDR...]", "none")
+
+
+def web_address_or_file(name: str, doc: str) -> Setting[str | Path | None]:
+    by_web, by_file = web_address(name, "", doc), file(name, doc)
+
+    def parse(raw: str) -> str | Path | None:
+        return by_web.parse(raw) if "://" in raw else by_file.parse(raw)
+
+    return Setting(name, "", parse, doc, "", "http:// or https:// URL, or path", "none")
 
 
 def language(name: str, default: str, doc: str) -> Setting[str]:

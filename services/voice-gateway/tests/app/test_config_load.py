@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 import trustme
+from gateway_kit.issuer import Issuer
 from voice_gateway.config import ConfigError, describe, load
+from voice_gateway.identity.settings import IdentitySettings, JwtSettings
 
 
 def mistakes(environment: dict[str, str]) -> tuple[str, ...]:
@@ -213,3 +215,103 @@ def test_what_the_model_is_sent_can_be_left_out_or_added_to() -> None:
     assert (llm.extra_body_json, llm.begins_in_thought) == ('{"top_k": 1}', True)
     assert not load({}).llm.begins_in_thought
     assert load({"LLM_SYSTEM_PROMPT": "off"}).session.persona.system_prompt == ""
+
+
+def test_who_may_call_is_read(tmp_path: Path) -> None:
+    """Tokens, JWTs, client names and proxies reach the room that says who calls, paths without their line's end."""
+    issuer, tokens = tmp_path / "jwks.json", tmp_path / "tokens"
+    issuer.write_bytes(Issuer().jwks())
+    tokens.write_text("hush\n")
+    settings = load(
+        {
+            "AUTH_TOKENS": "one\ntwo\n",
+            "AUTH_TOKENS_FILE": f"{tokens}\n",
+            "JWT_JWKS": f"{issuer}\n",
+            "JWT_ISSUER": "https://issuer.example\n",
+            "JWT_AUDIENCE": "voice, desk\n",
+            "JWT_CLOCK_SKEW_MS": "0",
+            "JWT_ALGORITHMS": "ES256, EdDSA",
+            "TRUSTED_PROXIES": "10.0.0.0/8, 192.0.2.1,fd00::/8\n",
+        }
+    ).identity
+    jwt = JwtSettings(issuer, "https://issuer.example", ("voice", "desk"), 0, ("ES256", "EdDSA"))
+    assert (settings.tokens, settings.tokens_file, settings.jwt) == (("one", "two"), tokens, jwt)
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "192.0.2.1/32", "fd00::/8"]
+    assert settings.asks_bearer
+    nothing = load({}).identity
+    assert (nothing, nothing.asks_bearer) == (IdentitySettings(), False)
+
+
+JWT = {"JWT_JWKS": "https://issuer.example/jwks", "JWT_ISSUER": "i", "JWT_AUDIENCE": "a"}
+TOGETHER = "JWT_JWKS, JWT_ISSUER and JWT_AUDIENCE must all be set, or none"
+
+
+@pytest.mark.parametrize("missing", JWT)
+def test_half_a_jwt_is_a_mistake(missing: str) -> None:
+    """A gateway that asks for no audience or no issuer would take a token that was meant for somebody else."""
+    assert mistakes({name: value for name, value in JWT.items() if name != missing}) == (TOGETHER,)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"JWT_ALGORITHMS": "ES256,HS256"}, "JWT_ALGORITHMS must be some of RS256"),
+        ({"JWT_ALGORITHMS": "none"}, "JWT_ALGORITHMS must be some of RS256"),
+        ({"JWT_CLOCK_SKEW_MS": "-1"}, "JWT_CLOCK_SKEW_MS must be a whole number"),
+        ({"JWT_JWKS": "ftp://issuer.example/jwks"}, "JWT_JWKS must be a URL that begins with http:// or https://"),
+        ({"JWT_JWKS": "/nowhere/jwks.json"}, "JWT_JWKS must be a file that can be read"),
+        ({"JWT_AUDIENCE": "a\x07b"}, "JWT_AUDIENCE must be printable UTF-8"),
+        ({"TRUSTED_PROXIES": "10.0.0.1/8"}, "TRUSTED_PROXIES must be addresses or networks like 10.0.0.0/8"),
+        ({"TRUSTED_PROXIES": "proxy"}, "TRUSTED_PROXIES must be addresses or networks like 10.0.0.0/8"),
+        ({"GRPC_TLS_CLIENT_NAMES": "desk"}, "GRPC_TLS_CLIENT_NAMES is set, but GRPC_TLS_CLIENT_CA is not"),
+    ],
+)
+def test_a_wrong_setting_of_callers_is_one_line(setting: dict[str, str], said: str) -> None:
+    """What would let in too many, or nobody, is told before serving."""
+    (mistake,) = mistakes({**JWT, **setting})
+    assert mistake.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("AUTH_TOKENS_FILE", b"", "AUTH_TOKENS_FILE must have a token"),
+        ("AUTH_TOKENS_FILE", b"two words", "AUTH_TOKENS_FILE must have no spaces inside a token"),
+        ("JWT_JWKS", b"{}", "JWT_JWKS must be a JSON Web Key Set"),
+    ],
+)
+def test_a_file_that_would_let_nobody_in_is_a_mistake(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    """A wrong file is found before the server starts; later it would only be left alone."""
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    (mistake,) = mistakes({**JWT, name: str(path)})
+    assert mistake.startswith(said)
+    assert mistake.endswith(str(path))
+
+
+def test_an_authority_of_clients_needs_tls_and_certificates(tmp_path: Path) -> None:
+    """Whoever names one believes that certificates are asked for."""
+    authority, wrong = trustme.CA(), tmp_path / "wrong.pem"
+    issued = authority.issue_cert("localhost")
+    cert, key, ca = (tmp_path / name for name in ("cert.pem", "key.pem", "ca.pem"))
+    issued.cert_chain_pems[0].write_to_path(cert)
+    issued.private_key_pem.write_to_path(key)
+    authority.cert_pem.write_to_path(ca)
+    wrong.write_text("x")
+    pair = {"GRPC_TLS_CERT": str(cert), "GRPC_TLS_KEY": str(key)}
+    settings = load({**pair, "GRPC_TLS_CLIENT_CA": str(ca), "GRPC_TLS_CLIENT_NAMES": "desk"})
+    assert (settings.identity.asks_certificate, settings.identity.certificate_names) == (True, ("desk",))
+    assert not load(pair).identity.asks_certificate
+    assert mistakes({**pair, "GRPC_TLS_CLIENT_CA": str(wrong)}) == (
+        f"GRPC_TLS_CLIENT_CA has no PEM certificates: {wrong}",
+    )
+    assert mistakes({"GRPC_TLS_CLIENT_CA": str(ca)}) == (
+        "GRPC_TLS_CLIENT_CA is set, but GRPC_TLS_CERT is not: there is no TLS",
+    )
+
+
+@pytest.mark.parametrize("name", ["LLM_API_KEY", "RIVA_METADATA"])
+def test_a_secret_that_ends_its_line_is_the_same_secret(name: str) -> None:
+    """An editor and `echo` end the line, and a Secret keeps that."""
+    value = "authorization=hush" if name == "RIVA_METADATA" else "hush"
+    assert load({name: f" {value} \r\n"}) == load({name: value})

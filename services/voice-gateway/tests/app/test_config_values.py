@@ -67,7 +67,7 @@ def test_every_field_of_the_turn_policy_is_a_setting_of_the_same_name_default_an
         (config.llm.LLM_SERVICE_URL, "http://[::1]:8000", "http://[::1]:8000"),
         (config.llm.LLM_SERVICE_URL, "http://nim:8000", "http://nim:8000"),
         (config.llm.LLM_API_KEY, "nvapi-_x.Y~1+/=", "nvapi-_x.Y~1+/="),
-        (config.server.AUTH_TOKENS, " old , new,old,\n", ("old", "new")),
+        (config.identity.AUTH_TOKENS, " old , new,old,\n", ("old", "new")),
         (config.riva.ASR_LANGUAGE, "zh-Hant-TW", "zh-Hant-TW"),
         (config.riva.ASR_LANGUAGE, "multi", "multi"),
         (
@@ -88,9 +88,9 @@ def test_what_operators_write_is_understood(setting: Setting[Any], raw: str, val
     [
         (config.server.GRPC_PORT, "65536", "must be a whole number from 0 to 65535"),
         (config.server.GRPC_PORT, "-1", "must be a whole number from 0 to 65535"),
-        (config.server.AUTH_TOKENS, " ,\n", "must have a token: commas alone would let everybody in"),
-        (config.server.AUTH_TOKENS, "two words", "must have no spaces inside a token"),
-        (config.server.AUTH_TOKENS, "schlüssel", "must be printable ASCII, several joined by commas"),
+        (config.identity.AUTH_TOKENS, " ,\n", "must have a token: commas alone would let everybody in"),
+        (config.identity.AUTH_TOKENS, "two words", "must have no spaces inside a token"),
+        (config.identity.AUTH_TOKENS, "schlüssel", "must be printable ASCII, several joined by commas"),
         (config.server.GRPC_PORT, "tcp://10.0.0.1:50051", "must be a whole number from 0 to 65535"),
         (config.server.SHUTDOWN_GRACE_PERIOD, "1.5", "must be a whole number from 0 to 86400"),
         (config.llm.LLM_TEMPERATURE, "nan", "must be a number from 0 to 2, or off"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import grpc
 import grpc.aio
 from gateway_kit.journals import assert_all_replay
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -55,9 +56,11 @@ async def world(
     replies: tuple[Reply | str, ...] = ("Certainly. It is done.",),
     settings: Mapping[str, str] | None = None,
     first_asr: FakeAsr | None = None,
+    credentials: grpc.ChannelCredentials | None = None,
 ) -> AsyncIterator[World]:
     """A gateway that is ready; `said` is what the user's utterances say, `settings` are further ones of the gateway.
-    `first_asr` is a started recogniser that is listed before the world's own.
+    `first_asr` is a started recogniser that is listed before the world's own. `credentials` are those of a client,
+    where the settings ask for TLS.
 
     At the end every session's journal is replayed.
     """
@@ -78,10 +81,10 @@ async def world(
             }
             gateway = Gateway(config.load(environment))
             port = await gateway.start()
-            watching = asyncio.create_task(gateway.watch_backends())
+            watching = asyncio.create_task(gateway.watch())
             try:
                 if not any(NOWHERE in value for value in environment.values()):
-                    await _wait_ready(f"127.0.0.1:{port}")
+                    await _wait_ready(f"localhost:{port}", credentials)
                 yield World(asr, tts, llm, gateway, f"127.0.0.1:{port}")
             finally:
                 watching.cancel()
@@ -90,8 +93,9 @@ async def world(
         assert_all_replay(Path(journals))
 
 
-async def _wait_ready(address: str) -> None:
-    async with grpc.aio.insecure_channel(address) as channel:
+async def _wait_ready(address: str, credentials: grpc.ChannelCredentials | None) -> None:
+    secure = credentials and grpc.aio.secure_channel(address, credentials)
+    async with secure or grpc.aio.insecure_channel(address) as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
         watch = health.Watch(health_pb2.HealthCheckRequest(service="readiness"))
         while (await watch.read()).status != health_pb2.HealthCheckResponse.SERVING:

@@ -127,7 +127,7 @@ async def _serve(settings: config.Settings, ports_file: Path | None) -> None:
         if ports_file is not None:
             _write_ports(ports_file, {"grpc": port, "metrics": gateway.metrics_port})
         _log.info("listening", extra={"grpc_port": port, "is_tls": settings.server.tls is not None, "version": VERSION})
-        await _first_of(gateway.watch_backends(), signals.get())
+        await _first_of(gateway.watch(), signals.get())
         await _first_of(gateway.drain(), signals.get())
     finally:
         await gateway.stop()

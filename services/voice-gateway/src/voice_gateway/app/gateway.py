@@ -15,11 +15,14 @@ from grpc_reflection.v1alpha import reflection
 from voice_gateway import config
 from voice_gateway.app.servers import PORT_OPTIONS, grpc_server, open_plain_port, open_port, taken
 from voice_gateway.backends.http_tools.client import HttpTools
+from voice_gateway.backends.jwks.client import JwksPage
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.tts import RivaSynthesizer
 from voice_gateway.backends.silero.model import SileroModel
 from voice_gateway.domain.ids import SessionId
+from voice_gateway.identity.certificates import watched_certificates
+from voice_gateway.identity.entrance import Entrance
 from voice_gateway.observability.health import Readiness
 from voice_gateway.observability.health_page import HealthPage
 from voice_gateway.observability.metrics import Metrics
@@ -74,7 +77,11 @@ class Gateway:
             tools=self._tools,
         )
         sessions = SessionService(settings.session, settings.policy, around, backends, _new_session_id)
-        self._server = grpc_server(settings.server)
+        tls = settings.server.tls
+        self._certificates = watched_certificates(tls) if tls else None
+        watched = [self._certificates] if self._certificates else []
+        self._entrance = Entrance(settings.identity, open_page=JwksPage, watched=watched)
+        self._server = grpc_server(settings.server, self._entrance)
         self._health_server = grpc.aio.server(options=PORT_OPTIONS) if settings.server.health_port else None
         self._metrics_server: asyncio.Server | None = None
         health = health_aio.HealthServicer()
@@ -94,7 +101,8 @@ class Gateway:
         """
         server = self._settings.server
         await self._reporter.publish()
-        port = open_port(self._server, server)
+        await self._entrance.prepare()
+        port = open_port(self._server, server.grpc_port, self._certificates)
         try:
             self._metrics_server = await serve_metrics(self._metrics.registry, server.metrics_port, self._page.write)
         except OSError as error:
@@ -115,9 +123,11 @@ class Gateway:
         assert self._metrics_server is not None  # noqa: S101  asked for after `start`
         return int(self._metrics_server.sockets[0].getsockname()[1])
 
-    async def watch_backends(self) -> None:
-        """Probe the backends until cancelled."""
-        await self._prober.run()
+    async def watch(self) -> None:
+        """Probe the backends, and keep certificates, tokens and keys fresh, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._prober.run(), name="prober")
+            group.create_task(self._entrance.watch(), name="entrance")
 
     async def drain(self) -> None:
         """Unready at once; new sessions are refused; return when the running ones are over or out of time."""
@@ -140,7 +150,11 @@ class Gateway:
         if self._metrics_server is not None:
             self._metrics_server.close()
         await asyncio.gather(
-            self._recognizer.close(), self._synthesizer.close(), self._llm.close(), self._tools.close()
+            self._recognizer.close(),
+            self._synthesizer.close(),
+            self._llm.close(),
+            self._tools.close(),
+            self._entrance.close(),
         )
 
 

@@ -4,7 +4,9 @@ import grpc.aio
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 
 from voice_gateway import config
-from voice_gateway.transports.auth import TokenInterceptor
+from voice_gateway.identity.certificates import Certificates
+from voice_gateway.identity.watched import WatchedFiles
+from voice_gateway.transports.auth import CallerInterceptor, Identifies
 from voice_gateway.transports.call import SERVER_OPTIONS
 
 PORT_OPTIONS = (
@@ -22,10 +24,9 @@ class CannotListen(Exception):  # noqa: N818  said as the fact it is
     """The port is taken, or the certificate is refused."""
 
 
-def grpc_server(settings: config.ServerSettings) -> grpc.aio.Server:
+def grpc_server(settings: config.ServerSettings, entrance: Identifies) -> grpc.aio.Server:
     options = SERVER_OPTIONS + PORT_OPTIONS + age_options(settings.max_connection_age_ms)
-    guards = [TokenInterceptor(settings.auth_tokens, (HEALTH_NAME,))] if settings.auth_tokens else []
-    return grpc.aio.server(options=options, interceptors=guards)
+    return grpc.aio.server(options=options, interceptors=[CallerInterceptor(entrance, (HEALTH_NAME,))])
 
 
 def age_options(max_age_ms: int) -> tuple[tuple[str, int], ...]:
@@ -36,14 +37,34 @@ def age_options(max_age_ms: int) -> tuple[tuple[str, int], ...]:
     return (("grpc.max_connection_age_ms", max_age_ms), ("grpc.max_connection_age_grace_ms", 2**31 - 1))
 
 
-def open_port(server: grpc.aio.Server, settings: config.ServerSettings) -> int:
-    if settings.tls is None:
-        return open_plain_port(server, settings.grpc_port)
-    pair = (settings.tls.key.read_bytes(), settings.tls.cert.read_bytes())
+def open_port(server: grpc.aio.Server, port: int, certificates: WatchedFiles[Certificates] | None) -> int:
+    if certificates is None:
+        return open_plain_port(server, port)
     try:
-        return server.add_secure_port(f"[::]:{settings.grpc_port}", grpc.ssl_server_credentials([pair]))
+        return server.add_secure_port(f"[::]:{port}", _credentials(certificates))
     except RuntimeError as error:
-        raise taken(settings.grpc_port) from error
+        raise taken(port) from error
+
+
+def _credentials(certificates: WatchedFiles[Certificates]) -> grpc.ServerCredentials:
+    """Credentials that show each new connection the certificate of the moment; older connections keep theirs."""
+    shown = certificates.value
+
+    def fetch() -> grpc.ServerCertificateConfiguration | None:
+        # gRPC calls this in threads of its own, before each handshake; None: as before
+        nonlocal shown
+        current = certificates.value
+        if current is shown:
+            return None
+        shown = current
+        return _configuration(current)
+
+    asks_clients = shown.client_ca is not None
+    return grpc.dynamic_ssl_server_credentials(_configuration(shown), fetch, asks_clients)  # type: ignore[arg-type]  # its stubs know no None
+
+
+def _configuration(shown: Certificates) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(shown.key, shown.chain)], shown.client_ca)
 
 
 def open_plain_port(server: grpc.aio.Server, port: int) -> int:

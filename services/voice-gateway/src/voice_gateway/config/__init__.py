@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from voice_gateway.backends.http_tools.settings import HttpTool
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
-from voice_gateway.config import llm, riva, server, session
+from voice_gateway.config import identity, llm, riva, server, session
 from voice_gateway.config.reader import ConfigError, Reader
 from voice_gateway.config.server import ServerSettings
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.identity.settings import IdentitySettings
 from voice_gateway.session.negotiation import SessionSettings
 
 __all__ = ["SECTIONS", "ConfigError", "ServerSettings", "Settings", "describe", "load", "metrics_port"]
 
-SECTIONS = (*server.SECTIONS, *riva.SECTIONS, *llm.SECTIONS, *session.SECTIONS)
+SECTIONS = (*server.SECTIONS, *identity.SECTIONS, *riva.SECTIONS, *llm.SECTIONS, *session.SECTIONS)
 """Every setting, as the documentation lists them."""
 
 
@@ -29,6 +30,7 @@ class Settings:
     """Each room's settings."""
 
     server: ServerSettings
+    identity: IdentitySettings
     asr: RivaSettings
     tts: RivaTtsSettings
     llm: OpenAiChatSettings
@@ -44,8 +46,10 @@ def load(environment: Mapping[str, str] = os.environ, overrides: Mapping[str, st
         ConfigError: with every mistake, not only the first.
     """
     reader = Reader({**environment, **(overrides or {})})
+    serving = server.read_server(reader)
     settings = Settings(
-        server=server.read_server(reader),
+        server=serving,
+        identity=identity.read_identity(reader, serving.tls),
         asr=riva.read_asr(reader),
         tts=riva.read_tts(reader),
         llm=llm.read_llm(reader),

@@ -1,11 +1,12 @@
 """Settings of the server itself: ports, who may call, how it ends."""
 
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
 from voice_gateway.config.reader import Reader, Section
-from voice_gateway.setting_kinds import MAX_PORT, choice, file, folder, integer, keys
+from voice_gateway.identity.certificates import ClientCaInvalid, watched_certificates
+from voice_gateway.identity.settings import TlsFiles
+from voice_gateway.setting_kinds import MAX_PORT, choice, file, folder, integer
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -13,6 +14,9 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 GRPC_PORT = integer("GRPC_PORT", 50_051, (0, MAX_PORT), "", "port that clients call; 0 picks a free one")
 GRPC_TLS_CERT = file("GRPC_TLS_CERT", "PEM certificate chain; with GRPC_TLS_KEY, clients must use TLS")
 GRPC_TLS_KEY = file("GRPC_TLS_KEY", "PEM private key of GRPC_TLS_CERT")
+GRPC_TLS_CLIENT_CA = file(
+    "GRPC_TLS_CLIENT_CA", "PEM certificates of the authority whose certificate every client must show"
+)
 HEALTH_PORT = integer(
     "HEALTH_PORT",
     0,
@@ -27,7 +31,6 @@ METRICS_PORT = integer(
     "",
     "port of the metrics, over HTTP at /metrics, and of /health; 0 picks a free one",
 )
-AUTH_TOKENS = keys("AUTH_TOKENS", "bearer tokens that open; with none, anyone may call")
 MAX_CONNECTION_AGE_MS = integer(
     "MAX_CONNECTION_AGE_MS",
     600_000,
@@ -55,7 +58,7 @@ SECTIONS = (
             GRPC_PORT,
             GRPC_TLS_CERT,
             GRPC_TLS_KEY,
-            AUTH_TOKENS,
+            GRPC_TLS_CLIENT_CA,
             HEALTH_PORT,
             METRICS_PORT,
             MAX_CONNECTION_AGE_MS,
@@ -69,22 +72,12 @@ SECTIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """What the server shows its clients."""
-
-    cert: Path
-    key: Path
-
-
-@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """The server itself."""
 
     grpc_port: int
     """0: the operating system chooses."""
     tls: TlsFiles | None
-    auth_tokens: tuple[str, ...]
-    """Empty: anyone may call."""
     health_port: int
     """0: there is none."""
     metrics_port: int
@@ -99,18 +92,10 @@ class ServerSettings:
 
 
 def read_server(reader: Reader) -> ServerSettings:
-    mistakes = len(reader.mistakes)
-    cert, key = reader.read(GRPC_TLS_CERT), reader.read(GRPC_TLS_KEY)
-    tls = None
-    if cert and key:
-        tls = TlsFiles(cert, key)
-        reader.mistakes += _pair_mistakes(tls)
-    elif (cert or key) and len(reader.mistakes) == mistakes:
-        reader.mistakes.append(f"{GRPC_TLS_CERT.name} and {GRPC_TLS_KEY.name} must both be set, or neither")
+    tls = _read_tls(reader)
     return ServerSettings(
         grpc_port=reader.read(GRPC_PORT),
         tls=tls,
-        auth_tokens=reader.read(AUTH_TOKENS),
         health_port=reader.read(HEALTH_PORT),
         metrics_port=reader.read(METRICS_PORT),
         max_connection_age_ms=reader.read(MAX_CONNECTION_AGE_MS),
@@ -121,10 +106,27 @@ def read_server(reader: Reader) -> ServerSettings:
     )
 
 
-def _pair_mistakes(tls: TlsFiles) -> tuple[str, ...]:
+def _read_tls(reader: Reader) -> TlsFiles | None:
+    mistakes = len(reader.mistakes)
+    cert, key, client_ca = (reader.read(setting) for setting in (GRPC_TLS_CERT, GRPC_TLS_KEY, GRPC_TLS_CLIENT_CA))
+    if len(reader.mistakes) > mistakes:
+        return None
+    if cert and key:
+        tls = TlsFiles(cert, key, client_ca)
+        reader.mistakes += _tls_mistakes(tls)
+        return tls
+    if cert or key:
+        reader.mistakes.append(f"{GRPC_TLS_CERT.name} and {GRPC_TLS_KEY.name} must both be set, or neither")
+    elif client_ca:
+        reader.mistakes.append(f"{GRPC_TLS_CLIENT_CA.name} is set, but {GRPC_TLS_CERT.name} is not: there is no TLS")
+    return None
+
+
+def _tls_mistakes(tls: TlsFiles) -> tuple[str, ...]:
     try:
-        # An empty password: an encrypted key must be refused, not asked for on a terminal.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert, tls.key, password="")
-    except (ssl.SSLError, OSError) as error:
-        return (f"{GRPC_TLS_CERT.name} and {GRPC_TLS_KEY.name} are not a certificate and its key: {error}",)
+        watched_certificates(tls)
+    except ClientCaInvalid as error:
+        return (f"{GRPC_TLS_CLIENT_CA.name} {error}: {tls.client_ca}",)
+    except (OSError, ValueError) as error:
+        return (f"{GRPC_TLS_CERT.name} and {GRPC_TLS_KEY.name} {error}",)
     return ()

@@ -59,6 +59,7 @@ class LogTelemetry:
         """Log what was negotiated."""
         self._live[info.session_id] = _Live(request.transport, request.client_label[:LABEL_CHARS])
         negotiated = {
+            "account": request.caller.account,
             "language": info.language_code,
             "voice": info.voice,
             "input_rate_hz": info.input_rate_hz,

@@ -1,66 +1,139 @@
-"""Who may call: a bearer token in the metadata of each call, as RFC 6750 has it in HTTP."""
+"""Who calls over gRPC: what the call shows, in the words of the room `identity`, which says whose it is.
 
-import hashlib
-import hmac
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeAlias
+An interceptor is told the headers alone, before there is a call; the peer and its certificate are known to the call's
+context. So handlers are wrapped, and the caller is found where the handler begins.
+"""
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextvars import ContextVar
+from typing import Any, Final, Protocol, TypeAlias
+from urllib.parse import unquote
 
 import grpc
 import grpc.aio
 
-from voice_gateway.domain.errors import ClientError, Reason
-from voice_gateway.transports.status import abort
+from voice_gateway.domain.caller import UNKNOWN, Caller
+from voice_gateway.domain.errors import GatewayError
+from voice_gateway.identity.shown import PeerCertificate, Shown
+from voice_gateway.transports.status import abort, safe_message
 
-_SCHEME = "bearer "
-# The class is generic in its stubs alone.
+_LOG = logging.getLogger(__name__)
+
+CALLER: Final[ContextVar[Caller]] = ContextVar("caller", default=UNKNOWN)
+"""Who opened the call that this task serves."""
+
+# These classes are generic in their stubs alone.
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[_Handler]]
 
 
-class TokenInterceptor(grpc.aio.ServerInterceptor):
-    """Refuses calls without a known token UNAUTHENTICATED / TOKEN_INVALID; tokens are kept as hashes only."""
+class Identifies(Protocol):
+    """Says who calls."""
 
-    def __init__(self, tokens: Iterable[str], open_services: Iterable[str]) -> None:
-        """Know the tokens.
+    async def caller(self, shown: Shown) -> Caller:
+        """Who calls. Raises GatewayError for a caller that may not."""
 
-        Args:
-            tokens: any of them opens.
-            open_services: full names of services that need none: probes have no token.
-        """
-        self._known = tuple(_digest(token.encode()) for token in tokens)
+
+class CallerInterceptor(grpc.aio.ServerInterceptor):
+    """Finds out who calls, and refuses those who may not with the status of their error."""
+
+    def __init__(self, entrance: Identifies, open_services: Iterable[str]) -> None:
+        """Ask `entrance` of every call but those to `open_services`, by their full names: probes show nothing."""
+        self._entrance = entrance
         self._open = tuple(f"/{name}/" for name in open_services)
 
     async def intercept_service(
         self, continuation: _Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> _Handler:
-        """Give the call's own handler, or one that refuses."""
+        """Give the call's own handler, with the question who calls before it."""
         handler = await continuation(handler_call_details)
         if handler is None or str(handler_call_details.method).startswith(self._open):
             return handler
-        if self._is_known(handler_call_details.invocation_metadata):
-            return handler
-        return _refusing(handler)
+        return _rewrapped(handler, self._enter)
 
-    def _is_known(self, metadata: Iterable[tuple[str, str | bytes]]) -> bool:
-        for key, value in metadata:
-            if key == "authorization" and isinstance(value, str) and value[: len(_SCHEME)].lower() == _SCHEME:
-                shown = _digest(value[len(_SCHEME) :].strip().encode())
-                # Every known token is compared, and whole: how long it takes tells nothing.
-                return sum(hmac.compare_digest(shown, known) for known in self._known) > 0
-        return False
+    async def _enter(self, context: _Context) -> None:
+        try:
+            CALLER.set(await self._entrance.caller(shown_by(context)))
+        except GatewayError as error:
+            told = {"peer": context.peer(), "reason": error.reason.value, "detail": safe_message(error)}
+            _LOG.info("call_refused", extra=told)
+            await abort(context, error)
 
 
-def _digest(token: bytes) -> bytes:
-    return hashlib.sha256(token).digest()
+def _rewrapped(
+    handler: "grpc.RpcMethodHandler[Any, Any]", enter: Callable[[_Context], Awaitable[None]]
+) -> "grpc.RpcMethodHandler[Any, Any]":
+    """The same handler, of the same kind, that asks `enter` first."""
+    serving: Any = handler
+    for name, make in _KINDS.items():
+        behaviour = getattr(serving, name)
+        if behaviour is not None:
+            return make(_after(enter, behaviour), serving.request_deserializer, serving.response_serializer)
+    raise TypeError("a handler without a method")
 
 
-def _refusing(handler: "grpc.RpcMethodHandler[Any, Any]") -> _Handler:
-    if handler.request_streaming:
-        return grpc.stream_stream_rpc_method_handler(_refuse)
-    if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler(_refuse)
-    return grpc.unary_unary_rpc_method_handler(_refuse)
+_KINDS: Final[dict[str, Callable[..., "grpc.RpcMethodHandler[Any, Any]"]]] = {
+    "unary_unary": grpc.unary_unary_rpc_method_handler,
+    "unary_stream": grpc.unary_stream_rpc_method_handler,
+    "stream_unary": grpc.stream_unary_rpc_method_handler,
+    "stream_stream": grpc.stream_stream_rpc_method_handler,
+}
 
 
-async def _refuse(_request: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-    await abort(context, ClientError(Reason.TOKEN_INVALID, "show a token: authorization: Bearer ..."))
+def _after(enter: Callable[[_Context], Awaitable[None]], behaviour: Callable[..., Any]) -> Callable[..., Any]:
+    """`enter`, then the behaviour; gRPC tells a generator from a coroutine by the function: each stays what it was."""
+    if inspect.isasyncgenfunction(behaviour):
+
+        async def generate(request: object, context: _Context) -> AsyncIterator[Any]:
+            await enter(context)
+            async for response in behaviour(request, context):
+                yield response
+
+        return generate
+
+    async def answer(request: object, context: _Context) -> Any:
+        await enter(context)
+        return await behaviour(request, context)
+
+    return answer
+
+
+def shown_by(context: _Context) -> Shown:
+    """What a call shows."""
+    authorization, forwarded = None, []
+    for key, value in context.invocation_metadata() or ():
+        if not isinstance(value, str):
+            continue
+        if key == "authorization" and authorization is None:
+            authorization = value
+        elif key == "x-forwarded-for":
+            forwarded.append(value)
+    return Shown(
+        peer_address(context.peer()), authorization, peer_certificate(context.auth_context()), tuple(forwarded)
+    )
+
+
+def peer_address(peer: str) -> str:
+    """The address in gRPC's name of a peer, without its port: `ipv4:192.0.2.1:5000`, `ipv6:%5B::1%5D:5000`, `unix:...`.
+
+    Empty for a peer that has none.
+    """
+    kind, _, rest = peer.partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return ""
+    return unquote(rest).rpartition(":")[0].strip("[]")
+
+
+def peer_certificate(properties: "dict[str, Iterable[bytes]] | Any") -> PeerCertificate | None:
+    """The names in the certificate of a peer, as gRPC's auth context has them; None: it showed none."""
+    if "x509_pem_cert" not in properties:
+        return None
+    uris, dns, common = (_texts(properties, name) for name in ("peer_uri", "peer_dns", "x509_common_name"))
+    return PeerCertificate(uris, dns, next(iter(common), ""))
+
+
+def _texts(properties: Any, name: str) -> tuple[str, ...]:
+    return tuple(value.decode("utf-8", "replace") for value in properties.get(name, ()))

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import grpc
@@ -20,6 +20,7 @@ from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.session.ports import OpenSession, Session, SessionInfo, SessionRequest
 from voice_gateway.transports import inputs
 from voice_gateway.transports.audio_in import AudioIn, open_audio_in
+from voice_gateway.transports.auth import CALLER
 from voice_gateway.transports.outbox import Encoder, Outbox
 from voice_gateway.transports.status import abort, safe_message
 
@@ -115,11 +116,11 @@ async def _admit(
 ) -> Session:
     """Read the first message and open a session; a refusal has no session whose lines would tell of it."""
     try:
-        first = await _read_first(context, limits.start_timeout_ms)
-        return await open_session(codec.start(first), outbox)
+        request = codec.start(await _read_first(context, limits.start_timeout_ms))
+        return await open_session(replace(request, caller=CALLER.get()), outbox)
     except GatewayError as error:
         level = logging.INFO if isinstance(error, ClientError) else logging.WARNING
-        _LOG.log(level, "call_refused", extra={"peer": context.peer(), **_told(error)})
+        _LOG.log(level, "call_refused", extra={"peer": context.peer(), "account": CALLER.get().account, **_told(error)})
         raise
 
 
