@@ -43,6 +43,7 @@ class HostileCall:
         self._status = watch_status(self._call)
         self._reads = reads
         self._reader: asyncio.Task[None] | None = None
+        self._write: asyncio.Future[None] | None = None
         self._changed = asyncio.Event()
         self._last: dict[str, service_pb2.ConverseResponse] = {}
 
@@ -57,7 +58,8 @@ class HostileCall:
     ) -> None:
         self._call.cancel()
         self._status.cancel()
-        await asyncio.wait({self._status, *([] if self._reader is None else [self._reader])})
+        left = {task for task in (self._status, self._reader, self._write) if task is not None}
+        await asyncio.gather(*left, return_exceptions=True)
         await self._channel.close()
 
     async def send(self, *requests: service_pb2.ConverseRequest) -> bool:
@@ -66,12 +68,14 @@ class HostileCall:
 
     async def send_raw(self, messages: Sequence[bytes]) -> bool:
         """Sends any bytes as messages."""
-        try:
-            async with asyncio.timeout(_WRITE_S):
-                for raw in messages:
-                    await self._call.write(raw)
-        except (asyncio.InvalidStateError, grpc.aio.AioRpcError, TimeoutError):
-            return False
+        for raw in messages:
+            if self._write is not None and not self._write.done():
+                return False
+            self._write = asyncio.ensure_future(self._call.write(raw))
+            # not cancelled: that would end the call, and the server is to do that
+            await asyncio.wait({self._write}, timeout=_WRITE_S)
+            if not self._write.done() or self._write.cancelled() or self._write.exception() is not None:
+                return False
         return True
 
     async def wait_for(
@@ -102,8 +106,9 @@ class HostileCall:
         return f"{status.code.name} / {status.reason}" if status.reason else status.code.name
 
     async def _read(self) -> None:
+        # iteration, not `read()`: that gives up unread messages, and the status, once a write has failed
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.CancelledError):
-            while (raw := await self._call.read()) is not grpc.aio.EOF:
+            async for raw in self._call:
                 response = service_pb2.ConverseResponse.FromString(raw)
                 payload = response.WhichOneof("payload") or "nothing"
                 self.received[payload] += 1
