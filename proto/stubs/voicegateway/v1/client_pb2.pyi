@@ -367,7 +367,8 @@ Global___Update: _TypeAlias = Update  # noqa: Y015
 @_typing.final
 class End(_message.Message):
     """Ends the session now: a running reply stops, `Ended{CLIENT_ENDED}` comes, status OK. Sent by the client once, last;
-    the client then half-closes. Anything after it but `playback`, which is ignored: INVALID_ARGUMENT / INPUT_AFTER_END.
+    the client then half-closes. Anything after it but `playback`, which is ignored: INVALID_ARGUMENT / INPUT_AFTER_END,
+    unless `ended` was told before: then it is ignored, and the status is OK.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

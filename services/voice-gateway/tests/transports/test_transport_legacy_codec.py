@@ -118,7 +118,7 @@ def test_config_with_every_wish() -> None:
     ("message", "reason"),
     [
         (None, Reason.START_REQUIRED),
-        (b"", Reason.START_REQUIRED),
+        (b"", Reason.MESSAGE_EMPTY),
         (ClientMessage(audio_chunk=b"\0\0").SerializeToString(), Reason.START_REQUIRED),
         (ClientMessage(text_input="hi").SerializeToString(), Reason.START_REQUIRED),
         (config(sample_rate=12_345), Reason.AUDIO_FORMAT_UNSUPPORTED),

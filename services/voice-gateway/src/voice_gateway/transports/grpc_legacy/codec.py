@@ -47,10 +47,13 @@ class Codec:
         """Read the first message; None: the client half-closed without one.
 
         Raises:
-            ClientError: START_REQUIRED, AUDIO_FORMAT_UNSUPPORTED, TEXT_INVALID, MESSAGE_TOO_LARGE.
+            ClientError: START_REQUIRED, MESSAGE_EMPTY, AUDIO_FORMAT_UNSUPPORTED, TEXT_INVALID, MESSAGE_TOO_LARGE.
         """
         message = ClientMessage() if raw is None else inputs.parse(raw, ClientMessage)
-        if message.WhichOneof("content") != "config":
+        content = message.WhichOneof("content")
+        if content is None and raw is not None:
+            raise ClientError(Reason.MESSAGE_EMPTY, "the first message has no content that this server knows")
+        if content != "config":
             raise ClientError(Reason.START_REQUIRED, "the first message must be config")
         rate_hz = message.config.sample_rate or DEFAULT_INPUT_RATE_HZ
         if rate_hz not in INPUT_RATES_HZ:
