@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from gateway_kit import virtual_time
 from gateway_kit.port_fakes import FakeLlm, FakeRecognizer, FakeSynthesizer
@@ -15,8 +16,9 @@ from voice_gateway.domain.events import EndCause, Ended, Notice, ReplyFinished, 
 from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord, Word
 from voice_gateway.session.excess import BREATH, INTERIMS, MAX_REPLY_CHARS, MAX_RESULT_CHARS, MAX_SENTENCE_MS
+from voice_gateway.session.hearing import MAX_SILENCE_MS, MAX_TAPE_MS
 from voice_gateway.session.ports import AnswerWithin, RecognitionSpec, Session, SessionUpdate, SpeechChunk, VoiceSpec
-from voice_gateway.session.runner import DEEDS
+from voice_gateway.session.runner import DEEDS, SessionRunner
 from voice_gateway.turn.reply import MAX_SENTENCES
 from voice_gateway.turn.turn_so_far import MAX_TURN_CHARS
 
@@ -134,6 +136,35 @@ def test_keys_of_one_message_are_answered_once() -> None:
         (asked,) = around.llm.requests
         assert asked[-1].text == "\n".join(map(str, range(16)))
         session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("samples", [1, 400, 1_600], ids=["samples", "blips", "words"])
+def test_gaps_fill_no_memory(samples: int) -> None:
+    """Messages whose offsets jump an hour each: what is held of them stays below what a session may be ahead and one
+    gap more, and the recogniser hears every sample in its order.
+    """
+
+    async def main() -> None:
+        around = world()
+        session, run = await around.open()
+        assert isinstance(session, SessionRunner)
+        most, sent = 0, 8_000 // samples + 100
+        for number in range(sent):
+            session.hear((number % 30_000 + 1).to_bytes(2, "little") * samples, (number + 1) * 16_000 * 3_600)
+            ear, hearing = session._ear, session._hearing
+            most = max(most, len(hearing._tape) + len(ear._pending) + 32 * len(hearing._anchors))
+            if not session.has_room():
+                await session.wait_for_room()
+        assert most < 2 * 16 * (MAX_TAPE_MS + MAX_SILENCE_MS + 1_000)
+        session.finish()
+        await asyncio.sleep(10)
+        heard_samples = np.frombuffer(bytes(around.recognizer.heard[0]), "<i2")
+        expected = np.repeat(np.arange(sent, dtype=np.int16) % 30_000 + 1, samples)
+        assert np.array_equal(heard_samples[heard_samples != 0], expected)
+        assert len(session._inbox) == 0
         await run
 
     virtual_time.run(main())

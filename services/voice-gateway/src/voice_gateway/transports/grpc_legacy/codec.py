@@ -27,6 +27,8 @@ TRANSPORT: Final = "grpc_legacy"
 DEFAULT_INPUT_RATE_HZ: Final = 16_000
 """voice_workflow.proto, `VoiceConfig.sample_rate`."""
 INTERIM_MARK: Final = "..."
+MAX_HELD_TURNS: Final = 256
+"""Final transcripts that wait for the turn before: as many as turns may wait for their answer (turn/dialogue.py)."""
 
 
 class Codec:
@@ -112,7 +114,8 @@ class TurnOrder:
 
     A session may commit the next turn while a reply is still under way. The next turn's final transcript is held back
     until the turn before is closed: by the end or the interruption of its reply, or, for a turn that nobody answers, by
-    the first word of a later turn's reply or by the end of the session.
+    the first word of a later turn's reply or by the end of the session. Of more than `MAX_HELD_TURNS` the oldest, which
+    nobody will answer, is told at once and opens no turn.
     """
 
     def __init__(self) -> None:
@@ -126,8 +129,7 @@ class TurnOrder:
                 # behind a final that is held back, an interim of a later turn would seem to be of that one
                 return [] if self._held else [ServerMessage(transcript_chunk=event.text + INTERIM_MARK)]
             case events.Transcript():
-                self._held.append(event)
-                return self._open_next() if self._open is None else []
+                return self._hold(event)
             case events.ReplyText(turn=turn, text=text):
                 return [*self._advance_to(turn), ServerMessage(llm_response_chunk=text)]
             case events.ReplyInterrupted():
@@ -140,6 +142,14 @@ class TurnOrder:
                 return [*self._close_all(), _event(END_OF_TURN)]
             case _:
                 return []
+
+    def _hold(self, transcript: events.Transcript) -> list[ServerMessage]:
+        self._held.append(transcript)
+        if self._open is None:
+            return self._open_next()
+        if len(self._held) <= MAX_HELD_TURNS:
+            return []
+        return [ServerMessage(transcript_chunk=_final(self._held.popleft().text))]
 
     def _open_next(self) -> list[ServerMessage]:
         transcript = self._held.popleft()
