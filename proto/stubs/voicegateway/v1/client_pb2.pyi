@@ -131,7 +131,8 @@ class AudioInput(_message.Message):
     """
     offset_samples: _builtins.int
     """Position of the first sample in the client's own sample clock, which starts at 0 with the session.
-    A gap counts as silence. Before the end of the audio already sent, or beyond 2^62: INVALID_ARGUMENT / AUDIO_OVERLAP.
+    A gap counts as silence, of which the recogniser gets 2 s at most, and gap after gap no more than once.
+    Before the end of the audio already sent, or beyond 2^62: INVALID_ARGUMENT / AUDIO_OVERLAP.
     """
     def __init__(
         self,
