@@ -131,7 +131,8 @@ class AudioInput(_message.Message):
     """
     offset_samples: _builtins.int
     """Position of the first sample in the client's own sample clock, which starts at 0 with the session.
-    A gap counts as silence. Before the end of the audio already sent, or beyond 2^62: INVALID_ARGUMENT / AUDIO_OVERLAP.
+    A gap counts as silence, of which the recogniser gets 2 s at most, and gap after gap no more than once.
+    Before the end of the audio already sent, or beyond 2^62: INVALID_ARGUMENT / AUDIO_OVERLAP.
     """
     def __init__(
         self,
@@ -367,7 +368,8 @@ Global___Update: _TypeAlias = Update  # noqa: Y015
 @_typing.final
 class End(_message.Message):
     """Ends the session now: a running reply stops, `Ended{CLIENT_ENDED}` comes, status OK. Sent by the client once, last;
-    the client then half-closes. Anything after it but `playback`, which is ignored: INVALID_ARGUMENT / INPUT_AFTER_END.
+    the client then half-closes. Anything after it but `playback`, which is ignored: INVALID_ARGUMENT / INPUT_AFTER_END,
+    unless `ended` was told before: then it is ignored, and the status is OK.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -25,11 +25,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_START_REQUIRED: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT: the first message was not `start`."""
+    """INVALID_ARGUMENT: the first message was not `start`, or there was none."""
     ERROR_REASON_START_REPEATED: _ErrorReason.ValueType  # 2
     """INVALID_ARGUMENT: a second `start`."""
     ERROR_REASON_MESSAGE_EMPTY: _ErrorReason.ValueType  # 3
-    """INVALID_ARGUMENT: a message without content."""
+    """INVALID_ARGUMENT: a message without content, be it the first."""
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 4
     """INVALID_ARGUMENT: a message larger than `Limits.max_message_bytes`."""
     ERROR_REASON_LANGUAGE_UNSUPPORTED: _ErrorReason.ValueType  # 5
@@ -47,7 +47,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_POLICY_OUT_OF_RANGE: _ErrorReason.ValueType  # 11
     """INVALID_ARGUMENT: a turn policy value outside its range, or a pair that contradicts itself."""
     ERROR_REASON_INPUT_AFTER_END: _ErrorReason.ValueType  # 12
-    """INVALID_ARGUMENT: anything sent after `end`."""
+    """INVALID_ARGUMENT: anything sent after `end`, and read before `ended` was told."""
     ERROR_REASON_PLAYBACK_IMPLAUSIBLE: _ErrorReason.ValueType  # 13
     """Notice: a playback report for an unknown reply or beyond what was sent; it was limited or ignored."""
     ERROR_REASON_FEATURE_UNAVAILABLE: _ErrorReason.ValueType  # 14
@@ -98,11 +98,11 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_START_REQUIRED: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT: the first message was not `start`."""
+"""INVALID_ARGUMENT: the first message was not `start`, or there was none."""
 ERROR_REASON_START_REPEATED: ErrorReason.ValueType  # 2
 """INVALID_ARGUMENT: a second `start`."""
 ERROR_REASON_MESSAGE_EMPTY: ErrorReason.ValueType  # 3
-"""INVALID_ARGUMENT: a message without content."""
+"""INVALID_ARGUMENT: a message without content, be it the first."""
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 4
 """INVALID_ARGUMENT: a message larger than `Limits.max_message_bytes`."""
 ERROR_REASON_LANGUAGE_UNSUPPORTED: ErrorReason.ValueType  # 5
@@ -120,7 +120,7 @@ ERROR_REASON_TEXT_INVALID: ErrorReason.ValueType  # 10
 ERROR_REASON_POLICY_OUT_OF_RANGE: ErrorReason.ValueType  # 11
 """INVALID_ARGUMENT: a turn policy value outside its range, or a pair that contradicts itself."""
 ERROR_REASON_INPUT_AFTER_END: ErrorReason.ValueType  # 12
-"""INVALID_ARGUMENT: anything sent after `end`."""
+"""INVALID_ARGUMENT: anything sent after `end`, and read before `ended` was told."""
 ERROR_REASON_PLAYBACK_IMPLAUSIBLE: ErrorReason.ValueType  # 13
 """Notice: a playback report for an unknown reply or beyond what was sent; it was limited or ignored."""
 ERROR_REASON_FEATURE_UNAVAILABLE: ErrorReason.ValueType  # 14

@@ -281,7 +281,9 @@ class Limits(_message.Message):
     max_message_bytes: _builtins.int
     """Largest audio message, bytes."""
     max_ahead_ms: _builtins.int
-    """Audio may run so far ahead of what the recogniser was sent before the server stops reading, ms."""
+    """Audio may run so far ahead of what the recogniser was sent, and of what was listened to for speech, before the server
+    stops reading, ms. A gap counts as the silence that stands for it, at most 2000 ms.
+    """
     max_text_chars: _builtins.int
     """Longest typed turn, characters."""
     preferred_frame_ms: _builtins.int

@@ -1,16 +1,26 @@
 """Clients and backends that do more than any conversation needs, in virtual time: what it costs, and who pays."""
 
 import asyncio
-from collections.abc import Callable
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from gateway_kit import virtual_time
-from gateway_kit.session_world import World
-from voice_gateway.domain.errors import Reason, Unavailable
-from voice_gateway.domain.events import EndCause, Ended, ReplyFinished, Transcript
-from voice_gateway.domain.ids import CallId, ReplyId
-from voice_gateway.session.ports import Session, SessionUpdate
-from voice_gateway.session.runner import DEEDS
+from gateway_kit.port_fakes import FakeLlm, FakeRecognizer, FakeSynthesizer
+from gateway_kit.session_world import World, heard
+from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
+from voice_gateway.domain.errors import Backend, Reason, Unavailable
+from voice_gateway.domain.events import EndCause, Ended, Notice, ReplyFinished, ReplyText, Transcript
+from voice_gateway.domain.ids import CallId, ReplyId, SessionId
+from voice_gateway.domain.transcript import RecognitionResult, SpokenWord, Word
+from voice_gateway.session.excess import BREATH, INTERIMS, MAX_REPLY_CHARS, MAX_RESULT_CHARS, MAX_SENTENCE_MS
+from voice_gateway.session.hearing import MAX_SILENCE_MS, MAX_TAPE_MS
+from voice_gateway.session.ports import AnswerWithin, RecognitionSpec, Session, SessionUpdate, SpeechChunk, VoiceSpec
+from voice_gateway.session.runner import DEEDS, SessionRunner
+from voice_gateway.turn.reply import MAX_SENTENCES
+from voice_gateway.turn.turn_so_far import MAX_TURN_CHARS
 
 SILENCE = bytes(2)
 """One sample."""
@@ -131,6 +141,35 @@ def test_keys_of_one_message_are_answered_once() -> None:
     virtual_time.run(main())
 
 
+@pytest.mark.parametrize("samples", [1, 400, 1_600], ids=["samples", "blips", "words"])
+def test_gaps_fill_no_memory(samples: int) -> None:
+    """Messages whose offsets jump an hour each: what is held of them stays below what a session may be ahead and one
+    gap more, and the recogniser hears every sample in its order.
+    """
+
+    async def main() -> None:
+        around = world()
+        session, run = await around.open()
+        assert isinstance(session, SessionRunner)
+        most, sent = 0, 8_000 // samples + 100
+        for number in range(sent):
+            session.hear((number % 30_000 + 1).to_bytes(2, "little") * samples, (number + 1) * 16_000 * 3_600)
+            ear, hearing = session._ear, session._hearing
+            most = max(most, len(hearing._tape) + len(ear._pending) + 32 * len(hearing._anchors))
+            if not session.has_room():
+                await session.wait_for_room()
+        assert most < 2 * 16 * (MAX_TAPE_MS + MAX_SILENCE_MS + 1_000)
+        session.finish()
+        await asyncio.sleep(10)
+        heard_samples = np.frombuffer(bytes(around.recognizer.heard[0]), "<i2")
+        expected = np.repeat(np.arange(sent, dtype=np.int16) % 30_000 + 1, samples)
+        assert np.array_equal(heard_samples[heard_samples != 0], expected)
+        assert len(session._inbox) == 0
+        await run
+
+    virtual_time.run(main())
+
+
 # --- a session that nobody uses ---
 
 
@@ -218,5 +257,277 @@ def test_no_idle_timeout_is_no_end() -> None:
         assert not run.done()
         session.end()
         await run
+
+    virtual_time.run(main())
+
+
+# --- backends that send without end ---
+
+
+MOST_TURNS = 2_000
+
+
+class Beside:
+    """Somebody else in the same process, who is told how often the loop turned for others."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+        self._task = asyncio.create_task(self._turn())
+
+    async def _turn(self) -> None:
+        for _ in range(MOST_TURNS):  # virtual time stands still meanwhile
+            self.turns += 1
+            await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Leave."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+
+@dataclass
+class Endless(FakeLlm):
+    """Writes the same for ever, and never waits."""
+
+    piece: str | ToolCall = ""
+    written: int = 0
+
+    async def reply(
+        self, session: SessionId, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
+    ) -> AsyncGenerator[str | ToolCall, None]:
+        """Write."""
+        del session
+        self.requests.append(messages)
+        self.offered.append(tools)
+        self.open_requests += 1
+        try:
+            while True:
+                self.written += 1
+                yield self.piece
+        finally:
+            self.open_requests -= 1
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "",
+        "a",
+        "\n",
+        "a\n",
+        "One sentence of a reply. ",
+        "word " * 1_000_000,
+        "x" * 5_000_000,
+        ToolCall("c1", "clock", "{}"),
+        ToolCall("c1", "clock", "{" * 5_000_000),
+    ],
+    ids=["nothing", "letters", "newlines", "lines", "sentences", "words", "one word", "calls", "a call"],
+)
+def test_a_model_without_end_loses_its_reply_and_no_session(piece: str | ToolCall) -> None:
+    """Whatever it writes for ever: the reply is cut with the notice LLM_FAILED, what was written before is told, others
+    have their turns meanwhile, and the session answers the next turn.
+    """
+
+    async def main() -> None:
+        model = Endless(piece=piece)
+        around = World(llm=model)
+        session, run = await around.open()
+        beside = Beside()
+        session.type_text("Go on.")
+        await around.sink.wait_for(Notice)
+        assert beside.turns > model.written / BREATH - 1
+        await beside.stop()
+        (notice,) = (event for event in around.sink.of(Notice) if isinstance(event, Notice))
+        assert (notice.reason, notice.backend) == (Reason.LLM_FAILED, Backend.LLM)
+        session.interrupt()
+        await around.sink.wait_for(ReplyFinished)
+        texts = [event.text for event in around.sink.of(ReplyText) if isinstance(event, ReplyText)]
+        assert sum(map(len, texts)) <= MAX_REPLY_CHARS + len("Sorry.\n")
+        assert len(texts) <= MAX_SENTENCES + 1
+        session.end()
+        assert (await run).cause is EndCause.CLIENT_ENDED
+        assert around.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+def test_a_reply_that_is_cut_is_spoken_so_far() -> None:
+    """What the model wrote before it went beyond its bounds is told and played, then the apology; the next turn is
+    answered as ever.
+    """
+
+    async def main() -> None:
+        around = World()
+        around.llm.scripts = [["The first sentence. ", "x " * MAX_REPLY_CHARS], ["Yes."]]
+        session, run = await around.open()
+        session.type_text("Go on.")
+        await around.sink.wait_for(ReplyFinished)
+        texts = [event.text for event in around.sink.of(ReplyText) if isinstance(event, ReplyText)]
+        assert texts[0] == "The first sentence. "
+        assert texts[-1].strip() == "Sorry."
+        assert sum(map(len, texts)) == pytest.approx(MAX_REPLY_CHARS, abs=20)
+        assert around.sink.audio[-1][1].is_last
+        session.type_text("And now?")
+        await around.sink.wait_for(ReplyFinished, 2)
+        assert [event.reason for event in around.sink.of(Notice) if isinstance(event, Notice)] == [Reason.LLM_FAILED]
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+@dataclass
+class Babbling(FakeRecognizer):
+    """Sends these results as fast as it can, and never waits; then listens."""
+
+    results: Sequence[RecognitionResult] = ()
+
+    async def recognize(
+        self, session: SessionId, spec: RecognitionSpec, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin
+    ) -> AsyncGenerator[RecognitionResult, None]:
+        """Babble."""
+        for result in self.results if not self.specs else ():
+            yield result
+        async for result in super().recognize(session, spec, audio, answer_within_ms):
+            yield result
+
+
+def test_interims_without_end_are_taken_together() -> None:
+    """Five thousand at once: some dozens are told, the newest among them, others have their turns, and the final that
+    comes behind them is not lost.
+    """
+
+    async def main() -> None:
+        babble = [heard(f"word {number}", 1_000, is_final=False) for number in range(5_000)]
+        around = World(recognizer=Babbling(results=[*babble, heard("Words.", 1_400)]))
+        around.llm.scripts = [["Yes."]]
+        session, run = await around.open()
+        beside = Beside()
+        await around.sink.wait_for(Transcript)
+        await asyncio.sleep(0)
+        while not any(event.is_final for event in around.sink.of(Transcript) if isinstance(event, Transcript)):
+            await around.sink.wait_for(Transcript, len(around.sink.of(Transcript)) + 1)
+        await beside.stop()
+        told = [event for event in around.sink.of(Transcript) if isinstance(event, Transcript)]
+        assert told[-1].text == "Words."
+        assert 10 < len(told) < 200
+        session.end()
+        await run
+        assert around.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+def test_the_newest_interim_is_told_in_the_end() -> None:
+    """After a burst the recogniser falls silent: what the client sees last is what was heard last."""
+
+    async def main() -> None:
+        babble = [heard(f"word {number}", 1_000, is_final=False) for number in range(200)]
+        around = World(recognizer=Babbling(results=babble))
+        session, run = await around.open()
+        await asyncio.sleep(0.5)
+        told = [event for event in around.sink.of(Transcript) if isinstance(event, Transcript)]
+        assert told[-1].text == "word 199"
+        assert len(told) <= INTERIMS.capacity + 2
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+def test_finals_without_end_are_all_heard() -> None:
+    """Six hundred finals at once fill no inbox and end no session; each is told, and no turn grows for ever."""
+
+    async def main() -> None:
+        babble = [heard(f"This is sentence {number}.", 1_000 + number) for number in range(600)]
+        around = World(recognizer=Babbling(results=babble))
+        around.llm.scripts = [[1_000.0]] * 1_000
+        session, run = await around.open()
+        await asyncio.sleep(5)
+        told = (event for event in around.sink.of(Transcript) if isinstance(event, Transcript))
+        finals = [event.text for event in told if event.is_final]
+        assert {int(number) for text in finals for number in re.findall(r"\d+", text)} == set(range(600))
+        assert max(map(len, finals)) < MAX_TURN_CHARS + len("This is sentence 600.") + 1
+        assert not run.done()
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("is_final", [True, False])
+def test_a_transcript_of_megabytes_is_cut(*, is_final: bool) -> None:
+    """No text function sees more of it than somebody may have said."""
+
+    async def main() -> None:
+        text = "word " * 1_000_000
+        words = tuple(Word("w" * 1_000_000, 0, 1) for _ in range(3)) * 1_000
+        around = World(recognizer=Babbling(results=[RecognitionResult(text, is_final, 1.0, 16_000, words)]))
+        around.llm.scripts = [["Yes."]] * 3
+        session, run = await around.open()
+        await around.sink.wait_for(Transcript)
+        (told, *_) = (event for event in around.sink.of(Transcript) if isinstance(event, Transcript))
+        assert MAX_RESULT_CHARS - 10 < len(told.text) <= MAX_RESULT_CHARS
+        assert sum(len(word.text) for word in told.words) <= 1_000 * 100
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+@dataclass
+class Droning(FakeSynthesizer):
+    """Speaks a sentence for ever, and never waits."""
+
+    chunk: bytes = b"\1\0" * 16_000
+
+    async def synthesize(self, session: SessionId, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
+        """Drone."""
+        del session
+        self.specs.append(spec)
+        self.texts.append(text)
+        self.open_calls += 1
+        try:
+            while True:
+                yield SpeechChunk(self.chunk, (SpokenWord("m", 0, 1),))
+        finally:
+            self.open_calls -= 1
+
+
+@pytest.mark.parametrize("chunk", [b"\1\0" * 16_000, b"\1\0" * 10_000_000], ids=["chunks", "one chunk"])
+def test_a_sentence_that_is_spoken_for_ever_is_cut(chunk: bytes) -> None:
+    """Two minutes of it are played, with the notice TTS_FAILED; the reply goes on as text, and the session goes on."""
+
+    async def main() -> None:
+        around = World(synthesizer=Droning(chunk=chunk))
+        around.llm.scripts = [["One. ", "Two."]]
+        session, run = await around.open()
+        session.type_text("Sing.")
+        await around.sink.wait_for(ReplyFinished)
+        assert [event.reason for event in around.sink.of(Notice) if isinstance(event, Notice)] == [Reason.TTS_FAILED]
+        assert sum(len(audio.pcm) for _, audio in around.sink.audio) == 2 * 16 * MAX_SENTENCE_MS
+        assert [event.text for event in around.sink.of(ReplyText) if isinstance(event, ReplyText)] == ["One. ", "Two."]
+        session.end()
+        await run
+        assert around.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+def test_synthesis_that_sends_nothing_for_ever_lets_others_go_on() -> None:
+    """Empty chunks without end: others have their turns, and the client can interrupt."""
+
+    async def main() -> None:
+        around = World(synthesizer=Droning(chunk=b""))
+        around.llm.scripts = [["One."]]
+        session, run = await around.open()
+        session.type_text("Sing.")
+        beside = Beside()
+        await asyncio.sleep(1)
+        assert beside.turns > 50
+        await beside.stop()
+        session.end()
+        await run
+        assert around.nothing_is_left()
 
     virtual_time.run(main())

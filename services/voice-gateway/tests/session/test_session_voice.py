@@ -1,6 +1,7 @@
 """Who speaks, by the sound alone: edges, positions, and one bank for all sessions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 from gateway_kit import virtual_time
@@ -19,6 +20,18 @@ STALL_MS = 500
 LOUD = b"\x00\x10" * CHUNK
 SILENT = bytes(2 * CHUNK)
 Edge = SpeechStarted | SpeechEnded
+
+
+@dataclass
+class Counting(FakeVoiceModel):
+    """Writes down how many chunks each run has."""
+
+    sizes: list[int]
+
+    def probabilities(self, states: Sequence[None], chunks: Sequence[bytes]) -> list[float]:
+        """Judge."""
+        self.sizes.append(len(chunks))
+        return super().probabilities(states, chunks)
 
 
 def edges(probabilities: Sequence[float]) -> list[tuple[int, int]]:
@@ -104,13 +117,8 @@ def test_one_run_judges_many_sessions_and_a_flood_waits() -> None:
     """Chunks of different sessions share a run up to its limit; a session that pushes takes its share and no more."""
     sizes: list[int] = []
 
-    class Counting(FakeVoiceModel):
-        def probabilities(self, states: Sequence[None], chunks: Sequence[bytes]) -> list[float]:
-            sizes.append(len(chunks))
-            return super().probabilities(states, chunks)
-
     async def main() -> None:
-        bank = VoiceBank(Counting(), Pacer())
+        bank = VoiceBank(Counting(sizes), Pacer())
         for index in range(MAX_BATCH + 4):
             hearing = Hearing(16_000, 16_000)
             bank.add(Ear(hearing, Onset(96, 160, STALL_MS), OwnVoice(16_000), bank.new_state(), lambda _: None))
@@ -151,13 +159,8 @@ def test_floods_together_leave_time_for_others() -> None:
     """Thirty sessions that push hold the loop no longer than the bank may take of one tick."""
     sizes: list[int] = []
 
-    class Counting(FakeVoiceModel):
-        def probabilities(self, states: Sequence[None], chunks: Sequence[bytes]) -> list[float]:
-            sizes.append(len(chunks))
-            return super().probabilities(states, chunks)
-
     async def main() -> None:
-        bank = VoiceBank(Counting(), Pacer())
+        bank = VoiceBank(Counting(sizes), Pacer())
         for _ in range(30):
             hearing = Hearing(16_000, 16_000)
             bank.add(Ear(hearing, Onset(96, 160, STALL_MS), OwnVoice(16_000), bank.new_state(), lambda _: None))

@@ -142,7 +142,9 @@ async def test_a_client_that_starts_in_time_may_be_silent() -> None:
         await asyncio.wait({waiting}, timeout=0.2)
         assert not waiting.done()
         await call.done_writing()
-        assert payloads([await waiting]) == ["ended"]
+        last = await waiting
+        assert isinstance(last, bytes)
+        assert payloads([last]) == ["ended"]
         assert await call.code() is grpc.StatusCode.OK
 
 

@@ -13,7 +13,7 @@ from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.session.ports import SessionRequest
 from voice_gateway.transports import inputs
-from voice_gateway.transports.grpc_legacy.codec import Codec
+from voice_gateway.transports.grpc_legacy.codec import MAX_HELD_TURNS, Codec
 from voice_workflow_pb2 import ClientMessage, EventType, ServerMessage, VoiceConfig
 
 
@@ -123,7 +123,7 @@ def test_config_with_every_wish() -> None:
     ("message", "reason"),
     [
         (None, Reason.START_REQUIRED),
-        (b"", Reason.START_REQUIRED),
+        (b"", Reason.MESSAGE_EMPTY),
         (ClientMessage(audio_chunk=b"\0\0").SerializeToString(), Reason.START_REQUIRED),
         (ClientMessage(text_input="hi").SerializeToString(), Reason.START_REQUIRED),
         (config(sample_rate=12_345), Reason.AUDIO_FORMAT_UNSUPPORTED),
@@ -320,6 +320,17 @@ def test_reply_without_a_word_closes_its_turn() -> None:
     """A reply that failed before its first word still leads back to LISTENING, also for a turn that was held back."""
     told = tell(opened(), final(1, "One."), final(2, "Two."), finished(2, events.ReplyOutcome.FAILED), finished(1))
     assert told == ["heard: One.", "PROCESSING", "LISTENING", "heard: Two.", "PROCESSING", "LISTENING"]
+
+
+def test_turns_that_wait_are_held_up_to_a_bound() -> None:
+    """A recording pushed under a long reply: what is held back does not grow for ever, and no transcript is lost."""
+    codec = opened()
+    tell(codec, final(1, "Go on."), text(1))
+    told = [line for turn in range(2, 1_002) for line in tell(codec, final(turn, f"Turn {turn}."))]
+    assert len(codec._order._held) == MAX_HELD_TURNS
+    told += tell(codec, ENDED)
+    finals = [line for line in told if line.startswith("heard: ")]
+    assert finals == [f"heard: Turn {turn}." for turn in range(2, 1_002)]
 
 
 def test_end_tells_all_that_was_heard() -> None:

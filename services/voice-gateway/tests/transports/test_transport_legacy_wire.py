@@ -210,7 +210,7 @@ async def test_trouble_goes_on() -> None:
     [
         ([audio_chunk(b"\0\0")], "START_REQUIRED"),
         ([text_input("Hi.")], "START_REQUIRED"),
-        ([b""], "START_REQUIRED"),
+        ([b""], "MESSAGE_EMPTY"),
         ([config(rate_hz=4_000)], "AUDIO_FORMAT_UNSUPPORTED"),
         ([config(), config()], "START_REPEATED"),
         ([config(), audio_chunk(b"\0\0\0")], "AUDIO_MISALIGNED"),

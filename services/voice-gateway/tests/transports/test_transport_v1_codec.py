@@ -94,7 +94,7 @@ def test_formats_that_are_not_offered_are_refused(direction: str, wish: dict[str
     ("message", "reason"),
     [
         (None, Reason.START_REQUIRED),
-        (b"", Reason.START_REQUIRED),
+        (b"", Reason.MESSAGE_EMPTY),
         (raw(end=client_pb2.End()), Reason.START_REQUIRED),
         (sound(b"\0\0"), Reason.START_REQUIRED),
         (start(tools=[client_pb2.Tool(name="a clock")]), Reason.TEXT_INVALID),

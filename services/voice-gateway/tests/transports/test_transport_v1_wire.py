@@ -11,6 +11,7 @@ from transports.transport_fakes import (
     VERSION,
     FakeGateway,
     FakeSession,
+    audio,
     converse,
     read_all,
     reason_of,
@@ -226,15 +227,56 @@ async def test_end_without_half_close() -> None:
 
 
 async def test_audio_after_end() -> None:
-    """Audio after `end` is a breach of the contract even when `ended` has already been read."""
+    """Audio after `end` is a breach of the contract until `ended` is told."""
+
+    async def linger(session: FakeSession) -> events.Ended:
+        await session.stop
+        await session.room.wait()
+        raise AssertionError
+
+    gateway = FakeGateway(linger)
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, START, END, sound(b"\0\0"))
+        assert payloads(await read_all(call)) == ["started"]
+        assert await reason_of(call) == (grpc.StatusCode.INVALID_ARGUMENT, "INPUT_AFTER_END", {})
+    assert (await gateway.sessions.get()).told == [("end",)]
+    await nothing_is_left()
+
+
+@pytest.mark.parametrize("late", [sound(b"\0\0"), END, START, b"", b"\xff", raw(text=client_pb2.TextInput(text=" "))])
+async def test_nothing_but_ok_follows_the_end(late: bytes) -> None:
+    """Whatever a client still says when `ended` has been told: it is not taken, and the status is OK."""
     gateway = FakeGateway()
     async with serving(gateway) as channel:
         call = converse(channel)
         await send(call, START, END)
         assert [(await next_reply(call)).WhichOneof("payload") for _ in range(2)] == ["started", "ended"]
-        await send(call, sound(b"\0\0"))
-        assert await reason_of(call) == (grpc.StatusCode.INVALID_ARGUMENT, "INPUT_AFTER_END", {})
+        await send(call, late)
+        assert await read_all(call) == []
+        assert await call.code() is grpc.StatusCode.OK
     assert (await gateway.sessions.get()).told == [("end",)]
+    await nothing_is_left()
+
+
+async def test_a_session_that_breaks_after_its_end_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    """What is told after `ended` is not sent, and a fault after it is logged and changes no status."""
+
+    async def break_after(session: FakeSession) -> events.Ended:
+        session.sink.emit(events.Ended(events.EndCause.IDLE))
+        session.sink.emit(events.GoingAway(1_000))
+        session.sink.play(audio(1))
+        raise ZeroDivisionError
+
+    async with serving(FakeGateway(break_after)) as channel:
+        call = converse(channel)
+        await send(call, START)
+        told = await read_all(call)
+        assert payloads(told) == ["started", "ended"]
+        assert ConverseResponse.FromString(told[-1]).ended.reason == server_pb2.END_REASON_IDLE
+        assert await call.code() is grpc.StatusCode.OK
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
+    await nothing_is_left()
 
 
 # --- refusals ---
@@ -244,7 +286,7 @@ async def test_audio_after_end() -> None:
     ("first", "code", "reason"),
     [
         (sound(b"\0\0"), grpc.StatusCode.INVALID_ARGUMENT, "START_REQUIRED"),
-        (b"", grpc.StatusCode.INVALID_ARGUMENT, "START_REQUIRED"),
+        (b"", grpc.StatusCode.INVALID_ARGUMENT, "MESSAGE_EMPTY"),
         (None, grpc.StatusCode.INVALID_ARGUMENT, "START_REQUIRED"),
         (
             raw(start=client_pb2.Start(audio_in=audio_pb2.AudioFormat(sample_rate_hz=7))),

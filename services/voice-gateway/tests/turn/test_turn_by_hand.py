@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from gateway_kit.phone_call import PERSONA, at, new_core
+from gateway_kit.phone_call import PER_MS, PERSONA, at, new_core
 from voice_gateway.domain import events
 from voice_gateway.domain.chat import Role
 from voice_gateway.domain.errors import Reason
-from voice_gateway.domain.ids import StreamId
+from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
@@ -20,7 +20,9 @@ from voice_gateway.turn.core import Core
 from voice_gateway.turn.dialogue import MAX_WAITING_TURNS
 from voice_gateway.turn.history import LONGEST_CHARS, History
 from voice_gateway.turn.keypad import LONGEST_DIGITS
+from voice_gateway.turn.reply import MAX_SENTENCES
 from voice_gateway.turn.snapshot import SnapshotError
+from voice_gateway.turn.turn_so_far import MAX_TURN_CHARS
 
 CHANGE = SettingsChange("de-DE", "Karl", "Be long.", TurnPolicy(lead_ms=300))
 
@@ -229,3 +231,63 @@ def test_a_change_that_comes_in_time_is_taken_at_once() -> None:
     for time_ms in (1, 2, 3):
         (reconfigure,) = core.handle(inputs.SettingsChanged(SettingsChange(voice="Karl")), at(time_ms))
         assert isinstance(reconfigure, effects.Reconfigure)
+
+
+def told_of(batch: tuple[effects.Effect, ...], kind: type[events.Event]) -> list[Any]:
+    """Events of a kind that a batch tells."""
+    return [effect.event for effect in batch if isinstance(effect, effects.Emit) and isinstance(effect.event, kind)]
+
+
+def test_a_reply_of_too_many_sentences_is_cut() -> None:
+    """A thousand lines of one letter: five hundred are spoken, with one notice; what the model writes on is dropped.
+
+    The reply ends as one that failed.
+    """
+    core = new_core()
+    core.handle(inputs.SessionStarted(), at(0))
+    core.handle(inputs.TextTyped("Go on."), at(1))
+    batch = core.handle(inputs.ReplyDelta(ReplyId(1), "a\n" * 400), at(2))
+    batch += core.handle(inputs.ReplyDelta(ReplyId(1), "b\n" * 400), at(3))
+    assert len([effect for effect in batch if isinstance(effect, effects.Synthesize)]) == MAX_SENTENCES
+    assert [notice.reason for notice in told_of(batch, events.Notice)] == [Reason.LLM_FAILED]
+    assert core.handle(inputs.ReplyDelta(ReplyId(1), "c\n" * 400), at(4)) == ()
+    assert core.handle(inputs.ReplyFailed(ReplyId(1), Reason.LLM_FAILED, "cut"), at(5)) == ()
+    for number in range(1, MAX_SENTENCES + 1):
+        batch = core.handle(inputs.SpeechFailed(ReplyId(1), SentenceId(number), 0, Reason.TTS_FAILED, "gone"), at(6))
+        if told_of(batch, events.ReplyFinished):
+            break
+    (finished,) = told_of(batch, events.ReplyFinished)
+    assert finished.outcome is events.ReplyOutcome.FAILED
+    assert len(told_of(batch, events.ReplyText)) == MAX_SENTENCES
+
+
+def test_the_last_sentence_may_be_one_too_many() -> None:
+    """What the model ends with is cut, too, and told."""
+    core = new_core()
+    core.handle(inputs.SessionStarted(), at(0))
+    core.handle(inputs.TextTyped("Go on."), at(1))
+    batch = core.handle(inputs.ReplyDelta(ReplyId(1), "a\n" * MAX_SENTENCES + "the end"), at(2))
+    assert told_of(batch, events.Notice) == []
+    batch = core.handle(inputs.ReplyCompleted(ReplyId(1)), at(3))
+    assert [notice.reason for notice in told_of(batch, events.Notice)] == [Reason.LLM_FAILED]
+
+
+def turns_of(text: str, count: int) -> list[int]:
+    """Lengths of the turns that are told when somebody says this so many times, without a pause."""
+    core = new_core()
+    core.handle(inputs.SessionStarted(), at(0))
+    batch = core.handle(inputs.SpeechStarted(0), at(100))
+    for number in range(1, count + 1):
+        end = number * 100 * PER_MS
+        batch += core.handle(inputs.SpeechEnded(end), at(100 + number * 100))
+        batch += core.handle(inputs.SpeechStarted(end), at(100 + number * 100))
+        batch += core.handle(inputs.SegmentFinal(StreamId(1), text, (), end, end, end), at(100 + number * 100))
+    return [len(told.text) for told in told_of(batch, events.Transcript) if told.is_final]
+
+
+@pytest.mark.parametrize("text", ["A sentence of many words. ", "and then the "])
+def test_a_turn_has_an_end_however_much_is_said(text: str) -> None:
+    """A recogniser that makes words without end fills no memory: what is said on and on is cut into turns."""
+    lengths = turns_of(text * 10, 100)
+    assert len(lengths) > 1
+    assert max(lengths) <= MAX_TURN_CHARS + len(text * 10)

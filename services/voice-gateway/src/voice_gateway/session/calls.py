@@ -7,11 +7,30 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
+from voice_gateway.domain.audio import PCM_SAMPLE_BYTES, pcm_bytes
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
-from voice_gateway.domain.errors import GatewayError, InternalError, Reason, RecognitionStalled, ToolError
+from voice_gateway.domain.errors import (
+    Backend,
+    BackendError,
+    GatewayError,
+    InternalError,
+    Reason,
+    RecognitionStalled,
+    ToolError,
+)
 from voice_gateway.domain.ids import CallId, ReplyId, StreamId
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord, Word
+from voice_gateway.session.excess import (
+    MAX_OUTPUT_CHARS,
+    MAX_SENTENCE_MS,
+    MAX_SENTENCE_WORDS,
+    PIECES,
+    RESULTS,
+    Interims,
+    ReplyBudget,
+    bounded,
+    breathing,
+)
 from voice_gateway.session.hearing import Feed, Hearing
 from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.pacer import Pacer
@@ -169,19 +188,29 @@ class BackendCalls:
     async def _recognise(self, stream: StreamId, feed: Feed) -> None:
         policy, info = self._info.policy, self._info
         spec = RecognitionSpec(info.language_code, info.asr_rate_hz, policy.stop_history_eou_ms, policy.stop_history_ms)
-        patience = self._hearing.patience
+        patience, interims = self._hearing.patience, Interims(self._post)
+        results = self._around.recognizer.recognize(info.session_id, spec, feed, patience.within_ms)
         try:
-            heard = self._around.recognizer.recognize(info.session_id, spec, feed, patience.within_ms)
-            async with aclosing(heard) as results:
-                async for result in results:
+            async with aclosing(results), aclosing(breathing(results, RESULTS)) as paced:
+                async for result in paced:
                     patience.answered()
-                    self._post(self._heard(stream, feed, result))
+                    heard = self._heard(stream, feed, bounded(result))
+                    if isinstance(heard, inputs.TranscriptRevised):
+                        interims.take(heard)
+                    else:
+                        interims.drop()
+                        self._post(heard)
+            interims.flush()
         except RecognitionStalled:
             patience.stalled()
             raise
+        finally:
+            interims.drop()
         self._post(inputs.RecognitionEnded(stream))
 
-    def _heard(self, stream: StreamId, feed: Feed, result: RecognitionResult) -> inputs.Input:
+    def _heard(
+        self, stream: StreamId, feed: Feed, result: RecognitionResult
+    ) -> inputs.TranscriptRevised | inputs.SegmentFinal:
         def position(samples: int) -> int:
             return self._hearing.to_input(feed.start + samples)
 
@@ -197,13 +226,17 @@ class BackendCalls:
         return inputs.SegmentFinal(stream, result.text, words, end, covered, self._hearing.received_samples)
 
     async def _write(self, reply: ReplyId, messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> None:
-        calls: list[ToolCall] = []
-        async with aclosing(self._around.llm.reply(self._info.session_id, messages, tools)) as pieces:
-            async for piece in pieces:
+        calls, budget = list[ToolCall](), ReplyBudget()
+        pieces = self._around.llm.reply(self._info.session_id, messages, tools)
+        async with aclosing(pieces), aclosing(breathing(pieces, PIECES)) as paced:
+            async for piece in paced:
                 if isinstance(piece, ToolCall):
+                    budget.call(piece)
                     calls.append(piece)
                 else:
-                    self._post(inputs.ReplyDelta(reply, piece))
+                    for text in budget.cut(piece):
+                        self._post(inputs.ReplyDelta(reply, text))
+                budget.check()
         if calls:
             self._post(inputs.ToolsCalled(reply, tuple(calls)))
         self._post(inputs.ReplyCompleted(reply))
@@ -213,7 +246,7 @@ class BackendCalls:
             output, is_error = await self._around.tools.run(order.name, order.arguments_json), False
         except ToolError as error:
             output, is_error = str(error), True
-        self._post(inputs.ToolReturned(order.call, output, is_error))
+        self._post(inputs.ToolReturned(order.call, output[:MAX_OUTPUT_CHARS], is_error))
 
     async def _speak_all(self, queue: asyncio.Queue[Synthesize]) -> None:
         while True:
@@ -231,14 +264,19 @@ class BackendCalls:
     async def _speak(self, order: Synthesize, progress: "_Progress") -> None:
         spec = VoiceSpec(self._info.language_code, self._info.voice, self._info.output_rate_hz)
         words: list[SpokenWord] = []
-        spoken = self._around.synthesizer.synthesize(self._info.session_id, spec, order.text)
-        async with aclosing(spoken) as chunks:
-            async for chunk in chunks:
+        chunks = self._around.synthesizer.synthesize(self._info.session_id, spec, order.text)
+        async with aclosing(chunks), aclosing(breathing(chunks, PIECES)) as paced:
+            async for chunk in paced:
                 if chunk.pcm and not progress.samples:
                     self._post(inputs.SpeechReady(order.reply, order.sentence))
-                progress.samples += len(chunk.pcm) // PCM_SAMPLE_BYTES
-                words += chunk.words
-                self._playout.append(order.reply, order.sentence, chunk.pcm)
+                room = pcm_bytes(MAX_SENTENCE_MS, spec.rate_hz) - progress.samples * PCM_SAMPLE_BYTES
+                pcm = chunk.pcm[:room]
+                progress.samples += len(pcm) // PCM_SAMPLE_BYTES
+                words += chunk.words[: MAX_SENTENCE_WORDS - len(words)]
+                self._playout.append(order.reply, order.sentence, pcm)
+                if len(chunk.pcm) > room:
+                    told = f"synthesis of a sentence is longer than {MAX_SENTENCE_MS} ms: it was cut"
+                    raise BackendError(Backend.TTS, Reason.TTS_FAILED, told)
                 await self._playout.wait_for_room()
         self._playout.complete(order.reply, order.sentence)
         self._post(inputs.SpeechCompleted(order.reply, order.sentence, progress.samples, tuple(words)))

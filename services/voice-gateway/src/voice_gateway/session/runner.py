@@ -266,6 +266,7 @@ class SessionRunner:
         self._sink.flush(effect.reply)
 
     def _record_turn(self, effect: effects.RecordTurn) -> None:
+        self._calls.cancel_writing(effect.record.finished.reply)
         self._calls.cancel_speaking(effect.record.finished.reply)
         self._around.telemetry.turn_ended(self._info, effect.record)
 

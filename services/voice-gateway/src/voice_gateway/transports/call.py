@@ -231,27 +231,38 @@ async def _finish(
     drain: asyncio.Task[None],
     limits: CallLimits,
 ) -> None:
-    """See the session to its end, then what it said to the client, then the client to its half-close."""
+    """See the session to its end, then what it said to the client, then the client to its half-close.
+
+    Once `Ended` is told, nothing but OK may follow it: what goes wrong from then on is nobody's but ours.
+    """
     await _until(run, call.outbox, reader, drain)
     call.outbox.close()
     await _until(drain, call.outbox, reader)
     drain.result()
-    run.result()
+    _look_at(run, call.outbox)
     if call.is_ended:
         await asyncio.wait({reader}, timeout=limits.end_grace_ms / 1_000)
         if reader.done():
-            reader.result()
+            _look_at(reader, call.outbox)
+
+
+def _look_at(task: asyncio.Future[Any], outbox: Outbox) -> None:
+    """Raise what a task died of, unless the end was told before; then it is only logged, by `_cancel`."""
+    if not outbox.has_ended:
+        task.result()
 
 
 async def _until(goal: asyncio.Future[Any], outbox: Outbox, *others: asyncio.Task[None]) -> None:
-    """Wait for `goal`; raise at once what one of the others raises, or that the client is stalled."""
+    """Wait for `goal`; raise at once what one of the others raises before the end is told, or that the client is
+    stalled.
+    """
     watched: set[asyncio.Future[Any]] = {goal, outbox.stalled, *others}
     while not goal.done():
         done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         if outbox.stalled in done:
             raise Unavailable(Reason.CLIENT_STALLED, outbox.stalled.result())
-        for other in done - {goal}:
-            other.result()
+        for other in done - {goal, outbox.stalled}:
+            _look_at(other, outbox)
         watched -= done
 
 

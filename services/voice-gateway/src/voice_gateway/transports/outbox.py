@@ -6,7 +6,8 @@ Rules:
 2. An event overtakes the audio that waits at the end of the queue, except ReplyFinished, Ended and TurnReport: what
    they tell of is the audio before them.
 3. `flush` drops the waiting audio of a reply.
-4. A client is stalled when more than the bound waits, or when one write has been pending for too long. gRPC's own
+4. Nothing follows `Ended`.
+5. A client is stalled when more than the bound waits, or when one write has been pending for too long. gRPC's own
    backpressure is no such detector: it takes minutes of audio before a write blocks (measured).
 """
 
@@ -41,6 +42,7 @@ class Outbox:
     """A ClientSink in front of one call's `write`.
 
     Attributes:
+        has_ended: whether the session has told its end; nothing is queued from then on.
         stalled: done once the client is stalled, with the reason in words; nothing is queued from then on.
     """
 
@@ -52,6 +54,7 @@ class Outbox:
         self._entries: deque[_Entry] = deque()
         self._queued_bytes = 0
         self._is_closed = False
+        self.has_ended = False
         self._wake = asyncio.Event()
         self._write_began_s: float | None = None
         self._timer: asyncio.TimerHandle
@@ -65,6 +68,9 @@ class Outbox:
         for raw in self._encoder.encode_event(event):
             self._insert(place, _Entry(raw, None))
             place += 1
+        if isinstance(event, Ended):
+            self.has_ended = True
+            self.close()
 
     def play(self, audio: ReplyAudio) -> None:
         """Queue audio, last."""

@@ -42,6 +42,9 @@ from voice_gateway.turn.turn_so_far import CommittedTurn
 SOON_MS = 500
 """Where playout stands in a sentence is known about so well when the synthesis tells no word times."""
 
+MAX_SENTENCES = 500
+"""Of one reply: half an hour of talk. Some of it may be as short as a line of one character."""
+
 
 class _Speech(Enum):
     """How far a sentence's audio is."""
@@ -105,6 +108,9 @@ class ReplyInFlight:
     _is_written: bool = field(default=False, init=False)
     _is_mute: bool = field(default=False, init=False)
     _is_play_ended: bool = field(default=False, init=False)
+    _is_cut: bool = field(default=False, init=False)
+    """Whether it had too many sentences."""
+    _is_cut_told: bool = field(default=False, init=False)
 
     @property
     def sentence_count(self) -> int:
@@ -278,7 +284,10 @@ class ReplyInFlight:
         return "".join(sentence.ledger.text for sentence in self._sentences[: self._told]).strip()
 
     def _take(self, texts: list[str], now: Instant) -> list[Effect]:
-        for text in texts:
+        room = MAX_SENTENCES - len(self._sentences)
+        if len(texts) > room:
+            self._is_written = self.has_failed = self._is_cut = True
+        for text in texts[:room]:
             spoken = NOTHING if self._is_mute else self._speakable.of(text)
             done = _Speech.COMING if spoken.text else _Speech.DONE
             samples = None if spoken.text else 0
@@ -299,6 +308,10 @@ class ReplyInFlight:
         effects: list[Effect] = []
         if not self.is_released:
             return effects
+        if self._is_cut and not self._is_cut_told:
+            self._is_cut_told = True
+            told = f"the language model wrote more than {MAX_SENTENCES} sentences: the reply was cut"
+            effects.append(Emit(Notice(Reason.LLM_FAILED, told, Backend.LLM, self.turn)))
         while self._told < len(self._sentences) and self._sentences[self._told].speech is not _Speech.COMING:
             ledger = self._sentences[self._told].ledger
             self._told += 1

@@ -9,6 +9,9 @@ from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.transcript import Word
 from voice_gateway.turn.text.normalised import same_words
 
+MAX_TURN_CHARS = 4_000
+"""A spoken turn of so many characters, as of a typed one, goes on no further: a minute has 1,500 at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Called:
@@ -39,8 +42,8 @@ class CommittedTurn:
 
     @property
     def may_go_on(self) -> bool:
-        """Whether further speech may belong to it: nobody typed it, or ended it by a key."""
-        return self.is_spoken and not self.called.is_ordered
+        """Whether further speech may belong to it: nobody typed it, or ended it by a key, and there is room in it."""
+        return self.is_spoken and not self.called.is_ordered and len(self.text) < MAX_TURN_CHARS
 
     @classmethod
     def typed(cls, turn: TurnId, text: str, now: Instant) -> "CommittedTurn":

@@ -9,7 +9,7 @@ from voice_gateway.turn.effects import Effect, Emit
 from voice_gateway.turn.listening import Recognition
 from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 from voice_gateway.turn.text.unfinished import reads_unfinished
-from voice_gateway.turn.turn_so_far import Called, CommittedTurn, TurnSoFar
+from voice_gateway.turn.turn_so_far import MAX_TURN_CHARS, Called, CommittedTurn, TurnSoFar
 from voice_gateway.turn.utterance import Utterance
 
 AHEAD_MS = 1_000
@@ -131,10 +131,12 @@ class User:
     def is_said(self, *, goes_on: bool, now: Instant) -> bool:
         """Whether the turn is complete, all its words being known; if it reads unfinished, it is held for a while."""
         so_far = self.so_far
-        if goes_on or not so_far.is_confirmed:
+        if not so_far.is_confirmed:
             return False
+        if goes_on:
+            return len(so_far.text) >= MAX_TURN_CHARS
         policy = self._policy
-        is_held = reads_unfinished(so_far.text)
+        is_held = reads_unfinished(so_far.text) and len(so_far.text) < MAX_TURN_CHARS
         hold_ms = policy.unfinished_hold_ms + policy.vad_onset_ms + ONSET_LAG_MS if is_held else 0
         until = after_ms(so_far.spoke, hold_ms)
         if until > now:

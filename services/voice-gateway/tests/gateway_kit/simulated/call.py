@@ -108,7 +108,9 @@ class Call:
         self._caller = Caller(self)
 
     def play(self) -> "Call":
-        """Let it happen. A session that has not ended by itself is ended after a long silence."""
+        """Let it happen. A session that has not ended by itself is ended after a long silence, as one nobody uses if it
+        is quiet.
+        """
         self.tell(inputs.SessionStarted())
         self._caller.begin()
         while not self._is_cut and (self._events or self._is_deadline_within(SILENCE_MS)):
@@ -120,8 +122,9 @@ class Call:
                 heappop(self._events)[2]()
         if not self._is_cut:
             self.now_ms += SILENCE_MS
-        if not self.is_over:
-            self._step(inputs.EndRequested(), at(self.now_ms))
+        for last in (inputs.SessionIdled(), inputs.EndRequested()):
+            if not self.is_over:
+                self._step(last, at(self.now_ms))
         return self
 
     def script(self) -> str:

@@ -27,6 +27,8 @@ TRANSPORT: Final = "grpc_legacy"
 DEFAULT_RATE_HZ: Final = 16_000
 """voice_workflow.proto, `VoiceConfig.sample_rate`: both ways."""
 INTERIM_MARK: Final = "..."
+MAX_HELD_TURNS: Final = 256
+"""Final transcripts that wait for the turn before: as many as turns may wait for their answer (turn/dialogue.py)."""
 
 
 class Codec:
@@ -47,10 +49,13 @@ class Codec:
         """Read the first message; None: the client half-closed without one.
 
         Raises:
-            ClientError: START_REQUIRED, AUDIO_FORMAT_UNSUPPORTED, TEXT_INVALID, MESSAGE_TOO_LARGE.
+            ClientError: START_REQUIRED, MESSAGE_EMPTY, AUDIO_FORMAT_UNSUPPORTED, TEXT_INVALID, MESSAGE_TOO_LARGE.
         """
         message = ClientMessage() if raw is None else inputs.parse(raw, ClientMessage)
-        if message.WhichOneof("content") != "config":
+        content = message.WhichOneof("content")
+        if content is None and raw is not None:
+            raise ClientError(Reason.MESSAGE_EMPTY, "the first message has no content that this server knows")
+        if content != "config":
             raise ClientError(Reason.START_REQUIRED, "the first message must be config")
         rate_hz = message.config.sample_rate or DEFAULT_RATE_HZ
         if rate_hz not in INPUT_RATES_HZ:
@@ -110,7 +115,8 @@ class TurnOrder:
 
     A session may commit the next turn while a reply is still under way. The next turn's final transcript is held back
     until the turn before is closed: by the end or the interruption of its reply, or, for a turn that nobody answers, by
-    the first word of a later turn's reply or by the end of the session.
+    the first word of a later turn's reply or by the end of the session. Of more than `MAX_HELD_TURNS` the oldest, which
+    nobody will answer, is told at once and opens no turn.
     """
 
     def __init__(self) -> None:
@@ -124,8 +130,7 @@ class TurnOrder:
                 # behind a final that is held back, an interim of a later turn would seem to be of that one
                 return [] if self._held else [ServerMessage(transcript_chunk=event.text + INTERIM_MARK)]
             case events.Transcript():
-                self._held.append(event)
-                return self._open_next() if self._open is None else []
+                return self._hold(event)
             case events.ReplyText(turn=turn, text=text):
                 return [*self._advance_to(turn), ServerMessage(llm_response_chunk=text)]
             case events.ReplyInterrupted():
@@ -138,6 +143,14 @@ class TurnOrder:
                 return [*self._close_all(), _event(END_OF_TURN)]
             case _:
                 return []
+
+    def _hold(self, transcript: events.Transcript) -> list[ServerMessage]:
+        self._held.append(transcript)
+        if self._open is None:
+            return self._open_next()
+        if len(self._held) <= MAX_HELD_TURNS:
+            return []
+        return [ServerMessage(transcript_chunk=_final(self._held.popleft().text))]
 
     def _open_next(self) -> list[ServerMessage]:
         transcript = self._held.popleft()

@@ -52,11 +52,14 @@ class Codec:
         """Read the first message; None: the client half-closed without one.
 
         Raises:
-            ClientError: START_REQUIRED, AUDIO_FORMAT_UNSUPPORTED, TEXT_INVALID,
+            ClientError: START_REQUIRED, MESSAGE_EMPTY, AUDIO_FORMAT_UNSUPPORTED, TEXT_INVALID,
                 RESUME_UNAVAILABLE, MESSAGE_TOO_LARGE.
         """
         request = ConverseRequest() if raw is None else inputs.parse(raw, ConverseRequest)
-        if request.WhichOneof("payload") != "start":
+        payload = request.WhichOneof("payload")
+        if payload is None and raw is not None:
+            raise ClientError(Reason.MESSAGE_EMPTY, "the first message has no payload that this server knows")
+        if payload != "start":
             raise ClientError(Reason.START_REQUIRED, "the first message must be start")
         start = request.start
         if start.resume_token:

@@ -1,0 +1,139 @@
+"""What a backend may send into one session. More ends the reply or the sentence, or is taken together: never the call.
+
+A generator that always has something never lets the event loop go: whoever takes from one breathes between two pieces.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from voice_gateway.domain.chat import ToolCall
+from voice_gateway.domain.errors import Backend, BackendError, Reason
+from voice_gateway.domain.instant import NS_PER_S
+from voice_gateway.domain.rates import TokenBucket
+from voice_gateway.domain.transcript import RecognitionResult
+from voice_gateway.session import clock
+from voice_gateway.turn.inputs import TranscriptRevised
+
+MAX_REPLY_CHARS: Final = 16_000
+"""Text of one reply, white space too: a quarter of an hour of talk at 15 characters a second. A piece without text
+counts as one character, so that pieces are bounded, too."""
+MAX_CALL_CHARS: Final = 65_536
+"""Names and arguments of the tools that one reply calls: as much as a tool may return (client.proto, `ToolResult`)."""
+PIECE_CHARS: Final = 512
+"""A larger piece of text is taken in such ones: more than a sentence, and little for whatever reads it."""
+MAX_RESULT_CHARS: Final = 4_000
+"""Text of one transcript, as of a typed turn. A turn lasts a minute, of which nobody speaks more than 1,500."""
+MAX_RESULT_WORDS: Final = 1_000
+"""Words of one transcript that come with their times: a minute has 300."""
+MAX_WORD_CHARS: Final = 100
+"""Of a word that comes with its time."""
+MAX_SENTENCE_MS: Final = 120_000
+"""Audio of one sentence, which has 400 characters: 27 s at 15 characters a second, and four times that when slow."""
+MAX_SENTENCE_WORDS: Final = 1_000
+"""Words of one sentence that come with their times."""
+MAX_OUTPUT_CHARS: Final = 65_536
+"""Of a tool of the server, as of a client's."""
+PIECES: Final = TokenBucket(capacity=2_000, per_s=2_000)
+"""Of a model, or chunks of synthesis: the fastest served models write 2,000 tokens a second. More wait."""
+RESULTS: Final = TokenBucket(capacity=1_000, per_s=1_000)
+"""Of a recogniser, which has some 10 a second. More wait."""
+INTERIMS: Final = TokenBucket(capacity=50, per_s=25)
+"""That are told: recognisers decode each 80 to 160 ms, and no screen shows more. Of more the newest counts."""
+BREATH: Final = 32
+"""Pieces in a row before others have their turn, at the latest: each costs 50 us or so."""
+
+T = TypeVar("T")
+
+
+async def breathing(pieces: AsyncGenerator[T, None], bucket: TokenBucket) -> AsyncGenerator[T, None]:
+    """The same pieces, no faster than the bucket says, and with a turn for others now and then."""
+    count = 0
+    async for piece in pieces:
+        yield piece
+        count += 1
+        now = clock.now()
+        bucket = bucket.take(1, now)
+        if wait_ns := bucket.debt_ns(now):
+            await asyncio.sleep(wait_ns / NS_PER_S)
+        elif count % BREATH == 0:
+            await asyncio.sleep(0)
+
+
+class ReplyBudget:
+    """How much the model may still write in one reply."""
+
+    def __init__(self) -> None:
+        self._text_chars = MAX_REPLY_CHARS
+        self._call_chars = MAX_CALL_CHARS
+
+    def cut(self, text: str) -> list[str]:
+        """Pieces of the text, as far as it may be taken."""
+        taken = text[: self._text_chars]
+        self._text_chars -= max(1, len(text))
+        return [taken[start : start + PIECE_CHARS] for start in range(0, len(taken), PIECE_CHARS)]
+
+    def call(self, call: ToolCall) -> None:
+        """Count a call of a tool."""
+        self._call_chars -= max(1, len(call.id) + len(call.name) + len(call.arguments_json))
+
+    def check(self) -> None:
+        """Raises BackendError, LLM_FAILED, when more was written than there may be."""
+        if self._text_chars < 0:
+            raise _too_much(f"a reply of more than {MAX_REPLY_CHARS} characters")
+        if self._call_chars < 0:
+            raise _too_much(f"calls of tools of more than {MAX_CALL_CHARS} characters")
+
+
+def _too_much(what: str) -> BackendError:
+    return BackendError(Backend.LLM, Reason.LLM_FAILED, f"the language model wrote {what}: it was cut")
+
+
+def bounded(result: RecognitionResult) -> RecognitionResult:
+    """A transcript of a length that somebody may have said; itself as a rule."""
+    has_long_word = any(len(word.text) > MAX_WORD_CHARS for word in result.words[:MAX_RESULT_WORDS])
+    if len(result.text) <= MAX_RESULT_CHARS and len(result.words) <= MAX_RESULT_WORDS and not has_long_word:
+        return result
+    words = result.words[:MAX_RESULT_WORDS]
+    cut = tuple(replace(word, text=word.text[:MAX_WORD_CHARS]) for word in words)
+    return replace(result, text=result.text[:MAX_RESULT_CHARS], words=cut)
+
+
+class Interims:
+    """Hands on the interim transcripts of one stream: of those that come too fast the newest, when it may be told."""
+
+    def __init__(self, post: Callable[[TranscriptRevised], None]) -> None:
+        self._post = post
+        self._bucket = INTERIMS
+        self._newest: TranscriptRevised | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def take(self, interim: TranscriptRevised) -> None:
+        """Post it, or keep it until it may be."""
+        now = clock.now()
+        taken = self._bucket.take(1, now)
+        wait_ns = taken.debt_ns(now)
+        if wait_ns == 0:
+            self.drop()
+            self._bucket = taken
+            self._post(interim)
+            return
+        self._newest = interim
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(wait_ns / NS_PER_S, self.flush)
+
+    def flush(self) -> None:
+        """Post what is kept: its time has come, or the stream has ended."""
+        newest = self._newest
+        self.drop()
+        if newest is not None:
+            self._bucket = self._bucket.take(1, clock.now())
+            self._post(newest)
+
+    def drop(self) -> None:
+        """What is kept is out of date: a final has come, or a newer one."""
+        self._newest = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
