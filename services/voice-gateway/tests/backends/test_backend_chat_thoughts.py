@@ -60,6 +60,10 @@ def said(pieces: Iterable[str], *, begins_in_thought: bool = False) -> str:
         ("\u25c1think\u25b7Hm.\u25c1/think\u25b7Yes.", "Yes."),
         ("<|begin_of_thought|>Hm.<|end_of_thought|>Yes.", "Yes."),
         ("<|START_THINKING|>Hm.<|END_THINKING|>Yes.", "Yes."),
+        ("<|START_THINKING|>Hm.<|END_THINKING|><|START_RESPONSE|>Yes.<|END_RESPONSE|>", "Yes."),
+        ("<|START_TEXT|>Yes.<|END_TEXT|>", "Yes."),
+        ("<|channel>thought\nHm.\n<channel|>Yes.", "Yes."),
+        ("<|channel>thought\n<channel|>Yes.", "Yes."),
         ("<think></think>Yes.", "Yes."),
         ("One. <think>Hm.</think> Two.", "One. Two."),
         ("One.<think>Hm.</think>Two.", "One. Two."),
@@ -128,7 +132,7 @@ def test_a_reply_may_begin_in_a_thought(text: str, expected: str) -> None:
 
 def test_the_end_of_a_thought_that_was_not_begun_is_noticed() -> None:
     """What was said may have been a thought: nothing can be unsaid, but it can be told."""
-    for text, is_stray in (("Hm.</think>Yes.", True), ("<think>Hm.</think>Yes.<|end|>", False)):
+    for text, is_stray in (("Hm.</think>Yes.", True), ("<think>Hm.</think>Yes.<|end|><|END_TEXT|>", False)):
         thoughts = ThoughtFilter()
         thoughts.feed(text)
         assert thoughts.has_stray_end is is_stray

@@ -21,10 +21,11 @@ from voice_gateway.backends.openai_chat.tool_calls import CallDelta
 _DONE = "[DONE]"
 _NO_REASON = "null"
 """A reason to stop that is none: DashScope writes the word."""
-_BROKEN_OFF = frozenset({"abort", "aborted", "insufficient_system_resource", "network_error"})
-"""Reasons to stop that are the server's: SGLang's, DeepSeek's and Zhipu's words for a reply that it gave up."""
+_BROKEN_OFF = frozenset({"abort", "insufficient_system_resource", "network_error"})
+"""Reasons to stop that are the server's: vLLM's and Z.ai's, DeepSeek's and again Z.ai's words for a reply that it gave
+up (docs/reference/chat-servers.md)."""
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
-"""DeepSeek and vLLM until 0.11, vLLM since and Ollama, ..., OpenRouter."""
+"""DeepSeek, and vLLM until January 2026; vLLM since November 2025; others; OpenRouter."""
 _FIRST = (None, 0, "0", "")
 """The index of the choice that is read: whoever asks for several hears one."""
 _THOUGHT_PARTS = frozenset({"thinking", "reasoning", "redacted_thinking"})

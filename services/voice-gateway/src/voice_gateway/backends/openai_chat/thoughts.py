@@ -17,8 +17,11 @@ _PAIRS = {
     "\u25c1think\u25b7": "\u25c1/think\u25b7",
     "<|begin_of_thought|>": "<|end_of_thought|>",
     "<|START_THINKING|>": "<|END_THINKING|>",
+    "<|channel>thought": "<channel|>",
 }
-"""How models mark their thoughts: DeepSeek, Qwen and many more; ...; Seed, Mistral, Kimi-VL, Sky-T1, Cohere."""
+"""How models mark their thoughts: DeepSeek, Qwen and many more; ...; Seed, Mistral, Kimi-VL, Sky-T1, Cohere, Gemma."""
+_AROUND_TEXT = ("<|START_TEXT|>", "<|END_TEXT|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>")
+"""Cohere's marks of what is for the user."""
 _HEADS = ("<|start|>", "<|channel|>")
 _MESSAGE = "<|message|>"
 _ENDS = ("<|end|>", "<|return|>", "<|call|>")
@@ -27,7 +30,8 @@ _MAX_HEAD_CHARS = 256
 """A header is a role, a channel and a recipient; what is longer is none, and hidden."""
 _FOR_THE_USER = ("", "assistant")
 
-_MARKS = (*_PAIRS, *_PAIRS.values(), *_HEADS, _MESSAGE, *_ENDS)
+_MARKS = (*_PAIRS, *_PAIRS.values(), *_AROUND_TEXT, *_HEADS, _MESSAGE, *_ENDS)
+_CLOSINGS = frozenset(closing.lower() for closing in _PAIRS.values())
 _PREFIXES = frozenset(mark.lower()[:length] for mark in _MARKS for length in range(1, len(mark)))
 _LONGEST_CHARS = max(map(len, _MARKS))
 _FIRST = re.compile(r"[<\[\u25c1]")
@@ -150,7 +154,7 @@ class ThoughtFilter:
             else:
                 self._state = _State.SAYING
         else:
-            self.has_stray_end = self.has_stray_end or (self._state is _State.SAYING and mark not in _ENDS)
+            self.has_stray_end = self.has_stray_end or (self._state is _State.SAYING and mark in _CLOSINGS)
             self._state = _State.SAYING
 
 
