@@ -101,6 +101,16 @@ async def test_a_model_that_would_speak_its_thoughts_is_found(monkeypatch: pytes
         assert not (await found(**settings, LLM_SERVICE_URL=llm.base_url, LLM_THOUGHTS="opened")).has_failure
 
 
+async def test_a_model_that_writes_its_calls_into_the_text_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its server was started without a parser for them: no tool would ever be called."""
+    monkeypatch.setattr(oddity_log, "_noted", set())
+    reply = 'Yes. <tool_call>{"name": "weather"}</tool_call>'
+    async with speech() as settings, FakeLlm([reply], timing=AT_ONCE) as llm:
+        findings = await found(**settings, LLM_SERVICE_URL=llm.base_url)
+    assert findings.has_failure
+    assert "tool parser" in findings.lines[-1]
+
+
 async def test_a_model_without_an_answer_is_found() -> None:
     """It may have thought for all of its tokens."""
     async with speech() as settings, FakeLlm(["<think>Hm."], timing=AT_ONCE) as llm:

@@ -86,6 +86,7 @@ CASES = {
     "qwen_think": Case("Noon. It is < 1 o'clock."),
     "qwen_only_thoughts": Case(failure="no text"),
     "qwen_thoughts_and_calls": Case(calls=(ROME,)),
+    "qwen_call_in_text": Case("One moment. ", oddities=_odd(Oddity.CALL_IN_TEXT)),
     "deepseek_only_closing": Case(NOON, begins_in_thought=True),
     "deepseek_never_closing": Case(failure="no text", begins_in_thought=True),
     "deepseek_apart": Case(NOON, begins_in_thought=True),

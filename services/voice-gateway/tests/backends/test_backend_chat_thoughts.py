@@ -37,7 +37,7 @@ BITS = [
     ),
 ]
 TEXTS = st.lists(st.sampled_from(BITS), max_size=14).map("".join)
-LONGEST_MARK_CHARS = len("<|begin_of_thought|>")
+LONGEST_MARK_CHARS = len("<|tool_calls_section_begin|>")
 
 
 def said(pieces: Iterable[str], *, begins_in_thought: bool = False) -> str:
@@ -64,6 +64,11 @@ def said(pieces: Iterable[str], *, begins_in_thought: bool = False) -> str:
         ("<|START_TEXT|>Yes.<|END_TEXT|>", "Yes."),
         ("<|channel>thought\nHm.\n<channel|>Yes.", "Yes."),
         ("<|channel>thought\n<channel|>Yes.", "Yes."),
+        ('One moment. <tool_call>\n{"name": "f"}\n</tool_call>', "One moment. "),
+        ('<function_call>{"name": "f"}</function_call>Yes.', "Yes."),
+        ('One moment.[TOOL_CALLS]f{"a": 1}', "One moment."),
+        ("<|tool_calls_section_begin|>f<|tool_calls_section_end|>Yes.", "Yes."),
+        ("<\uff5ctool\u2581calls\u2581begin\uff5c>f<\uff5ctool\u2581calls\u2581end\uff5c>Yes.", "Yes."),
         ("<think></think>Yes.", "Yes."),
         ("One. <think>Hm.</think> Two.", "One. Two."),
         ("One.<think>Hm.</think>Two.", "One. Two."),
@@ -163,7 +168,9 @@ def test_nothing_between_marks_is_said(secret: str) -> None:
         assert said(f"One.<think>{inside}</think>Two.") == "One. Two."
 
 
-@pytest.mark.parametrize("flood", ["<", "<|channel|>", "<|start|>x", "<think", "[THINK", "</think>", "<think>"])
+@pytest.mark.parametrize(
+    "flood", ["<", "<|channel|>", "<|start|>x", "<think", "[THINK", "</think>", "<think>", "<|tool_calls_"]
+)
 def test_no_text_fills_the_memory(flood: str) -> None:
     """What is held is shorter than a mark, or a header, however long the text."""
     thoughts = ThoughtFilter()

@@ -40,6 +40,7 @@ class Oddity(StrEnum):
     CHOICE = "a choice without a delta"
     CONTENT = "content that is no text"
     TOOL_CALL = "a tool call that is none"
+    CALL_IN_TEXT = "a tool call inside of the text: the server does not know how its model calls tools"
     END_OF_THOUGHT = "the end of a thought that was not begun; see LLM_THOUGHTS"
 
 

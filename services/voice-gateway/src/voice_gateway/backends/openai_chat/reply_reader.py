@@ -133,6 +133,8 @@ class ReplyReader:
         self._add(self._thoughts.feed("\ufffd" if self._half else "") + self._thoughts.finish(), pieces)
         if self._thoughts.has_stray_end:
             self.oddities.add(Oddity.END_OF_THOUGHT)
+        if self._thoughts.has_call:
+            self.oddities.add(Oddity.CALL_IN_TEXT)
         calls = self._calls.finish()
         pieces += calls
         if not self._has_text and not calls:
