@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 from app.gateway_process import NOWHERE, outcome
+from gateway_kit.http_peer import answering
 from voice_gateway import config
 from voice_gateway.app.probing import Findings, probe
 from voice_gateway.backends.openai_chat import oddity_log
@@ -28,22 +29,13 @@ async def speech() -> AsyncGenerator[dict[str, str], None]:
 async def refusing(body: object, status: int) -> AsyncGenerator[str, None]:
     """The URL of a model server that lists a model and refuses every request so."""
 
-    async def models(_request: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": "m"}]})
-
-    async def refuse(_request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/v1/models":
+            return web.json_response({"data": [{"id": "m"}]})
         return web.json_response(body, status=status)
 
-    app = web.Application()
-    app.router.add_get("/v1/models", models)
-    app.router.add_post("/v1/chat/completions", refuse)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with answering(answer) as url:
+        yield url
 
 
 async def found(**environment: str) -> Findings:

@@ -4,11 +4,12 @@ import asyncio
 import gzip
 import json
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
+from gateway_kit.http_peer import answering
 from voice_gateway.backends.http_tools.client import HttpTools
 from voice_gateway.backends.http_tools.settings import HttpTool
 from voice_gateway.backends.openai_chat.client import OpenAiChat
@@ -16,7 +17,6 @@ from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolPlace
 from voice_gateway.domain.errors import BackendError, ToolError
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 QUESTION = (ChatMessage(Role.USER, "Hi?"),)
 REPLY = b'data: {"choices": [{"delta": {"content": "Hi."}, "finish_reason": "stop"}]}\n\n'
 MODELS = b'{"data": [{"id": "m"}]}'
@@ -24,20 +24,6 @@ BOMB = gzip.compress(b": " + b"x" * 64_000_000 + b"\n\n" + REPLY)
 """62 kB that are 64 MB."""
 MOST_BYTES = 8_000_000
 """Of memory: far below what a bomb takes, far above what a request takes."""
-
-
-@asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[str]:
-    """The address of a server that answers every request so."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager
@@ -86,7 +72,7 @@ async def test_no_redirect_is_followed(status: int) -> None:
         asked.append(request.path)
         return web.Response(status=status, headers={"Location": "/elsewhere"})
 
-    async with serving(answer) as url:
+    async with answering(answer) as url:
         for model in ("m", ""):
             with pytest.raises(BackendError, match=f"refused with HTTP status {status}"):
                 await ask(url, model)
@@ -103,7 +89,7 @@ async def test_no_cookie_is_kept() -> None:
         body = MODELS if request.path == "/v1/models" else REPLY
         return web.Response(body=body, headers=headers, content_type="text/event-stream")
 
-    async with serving(answer) as url:
+    async with answering(answer) as url:
         client = OpenAiChat(OpenAiChatSettings(url))
         await client.probe()
         for _ in range(2):
@@ -123,7 +109,7 @@ async def test_a_bomb_is_not_unpacked(path: str) -> None:
         headers = {"Content-Encoding": "gzip", "Content-Type": "text/event-stream"}
         return web.Response(body=BOMB, headers=headers, status=400 if path == "refusal" else 200)
 
-    async with serving(answer) as url:
+    async with answering(answer) as url:
         tracemalloc.start()
         try:
             with pytest.raises((BackendError, ToolError), match="an encoding that was not asked for"):
@@ -144,7 +130,7 @@ async def test_a_listing_without_end_is_cut() -> None:
         while True:
             await response.write(b" " * 100_000)
 
-    async with serving(answer) as url:
+    async with answering(answer) as url:
         with pytest.raises(BackendError, match="an answer that is too large"):
             await ask(url, "")
 
@@ -161,7 +147,7 @@ async def test_a_long_listing_is_read() -> None:
         return web.Response(body=REPLY, content_type="text/event-stream")
 
     asked: list[str] = []
-    async with serving(answer) as url:
+    async with answering(answer) as url:
         assert await ask(url, "") == "Hi."
     assert asked == ["m0"]
 
