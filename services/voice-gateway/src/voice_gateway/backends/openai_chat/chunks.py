@@ -56,7 +56,9 @@ class ChatDelta:
     is_whole: bool = False
     """It is the whole reply once more, if pieces of it came before."""
     is_end: bool = False
-    """The model said why it stopped, or the server that all is said."""
+    """It tells why the model stopped."""
+    is_done: bool = False
+    """The server said that all is said."""
     oddities: tuple[Oddity, ...] = ()
 
 
@@ -70,7 +72,7 @@ def decode_event(event: Event) -> ChatDelta:
     if event.name == ERROR:
         raise ChatStreamError("reported an error")
     if data == _DONE:
-        return ChatDelta(is_end=True)
+        return ChatDelta(is_done=True)
     if not data.startswith(("{", "[{")):
         return ChatDelta(oddities=(Oddity.EVENT,))
     choices = _chunk(data).get("choices")
@@ -105,7 +107,8 @@ def _joined(deltas: list[ChatDelta]) -> ChatDelta:
         any(delta.has_thought for delta in deltas),
         any(delta.is_whole for delta in deltas),
         any(delta.is_end for delta in deltas),
-        tuple(oddity for delta in deltas for oddity in delta.oddities),
+        is_done=False,
+        oddities=tuple(oddity for delta in deltas for oddity in delta.oddities),
     )
 
 
@@ -129,7 +132,7 @@ def _choice(choice: Any) -> ChatDelta:
         text += refusal
     has_thought = has_thought or any(said.get(name) for name in _THOUGHT_FIELDS)
     calls = tuple(_calls(said, oddities)) if said.get("tool_calls") or said.get("function_call") else ()
-    return ChatDelta(text, calls, has_thought, is_whole, is_end, tuple(oddities))
+    return ChatDelta(text, calls, has_thought, is_whole, is_end, oddities=tuple(oddities))
 
 
 def _content(content: Any, oddities: list[Oddity]) -> tuple[str, bool]:

@@ -130,6 +130,11 @@ class ThoughtFilter:
         self._held = ""
         return "".join(said)
 
+    @property
+    def holds_text(self) -> bool:
+        """Whether there is text for the user that may still become a mark."""
+        return bool(self._held) and self._state is _State.SAYING
+
     def are_apart(self) -> None:
         """The server tells thoughts in a field of their own: the text does not begin in one."""
         if self._state is _State.THINKING and self._until is _ANY_CLOSING:
