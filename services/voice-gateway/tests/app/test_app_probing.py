@@ -1,16 +1,20 @@
 """`check-config --probe` against fakes on real sockets, and against servers that refuse."""
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 from app.gateway_process import NOWHERE, outcome
+from gateway_kit.http_peer import answering
 from voice_gateway import config
-from voice_gateway.app.probing import Findings, probe
+from voice_gateway.app.probing import Findings, _tell_addresses, probe
 from voice_gateway.backends.openai_chat import oddity_log
+from voice_gateway.domain.backend_status import BackendStatus, NameStatus
 from voicegateway_testkit.fake_asr import FakeAsr
-from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming
+from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming, Reply, ToolCall
 from voicegateway_testkit.fake_tts import FakeTts
 
 AT_ONCE = LlmTiming(ttft_ms=0, token_ms=0)
@@ -28,22 +32,13 @@ async def speech() -> AsyncGenerator[dict[str, str], None]:
 async def refusing(body: object, status: int) -> AsyncGenerator[str, None]:
     """The URL of a model server that lists a model and refuses every request so."""
 
-    async def models(_request: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": "m"}]})
-
-    async def refuse(_request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/v1/models":
+            return web.json_response({"data": [{"id": "m"}]})
         return web.json_response(body, status=status)
 
-    app = web.Application()
-    app.router.add_get("/v1/models", models)
-    app.router.add_post("/v1/chat/completions", refuse)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with answering(answer) as url:
+        yield url
 
 
 async def found(**environment: str) -> Findings:
@@ -101,6 +96,16 @@ async def test_a_model_that_would_speak_its_thoughts_is_found(monkeypatch: pytes
         assert not (await found(**settings, LLM_SERVICE_URL=llm.base_url, LLM_THOUGHTS="opened")).has_failure
 
 
+async def test_a_model_that_writes_its_calls_into_the_text_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its server was started without a parser for them: no tool would ever be called."""
+    monkeypatch.setattr(oddity_log, "_noted", set())
+    reply = 'Yes. <tool_call>{"name": "weather"}</tool_call>'
+    async with speech() as settings, FakeLlm([reply], timing=AT_ONCE) as llm:
+        findings = await found(**settings, LLM_SERVICE_URL=llm.base_url)
+    assert findings.has_failure
+    assert "tool parser" in findings.lines[-1]
+
+
 async def test_a_model_without_an_answer_is_found() -> None:
     """It may have thought for all of its tokens."""
     async with speech() as settings, FakeLlm(["<think>Hm."], timing=AT_ONCE) as llm:
@@ -115,6 +120,29 @@ async def test_a_language_that_is_not_served_is_found() -> None:
         findings = await found(**settings, LLM_SERVICE_URL=llm.base_url, ASR_LANGUAGE="tlh")
     assert [line for line in findings.lines if "does not serve ASR_LANGUAGE tlh" in line]
     assert findings.has_failure
+
+
+async def test_the_model_is_asked_with_the_tools_and_no_tool_is_called(tmp_path: Path) -> None:
+    """A model that takes none refuses the request; what a tool does is not for a check to do. A voice that is not
+    there is told, and is no failure: synthesis chooses one.
+    """
+    tools = tmp_path / "tools.json"
+    tools.write_text(json.dumps([{"name": "door", "description": "Opens.", "url": f"http://{NOWHERE}/"}]))
+    replies = [Reply("Yes.", (ToolCall("door", "{}", "c1"),))]
+    async with speech() as settings, FakeLlm(replies, timing=AT_ONCE) as llm:
+        findings = await found(**settings, LLM_SERVICE_URL=llm.base_url, TOOLS_FILE=str(tools), TTS_VOICE="nobody")
+        (request,) = llm.requests
+    assert not findings.has_failure, findings.lines
+    assert [tool["function"]["name"] for tool in request.body["tools"]] == ["door"]
+    assert findings.lines[-1].endswith("calls 1 tools")
+    assert [line for line in findings.lines if "no voice nobody" in line]
+
+
+def test_names_that_cannot_be_resolved_are_told() -> None:
+    """The most common mistake of a new deployment."""
+    findings = Findings()
+    _tell_addresses("LLM", BackendStatus((), (NameStatus("llm:8000", "cannot be resolved"),)), findings)
+    assert (findings.lines, findings.has_failure) == (["LLM llm:8000: cannot be resolved (!)"], True)
 
 
 async def test_the_command_says_it_with_its_exit_code() -> None:

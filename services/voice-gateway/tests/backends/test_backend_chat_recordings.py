@@ -3,6 +3,7 @@
 Sources are in docs/reference/chat-servers.md. Each recording is replayed whole, byte by byte, and cut at random places.
 """
 
+import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from voice_gateway.backends.openai_chat.reply_reader import ReplyReader
 from voice_gateway.domain.chat import ToolCall
 
 RECORDINGS = Path(__file__).with_name("recordings")
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "reference" / "chat-servers.md"
 NOON = "It is noon."
 ROME = ("weather", '{"place": "Rome"}')
 
@@ -84,6 +86,7 @@ CASES = {
     "qwen_think": Case("Noon. It is < 1 o'clock."),
     "qwen_only_thoughts": Case(failure="no text"),
     "qwen_thoughts_and_calls": Case(calls=(ROME,)),
+    "qwen_call_in_text": Case("One moment. ", oddities=_odd(Oddity.CALL_IN_TEXT)),
     "deepseek_only_closing": Case(NOON, begins_in_thought=True),
     "deepseek_never_closing": Case(failure="no text", begins_in_thought=True),
     "deepseek_apart": Case(NOON, begins_in_thought=True),
@@ -92,6 +95,11 @@ CASES = {
     "gptoss_leaked_call": Case(failure="no text"),
     "mistral_think_tokens": Case(NOON),
     "gemini_thought": Case(NOON),
+    "gemma_channel": Case(NOON),
+    "openwebui_early_stop": Case(NOON),
+    "openwebui_stop_and_cut": Case("It is", failure="broke off"),
+    "openwebui_only_stop": Case(failure="no text"),
+    "gemini_no_reason": Case(NOON),
     "proxy_no_space": Case(NOON, oddities=_odd(Oddity.EVENT)),
     "proxy_carriage_returns": Case(NOON),
     "proxy_text_error": Case("It is", failure="reported"),
@@ -158,6 +166,9 @@ def test_a_recording_may_be_cut_anywhere(name: str, cuts: list[int]) -> None:
     assert_is(replayed(recording, edges, begins_in_thought=CASES[name].begins_in_thought), CASES[name])
 
 
-def test_every_recording_is_read() -> None:
-    """None lies there unused."""
+def test_every_recording_is_read_and_documented() -> None:
+    """None lies there unused, and the page has each with its source, and no other."""
     assert {path.stem for path in RECORDINGS.iterdir()} == set(CASES)
+    rows = [line.split(" | ") for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    named = {name for row in rows if len(row) == 5 for name in re.findall(r"`(\w+)`", row[3])}
+    assert named == set(CASES)

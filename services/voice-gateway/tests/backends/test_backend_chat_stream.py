@@ -99,7 +99,7 @@ def test_bytes_that_are_no_text_are_refused() -> None:
         (chunk("x", {"type": "stop"}), ChatDelta("x", is_end=True)),
         (chunk("x", "null"), ChatDelta("x")),
         (chunk("x", ""), ChatDelta("x")),
-        (" [DONE] ", ChatDelta(is_end=True)),
+        (" [DONE] ", ChatDelta(is_done=True)),
         (json.dumps({"choices": [], "usage": {"total_tokens": 3}}), ChatDelta()),
         (json.dumps({"error": None, "choices": [{"delta": {"role": "assistant"}}]}), ChatDelta()),
         (chunk([{"type": "text", "text": "a"}, "b", {"text": "c"}]), ChatDelta("abc")),

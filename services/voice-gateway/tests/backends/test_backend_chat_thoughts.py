@@ -37,7 +37,7 @@ BITS = [
     ),
 ]
 TEXTS = st.lists(st.sampled_from(BITS), max_size=14).map("".join)
-LONGEST_MARK_CHARS = len("<|begin_of_thought|>")
+LONGEST_MARK_CHARS = len("<|tool_calls_section_begin|>")
 
 
 def said(pieces: Iterable[str], *, begins_in_thought: bool = False) -> str:
@@ -60,6 +60,15 @@ def said(pieces: Iterable[str], *, begins_in_thought: bool = False) -> str:
         ("\u25c1think\u25b7Hm.\u25c1/think\u25b7Yes.", "Yes."),
         ("<|begin_of_thought|>Hm.<|end_of_thought|>Yes.", "Yes."),
         ("<|START_THINKING|>Hm.<|END_THINKING|>Yes.", "Yes."),
+        ("<|START_THINKING|>Hm.<|END_THINKING|><|START_RESPONSE|>Yes.<|END_RESPONSE|>", "Yes."),
+        ("<|START_TEXT|>Yes.<|END_TEXT|>", "Yes."),
+        ("<|channel>thought\nHm.\n<channel|>Yes.", "Yes."),
+        ("<|channel>thought\n<channel|>Yes.", "Yes."),
+        ('One moment. <tool_call>\n{"name": "f"}\n</tool_call>', "One moment. "),
+        ('<function_call>{"name": "f"}</function_call>Yes.', "Yes."),
+        ('One moment.[TOOL_CALLS]f{"a": 1}', "One moment."),
+        ("<|tool_calls_section_begin|>f<|tool_calls_section_end|>Yes.", "Yes."),
+        ("<\uff5ctool\u2581calls\u2581begin\uff5c>f<\uff5ctool\u2581calls\u2581end\uff5c>Yes.", "Yes."),
         ("<think></think>Yes.", "Yes."),
         ("One. <think>Hm.</think> Two.", "One. Two."),
         ("One.<think>Hm.</think>Two.", "One. Two."),
@@ -128,7 +137,7 @@ def test_a_reply_may_begin_in_a_thought(text: str, expected: str) -> None:
 
 def test_the_end_of_a_thought_that_was_not_begun_is_noticed() -> None:
     """What was said may have been a thought: nothing can be unsaid, but it can be told."""
-    for text, is_stray in (("Hm.</think>Yes.", True), ("<think>Hm.</think>Yes.<|end|>", False)):
+    for text, is_stray in (("Hm.</think>Yes.", True), ("<think>Hm.</think>Yes.<|end|><|END_TEXT|>", False)):
         thoughts = ThoughtFilter()
         thoughts.feed(text)
         assert thoughts.has_stray_end is is_stray
@@ -159,7 +168,9 @@ def test_nothing_between_marks_is_said(secret: str) -> None:
         assert said(f"One.<think>{inside}</think>Two.") == "One. Two."
 
 
-@pytest.mark.parametrize("flood", ["<", "<|channel|>", "<|start|>x", "<think", "[THINK", "</think>", "<think>"])
+@pytest.mark.parametrize(
+    "flood", ["<", "<|channel|>", "<|start|>x", "<think", "[THINK", "</think>", "<think>", "<|tool_calls_"]
+)
 def test_no_text_fills_the_memory(flood: str) -> None:
     """What is held is shorter than a mark, or a header, however long the text."""
     thoughts = ThoughtFilter()

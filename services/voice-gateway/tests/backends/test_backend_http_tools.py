@@ -3,35 +3,21 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from aiohttp import web
+from gateway_kit.http_peer import answering
 from voice_gateway.backends.http_tools.client import HttpTools
 from voice_gateway.backends.http_tools.codec import MAX_OUTPUT_BYTES, ToolsFileError, decode_output, parse_tools
 from voice_gateway.backends.http_tools.settings import HttpTool
 from voice_gateway.domain.chat import Tool, ToolPlace
 from voice_gateway.domain.errors import ToolError
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 WEATHER = {"name": "weather", "description": "Tells.", "url": "http://localhost:1/weather?units=si"}
 SECRET = "hunter2"  # noqa: S105  the word that must not be shown
-
-
-@asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[str]:
-    """The address of a server that answers every request so."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/tool"
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager
@@ -54,7 +40,7 @@ async def test_arguments_go_out_as_json_and_the_body_comes_back() -> None:
         seen.append((request.method, kind, auth, await request.json()))
         return web.Response(text="sunny, 21 \u00b0C")
 
-    async with serving(answer) as url, tools(url, headers=(("Authorization", "Bearer k"),)) as runner:
+    async with answering(answer) as url, tools(url, headers=(("Authorization", "Bearer k"),)) as runner:
         assert await runner.run("weather", '{"place": "R\u00f6m"}') == "sunny, 21 \u00b0C"
         assert [tool.name for tool in runner.tools()] == ["weather"]
     assert seen == [("POST", "application/json", "Bearer k", {"place": "R\u00f6m"})]
@@ -69,13 +55,13 @@ async def test_a_refusal_is_told_once(status: int) -> None:
         asked.append(request.path)
         return web.Response(status=status, headers={"Location": "/elsewhere"} if status == 302 else {})
 
-    async with serving(answer) as url, tools(url) as runner:
+    async with answering(answer) as url, tools(url) as runner:
         if status == 204:
             assert await runner.run("weather", "{}") == ""
         else:
             with pytest.raises(ToolError, match=f"HTTP status {status}"):
                 await runner.run("weather", "{}")
-    assert asked == ["/tool"]
+    assert asked == ["/"]
 
 
 async def test_a_tool_that_hangs_takes_too_long() -> None:
@@ -88,7 +74,7 @@ async def test_a_tool_that_hangs_takes_too_long() -> None:
         await asyncio.Event().wait()
         return response
 
-    async with serving(answer) as url, tools(url, timeout_ms=100) as runner:
+    async with answering(answer) as url, tools(url, timeout_ms=100) as runner:
         with pytest.raises(ToolError, match="took too long"):
             await runner.run("weather", "{}")
 
@@ -102,7 +88,7 @@ async def test_a_body_without_end_is_cut() -> None:
         while True:
             await response.write(b"x" * 10_000)
 
-    async with serving(answer) as url, tools(url) as runner:
+    async with answering(answer) as url, tools(url) as runner:
         assert len(await runner.run("weather", "{}")) == MAX_OUTPUT_BYTES
 
 

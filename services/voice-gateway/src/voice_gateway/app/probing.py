@@ -30,6 +30,8 @@ _UNNAMED = "LLM_SYSTEM_PROMPT, LLM_TEMPERATURE and LLM_MAX_TOKENS can each be le
 _THINKS = "the model may have thought for all of LLM_MAX_TOKENS"
 _LEAKS = "LLM: the model ends a thought that it did not begin, and thoughts would be spoken; set LLM_THOUGHTS=opened"
 
+_NO_CALLS = "LLM: the model writes tool calls into its text, and none is made; set the server's tool parser"
+
 
 class Findings:
     """What was found, a line for each."""
@@ -97,6 +99,8 @@ async def _probe_model(settings: config.Settings, findings: Findings) -> None:
         findings.good(f"LLM: writes {len(text)} characters and calls {calls} tools")
         if has_noted(Oddity.END_OF_THOUGHT):
             findings.bad(_LEAKS)
+        if has_noted(Oddity.CALL_IN_TEXT):
+            findings.bad(_NO_CALLS)
     except BackendError as error:
         findings.bad(f"LLM: {error.message}; {_hint(error.__cause__)}")
     finally:

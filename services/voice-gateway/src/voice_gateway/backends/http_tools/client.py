@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx2
 
@@ -14,6 +15,8 @@ from voice_gateway.domain.errors import ToolError
 _log = logging.getLogger(__name__)
 
 _MS_PER_S = 1_000
+_IDENTITY = "identity"
+"""No compression (RFC 9110 section 12.5.3)."""
 
 
 class HttpTools:
@@ -25,8 +28,9 @@ class HttpTools:
 
     def __init__(self, tools: Sequence[HttpTool]) -> None:
         self._tools = {entry.tool.name: entry for entry in tools}
-        # Deadlines are kept here, for the request as a whole.
-        self._client = httpx2.AsyncClient(follow_redirects=False, timeout=None)
+        # Deadlines are kept here, for the request as a whole. No cookies: one caller's would go out with another's.
+        cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        self._client = httpx2.AsyncClient(follow_redirects=False, timeout=None, cookies=cookies)
 
     def tools(self) -> tuple[Tool, ...]:
         """What can be called."""
@@ -50,15 +54,19 @@ class HttpTools:
         await self._client.aclose()
 
     async def _post(self, entry: HttpTool, arguments_json: str) -> str:
-        headers = [("Content-Type", "application/json"), *entry.headers]
+        headers = [("Content-Type", "application/json"), ("Accept-Encoding", _IDENTITY), *entry.headers]
         async with self._client.stream(
             "POST", entry.url, content=arguments_json.encode("utf-8", "replace"), headers=headers
         ) as response:
             if not response.is_success:
                 _log.warning("tool refuses", extra={"tool": entry.tool.name, "status": response.status_code})
                 raise ToolError(f"the tool refused with HTTP status {response.status_code}")
+            if response.headers.get("content-encoding", _IDENTITY).lower() != _IDENTITY:
+                # A thousand bytes may be a million when they are unpacked: only what is bounded as it comes is read.
+                _log.warning("tool answers in an encoding that was not asked for", extra={"tool": entry.tool.name})
+                raise ToolError("the tool answered in an encoding that was not asked for")
             body = bytearray()
-            async for received in response.aiter_bytes():
+            async for received in response.aiter_raw():
                 body += received
                 if len(body) >= MAX_OUTPUT_BYTES:
                     break

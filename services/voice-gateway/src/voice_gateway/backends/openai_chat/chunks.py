@@ -21,10 +21,11 @@ from voice_gateway.backends.openai_chat.tool_calls import CallDelta
 _DONE = "[DONE]"
 _NO_REASON = "null"
 """A reason to stop that is none: DashScope writes the word."""
-_BROKEN_OFF = frozenset({"abort", "aborted", "insufficient_system_resource", "network_error"})
-"""Reasons to stop that are the server's: SGLang's, DeepSeek's and Zhipu's words for a reply that it gave up."""
+_BROKEN_OFF = frozenset({"abort", "insufficient_system_resource", "network_error"})
+"""Reasons to stop that are the server's: vLLM's and Z.ai's, DeepSeek's and again Z.ai's words for a reply that it gave
+up (docs/reference/chat-servers.md)."""
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
-"""DeepSeek and vLLM until 0.11, vLLM since and Ollama, ..., OpenRouter."""
+"""DeepSeek, and vLLM until January 2026; vLLM since November 2025; others; OpenRouter."""
 _FIRST = (None, 0, "0", "")
 """The index of the choice that is read: whoever asks for several hears one."""
 _THOUGHT_PARTS = frozenset({"thinking", "reasoning", "redacted_thinking"})
@@ -39,6 +40,7 @@ class Oddity(StrEnum):
     CHOICE = "a choice without a delta"
     CONTENT = "content that is no text"
     TOOL_CALL = "a tool call that is none"
+    CALL_IN_TEXT = "a tool call inside of the text: the server does not know how its model calls tools"
     END_OF_THOUGHT = "the end of a thought that was not begun; see LLM_THOUGHTS"
 
 
@@ -54,7 +56,9 @@ class ChatDelta:
     is_whole: bool = False
     """It is the whole reply once more, if pieces of it came before."""
     is_end: bool = False
-    """The model said why it stopped, or the server that all is said."""
+    """It tells why the model stopped."""
+    is_done: bool = False
+    """The server said that all is said."""
     oddities: tuple[Oddity, ...] = ()
 
 
@@ -68,7 +72,7 @@ def decode_event(event: Event) -> ChatDelta:
     if event.name == ERROR:
         raise ChatStreamError("reported an error")
     if data == _DONE:
-        return ChatDelta(is_end=True)
+        return ChatDelta(is_done=True)
     if not data.startswith(("{", "[{")):
         return ChatDelta(oddities=(Oddity.EVENT,))
     choices = _chunk(data).get("choices")
@@ -103,7 +107,8 @@ def _joined(deltas: list[ChatDelta]) -> ChatDelta:
         any(delta.has_thought for delta in deltas),
         any(delta.is_whole for delta in deltas),
         any(delta.is_end for delta in deltas),
-        tuple(oddity for delta in deltas for oddity in delta.oddities),
+        is_done=False,
+        oddities=tuple(oddity for delta in deltas for oddity in delta.oddities),
     )
 
 
@@ -127,7 +132,7 @@ def _choice(choice: Any) -> ChatDelta:
         text += refusal
     has_thought = has_thought or any(said.get(name) for name in _THOUGHT_FIELDS)
     calls = tuple(_calls(said, oddities)) if said.get("tool_calls") or said.get("function_call") else ()
-    return ChatDelta(text, calls, has_thought, is_whole, is_end, tuple(oddities))
+    return ChatDelta(text, calls, has_thought, is_whole, is_end, oddities=tuple(oddities))
 
 
 def _content(content: Any, oddities: list[Oddity]) -> tuple[str, bool]:

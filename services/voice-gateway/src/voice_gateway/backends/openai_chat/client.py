@@ -195,7 +195,7 @@ class _Completion:
         response = await self._endpoint.send(body)
         self._cleanup.push_async_callback(response.aclose)
         # The events are read here, as bytes: the library's models of them cost a third of a turn's processor time.
-        self._received = response.aiter_bytes()
+        self._received = response.aiter_raw()
 
     async def first(self) -> list[str | ToolCall]:
         """The first pieces, none if a thought or a tool call has begun; a reply without either is an error."""

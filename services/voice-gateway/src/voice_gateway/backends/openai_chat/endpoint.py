@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx2
@@ -20,6 +21,10 @@ _NO_KEY = "not-needed"
 _UNLAWFUL = (400, 422)  # RFC 9110 section 15.5.1; 15.5.21 is FastAPI's
 _MAX_REFUSAL_BYTES = 16_384
 """Of the body that says why; it names a field at its beginning or not at all."""
+_MAX_LISTING_BYTES = 4_194_304
+"""Of the models; a broker's list of hundreds, with their prices, is about one tenth of it."""
+_IDENTITY = "identity"
+"""No compression (RFC 9110 section 12.5.3)."""
 _LIMITS = httpx2.Limits(max_connections=1_000, max_keepalive_connections=100)  # the library's own
 
 
@@ -42,7 +47,7 @@ class PinnedTransport(httpx2.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request."""
-        if request.url.host == self._name:  # a server may redirect elsewhere
+        if request.url.host == self._name:
             request = httpx2.Request(
                 request.method,
                 request.url.copy_with(host=self._address),
@@ -83,7 +88,9 @@ class Endpoint:
         self._model = settings.model
         self._probe_s = settings.probe_deadline_ms / 1_000
         self._url = self._client.base_url.join("chat/completions")
-        headers = self._client.default_headers | {"Authorization": f"Bearer {self._client.api_key}"}
+        self._models_url = self._client.base_url.join("models")
+        own = {"Authorization": f"Bearer {self._client.api_key}", "Accept-Encoding": _IDENTITY}
+        headers = self._client.default_headers | own
         self._headers = {name: value for name, value in headers.items() if isinstance(value, str)}
         self._parameters = parameters(settings)
 
@@ -111,14 +118,12 @@ class Endpoint:
 
         Raises:
             openai.APIConnectionError: the endpoint cannot be reached.
-            RequestRefusedError: it refuses.
+            RequestRefusedError: it refuses, or redirects: the conversation and the key go nowhere else.
+            ChatStreamError: it answers in an encoding that was not asked for.
         """
         fields = {"model": await self.model(), **body, **self._parameters}
         request = self._http.build_request("POST", self._url, content=json.dumps(fields), headers=self._headers)
-        try:
-            response = await self._http.send(request, stream=True)
-        except httpx2.TransportError as error:
-            raise openai.APIConnectionError(request=request) from error
+        response = await self._open(request)
         if response.is_success:
             return response
         try:
@@ -127,9 +132,28 @@ class Endpoint:
             await response.aclose()
         raise RequestRefusedError(response, parameter)
 
+    async def _open(self, request: httpx2.Request) -> httpx2.Response:
+        """An answer whose body is not read, to be closed."""
+        try:
+            response = await self._http.send(request, stream=True)
+        except httpx2.TransportError as error:
+            raise openai.APIConnectionError(request=request) from error
+        if response.headers.get("content-encoding", _IDENTITY).lower() == _IDENTITY:
+            return response
+        await response.aclose()
+        # A thousand bytes may be a million when they are unpacked: only what is bounded as it comes is read.
+        raise ChatStreamError("answered in an encoding that was not asked for")
+
     async def _first_model(self) -> str:
-        response = await self._client.models.with_raw_response.list()
-        return decode_models(response.content)[0]
+        response = await self._open(self._http.build_request("GET", self._models_url, headers=self._headers))
+        try:
+            if not response.is_success:
+                raise openai.APIStatusError("refused", response=response, body=None)
+            return decode_models(await _read(response, _MAX_LISTING_BYTES))[0]
+        except httpx2.TransportError as error:
+            raise openai.APIConnectionError(request=response.request) from error
+        finally:
+            await response.aclose()
 
 
 async def _refused_parameter(response: httpx2.Response, fields: dict[str, Any]) -> str:
@@ -137,7 +161,7 @@ async def _refused_parameter(response: httpx2.Response, fields: dict[str, Any]) 
     if response.status_code not in _UNLAWFUL:
         return ""
     try:
-        parameter = refused_parameter(await read_bounded(response, _MAX_REFUSAL_BYTES), fields)
+        parameter = refused_parameter(await _read(response, _MAX_REFUSAL_BYTES), fields)
     except (ChatStreamError, httpx2.HTTPError):
         return ""
     if parameter:
@@ -145,14 +169,14 @@ async def _refused_parameter(response: httpx2.Response, fields: dict[str, Any]) 
     return parameter
 
 
-async def read_bounded(response: httpx2.Response, limit_bytes: int) -> bytes:
+async def _read(response: httpx2.Response, limit_bytes: int) -> bytes:
     """The body of an answer.
 
     Raises:
         ChatStreamError: it is larger.
     """
     body = bytearray()
-    async for received in response.aiter_bytes():
+    async for received in response.aiter_raw():
         body += received
         if len(body) > limit_bytes:
             raise ChatStreamError("sent an answer that is too large")
@@ -160,7 +184,9 @@ async def read_bounded(response: httpx2.Response, limit_bytes: int) -> bytes:
 
 
 def _http_client(settings: OpenAiChatSettings, address: Address, tls: ssl.SSLContext) -> openai.DefaultAsyncHttpxClient:
+    # No cookies: what one caller's request sets would go out with another's.
+    cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     if address.is_proxied:
-        return openai.DefaultAsyncHttpxClient(timeout=None, verify=tls)
-    name = httpx2.URL(settings.base_url).host
-    return openai.DefaultAsyncHttpxClient(timeout=None, transport=PinnedTransport(name, address.host, tls))
+        return openai.DefaultAsyncHttpxClient(timeout=None, verify=tls, follow_redirects=False, cookies=cookies)
+    transport = PinnedTransport(httpx2.URL(settings.base_url).host, address.host, tls)
+    return openai.DefaultAsyncHttpxClient(timeout=None, transport=transport, follow_redirects=False, cookies=cookies)

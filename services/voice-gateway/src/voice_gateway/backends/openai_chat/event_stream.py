@@ -58,6 +58,8 @@ class EventStreamDecoder:
         return [event for line in lines if (event := self._take(line.rstrip(b"\r\n"))) is not None]
 
     def _take(self, line: bytes) -> Event | None:
+        if not line and not self._data and not self._name:
+            return None
         if not line:
             data, name = self._data, self._name
             self._data, self._data_bytes, self._name = [], 0, ""

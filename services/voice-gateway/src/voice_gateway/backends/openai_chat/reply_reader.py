@@ -44,6 +44,8 @@ class ReplyReader:
     _has_text: bool = field(default=False, init=False)
     _has_pieces: bool = field(default=False, init=False)
     _has_thought: bool = field(default=False, init=False)
+    _has_reason: bool = field(default=False, init=False)
+    """The model is said to have stopped, and has written nothing since."""
 
     def __post_init__(self) -> None:
         """Begin where the reply does."""
@@ -53,6 +55,10 @@ class ReplyReader:
     def has_begun(self) -> bool:
         """Whether the model has written anything, if only in thought or as a piece of a call."""
         return self._has_text or self._has_thought or self._thoughts.has_thought or self._calls.has_begun
+
+    @property
+    def _is_given(self) -> bool:
+        return self._has_text or self._thoughts.holds_text or bool(self._half) or self._calls.has_begun
 
     def feed(self, received: bytes) -> list[str | ToolCall]:
         """The pieces that `received` completes, no text empty; with the end come the calls.
@@ -81,8 +87,10 @@ class ReplyReader:
             pieces = self._take(events, is_whole=is_whole)
         except ChatStreamMalformedError as error:
             raise ChatStreamBrokenError from error
-        if not self.is_over:
+        if not self.is_over and not self._has_reason:
             raise ChatStreamBrokenError
+        if not self.is_over:
+            self._end(pieces)
         return pieces
 
     def _look(self, received: bytes) -> bytes:
@@ -106,7 +114,9 @@ class ReplyReader:
             if delta.oddities:
                 self.oddities.update(delta.oddities)
             self._take_delta(delta, pieces)
-            if delta.is_end or (is_whole and self.has_begun):
+            self._has_reason = delta.is_end or (self._has_reason and not delta.text and not delta.calls)
+            # Some servers say that the model stopped while it has only thought, or before its first word.
+            if delta.is_done or (delta.is_end and self._is_given) or (is_whole and self.has_begun):
                 self._end(pieces)
                 break
         return pieces
@@ -133,6 +143,8 @@ class ReplyReader:
         self._add(self._thoughts.feed("\ufffd" if self._half else "") + self._thoughts.finish(), pieces)
         if self._thoughts.has_stray_end:
             self.oddities.add(Oddity.END_OF_THOUGHT)
+        if self._thoughts.has_call:
+            self.oddities.add(Oddity.CALL_IN_TEXT)
         calls = self._calls.finish()
         pieces += calls
         if not self._has_text and not calls:

@@ -1,4 +1,4 @@
-"""Takes out of a reply's text what is not for the user: thoughts, and other channels. Pure.
+"""Takes out of a reply's text what is not for the user: thoughts, calls, and other channels. Pure.
 
 Nothing that is spoken can be unsaid, so what may still become a mark is held until the next piece. The memory is
 bounded by the longest mark, and the time is linear in the text.
@@ -17,8 +17,22 @@ _PAIRS = {
     "\u25c1think\u25b7": "\u25c1/think\u25b7",
     "<|begin_of_thought|>": "<|end_of_thought|>",
     "<|START_THINKING|>": "<|END_THINKING|>",
+    "<|channel>thought": "<channel|>",
 }
-"""How models mark their thoughts: DeepSeek, Qwen and many more; ...; Seed, Mistral, Kimi-VL, Sky-T1, Cohere."""
+"""How models mark their thoughts: DeepSeek, Qwen and many more; ...; Seed, Mistral, Kimi-VL, Sky-T1, Cohere, Gemma."""
+_CALLS = {
+    "<tool_call>": "</tool_call>",
+    "<function_call>": "</function_call>",
+    "[TOOL_CALLS]": "[/TOOL_CALLS]",
+    "<|tool_calls_section_begin|>": "<|tool_calls_section_end|>",
+    "<\uff5ctool\u2581calls\u2581begin\uff5c>": "<\uff5ctool\u2581calls\u2581end\uff5c>",
+}
+"""How models write their calls where the server does not know it: Qwen and Hermes, ..., Mistral (to the end of the
+reply), Kimi, DeepSeek. They are as little for the user as a thought."""
+_ASIDES = {**_PAIRS, **_CALLS}
+_CALL_MARKS = frozenset(opening.lower() for opening in _CALLS)
+_AROUND_TEXT = ("<|START_TEXT|>", "<|END_TEXT|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>")
+"""Cohere's marks of what is for the user."""
 _HEADS = ("<|start|>", "<|channel|>")
 _MESSAGE = "<|message|>"
 _ENDS = ("<|end|>", "<|return|>", "<|call|>")
@@ -27,23 +41,32 @@ _MAX_HEAD_CHARS = 256
 """A header is a role, a channel and a recipient; what is longer is none, and hidden."""
 _FOR_THE_USER = ("", "assistant")
 
-_MARKS = (*_PAIRS, *_PAIRS.values(), *_HEADS, _MESSAGE, *_ENDS)
+_MARKS = (*_ASIDES, *_ASIDES.values(), *_AROUND_TEXT, *_HEADS, _MESSAGE, *_ENDS)
+_CLOSINGS = frozenset(closing.lower() for closing in _PAIRS.values())
 _PREFIXES = frozenset(mark.lower()[:length] for mark in _MARKS for length in range(1, len(mark)))
 _LONGEST_CHARS = max(map(len, _MARKS))
 _FIRST = re.compile(r"[<\[\u25c1]")
 
 
 def _pattern(marks: tuple[str, ...]) -> re.Pattern[str]:
-    """Any of these marks: those in angle brackets in either case, as models write them."""
+    """Any of these marks: those in angle brackets in either case, as models write them.
+
+    By their first two characters, then by the rest: 64,000 times `<` take 1.8 ms so, and 7.1 ms mark by mark
+    (measured 2026-11-28).
+    """
     exact = [re.escape(mark) for mark in marks if mark.startswith("[")]
-    others = "|".join(re.escape(mark) for mark in marks if not mark.startswith("["))
-    return re.compile("|".join([*exact, f"(?ai:{others})"]) if others else "|".join(exact))
+    rests: dict[str, list[str]] = {}
+    for mark in marks:
+        if not mark.startswith("["):
+            rests.setdefault(mark[:2].lower(), []).append(re.escape(mark[2:]))
+    groups = [f"(?ai:{re.escape(head)}(?:{'|'.join(rest)}))" for head, rest in rests.items()]
+    return re.compile("|".join([*exact, *groups]))
 
 
 _ANY_MARK = _pattern(_MARKS)
 _ANY_CLOSING = _pattern(tuple(_PAIRS.values()))
 _HARMONY = _pattern((*_HEADS, _MESSAGE, *_ENDS))
-_CLOSING = {opening.lower(): _pattern((closing,)) for opening, closing in _PAIRS.items()}
+_CLOSING = {opening.lower(): _pattern((closing,)) for opening, closing in _ASIDES.items()}
 
 
 class _State(Enum):
@@ -80,6 +103,8 @@ class ThoughtFilter:
         """Nothing has been given yet, or not since a mark."""
         self.has_thought = False
         """Something was taken out, other than a mark alone."""
+        self.has_call = False
+        """The model wrote a tool call into its text, which is not made."""
         self.has_stray_end = False
         """A thought was ended that had not been begun: what was said may have been one."""
 
@@ -89,7 +114,8 @@ class ThoughtFilter:
         said: list[str] = []
         at = 0
         while match := self._pattern().search(text, at):
-            self._take(text[at : match.start()], said)
+            if match.start() > at:
+                self._take(text[at : match.start()], said)
             self._meet(match[0].lower())
             self._is_gap, at = True, match.end()
         held_from = _held_from(text, at)
@@ -104,19 +130,20 @@ class ThoughtFilter:
         self._held = ""
         return "".join(said)
 
+    @property
+    def holds_text(self) -> bool:
+        """Whether there is text for the user that may still become a mark."""
+        return bool(self._held) and self._state is _State.SAYING
+
     def are_apart(self) -> None:
         """The server tells thoughts in a field of their own: the text does not begin in one."""
         if self._state is _State.THINKING and self._until is _ANY_CLOSING:
             self._state = _State.SAYING
 
     def _pattern(self) -> re.Pattern[str]:
-        match self._state:
-            case _State.SAYING:
-                return _ANY_MARK
-            case _State.THINKING:
-                return self._until
-            case _:
-                return _HARMONY
+        if self._state is _State.SAYING:
+            return _ANY_MARK
+        return self._until if self._state is _State.THINKING else _HARMONY
 
     def _take(self, text: str, said: list[str]) -> None:
         if self._state is _State.SAYING:
@@ -139,6 +166,7 @@ class ThoughtFilter:
         """Go on from a mark, in lower case."""
         if mark in _CLOSING:
             self._state, self._until = _State.THINKING, _CLOSING[mark]
+            self.has_call = self.has_call or mark in _CALL_MARKS
         elif mark in _HEADS:
             is_further = mark == _HEADS[1] and self._state is _State.HEADING
             self._head = f"{self._head} {mark}"[:_MAX_HEAD_CHARS] if is_further else mark
@@ -150,7 +178,7 @@ class ThoughtFilter:
             else:
                 self._state = _State.SAYING
         else:
-            self.has_stray_end = self.has_stray_end or (self._state is _State.SAYING and mark not in _ENDS)
+            self.has_stray_end = self.has_stray_end or (self._state is _State.SAYING and mark in _CLOSINGS)
             self._state = _State.SAYING
 
 
