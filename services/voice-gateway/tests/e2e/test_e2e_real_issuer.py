@@ -113,7 +113,7 @@ async def test_its_tokens_open(algorithm: str) -> None:
 
 
 async def test_its_keys_rotate_under_a_live_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It adds a key, then comes back with another alone: tokens of the moment open, earlier ones do not, calls go on."""
+    """It adds a key, then comes back with another alone: tokens of the moment open, others do not, calls go on."""
     monkeypatch.setattr(key_ring, "RETRY_INTERVAL_S", 0.0)
     async with (
         real_issuer("RS256") as issuer,
