@@ -14,7 +14,7 @@ RETRY_INTERVAL_S = 10.0
 callers show, the issuer is asked no more often."""
 
 MAX_WAITING = 100
-"""Callers who wait for one fetch. They have proven nothing yet, and with an issuer that hangs each would be held for the
+"""Callers who wait for one fetch. They have proven nothing yet, and an issuer that hangs would have each held for the
 length of a fetch; the others are judged by the keys that are known."""
 
 _log = logging.getLogger(__name__)
