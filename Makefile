@@ -113,6 +113,10 @@ up: setup ## start local-models and the gateway and leave them running
 accept: setup ## every real-time acceptance line, as a table
 	$(BIN)/python scripts/accept.py
 
+.PHONY: issuer
+issuer: setup ## JWTs of an issuer that others wrote (oauth2-mock-server, through npm), with rotation under a live call
+	$(BIN)/pytest -m npm services/voice-gateway/tests/e2e/test_e2e_real_issuer.py
+
 .PHONY: bench
 bench: setup ## the gateway under load, as a table; SECTION=barge-in, SESSIONS=1,10 LENGTH=20 (seconds) for less
 	GRPC_ENABLE_FORK_SUPPORT=0 $(BIN)/python scripts/bench.py $(SECTION) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(LENGTH),--seconds $(LENGTH))

@@ -72,15 +72,20 @@ def test_defaults_are_the_gateways_own() -> None:
 def test_every_setting_of_the_gateway_can_be_reached() -> None:
     """A setting that the gateway learns must come to the chart; the journal is on nobody's disk but a developer's."""
     everything = {
-        "auth": {"tokens": ["t"]},
-        "tls": {"existingSecret": "cert"},
+        "auth": {
+            "tokens": ["t"],
+            "jwt": {"jwksUrl": "https://i/jwks", "issuer": "i", "audiences": ["a"]},
+            "trustedProxies": ["10.0.0.0/8"],
+        },
+        "tls": {"existingSecret": "cert", "clientCaSecret": "ca"},
         "config": {"tools": {"existingSecret": "tools"}},
         "backends": {"llm": {"apiKey": "k"}, "riva": {"metadata": "a=b", "tls": {"enabled": True, "caSecret": "ca"}}},
     }
     made = objects(GATEWAY, everything)
     reached = set(made["ConfigMap"]["data"]) | set(environment(made["Deployment"]))
     settings = {setting.name for section in SECTIONS for setting in section.settings}
-    assert settings - reached == {"JOURNAL_DIR", "RIVA_URI"}  # ASR_URI and TTS_URI say it both
+    assert settings - reached == {"JOURNAL_DIR", "RIVA_URI", "AUTH_TOKENS"}
+    # ASR_URI and TTS_URI say it both; tokens come in a file
     assert reached <= settings
 
 

@@ -41,21 +41,22 @@ GUARDS: tuple[tuple[dict[str, Any], str], ...] = (
     (
         {"ingress": DOOR},
         (
-            "ingress.enabled without auth.tokens or auth.existingSecret: whoever finds this door talks at your cost."
+            "ingress.enabled without auth.tokens, auth.existingSecret, auth.jwt or tls.clientCaSecret:"
+            " whoever finds this door talks at your cost."
             " Set one of them, or auth.allowAnonymous if that is meant."
         ),
     ),
     (
         {"gatewayRoute": ROUTE},
         (
-            "gatewayRoute.enabled without auth.tokens or auth.existingSecret:"
+            "gatewayRoute.enabled without auth.tokens, auth.existingSecret, auth.jwt or tls.clientCaSecret:"
             " whoever finds this door talks at your cost. Set one of them, or auth.allowAnonymous if that is meant."
         ),
     ),
     (
         {"service": {"type": "LoadBalancer"}},
         (
-            "service.type LoadBalancer without auth.tokens or auth.existingSecret:"
+            "service.type LoadBalancer without auth.tokens, auth.existingSecret, auth.jwt or tls.clientCaSecret:"
             " whoever finds this door talks at your cost. Set one of them, or auth.allowAnonymous if that is meant."
         ),
     ),
@@ -133,9 +134,30 @@ GUARDS: tuple[tuple[dict[str, Any], str], ...] = (
         "autoscaling.type keda needs autoscaling.targetSessions and autoscaling.keda.prometheusAddress.",
     ),
 )
+JWT = {"jwksUrl": "https://i/jwks", "issuer": "i", "audiences": ["a"]}
+JWT_SAID = "auth.jwt needs auth.jwt.issuer, auth.jwt.audiences and one of auth.jwt.jwksUrl and auth.jwt.existingSecret."
+GUARDS = (
+    *GUARDS,
+    (
+        {"auth": {"jwt": {**JWT, "existingSecret": "jwks"}}},
+        "auth.jwt.jwksUrl and auth.jwt.existingSecret are both set: the keys come from one of them.",
+    ),
+    *(({"auth": {"jwt": {**JWT, name: empty}}}, JWT_SAID) for name, empty in (("issuer", ""), ("audiences", []))),
+    ({"auth": {"jwt": {**JWT, "jwksUrl": ""}}}, JWT_SAID),
+    (
+        {"tls": {"clientCaSecret": "ca"}},
+        "tls.clientCaSecret is set, but tls.existingSecret is not: without TLS no client shows a certificate.",
+    ),
+    (
+        {"tls": {"existingSecret": "cert", "clientNames": ["desk"]}},
+        "tls.clientNames is set, but tls.clientCaSecret is not: no client is asked for a certificate.",
+    ),
+)
 TAKEN: tuple[dict[str, Any], ...] = (
     {"auth": TOKENS, "ingress": DOOR},
     {"auth": {"existingSecret": "mine"}, "ingress": DOOR},
+    {"auth": {"jwt": JWT}, "ingress": DOOR},
+    {"tls": {"existingSecret": "cert", "clientCaSecret": "ca"}, "service": {"type": "LoadBalancer"}},
     {"auth": {"allowAnonymous": True}, "ingress": DOOR, "gatewayRoute": ROUTE},
     {"auth": {"existingSecret": "mine"}, "service": {"type": "LoadBalancer", "nodePort": 30_051}},
     {"auth": {"allowAnonymous": True}, "service": {"type": "LoadBalancer"}},

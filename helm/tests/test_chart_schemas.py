@@ -19,12 +19,16 @@ VERSIONS = sorted(
     }
 )
 EVERYTHING: dict[str, Any] = {
-    "auth": {"tokens": ["abc"]},
+    "auth": {
+        "tokens": ["abc"],
+        "jwt": {"existingSecret": "jwks", "issuer": "https://i.example", "audiences": ["voice"]},
+        "trustedProxies": ["10.0.0.0/8"],
+    },
     "backends": {
         "llm": {"apiKey": "key"},
         "riva": {"metadata": "a=b", "tls": {"enabled": True, "caSecret": "riva-ca"}},
     },
-    "tls": {"existingSecret": "grpc-tls"},
+    "tls": {"existingSecret": "grpc-tls", "clientCaSecret": "ca", "clientNames": ["desk"]},
     "config": {"tools": {"existingSecret": "tools"}},
     "autoscaling": {"type": "hpa", "targetSessions": 30},
     "networkPolicy": {

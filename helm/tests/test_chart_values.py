@@ -13,6 +13,10 @@ BOX = f"{POD}.containers.0"
 DOOR = {"auth": {"tokens": ["abc"]}, "ingress": {"enabled": True, "host": "h", "tlsSecret": "s"}}
 ROUTE = {"auth": {"tokens": ["abc"]}, "gatewayRoute": {"enabled": True, "parentRefs": [{"name": "front"}]}}
 ENVOY = merged(ROUTE, {"gatewayRoute": {"envoyGateway": {"enabled": True}}})
+ISSUED = {"auth": {"jwt": {"issuer": "https://i.example", "audiences": ["voice"]}}}
+JWT = merged(ISSUED, {"auth": {"jwt": {"jwksUrl": "https://i.example:8443/jwks"}}})
+TLS = {"tls": {"existingSecret": "cert"}}
+MUTUAL = merged(TLS, {"tls": {"clientCaSecret": "ca"}})
 HPA = {"autoscaling": {"type": "hpa"}}
 KEDA = {"autoscaling": {"type": "keda", "targetSessions": 30, "keda": {"prometheusAddress": "http://p:9090"}}}
 WALL = {"networkPolicy": {"enabled": True}}
@@ -135,10 +139,39 @@ CASES = [
     Case("config.noInput.goodbye", "Bye.", "env:NO_INPUT_GOODBYE", "Bye."),
     Case("logLevel", "DEBUG", "env:LOG_LEVEL", "DEBUG"),
     Case("auth.tokens", ["one", "two"], "Secret:data.AUTH_TOKENS", "b25lLHR3bw=="),
-    Case("auth.existingSecret", "mine", "env:AUTH_TOKENS", "mine/AUTH_TOKENS"),
-    Case("auth.existingSecretKey", "t", "env:AUTH_TOKENS", "mine/t", {"auth": {"existingSecret": "mine"}}),
+    Case("auth.existingSecret", "mine", f"{POD}.volumes.0.secret.secretName", "mine"),
+    Case(
+        "auth.existingSecretKey",
+        "t",
+        "env:AUTH_TOKENS_FILE",
+        "/etc/voice-gateway/tokens/t",
+        {"auth": {"existingSecret": "mine"}},
+    ),
+    Case("auth.jwt.jwksUrl", "https://i.example/jwks", "env:JWT_JWKS", "https://i.example/jwks", ISSUED),
+    Case("auth.jwt.existingSecret", "jwks", f"{POD}.volumes.0.secret.secretName", "jwks", ISSUED),
+    Case(
+        "auth.jwt.existingSecretKey",
+        "k.json",
+        "env:JWT_JWKS",
+        "/etc/voice-gateway/jwks/k.json",
+        merged(ISSUED, {"auth": {"jwt": {"existingSecret": "jwks"}}}),
+    ),
+    Case("auth.jwt.issuer", "https://other.example", "env:JWT_ISSUER", "https://other.example", JWT),
+    Case("auth.jwt.audiences", ["a", "b"], "env:JWT_AUDIENCE", "a,b", JWT),
+    Case("auth.jwt.clockSkewMs", 600_000, "env:JWT_CLOCK_SKEW_MS", "600000", JWT),
+    Case("auth.jwt.algorithms", ["ES256", "EdDSA"], "env:JWT_ALGORITHMS", "ES256,EdDSA", JWT),
+    Case("auth.trustedProxies", ["10.0.0.0/8", "fd00::/8"], "env:TRUSTED_PROXIES", "10.0.0.0/8,fd00::/8"),
     Case("auth.allowAnonymous", True, "Ingress:spec.rules.0.host", "h", {"ingress": DOOR["ingress"]}),
     Case("tls.existingSecret", "cert", "env:GRPC_TLS_CERT", "/etc/voice-gateway/tls/tls.crt"),
+    Case("tls.clientCaSecret", "ca", f"{POD}.volumes.1.secret.secretName", "ca", TLS),
+    Case(
+        "tls.clientCaSecretKey",
+        "roots.pem",
+        "env:GRPC_TLS_CLIENT_CA",
+        "/etc/voice-gateway/client-ca/roots.pem",
+        MUTUAL,
+    ),
+    Case("tls.clientNames", ["desk", "spiffe://x/y"], "env:GRPC_TLS_CLIENT_NAMES", "desk,spiffe://x/y", MUTUAL),
     Case("service.type", "NodePort", "Service:spec.type", "NodePort"),
     Case("service.ipFamilyPolicy", "PreferDualStack", "Service-metrics:spec.ipFamilyPolicy", "PreferDualStack"),
     Case("service.port", 6_000, f"{BOX}.livenessProbe.grpc.port", 6_000),
@@ -378,7 +411,7 @@ def test_every_value_has_a_case() -> None:
     [
         ({"config": {"llm": {"systemPrompt": "Be brief."}}}, True),
         ({"config": {"turn": {"leadMs": 300}}}, True),
-        ({"auth": {"tokens": ["new"]}}, True),
+        ({"backends": {"llm": {"apiKey": "new"}}}, True),
         ({"replicaCount": 4}, False),
         ({"podDisruptionBudget": {"enabled": False}}, False),
     ],
@@ -432,3 +465,47 @@ def test_only_the_backends_ports_are_open() -> None:
     backends = {"asr": {"address": "a:9,b:10"}, "tts": {"address": "t:11"}, "llm": {"url": "https://llm.example/v1"}}
     egress = objects(GATEWAY, merged(WALL, {"backends": backends}))["NetworkPolicy"]["spec"]["egress"]
     assert {port["port"] for rule in egress for port in rule["ports"]} == {53, 5353, 9, 10, 11, 443}
+    issued = objects(GATEWAY, merged(WALL, JWT))["NetworkPolicy"]["spec"]["egress"]
+    assert 8_443 in {port["port"] for rule in issued for port in rule["ports"]}
+
+
+def test_secrets_of_callers_change_without_a_new_pod() -> None:
+    """Tokens, keys and certificates are files that kubelet renews: no variable, no hash, no subPath."""
+    whole = merged(ISSUED, MUTUAL | {"auth": {"jwt": {"existingSecret": "jwks"}}})
+    old, new = ({"auth": {"tokens": [token]}} for token in ("old", "new"))
+    made, renewed = (objects(GATEWAY, merged(whole, tokens)) for tokens in (old, new))
+    assert made["Secret"] != renewed["Secret"]
+    assert made["Deployment"] == renewed["Deployment"]
+    pod = made["Deployment"]["spec"]["template"]["spec"]
+    mounts = {mount["name"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounts.keys() == {"tls", "client-ca", "tokens", "jwks"}
+    assert not [mount for mount in mounts.values() if "subPath" in mount]
+    (tokens,) = [volume["secret"] for volume in pod["volumes"] if volume["name"] == "tokens"]
+    assert (tokens["secretName"], tokens["items"][0]["key"]) == ("demo-voice-gateway", "AUTH_TOKENS")
+    assert environment(made["Deployment"])["AUTH_TOKENS_FILE"] == "/etc/voice-gateway/tokens/AUTH_TOKENS"
+
+
+@pytest.mark.parametrize(
+    ("values", "is_there"),
+    [
+        ({"auth": {"tokens": ["t"]}}, True),
+        (TLS, True),
+        (JWT, False),
+        (merged(JWT, {"auth": {"tokens": ["t"]}}), True),
+        (MUTUAL, False),
+    ],
+    ids=str,
+)
+def test_the_test_is_there_where_it_gets_in(values: dict[str, Any], is_there: bool) -> None:  # noqa: FBT001  a table
+    """`helm test` does not fail for want of a JWT or a certificate that no chart can make."""
+    assert ("Pod-test" in objects(GATEWAY, values)) is is_there
+
+
+def test_production_has_every_wall() -> None:
+    """The values for production ask for TLS and tokens and let nobody through but calls, readers and backends."""
+    values = yaml.safe_load((GATEWAY.parent / "values-production.yaml").read_text(encoding="utf-8"))
+    made = objects(GATEWAY, merged(values, {"ingress": {"enabled": True, "host": "h", "tlsSecret": "s"}}))
+    set_ = environment(made["Deployment"])
+    assert {"GRPC_TLS_CERT", "GRPC_TLS_KEY", "AUTH_TOKENS_FILE"} <= set_.keys()
+    assert "NetworkPolicy" in made
+    assert "Secret" not in made

@@ -56,11 +56,41 @@
 - name: HEALTH_PORT
   value: {{ include "voice-gateway.plainHealthPort" . | quote }}
 {{- end }}
-{{- include "voice-gateway.secretEnv" (list . "AUTH_TOKENS" .Values.auth.tokens .Values.auth) }}
+{{- include "voice-gateway.callerEnv" . }}
 {{- include "voice-gateway.secretEnv" (list . "LLM_API_KEY" .Values.backends.llm.apiKey .Values.backends.llm) }}
 {{- include "voice-gateway.secretEnv" (list . "RIVA_METADATA" .Values.backends.riva.metadata .Values.backends.riva) }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Who may call. Secrets are files, so that they change without a new pod. */}}
+{{- define "voice-gateway.callerEnv" -}}
+{{- if include "voice-gateway.hasTokens" . }}
+- name: AUTH_TOKENS_FILE
+  value: {{ printf "/etc/voice-gateway/tokens/%s" (include "voice-gateway.tokensKey" .) | quote }}
+{{- end }}
+{{- if include "voice-gateway.hasJwt" . }}
+- name: JWT_JWKS
+  value: {{ default (printf "/etc/voice-gateway/jwks/%s" .Values.auth.jwt.existingSecretKey) .Values.auth.jwt.jwksUrl | quote }}
+- name: JWT_ISSUER
+  value: {{ .Values.auth.jwt.issuer | quote }}
+- name: JWT_AUDIENCE
+  value: {{ join "," .Values.auth.jwt.audiences | quote }}
+- name: JWT_CLOCK_SKEW_MS
+  value: {{ .Values.auth.jwt.clockSkewMs | int64 | toString | quote }}
+- name: JWT_ALGORITHMS
+  value: {{ join "," .Values.auth.jwt.algorithms | quote }}
+{{- end }}
+{{- if .Values.tls.clientCaSecret }}
+- name: GRPC_TLS_CLIENT_CA
+  value: {{ printf "/etc/voice-gateway/client-ca/%s" .Values.tls.clientCaSecretKey | quote }}
+- name: GRPC_TLS_CLIENT_NAMES
+  value: {{ join "," .Values.tls.clientNames | quote }}
+{{- end }}
+{{- with .Values.auth.trustedProxies }}
+- name: TRUSTED_PROXIES
+  value: {{ join "," . | quote }}
 {{- end }}
 {{- end }}
 

@@ -60,8 +60,13 @@ app.kubernetes.io/component: gateway
 {{- end }}
 {{- end }}
 
-{{/* "true" when clients must show a token. */}}
+{{/* "true" when clients must show something: a token, a JWT or a certificate. */}}
 {{- define "voice-gateway.hasAuth" -}}
+{{- if or (include "voice-gateway.hasTokens" .) (include "voice-gateway.hasJwt" .) .Values.tls.clientCaSecret }}true{{ end }}
+{{- end }}
+
+{{/* "true" when a token opens. */}}
+{{- define "voice-gateway.hasTokens" -}}
 {{- if or .Values.auth.tokens .Values.auth.existingSecret }}true{{ end }}
 {{- end }}
 
@@ -72,6 +77,22 @@ app.kubernetes.io/component: gateway
 {{- join "," $tokens }}
 {{- end }}
 
+{{/* The tokens' key in their Secret, which is also the name of their file. */}}
+{{- define "voice-gateway.tokensKey" -}}
+{{- if .Values.auth.existingSecret }}{{ .Values.auth.existingSecretKey }}{{ else }}AUTH_TOKENS{{ end }}
+{{- end }}
+
+{{/* "true" when a JWT opens. */}}
+{{- define "voice-gateway.hasJwt" -}}
+{{- if or .Values.auth.jwt.jwksUrl .Values.auth.jwt.existingSecret }}true{{ end }}
+{{- end }}
+
+{{/* "true" when the caller of `helm test` would be let in. */}}
+{{- define "voice-gateway.canTest" -}}
+{{- $isBarred := and (include "voice-gateway.hasJwt" .) (not (include "voice-gateway.hasTokens" .)) }}
+{{- if and .Values.tests.enabled (not $isBarred) (not .Values.tls.clientCaSecret) }}true{{ end }}
+{{- end }}
+
 {{/* "true" when the chart makes a Secret. */}}
 {{- define "voice-gateway.hasSecret" -}}
 {{- if or .Values.auth.tokens .Values.backends.llm.apiKey .Values.backends.riva.metadata }}true{{ end }}
@@ -79,7 +100,7 @@ app.kubernetes.io/component: gateway
 
 {{/* "true" when files come from Secrets. */}}
 {{- define "voice-gateway.hasVolumes" -}}
-{{- if or .Values.tls.existingSecret .Values.config.tools.existingSecret .Values.backends.riva.tls.caSecret }}true{{ end }}
+{{- if or .Values.tls.existingSecret (include "voice-gateway.hasTokens" .) .Values.auth.jwt.existingSecret .Values.config.tools.existingSecret .Values.backends.riva.tls.caSecret }}true{{ end }}
 {{- end }}
 
 {{/* Port of the health service that kubelet asks: its probes cannot speak TLS, so there it has a port of its own. */}}
@@ -121,6 +142,10 @@ off what outlived it and writes its last messages. */}}
 {{- $host := index (splitList "/" (regexReplaceAll "^https?://" .Values.backends.llm.url "")) 0 }}
 {{- $standard := ternary "443" "80" (hasPrefix "https://" .Values.backends.llm.url) }}
 {{- $ports = append $ports (printf "%s/TCP" (default $standard (trimPrefix ":" (regexFind ":[0-9]+$" $host)))) }}
+{{- with .Values.auth.jwt.jwksUrl }}
+{{- $issuer := index (splitList "/" (regexReplaceAll "^https?://" . "")) 0 }}
+{{- $ports = append $ports (printf "%s/TCP" (default (ternary "443" "80" (hasPrefix "https://" .)) (trimPrefix ":" (regexFind ":[0-9]+$" $issuer)))) }}
+{{- end }}
 {{- range .Values.networkPolicy.backendPorts }}
 {{- $one := ternary . (dict "port" .) (kindIs "map" .) }}
 {{- $ports = append $ports (printf "%d/%s" (int64 $one.port) (default "TCP" $one.protocol)) }}

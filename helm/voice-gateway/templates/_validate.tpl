@@ -5,6 +5,7 @@
 {{- end }}
 {{- include "voice-gateway.validateBackends" . }}
 {{- include "voice-gateway.validateSecrets" . }}
+{{- include "voice-gateway.validateCallers" . }}
 {{- include "voice-gateway.validateDoors" . }}
 {{- include "voice-gateway.validateDrain" . }}
 {{- include "voice-gateway.validateBudget" . }}
@@ -33,16 +34,33 @@
 {{- end }}
 {{- end }}
 
+{{- define "voice-gateway.validateCallers" -}}
+{{- $jwt := .Values.auth.jwt }}
+{{- if and $jwt.jwksUrl $jwt.existingSecret }}
+{{- fail "auth.jwt.jwksUrl and auth.jwt.existingSecret are both set: the keys come from one of them." }}
+{{- end }}
+{{- $isWhole := and (include "voice-gateway.hasJwt" .) $jwt.issuer $jwt.audiences }}
+{{- if and (not $isWhole) (or (include "voice-gateway.hasJwt" .) $jwt.issuer $jwt.audiences) }}
+{{- fail "auth.jwt needs auth.jwt.issuer, auth.jwt.audiences and one of auth.jwt.jwksUrl and auth.jwt.existingSecret." }}
+{{- end }}
+{{- if and .Values.tls.clientCaSecret (not .Values.tls.existingSecret) }}
+{{- fail "tls.clientCaSecret is set, but tls.existingSecret is not: without TLS no client shows a certificate." }}
+{{- end }}
+{{- if and .Values.tls.clientNames (not .Values.tls.clientCaSecret) }}
+{{- fail "tls.clientNames is set, but tls.clientCaSecret is not: no client is asked for a certificate." }}
+{{- end }}
+{{- end }}
+
 {{- define "voice-gateway.validateDoors" -}}
 {{- $isOpen := not (or (include "voice-gateway.hasAuth" .) .Values.auth.allowAnonymous) }}
 {{- if and .Values.ingress.enabled $isOpen }}
-{{- fail "ingress.enabled without auth.tokens or auth.existingSecret: whoever finds this door talks at your cost. Set one of them, or auth.allowAnonymous if that is meant." }}
+{{- fail "ingress.enabled without auth.tokens, auth.existingSecret, auth.jwt or tls.clientCaSecret: whoever finds this door talks at your cost. Set one of them, or auth.allowAnonymous if that is meant." }}
 {{- end }}
 {{- if and .Values.gatewayRoute.enabled $isOpen }}
-{{- fail "gatewayRoute.enabled without auth.tokens or auth.existingSecret: whoever finds this door talks at your cost. Set one of them, or auth.allowAnonymous if that is meant." }}
+{{- fail "gatewayRoute.enabled without auth.tokens, auth.existingSecret, auth.jwt or tls.clientCaSecret: whoever finds this door talks at your cost. Set one of them, or auth.allowAnonymous if that is meant." }}
 {{- end }}
 {{- if and (eq .Values.service.type "LoadBalancer") $isOpen }}
-{{- fail "service.type LoadBalancer without auth.tokens or auth.existingSecret: whoever finds this door talks at your cost. Set one of them, or auth.allowAnonymous if that is meant." }}
+{{- fail "service.type LoadBalancer without auth.tokens, auth.existingSecret, auth.jwt or tls.clientCaSecret: whoever finds this door talks at your cost. Set one of them, or auth.allowAnonymous if that is meant." }}
 {{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}
 {{- fail "ingress.enabled needs ingress.host, the name under which clients call." }}

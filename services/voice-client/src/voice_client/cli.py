@@ -71,7 +71,9 @@ async def run(argv: Sequence[str]) -> ExitStatus:
     arguments = options.parse_args(argv)
     if arguments.ca and not arguments.tls:
         options.error("--ca needs --tls")
-    target = Target(arguments.server, tls=arguments.tls, ca_file=arguments.ca, token=os.environ.get(TOKEN_VARIABLE, ""))
+    target = Target(
+        arguments.server, tls=arguments.tls, ca_file=arguments.ca, token=os.environ.get(TOKEN_VARIABLE, "").strip()
+    )
     try:
         if arguments.command == "capabilities":
             return await _capabilities(target)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from voice_gateway.domain.caller import Caller, Proof
 from voice_gateway.domain.errors import Backend, BackendError, ClientError, GatewayError, InternalError, Reason
 from voice_gateway.domain.events import (
     EndCause,
@@ -40,6 +41,15 @@ def record(report: TurnReport | None) -> TurnRecord:
 def read(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, dict[str, Any]]]:
     """Level, event and fields of every line."""
     return [(line.levelname, line.getMessage(), fields_of(line)) for line in caplog.records]
+
+
+def test_the_first_line_says_who_called(caplog: pytest.LogCaptureFixture) -> None:
+    """Which account a call was on can be read: by its proof, or by its address where there is none."""
+    caplog.set_level(logging.INFO)
+    telemetry: Telemetry = LogTelemetry()
+    for caller in (Caller("ada", Proof.JWT, "192.0.2.1"), Caller(address="192.0.2.1")):
+        telemetry.session_started(INFO, replace(REQUEST, caller=caller))
+    assert [fields["account"] for _, _, fields in read(caplog)] == ["jwt:ada", "address:192.0.2.1"]
 
 
 def test_a_turn_is_one_line_with_its_latency(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,7 @@ from gateway_kit.virtual_time import run
 from voice_gateway.domain.caller import Proof
 from voice_gateway.domain.errors import ClientError, Reason, Unavailable
 from voice_gateway.identity.entrance import Entrance
-from voice_gateway.identity.key_ring import FETCH_INTERVAL_S, RETRY_INTERVAL_S
+from voice_gateway.identity.key_ring import FETCH_INTERVAL_S, MAX_WAITING, RETRY_INTERVAL_S
 from voice_gateway.identity.ports import IssuerAway
 from voice_gateway.identity.settings import IdentitySettings, JwtSettings
 from voice_gateway.identity.shown import Shown
@@ -128,6 +128,25 @@ def test_a_flood_of_unknown_keys_does_not_reach_the_issuer() -> None:
             assert not await world.comes_in(forged)
             await asyncio.sleep(1)
         assert 2 <= world.page.fetches <= 1 + (loop.time() - begun_at) / RETRY_INTERVAL_S
+        assert await world.comes_in(world.issuer.token())
+
+    play(scene())
+
+
+def test_only_so_many_wait_for_one_fetch() -> None:
+    """Callers with forged keys cannot fill the process while the issuer takes its time: most are refused at once."""
+
+    async def scene() -> None:
+        world = World()
+        await world.entrance.prepare()
+        await asyncio.sleep(RETRY_INTERVAL_S)
+        forged = Issuer({"forged": new_key()}).token()
+        calls = [asyncio.create_task(world.comes_in(forged)) for _ in range(MAX_WAITING + 50)]
+        await asyncio.sleep(0.5)
+        assert sum(call.done() for call in calls) == 50
+        assert not any(await asyncio.gather(*calls))
+        await asyncio.sleep(RETRY_INTERVAL_S)
+        world.issuer.rotate("second")
         assert await world.comes_in(world.issuer.token())
 
     play(scene())

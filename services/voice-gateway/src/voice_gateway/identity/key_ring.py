@@ -13,6 +13,10 @@ RETRY_INTERVAL_S = 10.0
 """Between two fetches otherwise: while the issuer is away, or for keys that nobody knows. However many unknown keys
 callers show, the issuer is asked no more often."""
 
+MAX_WAITING = 100
+"""Callers who wait for one fetch. They have proven nothing yet, and an issuer that hangs would have each held for the
+length of a fetch; the others are judged by the keys that are known."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -25,6 +29,7 @@ class KeyRing:
         self._asked_at: float | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._is_away = False
+        self._waiting = 0
         self.keys: IssuerKeys | None = None
         """None: they have never been fetched."""
 
@@ -36,8 +41,14 @@ class KeyRing:
                 return
             self._asked_at = now
             self._fetching = asyncio.create_task(self._fetch(), name="issuer keys")
-        # shielded: a caller who hangs up does not end what others wait for
-        await asyncio.shield(self._fetching)
+        if self._waiting >= MAX_WAITING:
+            return
+        self._waiting += 1
+        try:
+            # shielded: a caller who hangs up does not end what others wait for
+            await asyncio.shield(self._fetching)
+        finally:
+            self._waiting -= 1
 
     async def follow(self) -> None:
         """Fetch again and again until cancelled."""
