@@ -60,7 +60,7 @@ async def test_a_gateway_that_hears_something_else_fails(tmp_path: Path) -> None
         assert "not heard: quick brown fox" in out
 
 
-@pytest.mark.parametrize(("secret", "passes"), [("first,second", True), ("other", False)])
+@pytest.mark.parametrize(("secret", "passes"), [("first,second", True), ("first\n", True), ("other", False)])
 async def test_the_token_comes_from_the_secret(tmp_path: Path, secret: str, passes: bool) -> None:  # noqa: FBT001  a table
     """The test gets in where the gateway asks for tokens, with the first of those in the Secret."""
     settings = {"AUTH_TOKENS": "first,second"}
