@@ -32,7 +32,7 @@ async def is_unchanged(cluster: Cluster, release: str) -> bool:
     """What Helm holds is what the API server holds: nothing that a tool which compares would apply again."""
     manifest = await cluster.helm("get", "manifest", release)
     await cluster.kubectl(
-        *("diff", "--server-side", "--force-conflicts", "--field-manager=helm", "--filename", "-"), given=manifest
+        *("diff", "--server-side", "--force-conflicts", "--field-manager=compare", "--filename", "-"), given=manifest
     )  # fails where there is a difference
     return True
 
@@ -76,7 +76,7 @@ async def test_both_charts_inside_of_another(numbered: Cluster, tmp_path: Path, 
         return True
 
     table.add("both charts in a parent chart, until ready", f"{await until('ready', install, 0):.1f} s")
-    deployments = (await numbered.get("deployments"))["items"]
+    deployments = (await numbered.get("deployments", f"--selector=app.kubernetes.io/instance={UMBRELLA}"))["items"]
     assert {made["metadata"]["name"] for made in deployments} == {f"r{UMBRELLA}-voice-gateway", "models"}
     await speak(numbered, UMBRELLA, f"r{UMBRELLA}-voice-gateway")
     assert await is_unchanged(numbered, UMBRELLA)

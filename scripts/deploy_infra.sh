@@ -20,7 +20,9 @@ while [[ $# -gt 0 ]]; do
   esac
   shift
 done
-[[ -n ${NGC_API_KEY:-} ]] || refuse "NGC_API_KEY is not set: export the key of your NGC account"
+NGC_API_KEY=${NGC_API_KEY:-}
+NGC_API_KEY=${NGC_API_KEY//[[:space:]]/} # what comes from a file ends in a newline
+[[ -n $NGC_API_KEY ]] || refuse "NGC_API_KEY is not set: export the key of your NGC account"
 need_tool base64 "write a Secret"
 need_cluster
 

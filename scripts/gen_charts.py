@@ -71,8 +71,13 @@ def leaves(values: Mapping[str, Any], known: Mapping[str, Doc], path: str = "") 
             raise SystemExit(f"gen_charts: {here} has no comment that begins with --")
 
 
-def schema_of(values: Mapping[str, Any], known: Mapping[str, Doc], path: str = "") -> dict[str, Any]:
-    """The schema of a map of values: its keys and no others."""
+def schema_of(
+    values: Mapping[str, Any], known: Mapping[str, Doc], before: Mapping[str, Any], path: str = ""
+) -> dict[str, Any]:
+    """The schema of a map of values: its keys and no others, and of those that were there before what cannot be null.
+
+    Helm takes away what is null, so that a number would become 0 without a word.
+    """
     properties: dict[str, Any] = {}
     for key, value in values.items():
         here = f"{path}.{key}" if path else key
@@ -80,8 +85,19 @@ def schema_of(values: Mapping[str, Any], known: Mapping[str, Doc], path: str = "
             said = {"description": known[here].text, "type": TYPES.get(type(value), "null"), "default": value}
             properties[key] = said | dict(known[here].schema)
         else:
-            properties[key] = schema_of(value, known, here)
-    return {"type": "object", "additionalProperties": False, "properties": properties}
+            properties[key] = schema_of(value, known, before.get(key) or {}, here)
+    needed = [key for key, below in properties.items() if key in before and _is_needed(below)]
+    required = {"required": needed} if needed else {}
+    return {"type": "object", "additionalProperties": False, "properties": properties, **required}
+
+
+def _is_needed(schema: Mapping[str, Any]) -> bool:
+    """Whether null cannot stand for it: numbers that are never 0, and maps with anything in them that is not null."""
+    if "properties" in schema:
+        return not all("null" in below["type"] for below in schema["properties"].values()) and any(
+            "properties" not in below or _is_needed(below) for below in schema["properties"].values()
+        )
+    return schema["type"] in ("integer", "number") and ("enum" in schema or schema.get("minimum", 0) > 0)
 
 
 def turn_block() -> str:
@@ -107,9 +123,9 @@ def readme(chart: Mapping[str, Any], values: Mapping[str, Any], known: Mapping[s
     return f"# {name}\n\n{note}\n\n{chart['description']}.\n\n{about}\n## Values\n\n{generated.table(HEADS, rows)}"
 
 
-def schema(values: Mapping[str, Any], known: Mapping[str, Doc]) -> str:
+def schema(values: Mapping[str, Any], known: Mapping[str, Doc], before: Mapping[str, Any]) -> str:
     """The whole schema. A chart inside another is given `global`, whether it wants it or not."""
-    made = {"$schema": "http://json-schema.org/draft-07/schema#", **schema_of(values, known)}
+    made = {"$schema": "http://json-schema.org/draft-07/schema#", **schema_of(values, known, before)}
     made["properties"]["global"] = {"type": "object"}
     return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
 
@@ -125,9 +141,9 @@ def added(values: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any
     return found
 
 
-def additions(name: str, values: Mapping[str, Any]) -> str:
+def additions(name: str, values: Mapping[str, Any], before: Mapping[str, Any]) -> str:
     """The whole file of what a release of the chart before this one does not have."""
-    new = added(values, yaml.safe_load((PREVIOUS / f"{name}.yaml").read_text(encoding="utf-8")))
+    new = added(values, before)
     head = f"# Values that the release before does not have. Generated from helm/{name}/values.yaml by `make docs`.\n"
     return head + yaml.safe_dump(new, sort_keys=False, width=120, allow_unicode=True)
 
@@ -138,12 +154,13 @@ def publish(folder: Path) -> int:
     source = TURN.sub(lambda _: turn_block(), path.read_text(encoding="utf-8"))
     known, values = docs(source), yaml.safe_load(source)
     chart = yaml.safe_load((folder / "Chart.yaml").read_text(encoding="utf-8"))
+    before = yaml.safe_load((PREVIOUS / f"{chart['name']}.yaml").read_text(encoding="utf-8"))
     about = (folder / "ABOUT.md").read_text(encoding="utf-8")
     return max(
         generated.publish_at(path, source),
         generated.publish_at(folder / "README.md", readme(chart, values, known, about)),
-        generated.publish_at(folder / "values.schema.json", schema(values, known)),
-        generated.publish_at(folder / "added.yaml", additions(chart["name"], values)),
+        generated.publish_at(folder / "values.schema.json", schema(values, known, before)),
+        generated.publish_at(folder / "added.yaml", additions(chart["name"], values, before)),
     )
 
 

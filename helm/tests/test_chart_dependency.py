@@ -78,7 +78,7 @@ def test_an_alias_gives_it_another_name(helm: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("where", ["the command line", "the parent's values"])
 def test_null_in_a_parent_leaves_a_context_out(where: str, helm: str, tmp_path: Path) -> None:
     """A parent chart for OpenShift takes the fixed users away, in both charts and both Helms."""
-    nulls = {
+    nulls: dict[str, Any] = {
         "voice-gateway": {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}},
         "local-models": {"podSecurityContext": None, "securityContext": None},
     }

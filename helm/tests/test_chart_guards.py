@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from chart_kit import GATEWAY, HELMS, LOCAL_MODELS, objects, refusal
+from chart_kit import GATEWAY, HELMS, LOCAL_MODELS, nested, objects, refusal, render
 
 DOOR = {"enabled": True, "host": "voice.example.com", "tlsSecret": "door"}
 ROUTE = {"enabled": True, "parentRefs": [{"name": "front"}]}
@@ -219,6 +219,36 @@ def test_a_typo_or_a_value_out_of_range_is_refused(values: dict[str, Any], name:
     said = refusal(GATEWAY, values, name=helm)
     assert "specifications of the schema" in said
     assert name in said
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "replicaCount",
+        "service.port",
+        "config.llm.maxTokens",
+        "config.asr.sampleRate",
+        "config",
+        "probes",
+        "auth",
+        "tls",
+    ],
+)
+def test_null_where_something_must_be_is_refused(path: str, helm: str) -> None:
+    """Helm takes away what is null: an empty line makes neither 0 pods nor a `nil pointer`, it is refused."""
+    said = refusal(GATEWAY, nested(path, None), name=helm)
+    assert "specifications of the schema" in said
+    assert path.rpartition(".")[2] in said
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize(
+    "path", ["nodeSelector", "image.tag", "auth.tokens", "service.nodePort", "affinity", "backends.asr.address"]
+)
+def test_null_where_nothing_need_be_is_taken(path: str, helm: str) -> None:
+    """A key with nothing behind it, as people leave them in values files, means nothing."""
+    assert render(GATEWAY, helm=helm, **nested(path, None)) == render(GATEWAY, helm=helm)
 
 
 @pytest.mark.parametrize("helm", HELMS)

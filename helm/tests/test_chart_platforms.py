@@ -97,7 +97,7 @@ def test_meshes_know_what_ports_speak(is_tls: bool) -> None:  # noqa: FBT001  a 
 @pytest.mark.parametrize("end", ["\n", "\r\n", " \n\n", ""])
 def test_values_from_files_lose_their_newline(end: str, helm: str) -> None:
     """`--set-file` brings the newline that editors put at a file's end: no client could show such a token."""
-    values = {
+    values: dict[str, Any] = {
         "auth": {"tokens": [f"one{end}", f"two{end}"]},
         "backends": {"llm": {"apiKey": f"key{end}"}, "riva": {"metadata": f"a=b{end}"}},
     }

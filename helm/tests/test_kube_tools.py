@@ -62,8 +62,18 @@ def test_comments_become_documentation_and_schema() -> None:
     source = '# Not this.\n\na:\n  # -- One\n  # two.\n  # @schema {"minimum": 1}\n  b: 3\n'
     known = gen_charts.docs(source)
     assert known == {"a.b": gen_charts.Doc("One two.", {"minimum": 1})}
-    assert gen_charts.schema_of({"a": {"b": 3}}, known)["properties"]["a"] == {
+    made = {
         "type": "object",
         "additionalProperties": False,
         "properties": {"b": {"description": "One two.", "type": "integer", "default": 3, "minimum": 1}},
     }
+    assert gen_charts.schema_of({"a": {"b": 3}}, known, {})["properties"]["a"] == made
+    there_before = gen_charts.schema_of({"a": {"b": 3}}, known, {"a": {"b": 2}})
+    assert (there_before["properties"]["a"], there_before["required"]) == ({**made, "required": ["b"]}, ["a"])
+
+
+def test_what_is_added_is_told_at_any_depth() -> None:
+    """Only what a release lacks is filled in, and never what it has with another default."""
+    before = {"a": 1, "b": {"c": 1, "d": {}}, "e": {}}
+    now = {"a": 2, "b": {"c": 2, "d": {"x": None}, "f": False}, "e": {}, "g": {"h": 1}}
+    assert gen_charts.added(now, before) == {"b": {"d": {"x": None}, "f": False}, "g": {"h": 1}}

@@ -174,9 +174,10 @@ def test_without_a_cluster_nothing_happens(script: str, machine: Machine, tmp_pa
     assert machine.called == ["kubectl version --request-timeout=10s"]
 
 
-def test_the_key_is_in_the_secrets_and_nowhere_else(cluster: Machine) -> None:
-    """The key reaches the cluster through standard input: neither output nor anybody's arguments have it."""
-    done = cluster.run("deploy_infra.sh", NGC_API_KEY=KEY)
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"], ids=repr)
+def test_the_key_is_in_the_secrets_and_nowhere_else(end: str, cluster: Machine) -> None:
+    """The key reaches the cluster through standard input, without the newline of its file, and nobody sees it."""
+    done = cluster.run("deploy_infra.sh", NGC_API_KEY=KEY + end)
     assert done.returncode == 0, done.stderr
     given = cluster.notes.with_suffix(".stdin").read_text()
     first, second = yaml.safe_load_all(given.replace("apiVersion", "---\napiVersion"))

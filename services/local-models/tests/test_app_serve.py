@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -48,9 +49,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(tmp_path: Path) -> AsyncIterator[Running]:
+async def running(tmp_path: Path, host: str = "127.0.0.1") -> AsyncIterator[Running]:
     state = Running(tmp_path / "ports.json")
-    settings = Settings(riva_port=0, openai_port=0, ports_file=state.ports_file, shutdown_grace_ms=0)
+    settings = Settings(host=host, riva_port=0, openai_port=0, ports_file=state.ports_file, shutdown_grace_ms=0)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(serve(settings, state.stop, state.say))
         async with asyncio.timeout(60):
@@ -100,6 +101,18 @@ async def test_both_servers_answer_on_the_ports_they_report(tmp_path: Path) -> N
                 model="local-responder", messages=[{"role": "user", "content": "What is two plus two?"}]
             )
             assert completion.choices[0].message.content == "Two plus two is four."
+
+
+async def test_every_address_means_both_families(tmp_path: Path) -> None:
+    """Pods of IPv4, of IPv6 and of both are reached when it listens on `::`, on both ports."""
+    async with running(tmp_path, host="::") as state:
+        ports = state.ports()
+        for host in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
+            async with grpc.aio.insecure_channel(f"{host}:{ports['riva_port']}") as channel:
+                assert await _health(channel, "liveness") == SERVING
+            url = f"http://{host}:{ports['openai_port']}/v1"
+            async with AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
+                assert (await client.models.list()).data
 
 
 async def test_translation_without_an_engine_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -29,6 +30,8 @@ from local_models.settings import Llm, Settings
 
 log = logging.getLogger(__name__)
 
+EVERY_ADDRESS = "::"
+"""Of IPv6, and with it of IPv4."""
 LIVENESS, READINESS, WHOLE_SERVER = "liveness", "readiness", ""
 
 Say = Callable[[str], None]
@@ -124,7 +127,14 @@ async def _http_runner(openai: OpenAiServer, settings: Settings) -> web.AppRunne
 
 async def _listen(runner: web.AppRunner, settings: Settings) -> int:
     try:
-        await web.TCPSite(runner, settings.host, settings.openai_port).start()
+        if settings.host == EVERY_ADDRESS and socket.has_dualstack_ipv6():
+            # asyncio makes such a socket deaf to IPv4, and the one of gRPC hears both.
+            address = (settings.host, settings.openai_port)
+            both = socket.create_server(address, family=socket.AF_INET6, dualstack_ipv6=True)
+            await web.SockSite(runner, both).start()
+        else:
+            host = None if settings.host == EVERY_ADDRESS else settings.host
+            await web.TCPSite(runner, host, settings.openai_port).start()
     except OSError as error:
         raise StartError(f"cannot listen for OpenAI on {settings.host}:{settings.openai_port}: {error}") from error
     return int(runner.addresses[0][1])

@@ -113,7 +113,7 @@ def _new_file(value: str) -> Path:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("host", _text, "ADDRESS", "address both servers listen on; 0.0.0.0 for every interface"),
+    Setting("host", _text, "ADDRESS", "address both servers listen on; 0.0.0.0 for every one of IPv4, :: of IPv6 too"),
     Setting("riva_port", _integer(0, MAX_PORT), "PORT", "port of Riva gRPC; 0 takes a free one"),
     Setting("openai_port", _integer(0, MAX_PORT), "PORT", "port of OpenAI HTTP; 0 takes a free one"),
     Setting("ports_file", _new_file, "PATH", "write the ports in use there as JSON, once ready"),
