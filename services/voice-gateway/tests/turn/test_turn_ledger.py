@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
 from voice_gateway.domain.transcript import SpokenWord
-from voice_gateway.turn.history import CUT_MARK, FORGOTTEN, LONGEST_CHARS, LONGEST_OUTPUT_CHARS, History
+from voice_gateway.turn.history import (
+    CUT_MARK,
+    FORGOTTEN,
+    LONGEST_CHARS,
+    LONGEST_OUTPUT_CHARS,
+    MESSAGE_CHARS,
+    History,
+)
 from voice_gateway.turn.ledger import RECENT_WORDS, SpokenSentence, heard_text, spoken_text
 from voice_gateway.turn.text.speakable import Speakable
 
@@ -139,6 +146,28 @@ def test_one_message_may_fill_the_history() -> None:
     history = History("")
     history.said("x" * (LONGEST_CHARS + 1))
     assert len(history.messages()) == 1
+
+
+def test_short_messages_are_bounded_too() -> None:
+    """A message costs more than its letters, so that a conversation of single words does not grow for hours."""
+    history = History("")
+    for _ in range(LONGEST_CHARS // 10):
+        history.said("a")
+        history.heard("b")
+    assert len(history.messages()) <= LONGEST_CHARS // MESSAGE_CHARS
+
+
+def test_a_user_who_is_never_answered_is_bounded() -> None:
+    """What is said again and again without an answer is one message, which keeps its last whole lines."""
+    history = History("")
+    for number in range(LONGEST_CHARS // 1_000):
+        history.said(f"{number} {'x' * 2_000}")
+    (said,) = history.messages()
+    assert LONGEST_CHARS - 2_010 < len(said.text) <= LONGEST_CHARS
+    assert said.text.startswith("13 x")
+    history.said("y" * LONGEST_CHARS)
+    history.unsaid("y" * LONGEST_CHARS)
+    assert history.messages() == ()
 
 
 def _call(number: int) -> ToolCall:

@@ -47,7 +47,7 @@ that have a pair of letters in common with it. That bounds the cost, whatever is
 SECTION=text`)."""
 _LONGEST_KEY_CHARS = 40
 """Letters of a word by which it is known if it is misheard; scripts without spaces make words of whole sentences."""
-_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]++(?:['\u2019][^\W_]++)*+")
 _SPACE = re.compile(r"\s")
 _SCALES = frozenset({"hundred", "thousand", "million", "billion"})
 

@@ -18,9 +18,9 @@ _FULL_HOUR = re.compile(r"(?<=\d):00(?!\d)")
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
 _MINUS = re.compile(r"(?:(?<=\s)|^)[-\u2212](?=[$\u00a3\u20ac]?\d)")
 _MONEY = re.compile(
-    r"([$\u00a3\u20ac])(\d+)(?:\.(\d\d)(?!\d))?((?:\.\d+)?(?:\s+(?:thousand|million|billion|trillion)\b)?)"
+    r"([$\u00a3\u20ac\u20b9\u00a5])(\d++)(?:\.(\d\d)(?!\d))?((?:\.\d++)?(?:\s++(?:thousand|million|billion|trillion)\b)?)"
 )
-_MONEY_NAMES = {"$": "dollar", "\u00a3": "pound", "\u20ac": "euro"}
+_MONEY_NAMES = {"$": "dollar", "\u00a3": "pound", "\u20ac": "euro", "\u20b9": "rupee", "\u00a5": "yen"}
 _SYMBOLS = {
     "%": " percent ",
     "&": " and ",
