@@ -15,7 +15,7 @@ from bench_process import Bench
 from bench_report import Line
 from hypothesis import HealthCheck, Phase, given, settings, target
 from hypothesis import strategies as st
-from voice_gateway.domain.chat import ToolCall
+from voice_gateway.domain.chat import ChatMessage, Role
 from voice_gateway.turn.history import History
 from voice_gateway.turn.ledger import SpokenSentence, heard_text, spoken_text
 from voice_gateway.turn.text.backchannels import is_backchannel
@@ -139,17 +139,12 @@ def _heard(text: str) -> list[Callable[[], object]]:
 
 
 def _remember(text: str) -> list[Callable[[], object]]:
-    history = History("")
+    """A conversation of short messages, as many as there may be, that a long turn displaces."""
     turns = [text[at : at + 16] for at in range(0, len(text), 16)]
-    call = ToolCall("c", "n", "{}")
-    steps: list[Callable[[], object]] = []
-    for number, turn in enumerate(turns):
-        history.said(turn)
-        history.heard(turn)
-        if number % 64 == 0:
-            history.called([(call, turn)])
-    steps += [lambda: history.said(text[:4_000]), lambda: history.messages_with(text[:4_000])]
-    return steps
+    roles = (Role.USER, Role.ASSISTANT)
+    history = History("")
+    history.resume([ChatMessage(roles[number % 2], turn) for number, turn in enumerate(turns)])
+    return [lambda: history.messages_with(text[:4_000]), lambda: history.said(text[:4_000])]
 
 
 HEARD_BOUND: Final = "16,000 characters: longest turn, text/heard.py"
@@ -234,7 +229,7 @@ def search(function: Function) -> list[str]:
 
 def worst(function: Function) -> tuple[Cost, Cost]:
     """The fragment with the longest step, and the one whose time grows most."""
-    quick = {fragment: max(_times_ms(function, (fragment * CHARS)[: CHARS // 4]), default=0.0) for fragment in FRAGMENTS}
+    quick = {fragment: sum(_times_ms(function, (fragment * CHARS)[: CHARS // 4])) for fragment in FRAGMENTS}
     slowest = sorted(quick, key=lambda fragment: -quick[fragment])[:8]
     costs = [cost(function, fragment) for fragment in [*slowest, *search(function)]]
     return max(costs, key=lambda each: each.step_ms), max(costs, key=lambda each: each.ratio)
