@@ -16,7 +16,8 @@ from bench_report import Line
 from hypothesis import HealthCheck, Phase, given, settings, target
 from hypothesis import strategies as st
 from voice_gateway.domain.chat import ChatMessage, Role
-from voice_gateway.turn.history import History
+from voice_gateway.session.calls import PIECE_CHARS
+from voice_gateway.turn.history import LONGEST_CHARS, MESSAGE_CHARS, History
 from voice_gateway.turn.ledger import SpokenSentence, heard_text, spoken_text
 from voice_gateway.turn.text.backchannels import is_backchannel
 from voice_gateway.turn.text.echo import beyond_echo
@@ -114,6 +115,18 @@ def _split(text: str, piece_chars: int) -> list[Callable[[], object]]:
     return [*(lambda piece=piece: splitter.feed(piece) for piece in pieces), splitter.finish]
 
 
+def _write(text: str) -> list[Callable[[], object]]:
+    """What a reply does with the model's text: each piece becomes sentences, and each of these is read aloud."""
+    splitter, speakable = SentenceSplitter(), Speakable()
+    pieces = [text[at : at + PIECE_CHARS] for at in range(0, len(text), PIECE_CHARS)]
+
+    def take(piece: str) -> None:
+        for sentence in splitter.feed(piece):
+            speakable.of(sentence)
+
+    return [lambda piece=piece: take(piece) for piece in pieces]
+
+
 def _sentences(text: str) -> list[str]:
     splitter = SentenceSplitter()
     return [*splitter.feed(text), *splitter.finish()]
@@ -140,26 +153,34 @@ def _heard(text: str) -> list[Callable[[], object]]:
 
 def _remember(text: str) -> list[Callable[[], object]]:
     """A conversation of short messages, as many as there may be, that a long turn displaces."""
-    turns = [text[at : at + 16] for at in range(0, len(text), 16)]
+    text = text[:LONGEST_CHARS]
+    turns = [text[at : at + MESSAGE_CHARS] for at in range(0, len(text), MESSAGE_CHARS)]
     roles = (Role.USER, Role.ASSISTANT)
     history = History("")
     history.resume([ChatMessage(roles[number % 2], turn) for number, turn in enumerate(turns)])
     return [lambda: history.messages_with(text[:4_000]), lambda: history.said(text[:4_000])]
 
 
+PIECE_BOUND: Final = "pieces of 128 characters, session/calls.py"
 HEARD_BOUND: Final = "16,000 characters: longest turn, text/heard.py"
+WORDS_BOUND: Final = "3,000 characters, text/normalised.py"
 FUNCTIONS: Final = (
     Function(
         "sentences, in pieces of 1", lambda text: _split(text, 1), "none; a piece costs itself and 400 characters"
     ),
-    Function("sentences, in pieces of 1,000", lambda text: _split(text, 1_000), "pieces of 1,000, session/calls.py"),
+    Function("sentences, in long pieces", lambda text: _split(text, PIECE_CHARS), PIECE_BOUND),
+    Function("sentences and speakable", _write, PIECE_BOUND),
     Function("speakable", _read_aloud, "sentences of 441, text/sentences.py"),
     Function("heard and spoken text", _heard, "the reply's text"),
     Function("echo, of the same words", lambda text: [lambda: beyond_echo(bounded(text), text)], HEARD_BOUND),
     Function("echo, of others", lambda text: [lambda: beyond_echo(bounded(text), text[::-1])], HEARD_BOUND),
     Function("same words", lambda text: [lambda: same_words(bounded(text), bounded(f"x {text}"))], HEARD_BOUND),
-    Function("same words, of 4,000", lambda text: [lambda: same_words(text[:3_900], f"x {text[:3_900]}")], "4,000"),
-    Function("difference, of 4,000", lambda text: [lambda: difference(text[:3_900], f"x {text[1:3_900]}")], "4,000"),
+    Function(
+        "same words, the longest", lambda text: [lambda: same_words(text[:2_900], f"x {text[:2_900]}")], WORDS_BOUND
+    ),
+    Function(
+        "difference, the longest", lambda text: [lambda: difference(text[:2_900], f"x {text[:2_900]}")], WORDS_BOUND
+    ),
     Function("unfinished", lambda text: [lambda: reads_unfinished(bounded(text))], HEARD_BOUND),
     Function("stop words", lambda text: [lambda: is_stop(bounded(text))], HEARD_BOUND),
     Function("backchannels", lambda text: [lambda: is_backchannel(bounded(text))], HEARD_BOUND),

@@ -31,9 +31,9 @@ from voice_gateway.session.voice import VoiceBank
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import RunTool, Synthesize
 
-PIECE_CHARS = 1_000
-"""Of the model's text so much is taken at once: under 5 ms at its worst, as `make bench SECTION=text` prints. Servers
-send some characters in a piece."""
+PIECE_CHARS = 128
+"""Of the model's text so much is taken at once, which is up to 64 sentences: under 5 ms at its worst, as
+`make bench SECTION=text` prints. Servers send a token in a piece, or some."""
 _Call = Callable[[], Coroutine[Any, Any, None]]
 
 

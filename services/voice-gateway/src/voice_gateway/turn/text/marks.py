@@ -6,6 +6,8 @@ stops it also stops the next place from which it could be tried. `tests/turn/tes
 
 import re
 
+ANY = re.compile(r"[^A-Za-z0-9\s.,;!?'\"\u2019]|www\.", re.IGNORECASE)
+"""What is in every sentence in which there is anything to be found but white space."""
 FENCE = re.compile(r"```|~~~")
 COMMENT = re.compile(r"<!--(?:[^<>-]|-(?!->))*+-->")
 
