@@ -35,7 +35,7 @@ MAX_RATIO: Final = 5.0
 """Of the time for four times the input: linear, and one for the noise of a busy machine."""
 LEAST_MS: Final = 1.0
 """Shorter times tell nothing about growth."""
-EXAMPLES: Final = 60
+EXAMPLES: Final = 40
 REPEATS: Final = 3
 RATE_HZ: Final = 24_000
 FRAGMENTS: Final = (
@@ -163,7 +163,7 @@ def _remember(text: str) -> list[Callable[[], object]]:
 
 PIECE_BOUND: Final = "pieces of 128 characters, session/calls.py"
 HEARD_BOUND: Final = "16,000 characters: longest turn, text/heard.py"
-WORDS_BOUND: Final = "3,000 characters, text/normalised.py"
+WORDS_BOUND: Final = "2,400 characters, text/normalised.py"
 FUNCTIONS: Final = (
     Function(
         "sentences, in pieces of 1", lambda text: _split(text, 1), "none; a piece costs itself and 400 characters"
@@ -176,10 +176,10 @@ FUNCTIONS: Final = (
     Function("echo, of others", lambda text: [lambda: beyond_echo(bounded(text), text[::-1])], HEARD_BOUND),
     Function("same words", lambda text: [lambda: same_words(bounded(text), bounded(f"x {text}"))], HEARD_BOUND),
     Function(
-        "same words, the longest", lambda text: [lambda: same_words(text[:2_900], f"x {text[:2_900]}")], WORDS_BOUND
+        "same words, the longest", lambda text: [lambda: same_words(text[:2_300], f"x {text[:2_300]}")], WORDS_BOUND
     ),
     Function(
-        "difference, the longest", lambda text: [lambda: difference(text[:2_900], f"x {text[:2_900]}")], WORDS_BOUND
+        "difference, the longest", lambda text: [lambda: difference(text[:2_300], f"x {text[:2_300]}")], WORDS_BOUND
     ),
     Function("unfinished", lambda text: [lambda: reads_unfinished(bounded(text))], HEARD_BOUND),
     Function("stop words", lambda text: [lambda: is_stop(bounded(text))], HEARD_BOUND),
@@ -250,7 +250,7 @@ def search(function: Function) -> list[str]:
 
 def worst(function: Function) -> tuple[Cost, Cost]:
     """The fragment with the longest step, and the one whose time grows most."""
-    quick = {fragment: sum(_times_ms(function, (fragment * CHARS)[: CHARS // 4])) for fragment in FRAGMENTS}
+    quick = {fragment: sum(_times_ms(function, (fragment * CHARS)[: CHARS // 8])) for fragment in FRAGMENTS}
     slowest = sorted(quick, key=lambda fragment: -quick[fragment])[:8]
     costs = [cost(function, fragment) for fragment in [*slowest, *search(function)]]
     return max(costs, key=lambda each: each.step_ms), max(costs, key=lambda each: each.ratio)

@@ -73,8 +73,8 @@ _SPELLINGS = (
 """Enough to tell a British from an American spelling, and a double letter."""
 
 
-_MOST_CHARS, _MOST_WORDS = 3_000, 600
-"""Texts up to this are compared word by word: more than three minutes of speech in one piece, at 15 characters/s."""
+_MOST_CHARS, _MOST_WORDS = 2_400, 480
+"""Texts up to this are compared word by word: 160 s of speech in one piece, at 15 characters/s."""
 _MOST_GROWN_CHARS = 2 * _MOST_CHARS
 _CONTEXT_CHARS = 200
 """Before the first difference so much is looked at again: no number is longer in words."""
