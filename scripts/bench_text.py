@@ -9,6 +9,7 @@ the input takes more than five times as long.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from bench_process import Bench
@@ -100,11 +101,11 @@ FRAGMENTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A text function as it is called; `longest_step_ms` of a text, which may be several calls."""
+    """A text function as the gateway calls it."""
 
     name: str
     steps: Callable[[str], Sequence[Callable[[], object]]]
-    """Of a text, what the event loop does without a pause between two others' turns."""
+    """Of a text: each of them runs without a pause, and between two of them other sessions have their turn."""
     bound: str
     """What bounds its input."""
 
@@ -112,7 +113,7 @@ class Function:
 def _split(text: str, piece_chars: int) -> list[Callable[[], object]]:
     splitter = SentenceSplitter()
     pieces = [text[at : at + piece_chars] for at in range(0, len(text), piece_chars)]
-    return [*(lambda piece=piece: splitter.feed(piece) for piece in pieces), splitter.finish]
+    return [*(partial(splitter.feed, piece) for piece in pieces), splitter.finish]
 
 
 def _write(text: str) -> list[Callable[[], object]]:
@@ -124,7 +125,7 @@ def _write(text: str) -> list[Callable[[], object]]:
         for sentence in splitter.feed(piece):
             speakable.of(sentence)
 
-    return [lambda piece=piece: take(piece) for piece in pieces]
+    return [partial(take, piece) for piece in pieces]
 
 
 def _sentences(text: str) -> list[str]:
@@ -134,7 +135,7 @@ def _sentences(text: str) -> list[str]:
 
 def _read_aloud(text: str) -> list[Callable[[], object]]:
     speakable = Speakable()
-    return [lambda sentence=sentence: speakable.of(sentence) for sentence in _sentences(text)]
+    return [partial(speakable.of, sentence) for sentence in _sentences(text)]
 
 
 def _reply(text: str) -> list[SpokenSentence]:
