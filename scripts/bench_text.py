@@ -167,7 +167,9 @@ HEARD_BOUND: Final = "16,000 characters: longest turn, text/heard.py"
 WORDS_BOUND: Final = "2,400 characters, text/normalised.py"
 FUNCTIONS: Final = (
     Function(
-        "sentences, in pieces of 1", lambda text: _split(text, 1), "none; a piece costs itself and 400 characters"
+        "sentences, in pieces of 1",
+        lambda text: _split(text[: len(text) // 8], 1),
+        "8 kB; a piece costs itself and 400",
     ),
     Function("sentences, in long pieces", lambda text: _split(text, PIECE_CHARS), PIECE_BOUND),
     Function("sentences and speakable", _write, PIECE_BOUND),
@@ -175,7 +177,7 @@ FUNCTIONS: Final = (
     Function("heard and spoken text", _heard, "the reply's text"),
     Function("echo, of the same words", lambda text: [lambda: beyond_echo(bounded(text), text)], HEARD_BOUND),
     Function("echo, of others", lambda text: [lambda: beyond_echo(bounded(text), text[::-1])], HEARD_BOUND),
-    Function("same words", lambda text: [lambda: same_words(bounded(text), bounded(f"x {text}"))], HEARD_BOUND),
+    Function("same words", lambda text: [lambda: same_words(bounded(text), bounded(text)[:-1])], HEARD_BOUND),
     Function(
         "same words, the longest", lambda text: [lambda: same_words(text[:2_300], f"x {text[:2_300]}")], WORDS_BOUND
     ),
