@@ -21,12 +21,14 @@ from bench_load import TURN_MS, measure_load, measure_speculation
 from bench_process import Bench
 from bench_report import Line, judged
 from bench_talk import measure_barge_in, measure_heard
+from bench_text import measure_text
 
 SECTIONS: Final[dict[str, Callable[[Bench], Coroutine[Any, Any, tuple[list[str], list[Line]]]]]] = {
     "load": measure_load,
     "speculation": measure_speculation,
     "barge-in": measure_barge_in,
     "heard": measure_heard,
+    "text": measure_text,
 }
 
 

@@ -408,7 +408,9 @@ class ReplyText(_message.Message):
     sentence_id: _builtins.int
     """Number of the sentence in its reply, from 1."""
     text: _builtins.str
-    """The sentence as the model wrote it, Markdown included, with the white space that followed it."""
+    """The sentence as the model wrote it, Markdown included, with the white space round it: together they are the reply.
+    Of white space that never ends 40 characters are kept, and none at the end of the reply.
+    """
     def __init__(
         self,
         *,

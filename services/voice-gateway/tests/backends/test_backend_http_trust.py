@@ -16,6 +16,7 @@ from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolPlace
 from voice_gateway.domain.errors import BackendError, ToolError
+from voice_gateway.domain.ids import SessionId
 
 QUESTION = (ChatMessage(Role.USER, "Hi?"),)
 REPLY = b'data: {"choices": [{"delta": {"content": "Hi."}, "finish_reason": "stop"}]}\n\n'
@@ -49,7 +50,7 @@ async def ask(url: str, model: str = "m") -> str:
     """A reply by the model there."""
     client = OpenAiChat(OpenAiChatSettings(url, model=model))
     try:
-        return "".join([piece async for piece in client.reply(QUESTION) if isinstance(piece, str)])
+        return "".join([piece async for piece in client.reply(SessionId("s"), QUESTION) if isinstance(piece, str)])
     finally:
         await client.close()
 
@@ -93,7 +94,7 @@ async def test_no_cookie_is_kept() -> None:
         client = OpenAiChat(OpenAiChatSettings(url))
         await client.probe()
         for _ in range(2):
-            assert [piece async for piece in client.reply(QUESTION)] == ["Hi."]
+            assert [piece async for piece in client.reply(SessionId("s"), QUESTION)] == ["Hi."]
         await client.close()
         await call(url, times=2)
     assert cookies == [None] * 5

@@ -25,6 +25,7 @@ from voice_gateway.domain.events import (
     Transcript,
     TurnReport,
 )
+from voice_gateway.session.excess import PIECE_CHARS
 from voice_gateway.session.playout import FRAME_MS
 from voice_gateway.turn import inputs
 
@@ -104,6 +105,26 @@ def test_a_session_leaves_a_journal_that_reads_as_the_conversation(tmp_path: Pat
     assert "    1000 ms  USER    Hello.  (turn 1)\n" in script
     assert "    1050 ms  AGENT   Good day.  (answer 1)\n" in script
     assert script.endswith("server  (ended: client_ended)")
+
+
+def test_a_reply_that_comes_in_one_piece_is_taken_in_parts(tmp_path: Path) -> None:
+    """A model that sends all it has at once holds up nobody else: between two parts others have their turn."""
+
+    async def main() -> None:
+        world = World()
+        world.recognizer.scripts = [[1.0, heard("Hello.", 1_000)]]
+        world.llm.scripts = [["Good day. " * 500]]
+        session, run = await world.open()
+        session.hear(FRAME, 0)
+        await world.sink.wait_for(ReplyText)
+        session.end()
+        await run
+
+    virtual_time.run(main())
+    facts = [call.fact for call in read_journal(tmp_path / "s1.jsonl").calls]
+    parts = [fact.text for fact in facts if isinstance(fact, inputs.ReplyDelta)]
+    assert "".join(parts) == "Good day. " * 500
+    assert max(map(len, parts)) == PIECE_CHARS
 
 
 def test_reply_audio_is_contiguous_paced_and_marked_last() -> None:

@@ -15,12 +15,23 @@ INTERIM = [
     ("no but", 399, Verdict.WAIT),
     ("no but", 400, Verdict.YIELD),
     ("stop", 10, Verdict.YIELD),
+    ("\u6211\u60f3\u8981\u53e6\u5916\u4e00\u4e2a", 400, Verdict.YIELD),
+    ("\u5bf9", 5_000, Verdict.WAIT),
 ]
 FINAL = [
     ("yes", 599, Verdict.GO_ON),
     ("kubernetes", 600, Verdict.YIELD),
     ("no but", 100, Verdict.YIELD),
     ("stop", 100, Verdict.YIELD),
+    ("Mm-hm.", 300, Verdict.GO_ON),
+    ("...", 300, Verdict.GO_ON),
+    ("\u5bf9\u3002", 300, Verdict.GO_ON),
+    ("Oui,", 300, Verdict.GO_ON),
+    ("No.", 200, Verdict.YIELD),
+    ("Paris", 200, Verdict.YIELD),
+    ("5", 100, Verdict.YIELD),
+    ("incomprehensibilities", 100, Verdict.YIELD),
+    ("\u4e0d\u662f", 200, Verdict.YIELD),
 ]
 
 
@@ -32,7 +43,7 @@ def test_interim_words(text: str, speech_ms: int, verdict: Verdict) -> None:
 
 @pytest.mark.parametrize(("text", "speech_ms", "verdict"), FINAL)
 def test_final_words(text: str, speech_ms: int, verdict: Verdict) -> None:
-    """Short speech of at most one word is a backchannel, unless it is a stop word; everything else was meant."""
+    """A short word that only acknowledges is a backchannel; everything else was meant, however short it is."""
     assert judge(TurnPolicy(), text, speech_ms, is_final=True) is verdict
 
 
@@ -41,13 +52,15 @@ def test_without_a_minimum_of_words_silence_still_takes_nothing() -> None:
     assert judge(TurnPolicy(min_words=0), "", 5_000, is_final=False) is Verdict.WAIT
 
 
-@pytest.mark.parametrize("text", ["Stop!", "stop, stop", "  WAIT ", "Hold it.", "Arr\u00eate !", "wait, stop"])
+@pytest.mark.parametrize(
+    "text", ["Stop!", "stop, stop", "  WAIT ", "Hold it.", "Arr\u00eate !", "Arre\u0302te", "wait, stop"]
+)
 def test_stop_words(text: str) -> None:
     """A stop word counts in any case, with any mark, and repeated."""
     assert is_stop(text)
 
 
-@pytest.mark.parametrize("text", ["", "...", "stop the car", "unstoppable", "no"])
+@pytest.mark.parametrize("text", ["", "...", "stop the car", "unstoppable", "no", "stop " * 100])
 def test_no_stop_words(text: str) -> None:
     """A stop word inside a sentence is a sentence."""
     assert not is_stop(text)

@@ -56,6 +56,21 @@ def test_words_beyond_echo(text: str, spoken: str, left: str) -> None:
     assert beyond_echo(text, spoken) == left
 
 
+def test_echo_is_found_at_the_end_of_a_long_reply() -> None:
+    """What was said long ago is not looked at, and what was said last is found."""
+    assert beyond_echo("The capital of France is Paris.", f"{'long ' * 2_000}{PARIS}") == ""
+    assert (
+        beyond_echo("The capital of France is Paris.", f"{PARIS} {'long ' * 2_000}")
+        == "The capital of France is Paris."
+    )
+    assert beyond_echo(f"{'other ' * 1_000}words", PARIS) == f"{'other ' * 1_000}words"
+
+
+def test_a_word_that_is_said_again_and_again_is_echo_still() -> None:
+    """So many places of a word are looked at, and those suffice to know a reply that repeats itself."""
+    assert beyond_echo("no " * 100, "no " * 400) == ""
+
+
 def test_recorded_echo_is_known_as_such() -> None:
     """Pieces of the agent's voice, as a recogniser really hears them, are seldom taken for the user."""
     left = [beyond_echo(sample["heard"], spoken_before(sample)) for sample in HEARD["echoes"]]

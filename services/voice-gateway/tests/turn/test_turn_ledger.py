@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
 from voice_gateway.domain.transcript import SpokenWord
-from voice_gateway.turn.history import CUT_MARK, FORGOTTEN, LONGEST_CHARS, LONGEST_OUTPUT_CHARS, History
+from voice_gateway.turn.history import (
+    CUT_MARK,
+    FORGOTTEN,
+    LONGEST_CHARS,
+    LONGEST_OUTPUT_CHARS,
+    MESSAGE_CHARS,
+    History,
+)
 from voice_gateway.turn.ledger import RECENT_WORDS, SpokenSentence, heard_text, spoken_text
 from voice_gateway.turn.text.speakable import Speakable
 
@@ -141,6 +148,29 @@ def test_one_message_may_fill_the_history() -> None:
     assert len(history.messages()) == 1
 
 
+def test_short_messages_are_bounded_too() -> None:
+    """A message costs more than its letters, so that a conversation of single words does not grow for hours."""
+    history = History("")
+    for _ in range(LONGEST_CHARS // 10):
+        history.said("a")
+        history.heard("b")
+    assert len(history.messages()) <= LONGEST_CHARS // MESSAGE_CHARS
+
+
+def test_a_user_who_is_never_answered_is_bounded() -> None:
+    """What is said again and again without an answer is one message, which keeps its last whole lines."""
+    history = History("")
+    for number in range(LONGEST_CHARS // 1_000):
+        history.said(f"{number} {'x' * 2_000}")
+    (said,) = history.messages()
+    assert LONGEST_CHARS - 2_030 < len(said.text) <= LONGEST_CHARS
+    assert said.text.startswith("13 x")
+    whole = "y" * (LONGEST_CHARS - MESSAGE_CHARS)
+    history.said(whole)
+    history.unsaid(whole)
+    assert history.messages() == ()
+
+
 def _call(number: int) -> ToolCall:
     return ToolCall(f"c{number}", "weather", "{}")
 
@@ -186,7 +216,7 @@ def test_what_nobody_answered_is_kept_as_far_as_it_fits() -> None:
     for number in range(1_000):
         history.said(f"{number} {'x' * 4_000}")
     (message,) = history.messages()
-    assert len(message.text) == LONGEST_CHARS
+    assert LONGEST_CHARS - 4_030 < len(message.text) <= LONGEST_CHARS
     assert message.text.endswith(f"999 {'x' * 4_000}")
     history.unsaid(f"999 {'x' * 4_000}")
     assert history.messages()[0].text.endswith(f"998 {'x' * 4_000}")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from num2words import num2words
-from voice_gateway.turn.text.normalised import Difference, difference, normalised
+from voice_gateway.turn.text.normalised import Difference, difference, normalised, same_words
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,12 @@ from voice_gateway.turn.text.normalised import Difference, difference, normalise
         ("\u0664\u0662", "42"),
         ("What, now?", "what now"),
         ("", "..."),
+        ("\u00bd", "1/2"),
+        ("3\u00bd", "three and 1/2"),
+        ("five rupees", "\u20b95"),
+        ("3 times 4", "3 \u00d7 4"),
+        ("\uff76\uff9e", "\u30ac"),
+        ("caf\u00e9 " * 30, "cafe\u0301 " * 30),
     ],
 )
 def test_same_words(one: str, other: str) -> None:
@@ -75,6 +81,18 @@ def test_same_words(one: str, other: str) -> None:
         ("\u0915\u0940", "\u0915\u0947"),
         ("a double room", "a room"),
         ("12345678901 thousand", "12345678901000"),
+        ("1/2", "12"),
+        ("\u00bd", "12"),
+        ("1\u00bd", "112"),
+        ("5\u00b2", "52"),
+        ("10\u207b\u00b3", "103"),
+        (".5", "5"),
+        ("5 \u00d7 3", "53"),
+        ("3 < 5", "35"),
+        ("#5", "5"),
+        ("\u20b95", "5"),
+        ("\u00a55", "$5"),
+        ("\u00b15", "5"),
     ],
 )
 def test_other_words(one: str, other: str) -> None:
@@ -144,3 +162,67 @@ def test_marks_case_and_spaces_do_not_count(text: str) -> None:
 def test_any_two_texts_differ_somehow(one: str, other: str) -> None:
     """The difference is the same text exactly when the normal forms are equal."""
     assert (difference(one, other) is Difference.SAME) == (normalised(one) == normalised(other))
+
+
+COUNTED = st.sampled_from(
+    [
+        "one",
+        "two",
+        "ten",
+        "twenty",
+        "hundred",
+        "thousand",
+        "and",
+        "a",
+        "oh",
+        "double",
+        "dollars",
+        "first",
+        "5",
+        "$7",
+        "so",
+    ]
+)
+
+
+@given(st.lists(COUNTED, max_size=60), st.lists(COUNTED, max_size=8), st.lists(COUNTED, max_size=8))
+def test_only_what_differs_is_compared(begin: list[str], one: list[str], other: list[str]) -> None:
+    """To leave out what two texts begin with changes no verdict, wherever a number is cut."""
+    first, second = " ".join([*begin, *one]), " ".join([*begin, *other])
+    assert same_words(first, second) == (normalised(first) == normalised(second))
+
+
+@pytest.mark.parametrize(
+    ("speculated", "said", "expected"),
+    [
+        ("so " * 2_000, "so " * 2_000, Difference.SAME),
+        ("so " * 2_000, "so " * 2_001, Difference.MORE_WORDS),
+        ("so " * 2_000, "no " * 2_000, Difference.CHANGED_WORD),
+        ("to " * 60, "fro " * 60, Difference.CHANGED_WORD),
+        ("& " * 560, "and " * 560, Difference.SAME),
+        ("& " * 560, "or " * 560, Difference.CHANGED_WORD),
+    ],
+)
+def test_long_texts_are_told_apart_without_looking_at_each_word(
+    speculated: str, said: str, expected: Difference
+) -> None:
+    """What nobody says in one breath is not compared by its sound."""
+    assert difference(speculated, said) is expected
+
+
+def test_long_texts_with_the_same_beginning_are_the_same_words() -> None:
+    """A long turn costs what its last words cost, and what differs too far back is another text."""
+    begin = "we went there " * 1_000
+    assert same_words(f"{begin}at five", f"{begin}at 5.")
+    assert not same_words(f"{begin}at five", f"{begin}at six")
+    assert not same_words(f"x {begin}", f"y {begin}")
+    assert same_words("& " * 560, "and " * 560)
+    assert not same_words("1 " * 560, "2 " * 560)
+
+
+def test_a_ligature_of_a_sentence_does_not_grow_without_end() -> None:
+    """One character may stand for 18; a text of them is taken as it is, and short ones as what they mean."""
+    assert normalised("\ufdfa") == normalised(
+        "\u0635\u0644\u0649 \u0627\u0644\u0644\u0647 \u0639\u0644\u064a\u0647 \u0648\u0633\u0644\u0645"
+    )
+    assert normalised("\ufdfa " * 1_000) == "\ufdfa" * 1_000

@@ -234,7 +234,9 @@ class BackendCalls:
                     budget.call(piece)
                     calls.append(piece)
                 else:
-                    for text in budget.cut(piece):
+                    for number, text in enumerate(budget.cut(piece)):
+                        if number:
+                            await asyncio.sleep(0)  # each part of a long piece lets other sessions have their turn
                         self._post(inputs.ReplyDelta(reply, text))
                 budget.check()
         if calls:

@@ -8,7 +8,9 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn.agent import Agent
 from voice_gateway.turn.effects import Effect
 from voice_gateway.turn.tables import Floor, FloorEvent, Machine
+from voice_gateway.turn.text.backchannels import is_backchannel
 from voice_gateway.turn.text.echo import beyond_echo
+from voice_gateway.turn.text.heard import count_words
 from voice_gateway.turn.text.stop_words import is_stop
 
 
@@ -29,14 +31,14 @@ def judge(policy: TurnPolicy, text: str, speech_ms: int, *, is_final: bool) -> V
         speech_ms: how long they took to say.
         is_final: whether no more words of this utterance will come.
     """
-    words = len(text.split())
+    words = count_words(text)
     is_long = speech_ms >= policy.min_speech_ms and words >= policy.min_words
     if is_stop(text) or (words and is_long):
         return Verdict.YIELD
     if not is_final:
         return Verdict.WAIT
-    is_backchannel = words <= 1 and speech_ms < policy.backchannel_ms
-    return Verdict.GO_ON if is_backchannel else Verdict.YIELD
+    is_short = speech_ms < policy.backchannel_ms
+    return Verdict.GO_ON if is_short and is_backchannel(text) else Verdict.YIELD
 
 
 class Contest:
@@ -69,7 +71,7 @@ class Contest:
         if spoken and self._hears_itself and not has_sound:
             return ""
         part = beyond_echo(text, spoken) if spoken else text
-        if not part and (is_final or len(text.split()) > 1):
+        if not part and (is_final or count_words(text) > 1):
             self._is_echoing = True
         return part
 

@@ -17,6 +17,7 @@ from voice_gateway.turn.contest import Contest, Verdict
 from voice_gateway.turn.effects import Effect, Emit
 from voice_gateway.turn.history import LONGEST_CHARS
 from voice_gateway.turn.keypad import Keypad
+from voice_gateway.turn.text.heard import bounded
 from voice_gateway.turn.turn_so_far import Called, CommittedTurn
 from voice_gateway.turn.user import User
 
@@ -146,7 +147,7 @@ class Dialogue:
 
     def _on_transcript_revised(self, fact: inputs.TranscriptRevised, now: Instant) -> list[Effect]:
         self._user.recognition.answered(fact.stream, now)
-        text = fact.text.strip()
+        text = bounded(fact.text)
         if not text:
             return []
         effects = self._user.utterance.worded(fact.end_samples)
@@ -159,7 +160,7 @@ class Dialogue:
         return [*effects, *self._user.revised(fact, text, now)]
 
     def _on_segment_final(self, fact: inputs.SegmentFinal, now: Instant) -> list[Effect]:
-        user, text = self._user, fact.text.strip()
+        user, text = self._user, bounded(fact.text)
         words_began = fact.words[0].start_samples if fact.words else fact.end_samples
         user.recognition.answered(fact.stream, now)
         effects = user.recognition.confirmed(fact.stream, fact.covered_samples)

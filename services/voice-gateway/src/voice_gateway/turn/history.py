@@ -7,8 +7,8 @@ from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
 
 LONGEST_CHARS = 24_000
 """Text kept for the language model, about 6,000 tokens: fits the 8 k context of the smallest models NIM serves."""
-
-
+MESSAGE_CHARS = 16
+"""What a message costs besides its text, about four tokens of a chat template; it bounds their number, too."""
 LONGEST_OUTPUT_CHARS = LONGEST_CHARS // 3
 """Of one tool: what is longer is cut, so that it does not push out the question that it was asked for."""
 CUT_MARK = "... (cut here, it was too long)"
@@ -85,7 +85,9 @@ class History:
     def _add(self, role: Role, text: str) -> None:
         self.version += 1
         if self._messages and self._messages[-1].role is role:
-            text = f"{self._messages.pop().text}\n{text}"
+            before = self._messages.pop().text
+            room = max(0, LONGEST_CHARS - MESSAGE_CHARS - len(text))
+            text = f"{before if len(before) < room else _last_lines(before, room)}\n{text}".removeprefix("\n")
         self._messages.append(ChatMessage(role, text))
         self._shorten()
 
@@ -93,28 +95,38 @@ class History:
         """Forget the oldest turns, each whole: the same templates demand that the user begins; then old outputs; then
         the beginnings of what is left, oldest first: all that was said before any answer was heard is one message.
         """
-        asked = [index for index, message in enumerate(self._messages) if message.role is Role.USER and index]
-        while asked and self._is_too_long():
-            first = asked.pop(0)
-            del self._messages[:first]
-            asked = [index - first for index in asked]
+        lengths = [*map(_length, self._messages)]
+        excess, first = sum(lengths) - LONGEST_CHARS, 0
         for index, message in enumerate(self._messages):
-            if message.role is Role.TOOL and self._is_too_long():
-                self._messages[index] = replace(message, text=FORGOTTEN)
-        for index, message in enumerate(self._messages):
-            if self._is_too_long():
-                kept = max(KEPT_CHARS, len(message.text) - self._excess())
-                self._messages[index] = replace(message, text=message.text[-kept:])
+            if excess <= 0:
+                break
+            if message.role is Role.USER and index:
+                excess, first = excess - sum(lengths[first:index]), index
+        del self._messages[:first]
+        for shorter in (_forgotten, _end_of):
+            for index, message in enumerate(self._messages):
+                if excess > 0:
+                    self._messages[index] = shorter(message, excess)
+                    excess -= len(message.text) - len(self._messages[index].text)
 
-    def _is_too_long(self) -> bool:
-        return self._excess() > 0
 
-    def _excess(self) -> int:
-        return sum(map(_length, self._messages)) - LONGEST_CHARS
+def _forgotten(message: ChatMessage, _: int) -> ChatMessage:
+    """An output that is no longer there; any other message as it is."""
+    return replace(message, text=FORGOTTEN) if message.role is Role.TOOL else message
+
+
+def _end_of(message: ChatMessage, excess_chars: int) -> ChatMessage:
+    """The message without so much of its beginning, as far as its end is kept."""
+    return replace(message, text=message.text[-max(KEPT_CHARS, len(message.text) - excess_chars) :])
+
+
+def _last_lines(text: str, room_chars: int) -> str:
+    """The last lines that fit, with the line breaks between them."""
+    return text[len(text) - room_chars :].partition("\n")[2] if room_chars else ""
 
 
 def _length(message: ChatMessage) -> int:
-    return len(message.text) + sum(len(call.name) + len(call.arguments_json) for call in message.calls)
+    return MESSAGE_CHARS + len(message.text) + sum(len(call.name) + len(call.arguments_json) for call in message.calls)
 
 
 def _cut(output: str) -> str:

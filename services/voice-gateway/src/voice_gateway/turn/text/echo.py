@@ -40,14 +40,14 @@ _CALLS = frozenset({"yes", "no", "yeah", "okay", "ok", "sorry", "hello", "hey", 
 """With the stop words: what a user calls into the agent's speech, and no recogniser invents."""
 _MOST_WORDS, _MOST_SPOKEN_WORDS = 120, 400
 _MOST_CHARS, _MOST_SPOKEN_CHARS = 2_400, 6_000
-_MOST_LINKS, _MOST_ALIKE = 1_000, 16
+_MOST_LINKS, _MOST_ALIKE = 600, 12
 """The last so many words, of that many characters, are looked at; in them so many pairs of a word heard and a place
 where it was spoken, the nearest to the end, shared among the words heard; and for a word misheard so many words spoken
 that have a pair of letters in common with it. That bounds the cost, whatever is said how often (`make bench
 SECTION=text`)."""
 _LONGEST_KEY_CHARS = 40
 """Letters of a word by which it is known if it is misheard; scripts without spaces make words of whole sentences."""
-_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]++(?:['\u2019][^\W_]++)*+")
 _SPACE = re.compile(r"\s")
 _SCALES = frozenset({"hundred", "thousand", "million", "billion"})
 

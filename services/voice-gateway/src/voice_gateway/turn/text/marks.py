@@ -6,7 +6,10 @@ stops it also stops the next place from which it could be tried. `tests/turn/tes
 
 import re
 
-FENCE = re.compile(r"```|~~~")
+ANY = re.compile(r"[^A-Za-z0-9\s.,;!?'\"\u2019]|www\.", re.IGNORECASE)
+"""What is in every sentence in which there is anything to be found but white space."""
+FENCE = re.compile(r"```|^[^\S\n]*+~~~", re.MULTILINE)
+"""Tildes only where a line begins: "okay~~~" is drawn out, and opens no code block."""
 COMMENT = re.compile(r"<!--(?:[^<>-]|-(?!->))*+-->")
 
 _LABEL = r"(?P<kept>(?:[^\[\]\n]|\[[^\[\]\n]*+\])*+)"
@@ -68,7 +71,7 @@ STARS = re.compile(r"(?<![*\\])\*{1,3}(?!\*)")
 GLOB = re.compile(r"(?<!\S)\*\.\w|\*(?!\S)")
 """A star that is alone in its sentence, in `*.py`, or behind a price."""
 UNDERSCORES = re.compile(r"(?<![\w\\])_{1,3}(?=\S)|(?<=[^\s\\])_{1,3}(?!\w)")
-OTHER_EMPHASIS = re.compile(r"~~|`")
+OTHER_EMPHASIS = re.compile(r"~~++|`")
 ESCAPE = re.compile(r"\\(?P<kept>[*_`#\[\]()~>|+.!-])")
 
 WIDE = re.compile(r"[\u200d\u20e3\u2100-\U0010ffff]")

@@ -18,9 +18,9 @@ _FULL_HOUR = re.compile(r"(?<=\d):00(?!\d)")
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
 _MINUS = re.compile(r"(?:(?<=\s)|^)[-\u2212](?=[$\u00a3\u20ac]?\d)")
 _MONEY = re.compile(
-    r"([$\u00a3\u20ac])(\d+)(?:\.(\d\d)(?!\d))?((?:\.\d+)?(?:\s+(?:thousand|million|billion|trillion)\b)?)"
+    r"([$\u00a3\u20ac\u20b9\u00a5])(\d++)(?:\.(\d\d)(?!\d))?((?:\.\d++)?(?:\s++(?:thousand|million|billion|trillion)\b)?)"
 )
-_MONEY_NAMES = {"$": "dollar", "\u00a3": "pound", "\u20ac": "euro"}
+_MONEY_NAMES = {"$": "dollar", "\u00a3": "pound", "\u20ac": "euro", "\u20b9": "rupee", "\u00a5": "yen"}
 _SYMBOLS = {
     "%": " percent ",
     "&": " and ",
@@ -73,9 +73,8 @@ _SPELLINGS = (
 """Enough to tell a British from an American spelling, and a double letter."""
 
 
-_MOST_CHARS = 4_000
-"""Texts up to this are compared word by word: as long as a typed turn may be (client.proto, `TextInput.text`), and four
-minutes of speech."""
+_MOST_CHARS, _MOST_WORDS = 2_400, 480
+"""Texts up to this are compared word by word: 160 s of speech in one piece, at 15 characters/s."""
 _MOST_GROWN_CHARS = 2 * _MOST_CHARS
 _CONTEXT_CHARS = 200
 """Before the first difference so much is looked at again: no number is longer in words."""
@@ -108,8 +107,10 @@ def difference(speculated: str, said: str) -> Difference:
     if speculated == said:
         return Difference.SAME
     if max(len(speculated), len(said)) > _MOST_CHARS:
-        return Difference.MORE_WORDS if said.startswith(speculated) else Difference.CHANGED_WORD
+        return _long_difference(speculated, said)
     guess, truth = _words(speculated), _words(said)
+    if max(len(guess), len(truth)) > _MOST_WORDS:
+        return Difference.SAME if guess == truth else _long_difference(speculated, said)
     guess_items, truth_items = as_digits(guess), as_digits(truth)
     joined = _joined(guess_items)
     if joined == _joined(truth_items):
@@ -119,17 +120,26 @@ def difference(speculated: str, said: str) -> Difference:
     return Difference.FORMATTING if _sound_alike(guess, truth) else Difference.CHANGED_WORD
 
 
+def _long_difference(speculated: str, said: str) -> Difference:
+    return Difference.MORE_WORDS if said.startswith(speculated) else Difference.CHANGED_WORD
+
+
 def same_words(one: str, other: str) -> bool:
     """Whether the texts have the same normal form.
 
-    What both begin with is not looked at. Of longer texts that are said to differ farther from their ends than
-    `_MOST_CHARS`, only the same letters are the same words: no recogniser revises so much at once.
+    What both begin with is not looked at. Texts that differ farther from their ends than `_MOST_CHARS` are different:
+    no recogniser revises so much at once.
     """
     if one == other:
         return True
     begin = _common_begin(one, other)
     one, other = one[begin:], other[begin:]
-    return max(len(one), len(other)) <= _MOST_CHARS and normalised(one) == normalised(other)
+    if max(len(one), len(other)) > _MOST_CHARS:
+        return False
+    words, others = _words(one), _words(other)
+    if max(len(words), len(others)) > _MOST_WORDS:
+        return words == others
+    return _joined(as_digits(words)) == _joined(as_digits(others))
 
 
 def _common_begin(one: str, other: str) -> int:
@@ -183,8 +193,13 @@ def _compatible(text: str) -> str:
     """
     if len(text) <= _RUN_CHARS:
         return unicodedata.normalize("NFKC", text)
-    pieces = [unicodedata.normalize("NFKC", piece) for piece in _RUN.findall(text)]
-    return "".join(pieces) if sum(map(len, pieces)) <= _MOST_GROWN_CHARS else text
+    pieces, grown_chars = list[str](), 0
+    for piece in _RUN.findall(text):
+        pieces.append(unicodedata.normalize("NFKC", piece))
+        grown_chars += len(pieces[-1])
+        if grown_chars > _MOST_GROWN_CHARS + len(text):
+            return text
+    return "".join(pieces)
 
 
 def _money_named(match: re.Match[str]) -> str:

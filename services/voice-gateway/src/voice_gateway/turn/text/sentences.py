@@ -189,7 +189,9 @@ class _Window:
             return True
         is_word = len(word) > 1 and word[-1].isalpha() and word not in _NEVER_LAST
         is_last = is_word and not (_DOTTED_INITIALS.fullmatch(word) or word.startswith("www."))
-        return is_last or (word.isdecimal() and not self._is_list_number(start, word))
+        is_number = word[-1:].isdecimal() or word[-1:] == "%"
+        is_amount = is_number and not any(map(str.isalpha, word))
+        return is_last or (is_amount and not self._is_list_number(start, word))
 
     def _word_before(self, at: int) -> str:
         before = self.text[max(self.start, at - _BEHIND_CHARS) : at]

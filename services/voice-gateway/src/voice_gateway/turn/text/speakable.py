@@ -40,7 +40,7 @@ class Speakable:
     def of(self, sentence: str) -> Spoken:
         """What to say of the sentence; empty when nothing of it is to be said."""
         text = self._without_code(sentence)
-        for step in _STEPS:
+        for step in _STEPS if marks.ANY.search(text.text) else (_spaces,):
             text = step(text)
         return Spoken(text.text, text.word_ends()) if any(map(str.isalnum, text.text)) else NOTHING
 
@@ -133,6 +133,7 @@ def _symbol(match: re.Match[str]) -> str:
     category = unicodedata.category(char)
     if category == "So" and (parts := unicodedata.decomposition(char)):
         made_of = "".join(chr(int(code, 16)) for code in parts.split() if not code.startswith("<"))
+        made_of = made_of.replace("\u2215", "/")
         return made_of if any(part.isalnum() for part in made_of) else " "
     return " " if category in {"So", "Sk", "Cn", "Co"} else char
 

@@ -1,6 +1,7 @@
 """Words that alone stop the agent, in the languages that people are likely to say them in."""
 
 import re
+import unicodedata
 
 _STOP = frozenset(
     {
@@ -23,10 +24,14 @@ _STOP = frozenset(
         "basta",
     }
 )
+_LONGEST_CHARS = 400
+"""Nobody says one so often; what is longer is judged as other words are."""
 _MARKS = re.compile(r"[^\w\s']+")
 
 
 def is_stop(text: str) -> bool:
     """Whether the text is a stop word and nothing else, however often it is said ("Stop, stop!")."""
-    said = " ".join(_MARKS.sub(" ", text).casefold().split())
+    if len(text) > _LONGEST_CHARS:
+        return False
+    said = " ".join(_MARKS.sub(" ", unicodedata.normalize("NFC", text)).casefold().split())
     return said in _STOP or (bool(said) and {*said.split()} <= _STOP)

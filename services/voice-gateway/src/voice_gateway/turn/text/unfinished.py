@@ -38,16 +38,17 @@ from voice_gateway.turn.text.unfinished_words import (
     THINKING,
 )
 
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_WORD = re.compile(r"[^\W_]++(?:'[^\W_]++)*+")
 _CONTRACTION = re.compile(r"(i|you|he|she|it|we|they|there|that|this|here|what|who|where|how|when)'(s|re|m|ll|ve|d)")
 _LONG_FORMS = {"s": "is", "re": "are", "m": "am", "ll": "will", "ve": "have", "d": "would"}
 _ENOUGH_WORDS = 60
+_ENOUGH_CHARS = 1_200
 """Only the last so many are looked at, which bounds the cost of a long turn; sentences are shorter."""
 
 
 def reads_unfinished(text: str) -> bool:
     """Whether the last sentence of the text stops where English cannot stop, or amid an announced number."""
-    said = _WORD.findall(text.casefold().replace("\u2019", "'"))[-_ENOUGH_WORDS:]
+    said = _WORD.findall(_end_of(text).casefold().replace("\u2019", "'"))[-_ENOUGH_WORDS:]
     if not said or not _is_english(said):
         return False
     if _CONTRACTION.fullmatch(said[-1]) or awaits_digits(said):
@@ -56,6 +57,10 @@ def reads_unfinished(text: str) -> bool:
     if words[-1] == "please" and len(words) > 1:
         words.pop()
     return any(rule(words) for rule in _RULES)
+
+
+def _end_of(text: str) -> str:
+    return text if len(text) <= _ENOUGH_CHARS else text[-_ENOUGH_CHARS:].partition(" ")[2]
 
 
 def _is_english(said: Sequence[str]) -> bool:
