@@ -10,11 +10,12 @@ from typing import Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from voice_client.audio import samples_of, sound_end_samples
+from voice_client.audio import samples_of
 from voice_client.device import INPUT_RATE_HZ, Playout, VirtualDevice
 from voice_client.link import ServerEvent, Target
 from voice_client.player import BYTES_PER_SAMPLE
 from voice_client.session import Session
+from voice_client.speech_end import speech_end_samples
 from voice_client.timeline import Said, Timeline
 from voicegateway.v1 import audio_pb2, client_pb2, server_pb2
 
@@ -133,8 +134,8 @@ class Caller:
 def trimmed(pcm: bytes) -> bytes:
     """The sound without silence before and behind it."""
     samples = samples_of(pcm)
-    end = sound_end_samples(pcm, INPUT_RATE_HZ)
-    start = samples.size - sound_end_samples(samples[::-1].tobytes(), INPUT_RATE_HZ)
+    end = speech_end_samples(pcm, INPUT_RATE_HZ)
+    start = samples.size - speech_end_samples(samples[::-1].tobytes(), INPUT_RATE_HZ)
     return pcm[start * BYTES_PER_SAMPLE : end * BYTES_PER_SAMPLE]
 
 

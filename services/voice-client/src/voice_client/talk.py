@@ -106,13 +106,15 @@ class Conversation:
     async def turn_done(self) -> Turn:
         """Wait until what was said last has been answered and the answer has been played out.
 
+        The server may also hear somebody out and take it for nothing to answer: the turn then says `is_no_turn`.
+
         Raises:
             NoReplyError: the server was quiet for `quiet_limit_s`, or ended the session first.
             VoiceClientError: the session broke; see errors.py.
         """
         session, loop = self.session, asyncio.get_running_loop()
         begun_s = loop.time()
-        while not (self._book.is_answered(session.heard_samples) and session.playout.is_idle):
+        while not (self._is_done() and session.playout.is_idle):
             session.raise_failure()
             if session.is_over:
                 raise NoReplyError("the server ended the conversation without an answer")
@@ -120,8 +122,9 @@ class Conversation:
                 raise NoReplyError(f"no answer within {self._quiet_limit_s:g} s")
             await session.ticked()
         turn = self._book.turns[-1]
+        turn.is_no_turn = not self._book.is_answered(session.heard_samples)
         if turn.said is not None:
-            turn.latency_ms = self.timeline.latency_ms(turn.said.sound_end_samples)
+            turn.latency_ms = self.timeline.latency_ms(turn.said.speech_end_samples, self._book.answer_ids())
         return turn
 
     async def finish(self) -> None:
@@ -136,6 +139,10 @@ class Conversation:
             await asyncio.wait_for(self.session.wait_over(), self._quiet_limit_s)
         except TimeoutError as error:
             raise NoReplyError(f"the server has not ended the call within {self._quiet_limit_s:g} s") from error
+
+    def _is_done(self) -> bool:
+        heard_samples = self.session.heard_samples
+        return self._book.is_answered(heard_samples) or self._book.is_passed_over(heard_samples)
 
     def _take(self, event: ServerEvent) -> None:
         self._book.apply(event, self.session.heard_samples)

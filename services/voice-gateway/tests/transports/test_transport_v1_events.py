@@ -1,5 +1,6 @@
 """What a client is told over voicegateway.v1, without a socket."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -193,6 +194,19 @@ FINISHED = events.ReplyFinished(ReplyId(2), TurnId(1), events.ReplyKind.APOLOGY,
                     kind=server_pb2.REPLY_KIND_REPROMPT,
                     outcome=server_pb2.REPLY_OUTCOME_COMPLETED,
                     total_samples=5,
+                )
+            },
+        ),
+        (
+            replace(FINISHED, kind=events.ReplyKind.ANSWER, outcome=events.ReplyOutcome.COMPLETED, goes_on=True),
+            {
+                "reply_finished": server_pb2.ReplyFinished(
+                    reply_id="s7-2",
+                    turn_id="s7-1",
+                    kind=server_pb2.REPLY_KIND_ANSWER,
+                    outcome=server_pb2.REPLY_OUTCOME_COMPLETED,
+                    total_samples=99,
+                    goes_on=True,
                 )
             },
         ),

@@ -151,6 +151,7 @@ class Encoder:
             kind=_KINDS[event.kind],
             outcome=_OUTCOMES[event.outcome],
             total_samples=event.total_samples,
+            goes_on=event.goes_on,
         )
         return ConverseResponse(reply_finished=message)
 
