@@ -45,7 +45,7 @@ _ENDS: Final = _values(server_pb2.EndReason, "END_REASON_", events.EndCause)
 
 
 class Encoder:
-    """Names turns `<session>-t1`, replies `<session>-r1`, calls of tools `<session>-c1`, and knows these names again."""
+    """Names turns `<session>-t1`, replies `<session>-r1`, calls of tools `<session>-c1`, and knows them again."""
 
     def __init__(self, session_id: str, audio_out: Encoding) -> None:
         self._session_id = session_id
