@@ -166,6 +166,7 @@ async def test_client_cli_says_that_words_were_no_turn(
 ) -> None:
     """A hum that the server takes for nothing to answer is told as such, and the next recording is said."""
     monkeypatch.setattr("voice_client.turns.NO_TURN_SAMPLES", 1_600)
+    monkeypatch.setattr("voice_client.talk.NO_TURN_MARGIN_MS", 100)
 
     async def script(peer: Peer) -> None:
         await peer.send(started())

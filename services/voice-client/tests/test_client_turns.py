@@ -98,6 +98,8 @@ def test_client_turn_whose_words_are_none_is_passed_over(words: tuple[str, ...])
     book.apply(server_pb2.SpeechEnded(), 17_000)
     assert not book.is_passed_over(17_000)
     assert book.is_passed_over(late)
+    assert not book.is_passed_over(late, NO_TURN_SAMPLES + 1)
+    assert book.is_passed_over(late + 1, NO_TURN_SAMPLES + 1)
     assert not book.is_answered(late)
 
 

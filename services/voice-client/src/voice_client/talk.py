@@ -14,7 +14,7 @@ from typing import Self
 
 from voicegateway.v1 import client_pb2, server_pb2
 
-from voice_client.device import VirtualDevice
+from voice_client.device import INPUT_RATE_HZ, VirtualDevice
 from voice_client.errors import NoReplyError
 from voice_client.link import ServerEvent, Target
 from voice_client.session import Session, start_message
@@ -25,6 +25,8 @@ from voice_client.turns import Turn, TurnBook
 QUIET_LIMIT_S = 30.0
 # After `end` the server answers at once; a server that does not is left.
 LEAVE_LIMIT_S = 2.0
+# Beyond what the policy waits: the way there and back, and a busy server.
+NO_TURN_MARGIN_MS = 2_000
 
 
 class Conversation:
@@ -142,7 +144,10 @@ class Conversation:
 
     def _is_done(self) -> bool:
         heard_samples = self.session.heard_samples
-        return self._book.is_answered(heard_samples) or self._book.is_passed_over(heard_samples)
+        policy = self.started.policy
+        patience_ms = policy.vad_end_ms + policy.unfinished_hold_ms + policy.final_grace_ms + NO_TURN_MARGIN_MS
+        patience_samples = INPUT_RATE_HZ * patience_ms // 1000
+        return self._book.is_answered(heard_samples) or self._book.is_passed_over(heard_samples, patience_samples)
 
     def _take(self, event: ServerEvent) -> None:
         self._book.apply(event, self.session.heard_samples)

@@ -9,7 +9,7 @@ from voice_client.timeline import Said
 
 # 3 s at 16 kHz: the longest hold of an unfinished turn by default (1,200 ms) and a slow recogniser after it.
 LATE_WORDS_SAMPLES = 48_000
-# 5 s at 16 kHz: speech that has made no turn by then was none, with room for a recogniser slower than any by default.
+# 5 s at 16 kHz: speech that has made no turn by then, or by when the server's policy waits no longer, was none.
 NO_TURN_SAMPLES = 80_000
 
 
@@ -88,12 +88,16 @@ class TurnBook:
             and any(self._answers(reply) for reply in self._replies.values())
         )
 
-    def is_passed_over(self, heard_samples: int) -> bool:
-        """True when the server heard the latest speech out and made no turn of it: a hum, a cough, a backchannel."""
+    def is_passed_over(self, heard_samples: int, patience_samples: int = 0) -> bool:
+        """True when the server heard the latest speech out and made no turn of it: a hum, a cough, a backchannel.
+
+        `patience_samples` is how long after speech the server may still make a turn of it.
+        """
         said = self.turns[-1].said if self.turns else None
         return (
             said is not None
-            and heard_samples >= max(said.end_samples, self._speech_end_samples + NO_TURN_SAMPLES)
+            and heard_samples
+            >= max(said.end_samples, self._speech_end_samples + max(NO_TURN_SAMPLES, patience_samples))
             and self._has_spoken
             and not self._is_speaking
             and not self._last_turn_id
