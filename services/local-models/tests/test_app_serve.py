@@ -86,7 +86,7 @@ async def _reflected(channel: grpc.aio.Channel, **question: str) -> Any:
         request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
         response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
     )
-    asked = reflection_pb2.ServerReflectionRequest(**question)
+    asked = reflection_pb2.ServerReflectionRequest(**question)  # type: ignore[arg-type]  # a test's own keywords
     (answer,) = [answer async for answer in ask(iter([asked]))]
     return answer
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -156,7 +157,8 @@ class _RivaServer:
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*(room.service_name for room in self.rooms), health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server, pool=Symbols())
+        symbols: Any = Symbols()  # as good as a pool: what reflection asks one for, it has
+        reflection.enable_server_reflection(names, self._server, pool=symbols)
 
     async def start(self, settings: Settings) -> int:
         """Listen and give the port; alive, not ready.
