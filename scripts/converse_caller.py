@@ -15,7 +15,6 @@ from voice_client.device import INPUT_RATE_HZ, Playout, VirtualDevice
 from voice_client.link import ServerEvent, Target
 from voice_client.player import BYTES_PER_SAMPLE
 from voice_client.session import Session
-from voice_client.speech_end import speech_end_samples
 from voice_client.timeline import Said, Timeline
 from voicegateway.v1 import audio_pb2, client_pb2, server_pb2
 
@@ -134,9 +133,16 @@ class Caller:
 def trimmed(pcm: bytes) -> bytes:
     """The sound without silence before and behind it."""
     samples = samples_of(pcm)
-    end = speech_end_samples(pcm, INPUT_RATE_HZ)
-    start = samples.size - speech_end_samples(samples[::-1].tobytes(), INPUT_RATE_HZ)
-    return pcm[start * BYTES_PER_SAMPLE : end * BYTES_PER_SAMPLE]
+    start = samples.size - sound_end_samples(samples[::-1].tobytes())
+    return pcm[start * BYTES_PER_SAMPLE : sound_end_samples(pcm) * BYTES_PER_SAMPLE]
+
+
+def sound_end_samples(pcm: bytes) -> int:
+    """One past the last sample of a sound without noise, such as what is synthesised: within 30 dB of its loudest."""
+    loudness = np.abs(samples_of(pcm).astype(np.float64))
+    if not loudness.any():
+        return 0
+    return int(np.flatnonzero(loudness >= loudness.max() * 10 ** (-30 / 20))[-1]) + 1
 
 
 def silence(duration_ms: int) -> bytes:

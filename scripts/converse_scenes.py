@@ -4,11 +4,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from converse_caller import Caller, silence
+from converse_caller import Caller, silence, sound_end_samples
 from converse_speech import COUNTING, REAL_INTERRUPTION, SHORT_STORY, STORY, Sound
 from num2words import num2words
 from voice_client.device import INPUT_RATE_HZ
-from voice_client.speech_end import speech_end_samples
 from voicegateway.v1 import server_pb2
 
 ANSWER_LIMIT_S = 12.0
@@ -77,7 +76,7 @@ def _reply(caller: Caller, reply_id: str) -> Reply:
             got.update(range(start // SAMPLES_PER_MS, (start + count) // SAMPLES_PER_MS))
             pcm[2 * start : 2 * (start + count)] = event.data
     edges = [*starts.values(), len(pcm) // 2]
-    ends = [low + speech_end_samples(bytes(pcm[2 * low : 2 * high]), INPUT_RATE_HZ) for low, high in pairwise(edges)]
+    ends = [low + sound_end_samples(bytes(pcm[2 * low : 2 * high])) for low, high in pairwise(edges)]
     played = [each for each in caller.timeline.played if each.reply_id == reply_id]
     last = max((each.offset_samples + len(each.pcm) // 2 for each in played), default=0)
     return Reply(reply_id, text.strip(), outcome, total, tuple(ends), frozenset(got), last)

@@ -35,7 +35,8 @@ async def test_every_mistake_is_one_line_and_the_exit_code_is_2() -> None:
         assert (code, out) == (2, [])
         assert err == [
             "voice-gateway: GRPC_PORT must be a whole number from 0 to 65535 (it is 'many')",
-            "voice-gateway: TTS_SAMPLE_RATE must be one of 8000, 16000, 22050, 24000, 44100, 48000 (it is '1')",
+            "voice-gateway: TTS_SAMPLE_RATE must be one of "
+            "8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000 (it is '1')",
         ]
 
 
