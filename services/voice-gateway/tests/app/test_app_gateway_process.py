@@ -13,6 +13,7 @@ import trustme
 from app.gateway_process import BOUND_S, NOWHERE, is_serving, outcome, serving
 from google.protobuf import descriptor_database, descriptor_pb2, descriptor_pool
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from voice_gateway.domain.audio import OUTPUT_RATES_HZ
 from voicegateway.v1 import voice_gateway_service_pb2, voice_gateway_service_pb2_grpc
 
 GATEWAY_NAMES = ("voicegateway.v1.VoiceGatewayService", "voice_workflow.VoiceGateway")
@@ -35,8 +36,7 @@ async def test_every_mistake_is_one_line_and_the_exit_code_is_2() -> None:
         assert (code, out) == (2, [])
         assert err == [
             "voice-gateway: GRPC_PORT must be a whole number from 0 to 65535 (it is 'many')",
-            "voice-gateway: TTS_SAMPLE_RATE must be one of "
-            "8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000 (it is '1')",
+            f"voice-gateway: TTS_SAMPLE_RATE must be one of {', '.join(map(str, OUTPUT_RATES_HZ))} (it is '1')",
         ]
 
 
