@@ -34,7 +34,7 @@ STANDS_OUT_DB: Final = 3.0
 STANDS_OUT_OF_TOP: Final = 0.2
 """Of how far its loudest parts stand out. Measured 2026-11-28 on nine recordings (one of a person, eight of voices
 that were synthesised) with white and pink noise and hum 30, 20, 10 and 5 dB below them: the end moves by at most
-170 ms, where a last consonant drowns, and in half of the cases by less than 30 ms. With 0.15 noise counts, at 5 dB."""
+150 ms, where a last consonant drowns, and in half of the cases by 10 ms. With 0.15 noise counts, at 5 dB."""
 FEW_CONTRASTS_DB: Final = 6.0
 """Where nothing stands out that far there are no pauses, and all of it is speech."""
 LONGEST_S: Final = 60
