@@ -58,7 +58,7 @@ fmt: setup ## format the code
 lint: setup ## style of Python, .proto files, shell scripts and Dockerfiles
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/interrogate -c pyproject.toml -vv --omit-covered-files $(wildcard $(SERVICES:%=%/tests)) helm/tests e2e-kube
+	$(BIN)/interrogate -c pyproject.toml -vv --omit-covered-files $(wildcard $(SERVICES:%=%/tests)) helm/tests e2e-kube docs/examples/tests
 	cd proto && ../$(BIN)/buf lint
 	$(BIN)/shellcheck --external-sources .ci/run $(wildcard scripts/*.sh)
 	$(BIN)/hadolint $(wildcard services/*/Dockerfile)
@@ -70,6 +70,7 @@ types: setup ## mypy, strict, one package at a time
 	done
 	$(BIN)/mypy --no-error-summary helm/tests
 	$(BIN)/mypy --no-error-summary e2e-kube
+	$(BIN)/mypy --no-error-summary docs/examples/tests
 	$(BIN)/mypy --no-error-summary $(wildcard scripts/*.py)
 
 .PHONY: imports
@@ -89,6 +90,10 @@ coverage: setup ## the core's own tests cover every branch of it
 .PHONY: test
 test: setup ## the whole suite
 	$(BIN)/pytest
+
+.PHONY: examples
+examples: setup ## build and run the example clients in Go and Node; what this machine cannot install is skipped
+	$(BIN)/pytest --timeout 900 docs/examples/tests
 
 .PHONY: e2e-kube
 e2e-kube: setup ## install, upgrade, drain and break on the cluster of KUBECONFIG; TESTS=e2e-kube/test_3_upgrades.py for less

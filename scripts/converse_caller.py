@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from voice_client.audio import samples_of, sound_end_samples
+from voice_client.audio import samples_of
 from voice_client.device import INPUT_RATE_HZ, Playout, VirtualDevice
 from voice_client.link import ServerEvent, Target
 from voice_client.player import BYTES_PER_SAMPLE
@@ -133,9 +133,16 @@ class Caller:
 def trimmed(pcm: bytes) -> bytes:
     """The sound without silence before and behind it."""
     samples = samples_of(pcm)
-    end = sound_end_samples(pcm, INPUT_RATE_HZ)
-    start = samples.size - sound_end_samples(samples[::-1].tobytes(), INPUT_RATE_HZ)
-    return pcm[start * BYTES_PER_SAMPLE : end * BYTES_PER_SAMPLE]
+    start = samples.size - sound_end_samples(samples[::-1].tobytes())
+    return pcm[start * BYTES_PER_SAMPLE : sound_end_samples(pcm) * BYTES_PER_SAMPLE]
+
+
+def sound_end_samples(pcm: bytes) -> int:
+    """One past the last sample of a sound without noise, such as what is synthesised: within 30 dB of its loudest."""
+    loudness = np.abs(samples_of(pcm).astype(np.float64))
+    if not loudness.any():
+        return 0
+    return int(np.flatnonzero(loudness >= loudness.max() * 10 ** (-30 / 20))[-1]) + 1
 
 
 def silence(duration_ms: int) -> bytes:

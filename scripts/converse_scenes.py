@@ -4,10 +4,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from converse_caller import Caller, silence
+from converse_caller import Caller, silence, sound_end_samples
 from converse_speech import COUNTING, REAL_INTERRUPTION, SHORT_STORY, STORY, Sound
 from num2words import num2words
-from voice_client.audio import sound_end_samples
 from voice_client.device import INPUT_RATE_HZ
 from voicegateway.v1 import server_pb2
 
@@ -77,7 +76,7 @@ def _reply(caller: Caller, reply_id: str) -> Reply:
             got.update(range(start // SAMPLES_PER_MS, (start + count) // SAMPLES_PER_MS))
             pcm[2 * start : 2 * (start + count)] = event.data
     edges = [*starts.values(), len(pcm) // 2]
-    ends = [low + sound_end_samples(bytes(pcm[2 * low : 2 * high]), INPUT_RATE_HZ) for low, high in pairwise(edges)]
+    ends = [low + sound_end_samples(bytes(pcm[2 * low : 2 * high])) for low, high in pairwise(edges)]
     played = [each for each in caller.timeline.played if each.reply_id == reply_id]
     last = max((each.offset_samples + len(each.pcm) // 2 for each in played), default=0)
     return Reply(reply_id, text.strip(), outcome, total, tuple(ends), frozenset(got), last)
@@ -86,6 +85,12 @@ def _reply(caller: Caller, reply_id: str) -> Reply:
 def finals(caller: Caller, since: int) -> list[str]:
     """The texts of the turns that were committed since then."""
     return [event.text for event in caller.of(server_pb2.Transcript, since) if event.is_final]
+
+
+def _reply_ids(caller: Caller, since: int) -> set[str]:
+    """The replies to turns that were committed since then."""
+    turns = {event.turn_id for event in caller.of(server_pb2.Transcript, since) if event.is_final}
+    return {event.reply_id for event in caller.of(server_pb2.ReplyText, since) if event.turn_id in turns}
 
 
 async def _answered(caller: Caller, since: int, limit_s: float = ANSWER_LIMIT_S) -> bool:
@@ -114,7 +119,7 @@ async def pause_inside(caller: Caller, name: str, first: bytes, rest: bytes, pau
     answers, turns = dict.fromkeys(each.reply_id for each in heard), finals(caller, since)
     if len(answers) != 1 or len(turns) != 1:
         return Outcome(name, f"{len(answers)} replies played to turns {turns}")
-    is_early = heard[0].clock_samples < said.sound_end_samples
+    is_early = heard[0].clock_samples < said.speech_end_samples
     return Outcome(name, "answered before the end" if is_early else "")
 
 
@@ -123,7 +128,7 @@ async def question(caller: Caller, name: str, pcm: bytes) -> Outcome:
     since = len(caller.seen)
     said = await caller.say(pcm)
     is_answered = await _answered(caller, since)
-    latency_ms = caller.timeline.latency_ms(said.sound_end_samples)
+    latency_ms = caller.timeline.latency_ms(said.speech_end_samples, _reply_ids(caller, since))
     reports = caller.of(server_pb2.TurnReport, since)
     spans = [span for report in reports for span in report.spans]
     held_ms = sum(span.duration_ms for span in spans if span.name == "hold" and not span.is_overlapped)

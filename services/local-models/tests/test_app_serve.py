@@ -77,14 +77,32 @@ async def _drain(chunks: AsyncIterator[object]) -> None:
 
 
 async def _services(channel: grpc.aio.Channel) -> set[str]:
+    answer = await _reflected(channel, list_services="")
+    return {service.name for service in answer.list_services_response.service}
+
+
+async def _reflected(channel: grpc.aio.Channel, **question: str) -> Any:
     ask = channel.stream_stream(
         "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
         request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
         response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
     )
-    asked = reflection_pb2.ServerReflectionRequest(list_services="")
-    answers = [answer async for answer in ask(iter([asked]))]
-    return {service.name for service in answers[0].list_services_response.service}
+    asked = reflection_pb2.ServerReflectionRequest(**question)  # type: ignore[arg-type]  # a test's own keywords
+    (answer,) = [answer async for answer in ask(iter([asked]))]
+    return answer
+
+
+async def test_reflection_finds_methods(tmp_path: Path) -> None:
+    """Tools that ask for the method they are to call get its file; what there is not is NOT_FOUND."""
+    async with running(tmp_path) as state:
+        ports = state.ports()
+        async with grpc.aio.insecure_channel(f"{ports['host']}:{ports['riva_port']}") as channel:
+            for method in (f"{ASR_SERVICE}.StreamingRecognize", f"{TTS_SERVICE}.Synthesize", ASR_SERVICE):
+                answer = await _reflected(channel, file_containing_symbol=method)
+                assert answer.file_descriptor_response.file_descriptor_proto
+            for nothing in (f"{ASR_SERVICE}.Sing", "Sing", ""):
+                answer = await _reflected(channel, file_containing_symbol=nothing)
+                assert answer.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
 async def test_both_servers_answer_on_the_ports_they_report(tmp_path: Path) -> None:

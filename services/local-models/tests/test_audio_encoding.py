@@ -36,7 +36,7 @@ def test_pcm_is_resampled_to_the_rate_asked_for(rate_hz: int) -> None:
     assert np.max(np.abs(samples - tone(rate_hz, 1.0)[: len(samples)])) < 0.01
 
 
-@pytest.mark.parametrize("rate_hz", [8000, 16000, 22050, 24000, 44100, 48000])
+@pytest.mark.parametrize("rate_hz", [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000])
 def test_ogg_opus_chunks_concatenated_are_one_valid_file(rate_hz: int) -> None:
     """Another decoder reads the whole tone from the joined chunks; rates Opus lacks are answered at 48 kHz."""
     data = b"".join(encode_in_blocks(tone(24000, 3.0), AudioEncoding.OGGOPUS, rate_hz, 24000))

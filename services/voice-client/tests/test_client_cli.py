@@ -161,6 +161,56 @@ async def test_client_cli_says_files_and_writes_both_sides(tmp_path: Path, capsy
     assert gateway.peers[0].has_half_closed
 
 
+async def test_client_cli_says_that_words_were_no_turn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hum that the server takes for nothing to answer is told as such, and the next recording is said."""
+    monkeypatch.setattr("voice_client.turns.NO_TURN_SAMPLES", 1_600)
+    monkeypatch.setattr("voice_client.talk.NO_TURN_MARGIN_MS", 100)
+
+    async def script(peer: Peer) -> None:
+        await peer.send(started())
+        await peer.burst()
+        await peer.send(server_pb2.SpeechStarted())
+        await peer.send(server_pb2.Transcript(turn_id="t1", text="mm-hm"))
+        await peer.send(server_pb2.SpeechEnded())
+        await peer.burst()
+        await peer.answer("t1", "tone", "Answer.", tone(60))
+        await peer.until(lambda: peer.has_half_closed)
+        await peer.end(server_pb2.END_REASON_CLIENT_HALF_CLOSED)
+
+    soundfile.write(tmp_path / "one.wav", np.frombuffer(tone(80, 16_000), dtype="<i2"), 16_000)
+    file = str(tmp_path / "one.wav")
+    async with serving(script) as (_, target):
+        assert await run(["talk", "--server", target.address, "--wav", file, "--wav", file]) == ExitStatus.OK
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "       [no turn: the server took this for nothing to answer]"
+    assert "agent: Answer." in lines
+
+
+async def test_client_cli_shows_people_that_it_is_connected_and_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody at a terminal sees where they are and that it is their turn, before and after each line."""
+
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    class Keyboard(Screen):
+        pass
+
+    screen = Screen()
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("sys.stdout", screen)
+    monkeypatch.setattr("sys.stdin", Keyboard("one\n"))
+    async with serving(echo) as (_, target):
+        assert await run(["talk", "--text", "--server", target.address]) == ExitStatus.OK
+    shown = screen.getvalue()
+    assert shown.startswith(f"Connected to {target.address}: en-US.\nType a turn")
+    assert shown.count("\r\x1b[K> ") == 2
+    assert "you:   one" not in shown
+    assert shown.endswith("\n")
+
+
 async def test_client_cli_keeps_what_was_played_when_the_call_breaks(tmp_path: Path) -> None:
     """The recording of a conversation that broke off is the evidence; it is written before the error is told."""
 

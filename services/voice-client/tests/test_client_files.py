@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 from scripted_gateway import tone
-from voice_client.audio import AudioFileError, load_pcm, samples_of, save_wav, sound_end_samples
+from voice_client.audio import AudioFileError, load_pcm, samples_of, save_wav
 from voice_client.player import Played
 from voice_client.timeline import Said, Timeline
 
@@ -59,14 +59,6 @@ def test_client_save_says_which_file_cannot_be_written(tmp_path: Path) -> None:
         save_wav(tmp_path / "missing" / "out.wav", (np.zeros(1, dtype=np.int16),), 24_000)
 
 
-def test_client_sound_end_ignores_trailing_silence_and_hiss() -> None:
-    """Latency counts from the last sound, not from the quiet tail of a recording."""
-    hiss = np.random.default_rng(1).integers(-400, 400, 4000).astype("<i2").tobytes()
-    assert sound_end_samples(tone(100, 16_000) + hiss, 16_000) == pytest.approx(1600, abs=10)
-    assert sound_end_samples(bytes(200), 16_000) == 0
-    assert sound_end_samples(b"", 16_000) == 0
-
-
 def timeline() -> Timeline:
     """The user speaks from 100 to 200 ms, an agent of 24 kHz from 600 to 700 and from 800 to 900 ms."""
     both = Timeline(16_000, 24_000)
@@ -77,10 +69,22 @@ def timeline() -> Timeline:
 
 
 def test_client_timeline_measures_latency_on_the_waveform() -> None:
-    """Latency is the time between the user's last sound and the first reply sample played after it."""
+    """Latency is the time between the end of the user's speech and the first sample of the reply to it."""
     both = timeline()
-    assert both.latency_ms(both.said[0].sound_end_samples) == pytest.approx(400, abs=1)
-    assert both.latency_ms(16_000) is None
+    assert both.latency_ms(both.said[0].speech_end_samples, {"r"}) == pytest.approx(400, abs=10)
+    assert both.latency_ms(16_000, {"r"}) is None
+
+
+def test_client_timeline_takes_no_other_reply_for_the_answer() -> None:
+    """Neither a reply to something else, nor one that was playing when the user stopped, began in answer to it."""
+    both = timeline()
+    both.played.insert(0, Played(4_800, "before", 0, tone(50)))
+    both.played.insert(1, Played(6_000, "before", 1_200, tone(50)))
+    end = 3_360  # 210 ms; "before" began at 200 ms
+    assert both.latency_ms(end, {"before", "r"}) == pytest.approx(390)
+    assert both.latency_ms(end, {"before"}) is None
+    assert both.latency_ms(end - 320, {"r"}) == pytest.approx(410)
+    assert both.latency_ms(end, set()) is None
 
 
 def test_client_timeline_keeps_pauses_in_the_track_and_not_in_the_reply() -> None:

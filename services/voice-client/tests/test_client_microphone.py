@@ -220,7 +220,8 @@ async def test_client_live_talks_is_interrupted_and_leaves(
     async with serving(script) as (_, target):
         assert await run(["talk", "--server", target.address]) == ExitStatus.OK
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("Speak.")
+    assert lines[0].startswith("Connected to ")
+    assert lines[1].startswith("Speak.")
     assert "       [interrupted, heard until “A long”]" in lines
     assert not any(stream.active for stream in streams)
     assert len(streams[1].played.strip(b"\0")) < len(tone(2000))

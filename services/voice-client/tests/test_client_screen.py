@@ -5,7 +5,7 @@ import io
 import pytest
 from voice_client.ctrl_c import CtrlC, CtrlCRule
 from voice_client.link import ServerEvent
-from voice_client.screen import Line, Live, draws_of, latency_line
+from voice_client.screen import Line, Live, Tone, connected_line, draws_of, latency_line
 from voice_client.terminal import Terminal, end_that_fits
 from voicegateway.v1 import error_pb2, server_pb2
 
@@ -31,23 +31,23 @@ REPORT = server_pb2.TurnReport(
     ("event", "lines"),
     [
         (server_pb2.Transcript(text="what  time"), (Live("you:   what time …"),)),
-        (server_pb2.Transcript(text="What time?", is_final=True), (Live(""), Line("you:   What time?"))),
-        (server_pb2.ReplyText(text="It is *three*.\n"), (Line("agent: It is *three*."),)),
-        (server_pb2.ReplyHeard(heard_text="It is"), (Line("       [interrupted, heard until “It is”]"),)),
-        (server_pb2.ReplyHeard(), (Line("       [interrupted, not heard]"),)),
-        (REPORT, (Line("       820 ms = endpointing 480 + llm_first_token 340"),)),
+        (server_pb2.Transcript(text="What time?", is_final=True), (Live(""), Line("you:   What time?", Tone.USER))),
+        (server_pb2.ReplyText(text="It is *three*.\n"), (Line("agent: It is *three*.", Tone.AGENT),)),
+        (server_pb2.ReplyHeard(heard_text="It is"), (Line("       [interrupted, heard until “It is”]", Tone.FAINT),)),
+        (server_pb2.ReplyHeard(), (Line("       [interrupted, not heard]", Tone.FAINT),)),
+        (REPORT, (Line("       820 ms = endpointing 480 + llm_first_token 340", Tone.FAINT),)),
         (
             server_pb2.Notice(reason=error_pb2.ERROR_REASON_LLM_TIMEOUT, message="too slow", backend="llm"),
-            (Line("notice: LLM_TIMEOUT (llm): too slow"),),
+            (Line("notice: LLM_TIMEOUT (llm): too slow", Tone.TROUBLE),),
         ),
         (
             server_pb2.GoingAway(reason=error_pb2.ERROR_REASON_DRAINING, deadline_ms=30_000),
-            (Line("notice: DRAINING: the server is leaving and finishes this turn; 30 s are left"),),
+            (Line("notice: DRAINING: the server is leaving and finishes this turn; 30 s are left", Tone.TROUBLE),),
         ),
         (server_pb2.Ended(reason=server_pb2.END_REASON_CLIENT_ENDED), (Live(""),)),
         (
             server_pb2.Ended(reason=server_pb2.END_REASON_DRAINING),
-            (Live(""), Line("the server ended the conversation: DRAINING")),
+            (Live(""), Line("the server ended the conversation: DRAINING", Tone.TROUBLE)),
         ),
         (server_pb2.SpeechStarted(), ()),
     ],
@@ -74,7 +74,7 @@ def test_client_screen_survives_values_it_does_not_know() -> None:
     """The vocabularies may grow: an unknown reason is shown by its number."""
     notice = server_pb2.Notice(message="new")
     notice.reason = 999  # type: ignore[assignment]  # an open enum takes any number
-    assert draws_of(notice) == (Line("notice: reason 999: new"),)
+    assert draws_of(notice) == (Line("notice: reason 999: new", Tone.TROUBLE),)
 
 
 def test_client_screen_lets_no_control_character_through() -> None:
@@ -97,6 +97,35 @@ def test_client_terminal_redraws_one_line_and_keeps_it_last() -> None:
     terminal.draw((Live(""), Line("you: a b c")))
     erase = "\r\x1b[K"
     assert stream.getvalue() == f"{erase}you: a{erase}you: a b{erase}agent: c\nyou: a b{erase}you: a b c\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "drawn"),
+    [
+        ({"TERM": "xterm"}, "\x1b[32magent: c\x1b[0m\nplain\n"),
+        ({"NO_COLOR": ""}, "\x1b[32magent: c\x1b[0m\nplain\n"),
+        ({"NO_COLOR": "1"}, "agent: c\nplain\n"),
+        ({"TERM": "dumb"}, "agent: c\nplain\n"),
+    ],
+)
+def test_client_terminal_has_colours_where_they_are_wanted(environment: dict[str, str], drawn: str) -> None:
+    """A terminal tells the agent's words from the rest, unless NO_COLOR is set or it can show none."""
+    stream = Tty()
+    Terminal(stream, environment=environment).draw((Line("agent: c", Tone.AGENT), Line("plain")))
+    assert stream.getvalue() == drawn
+
+
+def test_client_terminal_writes_no_colours_into_a_pipe() -> None:
+    """What is kept in a file or read by a program has no control codes."""
+    stream = io.StringIO()
+    Terminal(stream, environment={"TERM": "xterm"}).draw((Line("agent: c", Tone.AGENT),))
+    assert stream.getvalue() == "agent: c\n"
+
+
+def test_client_screen_says_that_the_server_is_there() -> None:
+    """People who have seen nothing yet learn where they are, and in which language."""
+    told = connected_line("localhost:50051", server_pb2.Started(language_code="en-US", voice="Aria"))
+    assert told == "Connected to localhost:50051: en-US, voice Aria."
 
 
 def test_client_terminal_writes_plain_lines_into_a_pipe() -> None:

@@ -5,7 +5,7 @@ from scripted_gateway import OUTPUT_RATE_HZ, Peer, serving, started, tone
 from voice_client.device import Playout, VirtualDevice
 from voice_client.session import Session, start_message
 from voice_client.timeline import Said
-from voice_client.turns import LATE_WORDS_SAMPLES, TurnBook
+from voice_client.turns import LATE_WORDS_SAMPLES, NO_TURN_SAMPLES, TurnBook
 from voicegateway.v1 import client_pb2, server_pb2
 
 SAID = Said(0, tone(1000, 16_000), 16_000)
@@ -20,8 +20,10 @@ def finished(
     turn_id: str,
     kind: "server_pb2.ReplyKind.ValueType" = server_pb2.REPLY_KIND_ANSWER,
     outcome: "server_pb2.ReplyOutcome.ValueType" = server_pb2.REPLY_OUTCOME_COMPLETED,
+    *,
+    goes_on: bool = False,
 ) -> server_pb2.ReplyFinished:
-    return server_pb2.ReplyFinished(reply_id=reply_id, turn_id=turn_id, kind=kind, outcome=outcome)
+    return server_pb2.ReplyFinished(reply_id=reply_id, turn_id=turn_id, kind=kind, outcome=outcome, goes_on=goes_on)
 
 
 def test_client_turn_is_open_until_final_and_reply_are_there() -> None:
@@ -57,6 +59,75 @@ def test_client_turn_is_not_answered_by_a_filler() -> None:
     assert not book.is_answered(0)
     book.apply(finished("r2", "t"), 0)
     assert book.is_answered(0)
+
+
+def test_client_turn_is_not_answered_by_a_call_of_a_tool() -> None:
+    """A reply that only calls a tool, or says "Let me see" before it does, is no answer; what is made of it is."""
+    book = TurnBook()
+    book.begin(None)
+    book.apply(final("t"), 0)
+    book.apply(finished("r1", "t", goes_on=True), 0)
+    assert not book.is_answered(0)
+    book.apply(server_pb2.ReplyText(reply_id="r2", turn_id="t", text="Let me see."), 0)
+    book.apply(finished("r2", "t", goes_on=True), 0)
+    assert not book.is_answered(0)
+    book.apply(finished("r3", "t"), 0)
+    assert book.is_answered(0)
+
+
+def test_client_turn_that_we_stop_in_mid_tool_waits_for_nothing() -> None:
+    """Who interrupts while a tool runs has ended the turn."""
+    book = TurnBook()
+    book.begin(None)
+    book.apply(final("t"), 0)
+    book.apply(finished("r1", "t", goes_on=True), 0)
+    book.cut()
+    assert book.is_answered(0)
+
+
+@pytest.mark.parametrize("words", [(), ("mm-hm",)])
+def test_client_turn_whose_words_are_none_is_passed_over(words: tuple[str, ...]) -> None:
+    """Speech that the server heard out and made no turn of is over when no words can come any more."""
+    book = TurnBook()
+    book.begin(SAID)
+    book.apply(server_pb2.SpeechStarted(), 2_000)
+    for text in words:
+        book.apply(server_pb2.Transcript(turn_id="t", text=text), 9_000)
+    late = 16_000 + NO_TURN_SAMPLES
+    assert not book.is_passed_over(late)
+    book.apply(server_pb2.SpeechEnded(), 17_000)
+    assert not book.is_passed_over(17_000)
+    assert book.is_passed_over(late)
+    assert not book.is_passed_over(late, NO_TURN_SAMPLES + 1)
+    assert book.is_passed_over(late + 1, NO_TURN_SAMPLES + 1)
+    assert not book.is_answered(late)
+
+
+def test_client_turn_is_not_passed_over_while_something_may_come() -> None:
+    """A server that heard nothing, typed words, a reply that still runs and a turn that was made are waited for."""
+    late = 16_000 + NO_TURN_SAMPLES
+    unheard, typed, running, made = (TurnBook() for _ in range(4))
+    unheard.begin(SAID)
+    typed.begin(None)
+    for book in (running, made):
+        book.begin(SAID)
+        book.apply(server_pb2.SpeechStarted(), 2_000)
+        book.apply(server_pb2.SpeechEnded(), 17_000)
+    running.apply(server_pb2.ReplyText(reply_id="r", turn_id="earlier", text="Long."), 2_000)
+    made.apply(final("t"), 17_500)
+    assert not any(book.is_passed_over(late) for book in (unheard, typed, running, made))
+
+
+def test_client_turn_knows_the_replies_to_its_last_words() -> None:
+    """Of a recording with two turns, and a prompt that nobody asked for, only the reply to the last words counts."""
+    book = TurnBook()
+    book.begin(SAID)
+    assert book.answer_ids() == frozenset()
+    for turn, reply in (("t1", "r1"), ("", "prompt"), ("t2", "r2")):
+        if turn:
+            book.apply(final(turn), 16_000)
+        book.apply(server_pb2.ReplyText(reply_id=reply, turn_id=turn, text="Yes."), 16_000)
+    assert book.answer_ids() == {"r2"}
 
 
 def test_client_turn_dropped_reply_counts_only_if_we_dropped_it() -> None:

@@ -27,25 +27,26 @@ from voicegateway.v1 import error_pb2 as voicegateway_dot_v1_dot_error__pb2
 from voicegateway.v1 import policy_pb2 as voicegateway_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoicegateway/v1/server.proto\x12\x0fvoicegateway.v1\x1a\x1bvoicegateway/v1/audio.proto\x1a\x1bvoicegateway/v1/error.proto\x1a\x1cvoicegateway/v1/policy.proto\"\x92\x02\n\x07Started\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12.\n\x08\x61udio_in\x18\x02 \x01(\x0b\x32\x1c.voicegateway.v1.AudioFormat\x12/\n\taudio_out\x18\x03 \x01(\x0b\x32\x1c.voicegateway.v1.AudioFormat\x12\x15\n\rlanguage_code\x18\x04 \x01(\t\x12\r\n\x05voice\x18\x05 \x01(\t\x12\'\n\x06limits\x18\x06 \x01(\x0b\x32\x17.voicegateway.v1.Limits\x12+\n\x06policy\x18\x07 \x01(\x0b\x32\x1b.voicegateway.v1.TurnPolicy\x12\x16\n\x0eserver_version\x18\x08 \x01(\t\"m\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x05\x12\x14\n\x0cmax_ahead_ms\x18\x02 \x01(\x05\x12\x16\n\x0emax_text_chars\x18\x03 \x01(\x05\x12\x1a\n\x12preferred_frame_ms\x18\x04 \x01(\x05\"#\n\rSpeechStarted\x12\x12\n\nat_samples\x18\x01 \x01(\x03\"!\n\x0bSpeechEnded\x12\x12\n\nat_samples\x18\x01 \x01(\x03\"v\n\nTranscript\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x10\n\x08is_final\x18\x03 \x01(\x08\x12\x11\n\tstability\x18\x04 \x01(\x02\x12$\n\x05words\x18\x05 \x03(\x0b\x32\x15.voicegateway.v1.Word\"{\n\tReplyText\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x0f\n\x07turn_id\x18\x02 \x01(\t\x12(\n\x04kind\x18\x03 \x01(\x0e\x32\x1a.voicegateway.v1.ReplyKind\x12\x13\n\x0bsentence_id\x18\x04 \x01(\x05\x12\x0c\n\x04text\x18\x05 \x01(\t\"j\n\nReplyAudio\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x13\n\x0bsentence_id\x18\x02 \x01(\x05\x12\x16\n\x0eoffset_samples\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x0f\n\x07is_last\x18\x05 \x01(\x08\"\x1f\n\x0bReplyPaused\x12\x10\n\x08reply_id\x18\x01 \x01(\t\"8\n\x0cReplyResumed\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x16\n\x0eoffset_samples\x18\x02 \x01(\x03\"V\n\x10ReplyInterrupted\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x30\n\x06reason\x18\x02 \x01(\x0e\x32 .voicegateway.v1.InterruptReason\"^\n\nReplyHeard\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x15\n\rheard_samples\x18\x02 \x01(\x03\x12\x12\n\nheard_text\x18\x03 \x01(\t\x12\x13\n\x0bis_estimate\x18\x04 \x01(\x08\"\xa3\x01\n\rReplyFinished\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x0f\n\x07turn_id\x18\x02 \x01(\t\x12(\n\x04kind\x18\x03 \x01(\x0e\x32\x1a.voicegateway.v1.ReplyKind\x12.\n\x07outcome\x18\x04 \x01(\x0e\x32\x1d.voicegateway.v1.ReplyOutcome\x12\x15\n\rtotal_samples\x18\x05 \x01(\x03\"R\n\x08ToolCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0f\n\x07turn_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x04 \x01(\t\"j\n\x0bLatencySpan\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08start_ms\x18\x02 \x01(\x05\x12\x13\n\x0b\x64uration_ms\x18\x03 \x01(\x05\x12\x0f\n\x07setting\x18\x04 \x01(\t\x12\x15\n\ris_overlapped\x18\x05 \x01(\x08\"\x90\x01\n\x0bSpeculation\x12\x34\n\x07trigger\x18\x01 \x01(\x0e\x32#.voicegateway.v1.SpeculationTrigger\x12\x34\n\x07outcome\x18\x02 \x01(\x0e\x32#.voicegateway.v1.SpeculationOutcome\x12\x15\n\rwasted_tokens\x18\x03 \x01(\x05\"\xd8\x01\n\nTurnReport\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\x10\n\x08reply_id\x18\x02 \x01(\t\x12\x10\n\x08total_ms\x18\x03 \x01(\x05\x12+\n\x05spans\x18\x04 \x03(\x0b\x32\x1c.voicegateway.v1.LatencySpan\x12\x16\n\x0eis_speculative\x18\x05 \x01(\x08\x12\x1c\n\x14\x64ropped_speculations\x18\x06 \x01(\x05\x12\x32\n\x0cspeculations\x18\x07 \x03(\x0b\x32\x1c.voicegateway.v1.Speculation\",\n\nCheckpoint\x12\r\n\x05token\x18\x01 \x01(\x0c\x12\x0f\n\x07turn_id\x18\x02 \x01(\t\"i\n\x06Notice\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.voicegateway.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x0f\n\x07turn_id\x18\x04 \x01(\t\"N\n\tGoingAway\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x01 \x01(\x05\x12,\n\x06reason\x18\x02 \x01(\x0e\x32\x1c.voicegateway.v1.ErrorReason\"3\n\x05\x45nded\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.voicegateway.v1.EndReason*\x86\x01\n\tReplyKind\x12\x1a\n\x16REPLY_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11REPLY_KIND_ANSWER\x10\x01\x12\x15\n\x11REPLY_KIND_FILLER\x10\x02\x12\x17\n\x13REPLY_KIND_REPROMPT\x10\x03\x12\x16\n\x12REPLY_KIND_APOLOGY\x10\x04*\x8e\x01\n\x0fInterruptReason\x12 \n\x1cINTERRUPT_REASON_UNSPECIFIED\x10\x00\x12 \n\x1cINTERRUPT_REASON_USER_SPEECH\x10\x01\x12\x1b\n\x17INTERRUPT_REASON_CLIENT\x10\x02\x12\x1a\n\x16INTERRUPT_REASON_INPUT\x10\x03*\x83\x01\n\x0cReplyOutcome\x12\x1d\n\x19REPLY_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17REPLY_OUTCOME_COMPLETED\x10\x01\x12\x1d\n\x19REPLY_OUTCOME_INTERRUPTED\x10\x02\x12\x18\n\x14REPLY_OUTCOME_FAILED\x10\x03*{\n\x12SpeculationTrigger\x12#\n\x1fSPECULATION_TRIGGER_UNSPECIFIED\x10\x00\x12!\n\x1dSPECULATION_TRIGGER_STABILITY\x10\x01\x12\x1d\n\x19SPECULATION_TRIGGER_PAUSE\x10\x02*\x99\x02\n\x12SpeculationOutcome\x12#\n\x1fSPECULATION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17SPECULATION_OUTCOME_WON\x10\x01\x12\'\n#SPECULATION_OUTCOME_LOST_FORMATTING\x10\x02\x12\'\n#SPECULATION_OUTCOME_LOST_MORE_WORDS\x10\x03\x12)\n%SPECULATION_OUTCOME_LOST_CHANGED_WORD\x10\x04\x12$\n SPECULATION_OUTCOME_LOST_CONTEXT\x10\x05\x12\x1e\n\x1aSPECULATION_OUTCOME_FAILED\x10\x06*\xae\x01\n\tEndReason\x12\x1a\n\x16\x45ND_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45ND_REASON_CLIENT_ENDED\x10\x01\x12!\n\x1d\x45ND_REASON_CLIENT_HALF_CLOSED\x10\x02\x12\x17\n\x13\x45ND_REASON_DRAINING\x10\x03\x12\x17\n\x13\x45ND_REASON_NO_INPUT\x10\x04\x12\x13\n\x0f\x45ND_REASON_IDLE\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoicegateway/v1/server.proto\x12\x0fvoicegateway.v1\x1a\x1bvoicegateway/v1/audio.proto\x1a\x1bvoicegateway/v1/error.proto\x1a\x1cvoicegateway/v1/policy.proto\"\x92\x02\n\x07Started\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12.\n\x08\x61udio_in\x18\x02 \x01(\x0b\x32\x1c.voicegateway.v1.AudioFormat\x12/\n\taudio_out\x18\x03 \x01(\x0b\x32\x1c.voicegateway.v1.AudioFormat\x12\x15\n\rlanguage_code\x18\x04 \x01(\t\x12\r\n\x05voice\x18\x05 \x01(\t\x12\'\n\x06limits\x18\x06 \x01(\x0b\x32\x17.voicegateway.v1.Limits\x12+\n\x06policy\x18\x07 \x01(\x0b\x32\x1b.voicegateway.v1.TurnPolicy\x12\x16\n\x0eserver_version\x18\x08 \x01(\t\"m\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x05\x12\x14\n\x0cmax_ahead_ms\x18\x02 \x01(\x05\x12\x16\n\x0emax_text_chars\x18\x03 \x01(\x05\x12\x1a\n\x12preferred_frame_ms\x18\x04 \x01(\x05\"#\n\rSpeechStarted\x12\x12\n\nat_samples\x18\x01 \x01(\x03\"!\n\x0bSpeechEnded\x12\x12\n\nat_samples\x18\x01 \x01(\x03\"v\n\nTranscript\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x10\n\x08is_final\x18\x03 \x01(\x08\x12\x11\n\tstability\x18\x04 \x01(\x02\x12$\n\x05words\x18\x05 \x03(\x0b\x32\x15.voicegateway.v1.Word\"{\n\tReplyText\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x0f\n\x07turn_id\x18\x02 \x01(\t\x12(\n\x04kind\x18\x03 \x01(\x0e\x32\x1a.voicegateway.v1.ReplyKind\x12\x13\n\x0bsentence_id\x18\x04 \x01(\x05\x12\x0c\n\x04text\x18\x05 \x01(\t\"j\n\nReplyAudio\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x13\n\x0bsentence_id\x18\x02 \x01(\x05\x12\x16\n\x0eoffset_samples\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x0f\n\x07is_last\x18\x05 \x01(\x08\"\x1f\n\x0bReplyPaused\x12\x10\n\x08reply_id\x18\x01 \x01(\t\"8\n\x0cReplyResumed\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x16\n\x0eoffset_samples\x18\x02 \x01(\x03\"V\n\x10ReplyInterrupted\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x30\n\x06reason\x18\x02 \x01(\x0e\x32 .voicegateway.v1.InterruptReason\"^\n\nReplyHeard\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x15\n\rheard_samples\x18\x02 \x01(\x03\x12\x12\n\nheard_text\x18\x03 \x01(\t\x12\x13\n\x0bis_estimate\x18\x04 \x01(\x08\"\xb4\x01\n\rReplyFinished\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x0f\n\x07turn_id\x18\x02 \x01(\t\x12(\n\x04kind\x18\x03 \x01(\x0e\x32\x1a.voicegateway.v1.ReplyKind\x12.\n\x07outcome\x18\x04 \x01(\x0e\x32\x1d.voicegateway.v1.ReplyOutcome\x12\x15\n\rtotal_samples\x18\x05 \x01(\x03\x12\x0f\n\x07goes_on\x18\x06 \x01(\x08\"R\n\x08ToolCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0f\n\x07turn_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x04 \x01(\t\"j\n\x0bLatencySpan\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08start_ms\x18\x02 \x01(\x05\x12\x13\n\x0b\x64uration_ms\x18\x03 \x01(\x05\x12\x0f\n\x07setting\x18\x04 \x01(\t\x12\x15\n\ris_overlapped\x18\x05 \x01(\x08\"\x90\x01\n\x0bSpeculation\x12\x34\n\x07trigger\x18\x01 \x01(\x0e\x32#.voicegateway.v1.SpeculationTrigger\x12\x34\n\x07outcome\x18\x02 \x01(\x0e\x32#.voicegateway.v1.SpeculationOutcome\x12\x15\n\rwasted_tokens\x18\x03 \x01(\x05\"\xd8\x01\n\nTurnReport\x12\x0f\n\x07turn_id\x18\x01 \x01(\t\x12\x10\n\x08reply_id\x18\x02 \x01(\t\x12\x10\n\x08total_ms\x18\x03 \x01(\x05\x12+\n\x05spans\x18\x04 \x03(\x0b\x32\x1c.voicegateway.v1.LatencySpan\x12\x16\n\x0eis_speculative\x18\x05 \x01(\x08\x12\x1c\n\x14\x64ropped_speculations\x18\x06 \x01(\x05\x12\x32\n\x0cspeculations\x18\x07 \x03(\x0b\x32\x1c.voicegateway.v1.Speculation\",\n\nCheckpoint\x12\r\n\x05token\x18\x01 \x01(\x0c\x12\x0f\n\x07turn_id\x18\x02 \x01(\t\"i\n\x06Notice\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.voicegateway.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12\x0f\n\x07turn_id\x18\x04 \x01(\t\"N\n\tGoingAway\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x01 \x01(\x05\x12,\n\x06reason\x18\x02 \x01(\x0e\x32\x1c.voicegateway.v1.ErrorReason\"3\n\x05\x45nded\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.voicegateway.v1.EndReason*\x86\x01\n\tReplyKind\x12\x1a\n\x16REPLY_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11REPLY_KIND_ANSWER\x10\x01\x12\x15\n\x11REPLY_KIND_FILLER\x10\x02\x12\x17\n\x13REPLY_KIND_REPROMPT\x10\x03\x12\x16\n\x12REPLY_KIND_APOLOGY\x10\x04*\x8e\x01\n\x0fInterruptReason\x12 \n\x1cINTERRUPT_REASON_UNSPECIFIED\x10\x00\x12 \n\x1cINTERRUPT_REASON_USER_SPEECH\x10\x01\x12\x1b\n\x17INTERRUPT_REASON_CLIENT\x10\x02\x12\x1a\n\x16INTERRUPT_REASON_INPUT\x10\x03*\x83\x01\n\x0cReplyOutcome\x12\x1d\n\x19REPLY_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17REPLY_OUTCOME_COMPLETED\x10\x01\x12\x1d\n\x19REPLY_OUTCOME_INTERRUPTED\x10\x02\x12\x18\n\x14REPLY_OUTCOME_FAILED\x10\x03*{\n\x12SpeculationTrigger\x12#\n\x1fSPECULATION_TRIGGER_UNSPECIFIED\x10\x00\x12!\n\x1dSPECULATION_TRIGGER_STABILITY\x10\x01\x12\x1d\n\x19SPECULATION_TRIGGER_PAUSE\x10\x02*\x99\x02\n\x12SpeculationOutcome\x12#\n\x1fSPECULATION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17SPECULATION_OUTCOME_WON\x10\x01\x12\'\n#SPECULATION_OUTCOME_LOST_FORMATTING\x10\x02\x12\'\n#SPECULATION_OUTCOME_LOST_MORE_WORDS\x10\x03\x12)\n%SPECULATION_OUTCOME_LOST_CHANGED_WORD\x10\x04\x12$\n SPECULATION_OUTCOME_LOST_CONTEXT\x10\x05\x12\x1e\n\x1aSPECULATION_OUTCOME_FAILED\x10\x06*\xae\x01\n\tEndReason\x12\x1a\n\x16\x45ND_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45ND_REASON_CLIENT_ENDED\x10\x01\x12!\n\x1d\x45ND_REASON_CLIENT_HALF_CLOSED\x10\x02\x12\x17\n\x13\x45ND_REASON_DRAINING\x10\x03\x12\x17\n\x13\x45ND_REASON_NO_INPUT\x10\x04\x12\x13\n\x0f\x45ND_REASON_IDLE\x10\x05\x42\x30Z.example.com/voicegateway/gen/v1;voicegatewayv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'voicegateway.v1.server_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_REPLYKIND']._serialized_start=2236
-  _globals['_REPLYKIND']._serialized_end=2370
-  _globals['_INTERRUPTREASON']._serialized_start=2373
-  _globals['_INTERRUPTREASON']._serialized_end=2515
-  _globals['_REPLYOUTCOME']._serialized_start=2518
-  _globals['_REPLYOUTCOME']._serialized_end=2649
-  _globals['_SPECULATIONTRIGGER']._serialized_start=2651
-  _globals['_SPECULATIONTRIGGER']._serialized_end=2774
-  _globals['_SPECULATIONOUTCOME']._serialized_start=2777
-  _globals['_SPECULATIONOUTCOME']._serialized_end=3058
-  _globals['_ENDREASON']._serialized_start=3061
-  _globals['_ENDREASON']._serialized_end=3235
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'Z.example.com/voicegateway/gen/v1;voicegatewayv1'
+  _globals['_REPLYKIND']._serialized_start=2253
+  _globals['_REPLYKIND']._serialized_end=2387
+  _globals['_INTERRUPTREASON']._serialized_start=2390
+  _globals['_INTERRUPTREASON']._serialized_end=2532
+  _globals['_REPLYOUTCOME']._serialized_start=2535
+  _globals['_REPLYOUTCOME']._serialized_end=2666
+  _globals['_SPECULATIONTRIGGER']._serialized_start=2668
+  _globals['_SPECULATIONTRIGGER']._serialized_end=2791
+  _globals['_SPECULATIONOUTCOME']._serialized_start=2794
+  _globals['_SPECULATIONOUTCOME']._serialized_end=3075
+  _globals['_ENDREASON']._serialized_start=3078
+  _globals['_ENDREASON']._serialized_end=3252
   _globals['_STARTED']._serialized_start=138
   _globals['_STARTED']._serialized_end=412
   _globals['_LIMITS']._serialized_start=414
@@ -69,21 +70,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPLYHEARD']._serialized_start=1129
   _globals['_REPLYHEARD']._serialized_end=1223
   _globals['_REPLYFINISHED']._serialized_start=1226
-  _globals['_REPLYFINISHED']._serialized_end=1389
-  _globals['_TOOLCALL']._serialized_start=1391
-  _globals['_TOOLCALL']._serialized_end=1473
-  _globals['_LATENCYSPAN']._serialized_start=1475
-  _globals['_LATENCYSPAN']._serialized_end=1581
-  _globals['_SPECULATION']._serialized_start=1584
-  _globals['_SPECULATION']._serialized_end=1728
-  _globals['_TURNREPORT']._serialized_start=1731
-  _globals['_TURNREPORT']._serialized_end=1947
-  _globals['_CHECKPOINT']._serialized_start=1949
-  _globals['_CHECKPOINT']._serialized_end=1993
-  _globals['_NOTICE']._serialized_start=1995
-  _globals['_NOTICE']._serialized_end=2100
-  _globals['_GOINGAWAY']._serialized_start=2102
-  _globals['_GOINGAWAY']._serialized_end=2180
-  _globals['_ENDED']._serialized_start=2182
-  _globals['_ENDED']._serialized_end=2233
+  _globals['_REPLYFINISHED']._serialized_end=1406
+  _globals['_TOOLCALL']._serialized_start=1408
+  _globals['_TOOLCALL']._serialized_end=1490
+  _globals['_LATENCYSPAN']._serialized_start=1492
+  _globals['_LATENCYSPAN']._serialized_end=1598
+  _globals['_SPECULATION']._serialized_start=1601
+  _globals['_SPECULATION']._serialized_end=1745
+  _globals['_TURNREPORT']._serialized_start=1748
+  _globals['_TURNREPORT']._serialized_end=1964
+  _globals['_CHECKPOINT']._serialized_start=1966
+  _globals['_CHECKPOINT']._serialized_end=2010
+  _globals['_NOTICE']._serialized_start=2012
+  _globals['_NOTICE']._serialized_end=2117
+  _globals['_GOINGAWAY']._serialized_start=2119
+  _globals['_GOINGAWAY']._serialized_end=2197
+  _globals['_ENDED']._serialized_start=2199
+  _globals['_ENDED']._serialized_end=2250
 # @@protoc_insertion_point(module_scope)

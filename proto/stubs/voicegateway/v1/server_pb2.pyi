@@ -580,6 +580,10 @@ Global___ReplyHeard: _TypeAlias = ReplyHeard  # noqa: Y015
 class ReplyFinished(_message.Message):
     """A reply has ended. Sent by the server exactly once for each reply, also for one that was cancelled before its first
     word, as its last message.
+
+    A turn for which tools are called has several replies, one after the other: what the model said before it called
+    (often nothing: then no `ReplyText` and no audio, `total_samples` 0), a filler if a tool takes long, and the answer.
+    All but the last have `goes_on`.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -589,6 +593,7 @@ class ReplyFinished(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     TOTAL_SAMPLES_FIELD_NUMBER: _builtins.int
+    GOES_ON_FIELD_NUMBER: _builtins.int
     reply_id: _builtins.str
     """The reply."""
     turn_id: _builtins.str
@@ -599,6 +604,10 @@ class ReplyFinished(_message.Message):
     """How it ended."""
     total_samples: _builtins.int
     """Length of the reply's audio, in samples of its timeline; of an interrupted reply, what was heard of it."""
+    goes_on: _builtins.bool
+    """True while the answer is still to come: tools were called, and another reply to the same turn follows when their
+    outcomes are in, unless the user goes on first or the call ends. False on the reply that ends the turn.
+    """
     def __init__(
         self,
         *,
@@ -607,10 +616,11 @@ class ReplyFinished(_message.Message):
         kind: Global___ReplyKind.ValueType = ...,
         outcome: Global___ReplyOutcome.ValueType = ...,
         total_samples: _builtins.int = ...,
+        goes_on: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "outcome", b"outcome", "reply_id", b"reply_id", "total_samples", b"total_samples", "turn_id", b"turn_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["goes_on", b"goes_on", "kind", b"kind", "outcome", b"outcome", "reply_id", b"reply_id", "total_samples", b"total_samples", "turn_id", b"turn_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,8 @@ class VoiceGatewayServiceStub:
     """Talks: streams speech both ways with a client and answers it.
 
     Units: durations are int32 milliseconds with the suffix `_ms`; positions are int64 samples with the suffix `_samples`.
-    Every id is made by the server.
+    Every id is made by the server. Turns are named `<session>-t1`, replies `<session>-r1`, calls of tools `<session>-c1`,
+    and so on; a client compares names and does not take them apart.
     """
 
     def __init__(self, channel):
@@ -54,7 +55,8 @@ class VoiceGatewayServiceServicer:
     """Talks: streams speech both ways with a client and answers it.
 
     Units: durations are int32 milliseconds with the suffix `_ms`; positions are int64 samples with the suffix `_samples`.
-    Every id is made by the server.
+    Every id is made by the server. Turns are named `<session>-t1`, replies `<session>-r1`, calls of tools `<session>-c1`,
+    and so on; a client compares names and does not take them apart.
     """
 
     def Converse(self, request_iterator, context):
@@ -120,7 +122,8 @@ class VoiceGatewayService:
     """Talks: streams speech both ways with a client and answers it.
 
     Units: durations are int32 milliseconds with the suffix `_ms`; positions are int64 samples with the suffix `_samples`.
-    Every id is made by the server.
+    Every id is made by the server. Turns are named `<session>-t1`, replies `<session>-r1`, calls of tools `<session>-c1`,
+    and so on; a client compares names and does not take them apart.
     """
 
     @staticmethod

@@ -30,7 +30,8 @@ class VoiceGatewayServiceStub:
     """Talks: streams speech both ways with a client and answers it.
 
     Units: durations are int32 milliseconds with the suffix `_ms`; positions are int64 samples with the suffix `_samples`.
-    Every id is made by the server.
+    Every id is made by the server. Turns are named `<session>-t1`, replies `<session>-r1`, calls of tools `<session>-c1`,
+    and so on; a client compares names and does not take them apart.
     """
 
     @_typing.overload
@@ -73,7 +74,8 @@ class VoiceGatewayServiceAsyncStub(VoiceGatewayServiceStub):
     """Talks: streams speech both ways with a client and answers it.
 
     Units: durations are int32 milliseconds with the suffix `_ms`; positions are int64 samples with the suffix `_samples`.
-    Every id is made by the server.
+    Every id is made by the server. Turns are named `<session>-t1`, replies `<session>-r1`, calls of tools `<session>-c1`,
+    and so on; a client compares names and does not take them apart.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -112,7 +114,8 @@ class VoiceGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     """Talks: streams speech both ways with a client and answers it.
 
     Units: durations are int32 milliseconds with the suffix `_ms`; positions are int64 samples with the suffix `_samples`.
-    Every id is made by the server.
+    Every id is made by the server. Turns are named `<session>-t1`, replies `<session>-r1`, calls of tools `<session>-c1`,
+    and so on; a client compares names and does not take them apart.
     """
 
     @_abc_1.abstractmethod

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -27,6 +28,7 @@ from local_models.responder.facts import FactsError
 from local_models.responder.model import Responder
 from local_models.riva.asr_servicer import MAX_MESSAGE_BYTES
 from local_models.settings import Llm, Settings
+from local_models.symbols import Symbols
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +167,8 @@ class _RivaServer:
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*(room.service_name for room in self.rooms), health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
+        symbols: Any = Symbols()  # as good as a pool: what reflection asks one for, it has
+        reflection.enable_server_reflection(names, self._server, pool=symbols)
 
     async def start(self, settings: Settings) -> int:
         """Listen and give the port; alive, not ready.

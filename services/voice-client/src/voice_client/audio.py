@@ -10,11 +10,6 @@ import soxr
 from voice_client.errors import ExitStatus, VoiceClientError
 
 FULL_SCALE = 32767
-# 10 ms are silent when they lie 30 dB below the loudest 10 ms. Measured 2026-11-21 on two_cities.wav: after the last
-# word the room is at -34 to -42 dB; a lower threshold takes the room for speech, a higher one cuts soft consonants.
-SILENCE_WINDOW_MS = 10
-SILENCE_RATIO = 10 ** (-30 / 20)
-
 Samples = npt.NDArray[np.int16]
 
 
@@ -68,19 +63,6 @@ def save_wav(path: Path, channels: tuple[Samples, ...], rate_hz: int) -> None:
             soundfile.write(file, frames, rate_hz, subtype="PCM_16", format="WAV")
     except (OSError, soundfile.SoundFileError) as error:
         raise AudioFileError(f"cannot write {path}: {_reason(error)}") from error
-
-
-def sound_end_samples(pcm: bytes, rate_hz: int) -> int:
-    """One past the last sample that is not silence; 0 when all of it is."""
-    window = rate_hz * SILENCE_WINDOW_MS // 1000
-    samples = samples_of(pcm).astype(np.float64)
-    windows = np.pad(samples, (0, -samples.size % window)).reshape(-1, window)
-    loudness = np.sqrt(np.mean(windows**2, axis=1))
-    if not loudness.any():
-        return 0
-    threshold = loudness.max() * SILENCE_RATIO
-    last = int(np.flatnonzero(loudness >= threshold)[-1])
-    return last * window + int(np.flatnonzero(np.abs(windows[last]) >= threshold)[-1]) + 1
 
 
 def _to_int16(samples: npt.NDArray[np.float32]) -> Samples:

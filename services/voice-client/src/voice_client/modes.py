@@ -15,7 +15,7 @@ from voice_client.device import INPUT_RATE_HZ
 from voice_client.errors import ExitStatus, VoiceClientError
 from voice_client.link import ServerEvent, Target
 from voice_client.microphone import SoundCard, load_sounddevice
-from voice_client.screen import draws_of, printable
+from voice_client.screen import Live, Tone, connected_line, draws_of, printable
 from voice_client.session import Session
 from voice_client.talk import Conversation, leave
 from voice_client.terminal import Terminal
@@ -23,6 +23,8 @@ from voice_client.terminal import Terminal
 MAX_LINES_AHEAD = 64
 """Lines read from standard input before they are wanted: an endless pipe must fill neither memory nor the loop."""
 
+PROMPT = "> "
+TYPE_HINT = "Type a turn and press Enter; Ctrl-C interrupts the agent or leaves, Ctrl-D leaves."
 LIVE_HINT = "Speak. Ctrl-C interrupts the agent; a second one, or one in silence, leaves."
 
 
@@ -64,7 +66,8 @@ async def talk(options: TalkOptions, terminal: Terminal, stdin: TextIO | None) -
 async def _talk_live(options: TalkOptions, terminal: Terminal) -> ExitStatus:
     device = SoundCard(load_sounddevice())
     async with Session(options.target, options.start, device, observe=_shower(options, terminal)) as session:
-        terminal.line(LIVE_HINT)
+        terminal.line(connected_line(options.target.address, session.started), Tone.FAINT)
+        terminal.line(LIVE_HINT, Tone.FAINT)
         await _run(session, _live(session))
     return ExitStatus.OK
 
@@ -85,7 +88,8 @@ async def _talk_files(options: TalkOptions, terminal: Terminal) -> ExitStatus:
 async def _talk_typed(options: TalkOptions, terminal: Terminal, stdin: TextIO) -> ExitStatus:
     observe = _shower(options, terminal, shows_user=not stdin.isatty())
     conversation = Conversation(options.target, options.start, has_microphone=False, observe=observe)
-    return await _talk_recorded(options, terminal, conversation, _say_lines(conversation, terminal, stdin))
+    script = _say_lines(conversation, terminal, stdin, options.target.address)
+    return await _talk_recorded(options, terminal, conversation, script)
 
 
 async def _talk_recorded(
@@ -114,14 +118,22 @@ async def _say_files(
     for pcm in recordings:
         await conversation.say_pcm(pcm, fast=options.is_fast)
         turn = await conversation.turn_done()
+        if turn.is_no_turn:
+            terminal.line("       [no turn: the server took this for nothing to answer]", Tone.FAINT)
         if turn.latency_ms is not None and not options.is_fast:
-            terminal.line(f"       {turn.latency_ms:.0f} ms on the waveform, last sound to first reply sample")
+            said = f"       {turn.latency_ms:.0f} ms on the waveform, end of speech to first reply sample"
+            terminal.line(said, Tone.FAINT)
     await conversation.finish()
 
 
-async def _say_lines(conversation: Conversation, terminal: Terminal, stdin: TextIO) -> None:
-    """Each line is a turn. A pipe waits for the answer; a person may interrupt by typing on."""
+async def _say_lines(conversation: Conversation, terminal: Terminal, stdin: TextIO, address: str) -> None:
+    """Each line is a turn. A pipe waits for the answer; a person is prompted, and may interrupt by typing on."""
     limit_chars = conversation.started.limits.max_text_chars
+    prompt = Live(PROMPT if stdin.isatty() else "")
+    if stdin.isatty():
+        terminal.line(connected_line(address, conversation.started), Tone.FAINT)
+        terminal.line(TYPE_HINT, Tone.FAINT)
+    terminal.draw((prompt,))
     async for line in _lines(stdin):
         text = printable(line)
         if limit_chars and len(text) > limit_chars:
@@ -130,6 +142,8 @@ async def _say_lines(conversation: Conversation, terminal: Terminal, stdin: Text
             conversation.say_text(text)
             if not stdin.isatty():
                 await conversation.turn_done()
+        terminal.draw((prompt,))
+    terminal.draw((Live(""),))
     if conversation.turns:
         await conversation.turn_done()
     await conversation.finish()

@@ -1,10 +1,22 @@
 """From the server's events to lines for a terminal. Pure."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from voicegateway.v1 import error_pb2, server_pb2
 
 from voice_client.link import ServerEvent
+
+
+class Tone(Enum):
+    """What a line is, for terminals that have colours."""
+
+    PLAIN = "plain"
+    USER = "user"
+    AGENT = "agent"
+    FAINT = "faint"
+    """About the conversation, not in it."""
+    TROUBLE = "trouble"
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +24,7 @@ class Line:
     """A line that stays."""
 
     text: str
+    tone: Tone = Tone.PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +41,16 @@ def draws_of(event: ServerEvent, *, is_verbose: bool = False, shows_user: bool =
     """What an event changes on the screen; `shows_user` is False where people see what they type."""
     match event:
         case server_pb2.Started() if is_verbose:
-            return (Line(started_line(event)),)
+            return (Line(started_line(event), Tone.FAINT),)
         case server_pb2.Transcript() if shows_user and event.text:
             return _transcript(event)
         case server_pb2.ReplyText() if event.text.strip():
-            return (Line(f"agent: {printable(event.text)}"),)
+            return (Line(f"agent: {printable(event.text)}", Tone.AGENT),)
         case server_pb2.ReplyHeard():
             heard = f"heard until “{printable(event.heard_text)}”" if event.heard_text else "not heard"
-            return (Line(f"       [interrupted, {heard}]"),)
+            return (Line(f"       [interrupted, {heard}]", Tone.FAINT),)
         case server_pb2.TurnReport():
-            return (Line(f"       {latency_line(event)}"),)
+            return (Line(f"       {latency_line(event)}", Tone.FAINT),)
         case server_pb2.Notice() | server_pb2.GoingAway() | server_pb2.Ended():
             return _trouble(event)
         case _:
@@ -50,6 +63,12 @@ def started_line(started: server_pb2.Started) -> str:
         f"session {started.session_id}, server {started.server_version}, {started.language_code}, {voice}, "
         f"{started.audio_in.sample_rate_hz} Hz in, {started.audio_out.sample_rate_hz} Hz out"
     )
+
+
+def connected_line(address: str, started: server_pb2.Started) -> str:
+    """That the server is there, for people who have seen nothing yet."""
+    voice = f", voice {started.voice}" if started.voice else ""
+    return printable(f"Connected to {address}: {started.language_code}{voice}.")
 
 
 def latency_line(report: server_pb2.TurnReport) -> str:
@@ -72,7 +91,7 @@ def printable(text: str) -> str:
 
 def _transcript(event: server_pb2.Transcript) -> tuple[Draw, ...]:
     if event.is_final:
-        return Live(""), Line(f"you:   {printable(event.text)}")
+        return Live(""), Line(f"you:   {printable(event.text)}", Tone.USER)
     return (Live(f"you:   {printable(event.text)} …"),)
 
 
@@ -80,15 +99,17 @@ def _trouble(event: server_pb2.Notice | server_pb2.GoingAway | server_pb2.Ended)
     match event:
         case server_pb2.Notice():
             backend = f" ({printable(event.backend)})" if event.backend else ""
-            return (Line(f"notice: {reason_name(event.reason)}{backend}: {printable(event.message)}"),)
+            said = f"notice: {reason_name(event.reason)}{backend}: {printable(event.message)}"
+            return (Line(said, Tone.TROUBLE),)
         case server_pb2.GoingAway():
             left_s = event.deadline_ms / 1000
             reason = reason_name(event.reason)
-            return (Line(f"notice: {reason}: the server is leaving and finishes this turn; {left_s:.0f} s are left"),)
+            said = f"notice: {reason}: the server is leaving and finishes this turn; {left_s:.0f} s are left"
+            return (Line(said, Tone.TROUBLE),)
         case _:
             own_doing = (server_pb2.END_REASON_CLIENT_ENDED, server_pb2.END_REASON_CLIENT_HALF_CLOSED)
             if event.reason in own_doing:
                 return (Live(""),)
             known = server_pb2.EndReason.DESCRIPTOR.values_by_number.get(int(event.reason))
             name = known.name.removeprefix("END_REASON_") if known else f"reason {int(event.reason)}"
-            return Live(""), Line(f"the server ended the conversation: {name}")
+            return Live(""), Line(f"the server ended the conversation: {name}", Tone.TROUBLE)

@@ -14,7 +14,7 @@ from typing import Self
 
 from voicegateway.v1 import client_pb2, server_pb2
 
-from voice_client.device import VirtualDevice
+from voice_client.device import INPUT_RATE_HZ, VirtualDevice
 from voice_client.errors import NoReplyError
 from voice_client.link import ServerEvent, Target
 from voice_client.session import Session, start_message
@@ -25,6 +25,8 @@ from voice_client.turns import Turn, TurnBook
 QUIET_LIMIT_S = 30.0
 # After `end` the server answers at once; a server that does not is left.
 LEAVE_LIMIT_S = 2.0
+# Beyond what the policy waits: the way there and back, and a busy server.
+NO_TURN_MARGIN_MS = 2_000
 
 
 class Conversation:
@@ -106,13 +108,15 @@ class Conversation:
     async def turn_done(self) -> Turn:
         """Wait until what was said last has been answered and the answer has been played out.
 
+        The server may also hear somebody out and take it for nothing to answer: the turn then says `is_no_turn`.
+
         Raises:
             NoReplyError: the server was quiet for `quiet_limit_s`, or ended the session first.
             VoiceClientError: the session broke; see errors.py.
         """
         session, loop = self.session, asyncio.get_running_loop()
         begun_s = loop.time()
-        while not (self._book.is_answered(session.heard_samples) and session.playout.is_idle):
+        while not (self._is_done() and session.playout.is_idle):
             session.raise_failure()
             if session.is_over:
                 raise NoReplyError("the server ended the conversation without an answer")
@@ -120,8 +124,9 @@ class Conversation:
                 raise NoReplyError(f"no answer within {self._quiet_limit_s:g} s")
             await session.ticked()
         turn = self._book.turns[-1]
+        turn.is_no_turn = not self._book.is_answered(session.heard_samples)
         if turn.said is not None:
-            turn.latency_ms = self.timeline.latency_ms(turn.said.sound_end_samples)
+            turn.latency_ms = self.timeline.latency_ms(turn.said.speech_end_samples, self._book.answer_ids())
         return turn
 
     async def finish(self) -> None:
@@ -136,6 +141,13 @@ class Conversation:
             await asyncio.wait_for(self.session.wait_over(), self._quiet_limit_s)
         except TimeoutError as error:
             raise NoReplyError(f"the server has not ended the call within {self._quiet_limit_s:g} s") from error
+
+    def _is_done(self) -> bool:
+        heard_samples = self.session.heard_samples
+        policy = self.started.policy
+        patience_ms = policy.vad_end_ms + policy.unfinished_hold_ms + policy.final_grace_ms + NO_TURN_MARGIN_MS
+        patience_samples = INPUT_RATE_HZ * patience_ms // 1000
+        return self._book.is_answered(heard_samples) or self._book.is_passed_over(heard_samples, patience_samples)
 
     def _take(self, event: ServerEvent) -> None:
         self._book.apply(event, self.session.heard_samples)

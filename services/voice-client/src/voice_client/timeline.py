@@ -4,12 +4,14 @@ Zero is the opening of the session. The user's positions count samples at the in
 rate.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from voice_client.audio import Samples, resample, samples_of, sound_end_samples
+from voice_client.audio import Samples, resample, samples_of
 from voice_client.player import BYTES_PER_SAMPLE, Played
+from voice_client.speech_end import speech_end_samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,9 @@ class Said:
         return self.start_samples + len(self.pcm) // BYTES_PER_SAMPLE
 
     @property
-    def sound_end_samples(self) -> int:
-        """One past the last sample that is not silence."""
-        return self.start_samples + sound_end_samples(self.pcm, self.rate_hz)
+    def speech_end_samples(self) -> int:
+        """One past the last sample of speech, as its sound tells."""
+        return self.start_samples + speech_end_samples(self.pcm, self.rate_hz)
 
 
 @dataclass(slots=True)
@@ -55,11 +57,17 @@ class Timeline:
         """What was played of one reply, without the silences between, s16le mono at the output rate."""
         return b"".join(played.pcm for played in self.played if played.reply_id == reply_id)
 
-    def latency_ms(self, sound_end_samples: int) -> float | None:
-        """From a sample of the user's to the first reply sample played after it; None when none was."""
-        end_ms = sound_end_samples * 1000 / self.input_rate_hz
-        starts = (played.clock_samples * 1000 / self.output_rate_hz for played in self.played)
-        return next((start_ms - end_ms for start_ms in starts if start_ms >= end_ms), None)
+    def latency_ms(self, speech_end_samples: int, reply_ids: Collection[str]) -> float | None:
+        """From the end of the user's speech to the first sample of the first of these replies that begins after it.
+
+        None when none of them does: a reply that was playing already is no answer to that speech.
+        """
+        end_ms = speech_end_samples * 1000 / self.input_rate_hz
+        begins_ms: dict[str, float] = {}
+        for played in self.played:
+            begins_ms.setdefault(played.reply_id, played.clock_samples * 1000 / self.output_rate_hz)
+        after = [begin_ms - end_ms for reply_id, begin_ms in begins_ms.items() if reply_id in reply_ids]
+        return min((wait_ms for wait_ms in after if wait_ms >= 0), default=None)
 
 
 def _track(pieces: list[tuple[int, bytes]]) -> Samples:

@@ -9,6 +9,8 @@ from voice_client.timeline import Said
 
 # 3 s at 16 kHz: the longest hold of an unfinished turn by default (1,200 ms) and a slow recogniser after it.
 LATE_WORDS_SAMPLES = 48_000
+# 5 s at 16 kHz: speech that has made no turn by then, or by when the server's policy waits no longer, was none.
+NO_TURN_SAMPLES = 80_000
 
 
 @dataclass(slots=True)
@@ -21,6 +23,7 @@ class Reply:
     text: str = ""
     heard_text: str | None = None
     outcome: "server_pb2.ReplyOutcome.ValueType" = server_pb2.REPLY_OUTCOME_UNSPECIFIED
+    goes_on: bool = False  # tools were called: the answer is another reply
 
     @property
     def is_finished(self) -> bool:
@@ -36,7 +39,8 @@ class Turn:
     replies: list[Reply] = field(default_factory=list)
     reports: list[server_pb2.TurnReport] = field(default_factory=list)
     notices: list[server_pb2.Notice] = field(default_factory=list)
-    latency_ms: float | None = None  # on the waveform: last sound of the user to first reply sample played after it
+    latency_ms: float | None = None  # on the waveform: end of the user's speech to the first sample of the reply to it
+    is_no_turn: bool = False  # the server heard somebody and took it for nothing to answer
 
     @property
     def reply_text(self) -> str:
@@ -53,15 +57,19 @@ class TurnBook:
         self._open_turn_id = ""
         self._last_turn_id = ""
         self._has_last_words = False
-        self._sound_end_samples = 0
+        self._speech_end_samples = 0
         self._is_cut = False
+        self._is_speaking = False
+        self._has_spoken = False
 
     def begin(self, said: Said | None) -> Turn:
         """Open a turn: speech, or None for typed text."""
-        self._sound_end_samples = 0 if said is None else said.sound_end_samples
+        self._speech_end_samples = 0 if said is None else said.speech_end_samples
+        self._open_turn_id = ""
         self._last_turn_id = ""
         self._has_last_words = False
         self._is_cut = False
+        self._has_spoken = self._is_speaking
         self.turns.append(Turn(said))
         return self.turns[-1]
 
@@ -71,7 +79,7 @@ class TurnBook:
         A final that came before the last sound was sent is taken to be about earlier words of the same recording, until
         `LATE_WORDS_SAMPLES` of silence have brought no others: the last sound was then no words.
         """
-        is_final = self._has_last_words or heard_samples >= self._sound_end_samples + LATE_WORDS_SAMPLES
+        is_final = self._has_last_words or heard_samples >= self._speech_end_samples + LATE_WORDS_SAMPLES
         return (
             is_final
             and bool(self._last_turn_id)
@@ -80,6 +88,27 @@ class TurnBook:
             and any(self._answers(reply) for reply in self._replies.values())
         )
 
+    def is_passed_over(self, heard_samples: int, patience_samples: int = 0) -> bool:
+        """True when the server heard the latest speech out and made no turn of it: a hum, a cough, a backchannel.
+
+        `patience_samples` is how long after speech the server may still make a turn of it.
+        """
+        said = self.turns[-1].said if self.turns else None
+        return (
+            said is not None
+            and heard_samples
+            >= max(said.end_samples, self._speech_end_samples + max(NO_TURN_SAMPLES, patience_samples))
+            and self._has_spoken
+            and not self._is_speaking
+            and not self._last_turn_id
+            and all(reply.is_finished for reply in self._replies.values())
+        )
+
+    def answer_ids(self) -> frozenset[str]:
+        """The replies to the last words of the latest turn."""
+        replies = self._replies.values()
+        return frozenset(reply.reply_id for reply in replies if self._last_turn_id and self._is_last(reply))
+
     def cut(self) -> None:
         """Note that the user's side stopped the answer: one without a word then counts as well."""
         self._is_cut = True
@@ -87,6 +116,9 @@ class TurnBook:
     def apply(self, event: ServerEvent, heard_samples: int) -> None:
         """Take an event that came when the server had been sent `heard_samples` of input audio."""
         match event:
+            case server_pb2.SpeechStarted() | server_pb2.SpeechEnded():
+                self._is_speaking = isinstance(event, server_pb2.SpeechStarted)
+                self._has_spoken = self._has_spoken or self._is_speaking
             case server_pb2.Transcript():
                 self._transcript(event, heard_samples)
             case server_pb2.ReplyText():
@@ -94,7 +126,14 @@ class TurnBook:
             case server_pb2.ReplyHeard(reply_id=reply_id) if reply_id in self._replies:
                 self._replies[reply_id].heard_text = event.heard_text
             case server_pb2.ReplyFinished():
-                self._reply(event).outcome = event.outcome or server_pb2.REPLY_OUTCOME_COMPLETED
+                reply = self._reply(event)
+                reply.outcome = event.outcome or server_pb2.REPLY_OUTCOME_COMPLETED
+                reply.goes_on = event.goes_on
+            case _:
+                self._file(event)
+
+    def _file(self, event: ServerEvent) -> None:
+        match event:
             case server_pb2.TurnReport():
                 self._turn(event.turn_id).reports.append(event)
             case server_pb2.Notice():
@@ -103,12 +142,19 @@ class TurnBook:
                 pass
 
     def _answers(self, reply: Reply) -> bool:
-        """A reply that was dropped before its first word, because the user spoke on, will be followed by another."""
+        """A reply that was dropped before its first word, because the user spoke on, will be followed by another, and
+        so will one after which tools are called, unless our own side stopped it.
+        """
         is_dropped = reply.outcome == server_pb2.REPLY_OUTCOME_INTERRUPTED and not reply.text and not self._is_cut
         is_filler = reply.kind == server_pb2.REPLY_KIND_FILLER
-        return reply.turn_id == self._last_turn_id and not is_dropped and not is_filler
+        is_to_come = reply.goes_on and not self._is_cut
+        return self._is_last(reply) and not is_dropped and not is_filler and not is_to_come
+
+    def _is_last(self, reply: Reply) -> bool:
+        return reply.turn_id == self._last_turn_id
 
     def _transcript(self, event: server_pb2.Transcript, heard_samples: int) -> None:
+        self._has_spoken = True
         if not event.is_final:
             self._open_turn_id = event.turn_id
             return
@@ -116,7 +162,7 @@ class TurnBook:
         turn = self._turns_by_id.setdefault(event.turn_id, self._turn(event.turn_id))
         turn.user_text = f"{turn.user_text} {event.text}".strip()
         self._last_turn_id = event.turn_id
-        self._has_last_words = heard_samples >= self._sound_end_samples
+        self._has_last_words = heard_samples >= self._speech_end_samples
 
     def _reply(self, event: server_pb2.ReplyText | server_pb2.ReplyFinished) -> Reply:
         reply = self._replies.get(event.reply_id)

@@ -11,7 +11,9 @@ import grpc.aio
 import pytest
 import trustme
 from app.gateway_process import BOUND_S, NOWHERE, is_serving, outcome, serving
+from google.protobuf import descriptor_database, descriptor_pb2, descriptor_pool
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from voice_gateway.domain.audio import OUTPUT_RATES_HZ
 from voicegateway.v1 import voice_gateway_service_pb2, voice_gateway_service_pb2_grpc
 
 GATEWAY_NAMES = ("voicegateway.v1.VoiceGatewayService", "voice_workflow.VoiceGateway")
@@ -34,7 +36,7 @@ async def test_every_mistake_is_one_line_and_the_exit_code_is_2() -> None:
         assert (code, out) == (2, [])
         assert err == [
             "voice-gateway: GRPC_PORT must be a whole number from 0 to 65535 (it is 'many')",
-            "voice-gateway: TTS_SAMPLE_RATE must be one of 8000, 16000, 22050, 24000, 44100, 48000 (it is '1')",
+            f"voice-gateway: TTS_SAMPLE_RATE must be one of {', '.join(map(str, OUTPUT_RATES_HZ))} (it is '1')",
         ]
 
 
@@ -78,6 +80,44 @@ async def test_server_reflection_lists_both_contracts(tmp_path: Path) -> None:
         await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
         listed = {service.name for service in (await call.read()).list_services_response.service}
         assert {*GATEWAY_NAMES, "grpc.health.v1.Health"} <= listed
+        await call.done_writing()
+
+
+METHODS = (
+    "voicegateway.v1.VoiceGatewayService.Converse",
+    "voicegateway.v1.VoiceGatewayService.GetCapabilities",
+    "voice_workflow.VoiceGateway.StreamAudio",
+    "grpc.health.v1.Health.Watch",
+    "grpc.reflection.v1.ServerReflection.ServerReflectionInfo",
+    "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo",
+)
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_server_reflection_finds_every_method(tmp_path: Path, version: str) -> None:
+    """Tools ask for the method that they are to call, as ghz does, or for its service, and get files that link; what
+    there is not is NOT_FOUND, and the stream goes on.
+    """
+    async with serving(tmp_path / "ports.json", {}) as gateway, gateway.channel() as channel:
+        ask: Any = channel.stream_stream(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        call = ask(timeout=BOUND_S)
+        for method in METHODS:
+            service, _, name = method.rpartition(".")
+            for symbol in (service, method):
+                await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol))
+                files = (await call.read()).file_descriptor_response.file_descriptor_proto
+                database: Any = descriptor_database.DescriptorDatabase()
+                for file in files:
+                    database.Add(descriptor_pb2.FileDescriptorProto.FromString(file))
+                pool: Any = descriptor_pool.DescriptorPool(database)
+                assert name in pool.FindServiceByName(service).methods_by_name
+        for nothing in ("voicegateway.v1.VoiceGatewayService.Sing", "nobody.Here", "grpc.reflection.v1.Nothing", ""):
+            await call.write(reflection_pb2.ServerReflectionRequest(file_containing_symbol=nothing))
+            assert (await call.read()).error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
         await call.done_writing()
 
 

@@ -100,7 +100,11 @@ def test_what_operators_write_is_understood(setting: Setting[Any], raw: str, val
         (config.llm.LLM_EXTRA_BODY, "top_k=1", 'must be a JSON object, like {"top_p": 0.9}'),
         (config.llm.LLM_THOUGHTS, "none", "must be one of marked, opened"),
         (config.server.LOG_LEVEL, "loud", "must be one of DEBUG, INFO, WARNING, ERROR"),
-        (config.riva.TTS_SAMPLE_RATE, "22000", "must be one of 8000, 16000, 22050, 24000, 44100, 48000"),
+        (
+            config.riva.TTS_SAMPLE_RATE,
+            "22000",
+            "must be one of 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000",
+        ),
         (config.riva.RIVA_TLS, "maybe", "must be true or false"),
         (config.riva.RIVA_URI, "riva", "must be host:port, or several joined by commas; 'riva' is not"),
         (config.riva.RIVA_URI, "riva:70000", "must be host:port, or several joined by commas; 'riva:70000' is not"),

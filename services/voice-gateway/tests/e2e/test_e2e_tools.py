@@ -63,6 +63,7 @@ async def test_a_turn_with_tools_of_both_places(tmp_path: Path) -> None:
         assert outcomes == ["sunny", "it is open"]
         finished = [entry.response.reply_finished for entry in client.log.all("reply_finished")]
         assert [reply.outcome for reply in finished] == [server_pb2.REPLY_OUTCOME_COMPLETED] * 2
+        assert [(reply.goes_on, reply.total_samples > 0) for reply in finished] == [(True, False), (False, True)]
         await around.wait_quiet()
 
 

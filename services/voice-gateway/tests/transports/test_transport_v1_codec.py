@@ -304,10 +304,10 @@ def test_a_tool_call_is_answered_once() -> None:
     codec = opened()
     (told,) = codec.encode_event(events.ToolCalled(CallId(3), TurnId(2), "clock", "{}"))
     call = ConverseResponse.FromString(told).tool_call
-    assert (call.turn_id.rpartition("-")[2], call.name, call.arguments_json) == ("2", "clock", "{}")
+    assert (call.turn_id.rpartition("-")[2], call.name, call.arguments_json) == ("t2", "clock", "{}")
     result = client_pb2.ToolResult(call_id=call.call_id, output="noon", is_error=True)
     assert codec.receive(raw(tool_result=result)) == inputs.ToolReturned(CallId(3), "noon", is_error=True)
-    for call_id in (call.call_id, "", "s8-3", "3"):
+    for call_id in (call.call_id, "", "s8-c3", "s7-3", "s7-t3", "s7-r3", "3"):
         said = codec.receive(raw(tool_result=client_pb2.ToolResult(call_id=call_id)))
         assert isinstance(said, inputs.Refused)
         assert said.notice.reason is Reason.FEATURE_UNAVAILABLE
@@ -318,9 +318,9 @@ def test_the_output_of_a_tool_is_bounded() -> None:
     codec = opened()
     codec.encode_event(events.ToolCalled(CallId(1), TurnId(1), "clock", "{}"))
     with pytest.raises(ClientError) as caught:
-        codec.receive(raw(tool_result=client_pb2.ToolResult(call_id="s7-1", output="x" * 65_537)))
+        codec.receive(raw(tool_result=client_pb2.ToolResult(call_id="s7-c1", output="x" * 65_537)))
     assert caught.value.reason is Reason.TEXT_INVALID
-    longest = codec.receive(raw(tool_result=client_pb2.ToolResult(call_id="s7-1", output="\u00fc" * 65_536)))
+    longest = codec.receive(raw(tool_result=client_pb2.ToolResult(call_id="s7-c1", output="\u00fc" * 65_536)))
     assert isinstance(longest, inputs.ToolReturned)
 
 
@@ -349,7 +349,7 @@ def test_the_last_playback_report_may_follow_end() -> None:
     """A player that is flushed by `end` tells where it stood; that is no fault of the client."""
     codec = opened()
     codec.receive(raw(end=client_pb2.End()))
-    report = client_pb2.Playback(reply_id="x-9", is_final=True)
+    report = client_pb2.Playback(reply_id="x-r9", is_final=True)
     assert isinstance(codec.receive(raw(playback=report)), inputs.Refused | inputs.PlaybackReported)
 
 
@@ -366,13 +366,25 @@ def test_reply_names_are_known_again(reply: int, played: int) -> None:
     """The name a client was told leads back to the reply."""
     codec = opened()
     told = response(codec.encode_event(text(reply))).reply_text.reply_id
-    assert told == f"s7-{reply}"
+    assert told == f"s7-r{reply}"
     assert playback(codec, told, played) == inputs.PlaybackReported(ReplyId(reply), played, is_final=True)
 
 
-@pytest.mark.parametrize(
-    "name", ["", "s7", "s7-", "s7-5", "s7-03", "s7--1", "s7-1 ", "s8-1", "xs7-1", "s7-\u0661", "s7-" + "9" * 5_000]
+def test_names_do_not_look_alike() -> None:
+    """A turn, a reply to it and a call of a tool in it have names that nobody takes for one another."""
+    codec = opened()
+    replied = response(codec.encode_event(text(3))).reply_text
+    called = response(codec.encode_event(events.ToolCalled(CallId(3), TurnId(3), "clock", "{}"))).tool_call
+    assert (called.turn_id, replied.reply_id, called.call_id) == ("s7-t3", "s7-r3", "s7-c3")
+
+
+STRANGE = (
+    *("", "s7", "s7-", "s7-r", "s7-r5", "s7-r03", "s7-r-1", "s7-r1 ", "s8-r1", "xs7-r1", "s7-r\u0661"),
+    *("s7-4", "s7-t4", "s7-c4", "s7-R4", "s7-r" + "9" * 5_000),
 )
+
+
+@pytest.mark.parametrize("name", STRANGE)
 def test_unknown_reply_names_are_a_notice(name: str) -> None:
     """A report for a reply that the client was never told of changes nothing."""
     codec = opened()

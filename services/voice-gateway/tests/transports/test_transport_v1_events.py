@@ -1,5 +1,6 @@
 """What a client is told over voicegateway.v1, without a socket."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,7 +88,7 @@ FINISHED = events.ReplyFinished(ReplyId(2), TurnId(1), events.ReplyKind.APOLOGY,
             events.Transcript(TurnId(1), "two words", True, 0.5, (Word("two", 1, 2, 0.25), Word("words", 2, 3))),
             {
                 "transcript": server_pb2.Transcript(
-                    turn_id="s7-1",
+                    turn_id="s7-t1",
                     text="two words",
                     is_final=True,
                     stability=0.5,
@@ -102,8 +103,8 @@ FINISHED = events.ReplyFinished(ReplyId(2), TurnId(1), events.ReplyKind.APOLOGY,
             text(2, 3, "Hm. ", turn=1),
             {
                 "reply_text": server_pb2.ReplyText(
-                    reply_id="s7-2",
-                    turn_id="s7-1",
+                    reply_id="s7-r2",
+                    turn_id="s7-t1",
                     kind=server_pb2.REPLY_KIND_ANSWER,
                     sentence_id=3,
                     text="Hm. ",
@@ -114,7 +115,7 @@ FINISHED = events.ReplyFinished(ReplyId(2), TurnId(1), events.ReplyKind.APOLOGY,
             events.ReplyInterrupted(ReplyId(2), events.InterruptCause.USER_SPEECH),
             {
                 "reply_interrupted": server_pb2.ReplyInterrupted(
-                    reply_id="s7-2", reason=server_pb2.INTERRUPT_REASON_USER_SPEECH
+                    reply_id="s7-r2", reason=server_pb2.INTERRUPT_REASON_USER_SPEECH
                 )
             },
         ),
@@ -122,7 +123,7 @@ FINISHED = events.ReplyFinished(ReplyId(2), TurnId(1), events.ReplyKind.APOLOGY,
             events.ReplyHeard(ReplyId(2), 55, "Hm.", is_estimate=True),
             {
                 "reply_heard": server_pb2.ReplyHeard(
-                    reply_id="s7-2", heard_samples=55, heard_text="Hm.", is_estimate=True
+                    reply_id="s7-r2", heard_samples=55, heard_text="Hm.", is_estimate=True
                 )
             },
         ),
@@ -130,8 +131,8 @@ FINISHED = events.ReplyFinished(ReplyId(2), TurnId(1), events.ReplyKind.APOLOGY,
             FINISHED,
             {
                 "reply_finished": server_pb2.ReplyFinished(
-                    reply_id="s7-2",
-                    turn_id="s7-1",
+                    reply_id="s7-r2",
+                    turn_id="s7-t1",
                     kind=server_pb2.REPLY_KIND_APOLOGY,
                     outcome=server_pb2.REPLY_OUTCOME_FAILED,
                     total_samples=99,
@@ -142,8 +143,8 @@ FINISHED = events.ReplyFinished(ReplyId(2), TurnId(1), events.ReplyKind.APOLOGY,
             events.TurnReport(TurnId(1), ReplyId(2), 600, (SPAN,)),
             {
                 "turn_report": server_pb2.TurnReport(
-                    turn_id="s7-1",
-                    reply_id="s7-2",
+                    turn_id="s7-t1",
+                    reply_id="s7-r2",
                     total_ms=600,
                     spans=[
                         server_pb2.LatencySpan(
@@ -157,7 +158,7 @@ FINISHED = events.ReplyFinished(ReplyId(2), TurnId(1), events.ReplyKind.APOLOGY,
             events.Notice(Reason.LLM_TIMEOUT, "slow", Backend.LLM, TurnId(1)),
             {
                 "notice": server_pb2.Notice(
-                    reason=error_pb2.ERROR_REASON_LLM_TIMEOUT, message="slow", backend="llm", turn_id="s7-1"
+                    reason=error_pb2.ERROR_REASON_LLM_TIMEOUT, message="slow", backend="llm", turn_id="s7-t1"
                 )
             },
         ),
@@ -181,7 +182,7 @@ FINISHED = events.ReplyFinished(ReplyId(2), TurnId(1), events.ReplyKind.APOLOGY,
             events.ReplyText(ReplyId(2), None, events.ReplyKind.REPROMPT, SentenceId(1), "Hello?"),
             {
                 "reply_text": server_pb2.ReplyText(
-                    reply_id="s7-2", turn_id="", kind=server_pb2.REPLY_KIND_REPROMPT, sentence_id=1, text="Hello?"
+                    reply_id="s7-r2", turn_id="", kind=server_pb2.REPLY_KIND_REPROMPT, sentence_id=1, text="Hello?"
                 )
             },
         ),
@@ -189,10 +190,23 @@ FINISHED = events.ReplyFinished(ReplyId(2), TurnId(1), events.ReplyKind.APOLOGY,
             events.ReplyFinished(ReplyId(2), None, events.ReplyKind.REPROMPT, events.ReplyOutcome.COMPLETED, 5),
             {
                 "reply_finished": server_pb2.ReplyFinished(
-                    reply_id="s7-2",
+                    reply_id="s7-r2",
                     kind=server_pb2.REPLY_KIND_REPROMPT,
                     outcome=server_pb2.REPLY_OUTCOME_COMPLETED,
                     total_samples=5,
+                )
+            },
+        ),
+        (
+            replace(FINISHED, kind=events.ReplyKind.ANSWER, outcome=events.ReplyOutcome.COMPLETED, goes_on=True),
+            {
+                "reply_finished": server_pb2.ReplyFinished(
+                    reply_id="s7-r2",
+                    turn_id="s7-t1",
+                    kind=server_pb2.REPLY_KIND_ANSWER,
+                    outcome=server_pb2.REPLY_OUTCOME_COMPLETED,
+                    total_samples=99,
+                    goes_on=True,
                 )
             },
         ),
@@ -209,7 +223,7 @@ def test_linear_audio_on_the_wire(pcm: bytes, offset: int, is_last: bool) -> Non
     """Reply audio goes out as it is, with its name and position."""
     told = response(opened().encode_audio(audio(2, 3, pcm, offset, is_last=is_last))).reply_audio
     assert told == server_pb2.ReplyAudio(
-        reply_id="s7-2", sentence_id=3, offset_samples=offset, data=pcm, is_last=is_last
+        reply_id="s7-r2", sentence_id=3, offset_samples=offset, data=pcm, is_last=is_last
     )
 
 

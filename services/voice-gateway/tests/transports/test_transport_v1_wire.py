@@ -100,7 +100,7 @@ async def test_everything_a_client_may_say_reaches_the_session() -> None:
             call,
             raw(text=client_pb2.TextInput(text="Hi.")),
             raw(playback=client_pb2.Playback(reply_id=reply_id, played_samples=99)),
-            raw(playback=client_pb2.Playback(reply_id="s7-5", played_samples=99)),
+            raw(playback=client_pb2.Playback(reply_id="s7-r5", played_samples=99)),
             raw(dtmf=client_pb2.Dtmf(digits="1")),
             raw(update=client_pb2.Update(voice="bruce")),
             raw(tool_result=client_pb2.ToolResult(call_id=call_id, output="noon")),

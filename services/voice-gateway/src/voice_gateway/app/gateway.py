@@ -10,9 +10,9 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 from grpc_health.v1.health import aio as health_aio
-from grpc_reflection.v1alpha import reflection
 
 from voice_gateway import config
+from voice_gateway.app import reflection
 from voice_gateway.app.servers import PORT_OPTIONS, grpc_server, open_plain_port, open_port, taken
 from voice_gateway.backends.http_tools.client import HttpTools
 from voice_gateway.backends.jwks.client import JwksPage
@@ -170,7 +170,7 @@ def _add_services(
     )
     grpc_legacy.add_to_server(server, open_session=sessions.open, limits=limits)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    reflection.enable_server_reflection((*SERVICES, HEALTH_NAME, reflection.SERVICE_NAME), server)
+    reflection.enable(server, (*SERVICES, HEALTH_NAME))
 
 
 def _new_session_id() -> SessionId:

@@ -50,12 +50,12 @@ _ENDS: Final = _values(server_pb2.EndReason, "END_REASON_", events.EndCause)
 
 
 class Encoder:
-    """Names things `<session>-<n>` and knows those names again."""
+    """Names turns `<session>-t1`, replies `<session>-r1`, calls of tools `<session>-c1`, and knows them again."""
 
     def __init__(self, session_id: str, audio_out: Encoding) -> None:
         self._session_id = session_id
         self._audio_out = audio_out
-        self._known_reply = re.compile(re.escape(session_id) + r"-(0|[1-9][0-9]{0,17})", re.ASCII)
+        self._known_reply = re.compile(re.escape(session_id) + r"-r(0|[1-9][0-9]{0,17})", re.ASCII)
         self._last_reply = ReplyId(-1)
         """The core counts replies upwards: what is above was never told of."""
         self._open_calls: dict[str, CallId] = {}
@@ -88,11 +88,11 @@ class Encoder:
         return ConverseResponse(reply_audio=message).SerializeToString()
 
     def _turn(self, turn: TurnId | None) -> str:
-        return "" if turn is None else f"{self._session_id}-{turn}"
+        return "" if turn is None else f"{self._session_id}-t{turn}"
 
     def _reply(self, reply: ReplyId) -> str:
         self._last_reply = max(self._last_reply, reply)
-        return f"{self._session_id}-{reply}"
+        return f"{self._session_id}-r{reply}"
 
     def _speech_started(self, event: events.SpeechStarted) -> ConverseResponse:
         return ConverseResponse(speech_started=server_pb2.SpeechStarted(at_samples=event.at_samples))
@@ -156,11 +156,12 @@ class Encoder:
             kind=_KINDS[event.kind],
             outcome=_OUTCOMES[event.outcome],
             total_samples=event.total_samples,
+            goes_on=event.goes_on,
         )
         return ConverseResponse(reply_finished=message)
 
     def _tool_called(self, event: events.ToolCalled) -> ConverseResponse:
-        call_id = f"{self._session_id}-{event.call}"
+        call_id = f"{self._session_id}-c{event.call}"
         self._open_calls[call_id] = event.call
         if len(self._open_calls) > MAX_OPEN_CALLS:
             del self._open_calls[next(iter(self._open_calls))]

@@ -1,0 +1,83 @@
+"""Server reflection that tools in other languages can use: methods are found by their names, and v1 is spoken too.
+
+Protobuf's pool finds every kind of symbol but methods, and ghz asks for the method that it is to call
+(`voicegateway.v1.VoiceGatewayService.Converse`). grpcio-reflection speaks only v1alpha, whose messages are v1's, byte
+for byte; newer clients ask for v1 first, and some for nothing else.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import grpc
+from google.protobuf import descriptor_pb2, descriptor_pool
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+OLD, NEW = "grpc.reflection.v1alpha", "grpc.reflection.v1"
+SERVICE: Final = "ServerReflection"
+NAMES: Final = (f"{NEW}.{SERVICE}", f"{OLD}.{SERVICE}")
+
+
+class _Symbols:
+    """The files of a pool and of v1's own description, as the reflection servicer asks for them.
+
+    Raises KeyError for what there is not, as a pool does.
+    """
+
+    def __init__(self) -> None:
+        pools: Any = descriptor_pool  # whose functions have no types
+        self._pool = pools.Default()
+        self._v1 = pools.DescriptorPool()
+        self._v1.Add(_described_as_v1())
+
+    def FindFileByName(self, name: str) -> Any:  # noqa: N802  protobuf's name
+        try:
+            return self._pool.FindFileByName(name)
+        except KeyError:
+            return self._v1.FindFileByName(name)
+
+    def FindFileContainingSymbol(self, name: str) -> Any:  # noqa: N802  protobuf's name
+        pool = self._v1 if name.startswith(f"{NEW}.") else self._pool
+        try:
+            return pool.FindFileContainingSymbol(name)
+        except KeyError:
+            parent, _, method = name.rpartition(".")
+            service = pool.FindServiceByName(parent)
+            return service.methods_by_name[method].containing_service.file
+
+    def FindMessageTypeByName(self, name: str) -> Any:  # noqa: N802  protobuf's name
+        return self._pool.FindMessageTypeByName(name)
+
+    def FindExtensionByNumber(self, message: Any, number: int) -> Any:  # noqa: N802  protobuf's name
+        return self._pool.FindExtensionByNumber(message, number)
+
+    def FindAllExtensions(self, message: Any) -> Any:  # noqa: N802  protobuf's name
+        return self._pool.FindAllExtensions(message)
+
+
+def enable(server: grpc.aio.Server, services: Iterable[str]) -> None:
+    """Serve reflection of `services` and of itself, in both versions."""
+    servicer = reflection.aio.ReflectionServicer((*services, *NAMES), pool=_Symbols())
+    handler = grpc.stream_stream_rpc_method_handler(
+        servicer.ServerReflectionInfo,
+        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    for name in NAMES:
+        handlers = grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": handler})
+        server.add_generic_rpc_handlers((handlers,))
+
+
+def _described_as_v1() -> descriptor_pb2.FileDescriptorProto:
+    """What v1alpha is described by, under the names of v1."""
+    file = descriptor_pb2.FileDescriptorProto()
+    known: Any = reflection_pb2.DESCRIPTOR  # whose functions have no types
+    known.CopyToProto(file)
+    file.name, file.package = f"{NEW.replace('.', '/')}/reflection.proto", NEW
+    for message in file.message_type:
+        for field in message.field:
+            if field.type_name:
+                field.type_name = field.type_name.replace(OLD, NEW)
+    for method in file.service[0].method:
+        method.input_type = method.input_type.replace(OLD, NEW)
+        method.output_type = method.output_type.replace(OLD, NEW)
+    return file
