@@ -141,6 +141,7 @@ CASES = [
     Case("drain.preStopSeconds", 20, f"{BOX}.lifecycle.preStop.sleep.seconds", 20),
     Case("terminationGracePeriodSeconds", 90, f"{POD}.terminationGracePeriodSeconds", 90),
     Case("maxConnectionAgeMs", 1_000_000, "env:MAX_CONNECTION_AGE_MS", "1000000"),
+    Case("admission.maxSessions", 5_000, "env:MAX_SESSIONS", "5000"),
     *(
         Case(f"probes.{probe}.{name}", 17, f"{BOX}.{probe}Probe.{name}", 17)
         for probe, names in {

@@ -10,6 +10,7 @@
   value: {{ .Values.drain.seconds | toString | quote }}
 - name: MAX_CONNECTION_AGE_MS
   value: {{ .Values.maxConnectionAgeMs | int64 | toString | quote }}
+{{- include "voice-gateway.admissionEnv" . }}
 - name: ASR_URI
   value: {{ default .Values.backends.riva.address .Values.backends.asr.address | quote }}
 - name: TTS_URI
@@ -57,6 +58,14 @@
 {{- include "voice-gateway.secretEnv" (list . "RIVA_METADATA" .Values.backends.riva.metadata .Values.backends.riva) }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* How much a pod takes upon itself. */}}
+{{- define "voice-gateway.admissionEnv" }}
+{{- with .Values.admission }}
+- name: MAX_SESSIONS
+  value: {{ .maxSessions | int64 | toString | quote }}
 {{- end }}
 {{- end }}
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import trustme
 from voice_gateway.config import ConfigError, describe, load
+from voice_gateway.session.admission.gate import AdmissionSettings
 
 
 def mistakes(environment: dict[str, str]) -> tuple[str, ...]:
@@ -72,6 +73,7 @@ def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
             "TURN_LEAD_MS": "300",
             "NO_INPUT_REPROMPT": "Hello?",
             "NO_INPUT_GOODBYE": "off",
+            "MAX_SESSIONS": "7",
         },
         overrides={"JOURNAL_DIR": str(tmp_path)},
     )
@@ -85,6 +87,7 @@ def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
     assert (settings.server.grpc_port, settings.server.log_level) == (0, "DEBUG")
     assert settings.server.journal_dir == tmp_path
     assert settings.policy.lead_ms == 300
+    assert settings.admission == AdmissionSettings(max_sessions=7)
 
 
 def test_all_mistakes_are_told_at_once_and_each_once() -> None:

@@ -5,6 +5,7 @@ import asyncio
 import grpc
 import pytest
 from transports.transport_fakes import (
+    LOCAL,
     FakeGateway,
     FakeSession,
     audio,
@@ -137,6 +138,7 @@ async def test_pushed_audio_then_half_close() -> None:
             input_rate_hz=16_000,
             language_code="en-US",
             client_label="load-7",
+            caller=LOCAL,
         )
     ]
 
@@ -178,7 +180,11 @@ async def test_typed_turn() -> None:
     assert (await gateway.sessions.get()).told == [("type_text", "Hi."), ("finish",)]
     assert gateway.requests == [
         SessionRequest(
-            transport="grpc_legacy", policy={"min_words": 3, "no_input_ms": 0}, can_pause=False, input_rate_hz=16_000
+            transport="grpc_legacy",
+            policy={"min_words": 3, "no_input_ms": 0},
+            can_pause=False,
+            input_rate_hz=16_000,
+            caller=LOCAL,
         )
     ]
 

@@ -7,6 +7,7 @@ import grpc
 import pytest
 from transports.transport_fakes import (
     INFO,
+    LOCAL,
     NO_VOICE,
     VERSION,
     FakeGateway,
@@ -80,7 +81,9 @@ async def test_generated_stub_is_served() -> None:
         assert isinstance(last, ConverseResponse)
         assert last.ended.reason == server_pb2.END_REASON_CLIENT_HALF_CLOSED
         assert await call.code() is grpc.StatusCode.OK
-    assert gateway.requests == [SessionRequest(transport="grpc_v1", input_rate_hz=16_000, language_code="en-US")]
+    assert gateway.requests == [
+        SessionRequest(transport="grpc_v1", input_rate_hz=16_000, language_code="en-US", caller=LOCAL)
+    ]
 
 
 async def test_everything_a_client_may_say_reaches_the_session() -> None:

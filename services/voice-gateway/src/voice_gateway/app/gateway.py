@@ -27,6 +27,7 @@ from voice_gateway.observability.metrics_server import serve_metrics
 from voice_gateway.observability.prober import HealthReporter, Prober
 from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
 from voice_gateway.session import clock
+from voice_gateway.session.admission.gate import Admission
 from voice_gateway.session.calls import Surroundings
 from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.pacer import Pacer
@@ -72,7 +73,14 @@ class Gateway:
             journals=_journals(settings.server.journal_dir),
             tools=self._tools,
         )
-        sessions = SessionService(settings.session, settings.policy, around, backends, _new_session_id)
+        sessions = SessionService(
+            settings.session,
+            settings.policy,
+            around,
+            backends,
+            _new_session_id,
+            admission=Admission(settings.admission),
+        )
         self._server = grpc_server(settings.server)
         self._health_server = grpc.aio.server(options=PORT_OPTIONS) if settings.server.health_port else None
         self._metrics_server: asyncio.Server | None = None
@@ -149,9 +157,13 @@ def _journals(folder: Path | None) -> JournalFolder | None:
 
 def _add_services(server: grpc.aio.Server, sessions: SessionService, health: health_aio.HealthServicer) -> None:
     grpc_v1.add_to_server(
-        server, open_session=sessions.open, capabilities=sessions.capabilities, server_version=VERSION
+        server,
+        admit=sessions.admit,
+        open_session=sessions.open,
+        capabilities=sessions.capabilities,
+        server_version=VERSION,
     )
-    grpc_legacy.add_to_server(server, open_session=sessions.open)
+    grpc_legacy.add_to_server(server, admit=sessions.admit, open_session=sessions.open)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection((*SERVICES, HEALTH_NAME, reflection.SERVICE_NAME), server)
 

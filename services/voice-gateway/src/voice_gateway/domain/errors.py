@@ -64,7 +64,10 @@ class GatewayError(Exception):
     Attributes:
         reason: stable; a client may act on it.
         message: for people, safe to show.
+        retry_after_ms: when it is worth to come again; None: nobody knows.
     """
+
+    retry_after_ms: int | None = None
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(f"{reason}: {message}")
@@ -92,7 +95,11 @@ class RecognitionStalled(BackendError):  # noqa: N818  said as the fact it is
 
 
 class Unavailable(GatewayError):  # noqa: N818  named after the gRPC code that every client knows
-    """This server cannot take or keep the session now: draining, full, or the client does not read."""
+    """This server cannot take or keep the session now: draining, full, a quota is used, or the client does not read."""
+
+    def __init__(self, reason: Reason, message: str, *, retry_after_ms: int | None = None) -> None:
+        super().__init__(reason, message)
+        self.retry_after_ms = retry_after_ms
 
 
 class ToolError(Exception):

@@ -149,17 +149,31 @@ class Session(Protocol):
         Cancelling it (the client vanished) cancels every backend call before it returns.
         """
 
+    def release(self) -> None:
+        """Give back the session's place; `run` does it at its end, and who never ran it must. Harmless if repeated."""
+
+
+class AdmitCaller(Protocol):
+    """Says at once that a caller would be refused, before anything is read or built for the call."""
+
+    def __call__(self, caller: Caller) -> None:
+        """Return if a session may begin now; it may be refused yet when it is opened.
+
+        Raises:
+            Unavailable: DRAINING, AT_CAPACITY or QUOTA_EXCEEDED.
+        """
+
 
 class OpenSession(Protocol):
     """Admits a session."""
 
     async def __call__(self, request: SessionRequest, sink: ClientSink) -> Session:
-        """A session that has not begun to run; call `run` at once.
+        """A session that has not begun to run, but has its place: call `run` at once, and `release` at the end.
 
         Raises:
             ClientError: language, voice, rate or policy not available, or a tool has the name of one of the server.
             BackendError: BACKEND_UNAVAILABLE, naming the backend.
-            Unavailable: DRAINING or AT_CAPACITY.
+            Unavailable: DRAINING, AT_CAPACITY or QUOTA_EXCEEDED.
         """
 
 

@@ -14,6 +14,7 @@ from voice_gateway.domain.events import Ended, ReplyAudio
 from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.domain.instant import Instant, after_ms, ms_between
 from voice_gateway.session import clock
+from voice_gateway.session.admission.gate import Place
 from voice_gateway.session.calls import BackendCalls, Surroundings
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.journal import Journal
@@ -42,6 +43,7 @@ class SessionRunner:
         *,
         negotiator: Negotiator,
         journal: Journal | None,
+        place: Place,
     ) -> None:
         self._info = info
         self._wanted = info
@@ -52,6 +54,7 @@ class SessionRunner:
         self._sink = sink
         self._around = around
         self._journal = journal
+        self._place = place
         self._hearing = Hearing(info.input_rate_hz, info.asr_rate_hz)
         self._own_voice = OwnVoice(info.output_rate_hz)
         self._playout = Playout(info.output_rate_hz, info.policy.lead_ms, around.pacer, self._play, self._post)
@@ -131,10 +134,17 @@ class SessionRunner:
             with self._around.roster.present(self):
                 outcome = await self._converse()
         finally:
+            self.release()
             self._around.telemetry.session_ended(self._info, self._outcome, ms_between(started, clock.now()))
         if isinstance(outcome, Ended):
             return outcome
         raise outcome
+
+    def release(self) -> None:
+        """Give back the place, and what else was had before the session ran."""
+        self._place.release()
+        if self._journal is not None:
+            self._journal.close()
 
     def drain(self, deadline_ms: int) -> None:
         """The server is leaving."""

@@ -1,10 +1,13 @@
-"""Admission: which sessions may begin, and with what."""
+"""Opens sessions: refuses those that may not begin, and joins what a session is made of."""
 
 from collections.abc import Callable, Sequence
 
+from voice_gateway.domain.caller import Caller
 from voice_gateway.domain.errors import Reason, Unavailable
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.session import clock
+from voice_gateway.session.admission.gate import Admission, Place
 from voice_gateway.session.calls import Surroundings
 from voice_gateway.session.negotiation import Negotiator, SessionSettings, unavailable
 from voice_gateway.session.ports import BackendHealth, ClientSink, Language, Session, SessionRequest
@@ -13,7 +16,7 @@ from voice_gateway.turn.core import Core
 
 
 class SessionService:
-    """All sessions of the process; implements `ports.OpenSession` and `ports.DescribeCapabilities`."""
+    """All sessions of the process; implements `ports.AdmitCaller`, `OpenSession` and `DescribeCapabilities`."""
 
     def __init__(
         self,
@@ -22,19 +25,38 @@ class SessionService:
         around: Surroundings,
         backends: Sequence[BackendHealth],
         new_id: Callable[[], SessionId],
+        *,
+        admission: Admission,
     ) -> None:
         self._negotiator = Negotiator(settings, policy, around.recognizer, around.synthesizer, around.tools)
         self._around = around
         self._backends = backends
         self._new_id = new_id
+        self._admission = admission
+
+    def admit(self, caller: Caller) -> None:
+        """Refuse at once who cannot have a session now; see `ports.AdmitCaller`."""
+        self._refuse_if_draining()
+        self._admission.check(caller, clock.now())
 
     async def open(self, request: SessionRequest, sink: ClientSink) -> Session:
         """Admit a session, or say why not; see `ports.OpenSession`."""
-        if self._around.roster.is_draining:
-            raise Unavailable(Reason.DRAINING, "the server is leaving; connect again")
+        self._refuse_if_draining()
         for backend in self._backends:
             if not backend.is_healthy:
                 raise unavailable(backend.backend)
+        place = self._admission.take(request.caller, clock.now())
+        try:
+            return self._session(request, sink, place)
+        except BaseException:
+            place.release()
+            raise
+
+    def _refuse_if_draining(self) -> None:
+        if self._around.roster.is_draining:
+            raise Unavailable(Reason.DRAINING, "the server is leaving; connect again")
+
+    def _session(self, request: SessionRequest, sink: ClientSink, place: Place) -> SessionRunner:
         info = self._negotiator.start(request, self._new_id())
         persona, toolbox = self._negotiator.persona(request), self._negotiator.toolbox(request)
         core = Core(
@@ -47,7 +69,9 @@ class SessionService:
         )
         journals = self._around.journals
         journal = journals.journal(info, persona, request.transport, toolbox) if journals else None
-        return SessionRunner(info, request, core, sink, self._around, negotiator=self._negotiator, journal=journal)
+        return SessionRunner(
+            info, request, core, sink, self._around, negotiator=self._negotiator, journal=journal, place=place
+        )
 
     def capabilities(self) -> tuple[Language, ...]:
         """Languages that can be both heard and spoken; see `ports.DescribeCapabilities`."""
