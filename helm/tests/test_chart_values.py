@@ -142,6 +142,8 @@ CASES = [
     Case("terminationGracePeriodSeconds", 90, f"{POD}.terminationGracePeriodSeconds", 90),
     Case("maxConnectionAgeMs", 1_000_000, "env:MAX_CONNECTION_AGE_MS", "1000000"),
     Case("admission.maxSessions", 5_000, "env:MAX_SESSIONS", "5000"),
+    Case("admission.maxCpuPercent", 0, "env:ADMIT_MAX_CPU_PERCENT", "0"),
+    Case("admission.maxAddedMs", 10_000, "env:ADMIT_MAX_ADDED_MS", "10000"),
     *(
         Case(f"probes.{probe}.{name}", 17, f"{BOX}.{probe}Probe.{name}", 17)
         for probe, names in {

@@ -66,6 +66,10 @@
 {{- with .Values.admission }}
 - name: MAX_SESSIONS
   value: {{ .maxSessions | int64 | toString | quote }}
+- name: ADMIT_MAX_CPU_PERCENT
+  value: {{ .maxCpuPercent | int64 | toString | quote }}
+- name: ADMIT_MAX_ADDED_MS
+  value: {{ .maxAddedMs | int64 | toString | quote }}
 {{- end }}
 {{- end }}
 

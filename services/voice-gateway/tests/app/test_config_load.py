@@ -6,6 +6,7 @@ import pytest
 import trustme
 from voice_gateway.config import ConfigError, describe, load
 from voice_gateway.session.admission.gate import AdmissionSettings
+from voice_gateway.session.admission.load import LoadLimits
 
 
 def mistakes(environment: dict[str, str]) -> tuple[str, ...]:
@@ -74,6 +75,8 @@ def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
             "NO_INPUT_REPROMPT": "Hello?",
             "NO_INPUT_GOODBYE": "off",
             "MAX_SESSIONS": "7",
+            "ADMIT_MAX_CPU_PERCENT": "70",
+            "ADMIT_MAX_ADDED_MS": "0",
         },
         overrides={"JOURNAL_DIR": str(tmp_path)},
     )
@@ -87,7 +90,7 @@ def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
     assert (settings.server.grpc_port, settings.server.log_level) == (0, "DEBUG")
     assert settings.server.journal_dir == tmp_path
     assert settings.policy.lead_ms == 300
-    assert settings.admission == AdmissionSettings(max_sessions=7)
+    assert settings.admission == AdmissionSettings(max_sessions=7, load=LoadLimits(70, 0))
 
 
 def test_all_mistakes_are_told_at_once_and_each_once() -> None:

@@ -28,6 +28,8 @@ from voice_gateway.observability.prober import HealthReporter, Prober
 from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
 from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Admission
+from voice_gateway.session.admission.load import Load
+from voice_gateway.session.admission.sampler import LoadSampler, usable_cores
 from voice_gateway.session.calls import Surroundings
 from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.pacer import Pacer
@@ -73,13 +75,10 @@ class Gateway:
             journals=_journals(settings.server.journal_dir),
             tools=self._tools,
         )
+        self._admission = Admission(settings.admission)
+        self._load = LoadSampler(pacer.take_lateness_ms, cores=usable_cores())
         sessions = SessionService(
-            settings.session,
-            settings.policy,
-            around,
-            backends,
-            _new_session_id,
-            admission=Admission(settings.admission),
+            settings.session, settings.policy, around, backends, _new_session_id, admission=self._admission
         )
         self._server = grpc_server(settings.server)
         self._health_server = grpc.aio.server(options=PORT_OPTIONS) if settings.server.health_port else None
@@ -123,8 +122,13 @@ class Gateway:
         return int(self._metrics_server.sockets[0].getsockname()[1])
 
     async def watch_backends(self) -> None:
-        """Probe the backends until cancelled."""
-        await self._prober.run()
+        """Probe the backends, and measure the load, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._load.watch(self._loaded), name="load")
+            await self._prober.run()
+
+    async def _loaded(self, load: Load) -> None:
+        self._admission.observe(load)
 
     async def drain(self) -> None:
         """Unready at once; new sessions are refused; return when the running ones are over or out of time."""

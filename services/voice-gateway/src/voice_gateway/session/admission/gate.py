@@ -5,12 +5,15 @@ costs; `take` takes the place in the same step in which it looks, so that two wh
 last one. A place is held until it is released, whether its session ever ran or not.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import count
 
 from voice_gateway.domain.caller import Caller
 from voice_gateway.domain.errors import Reason, Unavailable
 from voice_gateway.domain.instant import Instant
+from voice_gateway.session.admission.load import Excess, Load, LoadLimits, Pressure, judge
 
 FULL_RETRY_MS = 1_000
 """Sooner nobody needs to come again: the shortest calls last seconds, and another pod may have room at once."""
@@ -18,6 +21,9 @@ RETRY_SPREAD_MS = 2_000
 """Those who are refused together are spread over so much more, or they would come back together."""
 _SPREAD_STEP_MS = 1_237
 """Near the golden section of the spread: neighbours, and their neighbours, are told instants far apart."""
+ALWAYS_ADMITTED = 4
+"""Sessions that load refuses to nobody. Their own load is a few percent of a core, so where the machine is that busy it
+is others who are: on a laptop with the models beside it a refusal would help nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +33,43 @@ class AdmissionSettings:
     max_sessions: int = 100
     """At 100 calls the gateway uses 0.78 of the one core that it has use for, and no frame is late; from about 150 on
     speech may stutter (docs/how-to/size-the-pods.md, 2026-11-21)."""
+    load: LoadLimits = field(default_factory=LoadLimits)
+
+
+class Limit(StrEnum):
+    """Which limit refused somebody."""
+
+    SESSIONS = "sessions"
+    CPU = "cpu"
+    ADDED_LATENCY = "added_latency"
+
+
+_ALMOST = 0.99
+_OF_EXCESS = {Excess.CPU: Limit.CPU, Excess.ADDED_LATENCY: Limit.ADDED_LATENCY}
+_TOLD = {
+    Limit.SESSIONS: "every session that this server carries is taken",
+    Limit.CPU: "the server is at the limit of its CPU",
+    Limit.ADDED_LATENCY: "the server is late with what it has to do",
+}
+
+
+class Refused(Unavailable):
+    """Somebody may not begin a session now."""
+
+    def __init__(self, reason: Reason, limit: Limit, message: str, retry_after_ms: int) -> None:
+        super().__init__(reason, message, retry_after_ms=retry_after_ms)
+        self.limit = limit
 
 
 class Place:
     """One session's place. Given back once, however often it is released."""
 
-    def __init__(self, admission: "Admission") -> None:
-        self._admission = admission
+    def __init__(self, give_back: "Callable[[Place], None]") -> None:
+        self._give_back = give_back
 
     def release(self) -> None:
         """Somebody else may have it."""
-        self._admission.give_back(self)
+        self._give_back(self)
 
 
 class Admission:
@@ -46,6 +78,7 @@ class Admission:
     def __init__(self, settings: AdmissionSettings) -> None:
         self._settings = settings
         self._places: set[Place] = set()
+        self._pressure = Pressure()
         self._refusals = count()
 
     @property
@@ -58,27 +91,43 @@ class Admission:
         """Places that there are."""
         return self._settings.max_sessions
 
+    @property
+    def fullness(self) -> float:
+        """How full the process is, 0 to 1, by whatever is nearest to its limit; at 1 newcomers are refused."""
+        if self._full() is not None:
+            return 1.0
+        taken = len(self._places) / self._settings.max_sessions
+        # Load that has not lasted yet is no refusal, hence not quite 1.
+        return taken if len(self._places) < ALWAYS_ADMITTED else max(taken, min(self._pressure.share, _ALMOST))
+
+    def observe(self, load: Load) -> None:
+        """Take a measurement."""
+        self._pressure = judge(self._pressure, load, self._settings.load)
+
     def check(self, caller: Caller, now: Instant) -> None:
         """Refuse who would be refused by `take`; takes nothing.
 
         Raises:
-            Unavailable: AT_CAPACITY.
+            Refused: AT_CAPACITY.
         """
         del caller, now
-        if len(self._places) >= self._settings.max_sessions:
-            message = f"all {self._settings.max_sessions} sessions are taken"
-            raise Unavailable(Reason.AT_CAPACITY, message, retry_after_ms=self._retry_after_ms())
+        if (limit := self._full()) is not None:
+            raise Refused(Reason.AT_CAPACITY, limit, _TOLD[limit], self._retry_after_ms())
 
     def take(self, caller: Caller, now: Instant) -> Place:
         """Take a place; raises as `check` does."""
         self.check(caller, now)
-        place = Place(self)
+        place = Place(self._places.discard)
         self._places.add(place)
         return place
 
-    def give_back(self, place: Place) -> None:
-        """Called by the place."""
-        self._places.discard(place)
+    def _full(self) -> Limit | None:
+        taken = len(self._places)
+        if taken >= self._settings.max_sessions:
+            return Limit.SESSIONS
+        if self._pressure.excess is None or taken < ALWAYS_ADMITTED:
+            return None
+        return _OF_EXCESS[self._pressure.excess]
 
     def _retry_after_ms(self) -> int:
         return FULL_RETRY_MS + next(self._refusals) * _SPREAD_STEP_MS % RETRY_SPREAD_MS
