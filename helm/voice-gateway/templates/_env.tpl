@@ -61,7 +61,7 @@
 {{- end }}
 {{- end }}
 
-{{/* How much a pod takes upon itself. */}}
+{{/* How much a pod takes upon itself, and what one caller may have of it. */}}
 {{- define "voice-gateway.admissionEnv" }}
 {{- with .Values.admission }}
 - name: MAX_SESSIONS
@@ -70,6 +70,16 @@
   value: {{ .maxCpuPercent | int64 | toString | quote }}
 - name: ADMIT_MAX_ADDED_MS
   value: {{ .maxAddedMs | int64 | toString | quote }}
+- name: UNREADY_WHEN_FULL
+  value: {{ .unreadyWhenFull | toString | quote }}
+{{- end }}
+{{- with .Values.quotas }}
+- name: QUOTA_SESSIONS
+  value: {{ .sessions | int64 | toString | quote }}
+- name: QUOTA_NEW_PER_MINUTE
+  value: {{ .newPerMinute | int64 | toString | quote }}
+- name: QUOTA_AUDIO_S_PER_DAY
+  value: {{ .audioSecondsPerDay | int64 | toString | quote }}
 {{- end }}
 {{- end }}
 

@@ -65,7 +65,15 @@ class World:
             self.recognizer, self.llm, self.synthesizer, self.telemetry, self.pacer, self.roster, voices, self.journals
         )
         ids = (SessionId(f"s{number}") for number in itertools.count(1))
-        return SessionService(settings, TurnPolicy(), around, self.health, lambda: next(ids), admission=self.admission)
+        return SessionService(
+            settings,
+            TurnPolicy(),
+            around,
+            self.health,
+            lambda: next(ids),
+            admission=self.admission,
+            watch=self.telemetry,
+        )
 
     async def open(self, request: SessionRequest = REQUEST) -> tuple[Session, asyncio.Task[Ended]]:
         """A running session."""

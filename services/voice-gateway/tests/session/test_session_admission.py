@@ -10,7 +10,7 @@ from gateway_kit.port_fakes import (
 )
 from gateway_kit.session_world import REQUEST, World
 from voice_gateway.domain.caller import UNKNOWN
-from voice_gateway.domain.errors import Backend, BackendError, ClientError, GatewayError, Reason, Unavailable
+from voice_gateway.domain.errors import Backend, BackendError, ClientError, GatewayError, Reason, Refused, Unavailable
 from voice_gateway.session.admission.gate import FULL_RETRY_MS, RETRY_SPREAD_MS, Admission, AdmissionSettings
 from voice_gateway.session.ports import SessionRequest
 
@@ -162,5 +162,24 @@ def test_those_refused_together_come_again_apart() -> None:
         for start in range(len(waits) - 3):
             apart = sorted(waits[start : start + 4])
             assert min(later - earlier for earlier, later in itertools.pairwise(apart)) >= 200
+
+    virtual_time.run(main())
+
+
+def test_refusals_are_told_to_whoever_watches() -> None:
+    """Early or late, by whichever limit or for want of a backend: each once."""
+
+    async def main() -> None:
+        world = small(1)
+        service = world.service()
+        session = await service.open(REQUEST, world.sink)
+        with pytest.raises(Refused):
+            service.admit(UNKNOWN)
+        await refusal(world)
+        session.release()
+        world.health[0].is_healthy = False
+        await refusal(world)
+        reasons = [error.reason for error in world.telemetry.refused]
+        assert reasons == [Reason.AT_CAPACITY, Reason.AT_CAPACITY, Reason.BACKEND_UNAVAILABLE]
 
     virtual_time.run(main())

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from gateway_kit import virtual_time
 from voice_gateway.domain.caller import UNKNOWN
-from voice_gateway.domain.errors import Reason
+from voice_gateway.domain.errors import Limit, Reason, Refused
 from voice_gateway.domain.instant import Instant
-from voice_gateway.session.admission.gate import ALWAYS_ADMITTED, Admission, AdmissionSettings, Limit, Refused
+from voice_gateway.session.admission.gate import ALWAYS_ADMITTED, Admission, AdmissionSettings
 from voice_gateway.session.admission.load import SUSTAINED, Excess, Load, LoadLimits, Pressure, judge
 from voice_gateway.session.admission.sampler import EVERY_MS, LoadSampler, usable_cores
 from voice_gateway.session.pacer import Pacer

@@ -68,7 +68,13 @@ class World:
         ids = (SessionId(f"s{number}") for number in itertools.count(1))
         admission = Admission(AdmissionSettings())
         service = SessionService(
-            settings, TurnPolicy(), around, [FakeHealth(Backend.LLM)], lambda: next(ids), admission=admission
+            settings,
+            TurnPolicy(),
+            around,
+            [FakeHealth(Backend.LLM)],
+            lambda: next(ids),
+            admission=admission,
+            watch=self.telemetry,
         )
         session = await service.open(request, self.sink)
         return session, asyncio.create_task(session.run())

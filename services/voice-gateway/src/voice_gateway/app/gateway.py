@@ -76,18 +76,27 @@ class Gateway:
             tools=self._tools,
         )
         self._admission = Admission(settings.admission)
+        self._metrics.watch_admission(self._admission)
         self._load = LoadSampler(pacer.take_lateness_ms, cores=usable_cores())
         sessions = SessionService(
-            settings.session, settings.policy, around, backends, _new_session_id, admission=self._admission
+            settings.session,
+            settings.policy,
+            around,
+            backends,
+            _new_session_id,
+            admission=self._admission,
+            watch=self._metrics,
         )
         self._server = grpc_server(settings.server)
         self._health_server = grpc.aio.server(options=PORT_OPTIONS) if settings.server.health_port else None
         self._metrics_server: asyncio.Server | None = None
         health = health_aio.HealthServicer()
-        readiness = Readiness(backend.backend for backend in backends)
+        self._readiness = readiness = Readiness(
+            (backend.backend for backend in backends), unready_when_full=settings.admission.unready_when_full
+        )
         self._reporter = HealthReporter(readiness, health, SERVICES, clock.now)
         self._prober = Prober(backends, readiness, self._reporter, self._metrics, clock=clock.now)
-        self._page = HealthPage(readiness, backends, VERSION, clock.now)
+        self._page = HealthPage(readiness, backends, self._admission, VERSION, clock.now)
         _add_services(self._server, sessions, health)
         if self._health_server is not None:
             health_pb2_grpc.add_HealthServicer_to_server(health, self._health_server)
@@ -129,6 +138,7 @@ class Gateway:
 
     async def _loaded(self, load: Load) -> None:
         self._admission.observe(load)
+        self._readiness.observe_fullness(self._admission.fullness, clock.now())
 
     async def drain(self) -> None:
         """Unready at once; new sessions are refused; return when the running ones are over or out of time."""

@@ -5,6 +5,7 @@
     |-- BackendError      a backend failed or is not there
     |   `-- RecognitionStalled
     |-- Unavailable       this server cannot take or keep the session now
+    |   `-- Refused       admission, by one of its limits
     `-- InternalError     we are wrong
 
 Each carries a `reason` that clients may act on and a message that is safe to show.
@@ -100,6 +101,25 @@ class Unavailable(GatewayError):  # noqa: N818  named after the gRPC code that e
     def __init__(self, reason: Reason, message: str, *, retry_after_ms: int | None = None) -> None:
         super().__init__(reason, message)
         self.retry_after_ms = retry_after_ms
+
+
+class Limit(StrEnum):
+    """Which limit of admission refused somebody."""
+
+    SESSIONS = "sessions"
+    CPU = "cpu"
+    ADDED_LATENCY = "added_latency"
+    CALLER_SESSIONS = "caller_sessions"
+    CALLER_NEW = "caller_new"
+    CALLER_AUDIO = "caller_audio"
+
+
+class Refused(Unavailable):
+    """Somebody may not begin a session now: AT_CAPACITY or QUOTA_EXCEEDED."""
+
+    def __init__(self, reason: Reason, limit: Limit, message: str, retry_after_ms: int) -> None:
+        super().__init__(reason, message, retry_after_ms=retry_after_ms)
+        self.limit = limit
 
 
 class ToolError(Exception):

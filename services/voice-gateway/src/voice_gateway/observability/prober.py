@@ -74,7 +74,12 @@ class HealthReporter:
 
     def _fields(self, now: Instant, *, is_ready: bool) -> dict[str, object]:
         missing = [backend.value for backend in self._readiness.missing(now)]
-        return {"is_ready": is_ready, "is_draining": self._readiness.is_draining, "missing": missing}
+        return {
+            "is_ready": is_ready,
+            "is_draining": self._readiness.is_draining,
+            "is_full": self._readiness.is_kept_away,
+            "missing": missing,
+        }
 
 
 class Prober:

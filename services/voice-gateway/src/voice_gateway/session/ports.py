@@ -326,6 +326,29 @@ class VoiceModel(Protocol):
 # --- to whoever watches ------------------------------------------------------------------------------------------
 
 
+class Occupancy(Protocol):
+    """How full the process is."""
+
+    @property
+    def sessions(self) -> int:
+        """Sessions that were admitted and are not over."""
+
+    @property
+    def capacity(self) -> int:
+        """Sessions that there may be."""
+
+    @property
+    def fullness(self) -> float:
+        """0 to 1 by whatever is nearest to its limit, sessions or load; exactly 1 while newcomers are refused."""
+
+
+class AdmissionWatch(Protocol):
+    """Watches who is refused; never fails and never blocks."""
+
+    def session_refused(self, error: GatewayError) -> None:
+        """A call got no session."""
+
+
 class BackendWatch(Protocol):
     """Watches addresses of backends; never fails and never blocks."""
 

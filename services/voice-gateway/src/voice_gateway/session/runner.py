@@ -68,6 +68,7 @@ class SessionRunner:
         self._calls = BackendCalls(info, around, self._hearing, self._playout, self._post)
         self._outcome: Ended | GatewayError | None = None
         self._post(inputs.SessionStarted())
+        place.count(self.heard_ms)
 
     # --- ports.Session -------------------------------------------------------------------------------------------
 
@@ -79,6 +80,10 @@ class SessionRunner:
     def hear(self, pcm: bytes, offset_samples: int) -> None:
         """Take audio; it goes to the tape and to recognition, never to the core."""
         self._hearing.hear(pcm, offset_samples)
+
+    def heard_ms(self) -> int:
+        """Audio that was heard by now, as long as it is on the tape."""
+        return self._hearing.end() * 1_000 // self._hearing.asr_rate_hz
 
     def has_room(self) -> bool:
         """Whether input is welcome."""
@@ -142,7 +147,7 @@ class SessionRunner:
 
     def release(self) -> None:
         """Give back the place, and what else was had before the session ran."""
-        self._place.release()
+        self._place.release(clock.now())
         if self._journal is not None:
             self._journal.close()
 

@@ -1,16 +1,17 @@
 """Opens sessions: refuses those that may not begin, and joins what a session is made of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from voice_gateway.domain.caller import Caller
-from voice_gateway.domain.errors import Reason, Unavailable
+from voice_gateway.domain.errors import GatewayError, Reason, Unavailable
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Admission, Place
 from voice_gateway.session.calls import Surroundings
 from voice_gateway.session.negotiation import Negotiator, SessionSettings, unavailable
-from voice_gateway.session.ports import BackendHealth, ClientSink, Language, Session, SessionRequest
+from voice_gateway.session.ports import AdmissionWatch, BackendHealth, ClientSink, Language, Session, SessionRequest
 from voice_gateway.session.runner import SessionRunner
 from voice_gateway.turn.core import Core
 
@@ -27,20 +28,35 @@ class SessionService:
         new_id: Callable[[], SessionId],
         *,
         admission: Admission,
+        watch: AdmissionWatch,
     ) -> None:
         self._negotiator = Negotiator(settings, policy, around.recognizer, around.synthesizer, around.tools)
         self._around = around
         self._backends = backends
         self._new_id = new_id
         self._admission = admission
+        self._watch = watch
 
     def admit(self, caller: Caller) -> None:
         """Refuse at once who cannot have a session now; see `ports.AdmitCaller`."""
-        self._refuse_if_draining()
-        self._admission.check(caller, clock.now())
+        with self._telling_refusals():
+            self._refuse_if_draining()
+            self._admission.check(caller, clock.now())
+
+    @contextmanager
+    def _telling_refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except GatewayError as error:
+            self._watch.session_refused(error)
+            raise
 
     async def open(self, request: SessionRequest, sink: ClientSink) -> Session:
         """Admit a session, or say why not; see `ports.OpenSession`."""
+        with self._telling_refusals():
+            return self._open(request, sink)
+
+    def _open(self, request: SessionRequest, sink: ClientSink) -> Session:
         self._refuse_if_draining()
         for backend in self._backends:
             if not backend.is_healthy:
@@ -49,7 +65,7 @@ class SessionService:
         try:
             return self._session(request, sink, place)
         except BaseException:
-            place.release()
+            place.release(clock.now())
             raise
 
     def _refuse_if_draining(self) -> None:

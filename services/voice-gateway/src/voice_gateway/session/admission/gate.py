@@ -7,13 +7,13 @@ last one. A place is held until it is released, whether its session ever ran or 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import count
 
 from voice_gateway.domain.caller import Caller
-from voice_gateway.domain.errors import Reason, Unavailable
+from voice_gateway.domain.errors import Limit, Reason, Refused
 from voice_gateway.domain.instant import Instant
 from voice_gateway.session.admission.load import Excess, Load, LoadLimits, Pressure, judge
+from voice_gateway.session.admission.quotas import Quotas, QuotaSettings, Usage
 
 FULL_RETRY_MS = 1_000
 """Sooner nobody needs to come again: the shortest calls last seconds, and another pod may have room at once."""
@@ -34,14 +34,10 @@ class AdmissionSettings:
     """At 100 calls the gateway uses 0.78 of the one core that it has use for, and no frame is late; from about 150 on
     speech may stutter (docs/how-to/size-the-pods.md, 2026-11-21)."""
     load: LoadLimits = field(default_factory=LoadLimits)
-
-
-class Limit(StrEnum):
-    """Which limit refused somebody."""
-
-    SESSIONS = "sessions"
-    CPU = "cpu"
-    ADDED_LATENCY = "added_latency"
+    quotas: QuotaSettings = field(default_factory=QuotaSettings)
+    unready_when_full: bool = False
+    """Whether a full pod asks for no more calls. Off: when all pods are full, an empty Service would refuse connections
+    instead of saying why, block disruption budgets and hang `helm --wait`."""
 
 
 _ALMOST = 0.99
@@ -53,22 +49,20 @@ _TOLD = {
 }
 
 
-class Refused(Unavailable):
-    """Somebody may not begin a session now."""
-
-    def __init__(self, reason: Reason, limit: Limit, message: str, retry_after_ms: int) -> None:
-        super().__init__(reason, message, retry_after_ms=retry_after_ms)
-        self.limit = limit
-
-
 class Place:
     """One session's place. Given back once, however often it is released."""
 
-    def __init__(self, give_back: "Callable[[Place], None]") -> None:
+    def __init__(self, give_back: "Callable[[Place], None]", usage: Usage) -> None:
         self._give_back = give_back
+        self._usage = usage
 
-    def release(self) -> None:
+    def count(self, heard_ms: Callable[[], int]) -> None:
+        """What the session hears goes on its caller's account; `heard_ms` tells how much it is by now."""
+        self._usage.heard_ms = heard_ms
+
+    def release(self, now: Instant) -> None:
         """Somebody else may have it."""
+        self._usage.end(now)
         self._give_back(self)
 
 
@@ -79,6 +73,7 @@ class Admission:
         self._settings = settings
         self._places: set[Place] = set()
         self._pressure = Pressure()
+        self._quotas = Quotas(settings.quotas)
         self._refusals = count()
 
     @property
@@ -108,16 +103,16 @@ class Admission:
         """Refuse who would be refused by `take`; takes nothing.
 
         Raises:
-            Refused: AT_CAPACITY.
+            Refused: AT_CAPACITY or QUOTA_EXCEEDED.
         """
-        del caller, now
         if (limit := self._full()) is not None:
             raise Refused(Reason.AT_CAPACITY, limit, _TOLD[limit], self._retry_after_ms())
+        self._quotas.check(caller, now)
 
     def take(self, caller: Caller, now: Instant) -> Place:
         """Take a place; raises as `check` does."""
         self.check(caller, now)
-        place = Place(self._places.discard)
+        place = Place(self._places.discard, self._quotas.begin(caller, now))
         self._places.add(place)
         return place
 
