@@ -13,6 +13,7 @@ PROGRAMS = (
     ("recognition", "services/local-models/accept/asr.py"),
     ("conversation", "scripts/demo.py"),
     ("turn taking", "scripts/accept_converse.py"),
+    ("keepalive", "scripts/accept_keepalive.py"),
 )
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
-from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from voice_gateway import config
-from voice_gateway.app.servers import PORT_OPTIONS, grpc_server, open_plain_port, open_port, taken
+from voice_gateway.app.servers import grpc_server, health_server, open_plain_port, open_port, taken
 from voice_gateway.backends.http_tools.client import HttpTools
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.riva.asr import RivaRecognizer
@@ -22,6 +21,7 @@ from voice_gateway.backends.silero.model import SileroModel
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.observability.health import Readiness
 from voice_gateway.observability.health_page import HealthPage
+from voice_gateway.observability.health_service import HealthService
 from voice_gateway.observability.metrics import Metrics
 from voice_gateway.observability.metrics_server import serve_metrics
 from voice_gateway.observability.prober import HealthReporter, Prober
@@ -87,10 +87,10 @@ class Gateway:
             admission=self._admission,
             watch=self._metrics,
         )
-        self._server = grpc_server(settings.server)
-        self._health_server = grpc.aio.server(options=PORT_OPTIONS) if settings.server.health_port else None
+        self._server = grpc_server(settings.server, settings.admission.max_sessions)
+        self._health_server = health_server() if settings.server.health_port else None
         self._metrics_server: asyncio.Server | None = None
-        health = health_aio.HealthServicer()
+        health = HealthService()
         self._readiness = readiness = Readiness(
             (backend.backend for backend in backends), unready_when_full=settings.admission.unready_when_full
         )
@@ -169,7 +169,7 @@ def _journals(folder: Path | None) -> JournalFolder | None:
     return None if folder is None else JournalFolder(folder, version("voice-gateway"))
 
 
-def _add_services(server: grpc.aio.Server, sessions: SessionService, health: health_aio.HealthServicer) -> None:
+def _add_services(server: grpc.aio.Server, sessions: SessionService, health: HealthService) -> None:
     grpc_v1.add_to_server(
         server,
         admit=sessions.admit,
