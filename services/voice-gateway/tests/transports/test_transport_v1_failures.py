@@ -372,12 +372,13 @@ async def test_a_client_that_vanishes_while_its_call_ends_leaves_nothing() -> No
     assert our_tasks() == set()
 
 
-async def test_a_full_server_refuses_before_it_is_told_anything() -> None:
-    """A client that has not said what it wants, and may never, hears at once that it is in vain, and when to return."""
+async def test_a_full_server_refuses_before_it_looks_at_what_is_wanted() -> None:
+    """A flood costs no parsing: also what would be no start is told that the server is full, and when to return."""
     full = Unavailable(Reason.AT_CAPACITY, "full", retry_after_ms=1_500)
     gateway = FakeGateway(early_refusal=full)
     async with serving(gateway) as channel:
         for call in (converse(channel), stream_audio(channel)):
+            await send(call, b"\xff")
             assert await read_all(call) == []
             assert await reason_of(call) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "AT_CAPACITY", {})
             assert await retry_after_ms(call) == 1_500
