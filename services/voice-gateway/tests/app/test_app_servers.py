@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc.aio
 import pytest
 from gateway_kit.whole_gateway import world
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from voice_gateway import config
 from voice_gateway.app import servers
 from voicegateway.v1 import client_pb2, voice_gateway_service_pb2
@@ -15,6 +17,8 @@ from voicegateway_testkit.pings import ping
 
 PINGS = 12
 """gRPC cuts off whoever sends the third that is too early; its own preface may make one or two of grace."""
+CONVERSE = "/voicegateway.v1.VoiceGatewayService/Converse"
+START = voice_gateway_service_pb2.ConverseRequest(start=client_pb2.Start()).SerializeToString()
 MAKERS = {
     "calls": lambda: servers.grpc_server(config.load({}).server, 100),
     "health": servers.health_server,
@@ -66,10 +70,7 @@ def capacity_of(details: bytes) -> tuple[str, bool]:
 @pytest.mark.parametrize(
     ("method", "start"),
     [
-        (
-            "/voicegateway.v1.VoiceGatewayService/Converse",
-            voice_gateway_service_pb2.ConverseRequest(start=client_pb2.Start()).SerializeToString(),
-        ),
+        (CONVERSE, START),
         ("/voice_workflow.VoiceGateway/StreamAudio", b"\x0a\x07\x0a\x05en-US"),
     ],
     ids=["v1", "legacy"],
@@ -104,3 +105,52 @@ async def test_a_whole_connection_of_sessions_leaves_room_for_refusals(monkeypat
     servers.grpc_server(config.load({}).server, 250)
     servers.health_server()
     assert [options["grpc.max_concurrent_streams"] for options in made] == [350, 100]
+
+
+async def refused_with(channel: grpc.aio.Channel) -> str:
+    """The reason that a newcomer is refused with."""
+    call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(CONVERSE)()
+    await call.write(START)
+    assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    details = dict(await call.trailing_metadata() or ())["grpc-status-details-bin"]
+    assert isinstance(details, bytes)
+    return capacity_of(details)[0]
+
+
+async def test_quotas_count_whoever_calls() -> None:
+    """Two connections of one address are one caller; its running call goes on, and its end lets the next one in."""
+    async with (
+        world(settings={"QUOTA_SESSIONS": "1"}) as gateway,
+        grpc.aio.insecure_channel(gateway.address) as one,
+        grpc.aio.insecure_channel(gateway.address, options=(("grpc.use_local_subchannel_pool", 1),)) as other,
+    ):
+        first: grpc.aio.StreamStreamCall[bytes, bytes] = one.stream_stream(CONVERSE)()
+        await first.write(START)
+        assert isinstance(await first.read(), bytes)
+        assert await refused_with(other) == "QUOTA_EXCEEDED"
+        assert not first.done()
+        await first.done_writing()
+        while isinstance(await first.read(), bytes):
+            pass
+        assert await first.code() is grpc.StatusCode.OK
+        second: grpc.aio.StreamStreamCall[bytes, bytes] = other.stream_stream(CONVERSE)()
+        await second.write(START)
+        assert isinstance(await second.read(), bytes)
+        second.cancel()
+
+
+async def test_a_full_gateway_may_turn_unready() -> None:
+    """What is measured each second reaches the probes, and a probe is answered by a full gateway."""
+    settings = {"MAX_SESSIONS": "1", "UNREADY_WHEN_FULL": "on"}
+    async with world(settings=settings) as gateway, grpc.aio.insecure_channel(gateway.address) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest(service="readiness"))
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(CONVERSE)()
+        await call.write(START)
+        await call.read()
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert await refused_with(channel) == "AT_CAPACITY"
+        live = await health.Check(health_pb2.HealthCheckRequest(service="liveness"))
+        assert live.status == health_pb2.HealthCheckResponse.SERVING
+        call.cancel()
