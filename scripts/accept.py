@@ -15,6 +15,7 @@ PROGRAMS = (
     ("conversation", "scripts/demo.py"),
     ("turn taking", "scripts/accept_converse.py"),
     ("hostile clients", "scripts/accept_hostile.py"),
+    ("keepalive", "scripts/accept_keepalive.py"),
 )
 
 

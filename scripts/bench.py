@@ -19,6 +19,7 @@ from typing import Any, Final
 import uvloop
 from bench_load import TURN_MS, measure_load, measure_speculation
 from bench_process import Bench
+from bench_refusals import measure_refusals
 from bench_report import Line, judged
 from bench_talk import measure_barge_in, measure_heard
 from bench_text import measure_text
@@ -29,6 +30,7 @@ SECTIONS: Final[dict[str, Callable[[Bench], Coroutine[Any, Any, tuple[list[str],
     "barge-in": measure_barge_in,
     "heard": measure_heard,
     "text": measure_text,
+    "refusals": measure_refusals,
 }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ async def _echo(_: object, context: "grpc.aio.ServicerContext[Any, Any]") -> Non
         await context.write(raw)
 
 
-async def _serve(port_file: Path) -> None:
+async def serve(answer: Callable[[object, "grpc.aio.ServicerContext[Any, Any]"], Awaitable[None]]) -> None:
+    """Answer every call so; the port is written into the file that the command line names."""
+    port_file = Path(sys.argv[1])
     service, method = METHOD.strip("/").split("/")
     server = grpc.aio.server()
-    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {method: grpc.stream_stream_rpc_method_handler(_echo)}
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {method: grpc.stream_stream_rpc_method_handler(answer)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -30,4 +33,4 @@ async def _serve(port_file: Path) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(Path(sys.argv[1])))
+    uvloop.run(serve(_echo))

@@ -16,6 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 START_S = 60
 STOP_S = 10
+UNBOUNDED = {"MAX_SESSIONS": "5000", "ADMIT_MAX_CPU_PERCENT": "0", "ADMIT_MAX_ADDED_MS": "0"}
+"""A gateway that is to be measured at its limit refuses nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ async def _start(
             sys.executable,
             *arguments,
             str(ports_file),
-            env={"PATH": os.environ["PATH"], "GRPC_PORT": "0", "METRICS_PORT": "0", **environment},
+            env={"PATH": os.environ["PATH"], "GRPC_PORT": "0", "METRICS_PORT": "0", **UNBOUNDED, **environment},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,

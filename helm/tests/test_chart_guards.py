@@ -123,7 +123,7 @@ GUARDS: tuple[tuple[dict[str, Any], str], ...] = (
     ),
     (
         {"autoscaling": {"type": "hpa", "targetCpuPercent": 0}},
-        "autoscaling.type hpa needs autoscaling.targetCpuPercent or autoscaling.targetSessions, to know when.",
+        "autoscaling.type hpa needs targetCpuPercent, targetSessions or targetFullnessPercent, to know when.",
     ),
     (
         {"autoscaling": {"type": "hpa"}, "resources": {"requests": {"cpu": None}}},
@@ -131,7 +131,7 @@ GUARDS: tuple[tuple[dict[str, Any], str], ...] = (
     ),
     (
         {"autoscaling": {"type": "keda", "targetSessions": 30}},
-        "autoscaling.type keda needs autoscaling.targetSessions and autoscaling.keda.prometheusAddress.",
+        "autoscaling.type keda needs keda.prometheusAddress, and targetSessions or targetFullnessPercent.",
     ),
 )
 JWT = {"jwksUrl": "https://i/jwks", "issuer": "i", "audiences": ["a"]}
@@ -169,6 +169,8 @@ TAKEN: tuple[dict[str, Any], ...] = (
     {BUDGET: {"maxUnavailable": 0, "allowBlockedDrain": True}},
     {"backends": {"riva": {"address": ""}, "asr": {"address": "a:1"}, "tts": {"address": "t:1"}}},
     {"autoscaling": {"type": "hpa", "targetCpuPercent": 0, "targetSessions": 30}},
+    {"autoscaling": {"type": "hpa", "targetCpuPercent": 0, "targetFullnessPercent": 60}},
+    {"autoscaling": {"type": "keda", "targetFullnessPercent": 60, "keda": {"prometheusAddress": "http://p:9090"}}},
 )
 UNFIT: tuple[tuple[dict[str, Any], str], ...] = (
     ({"config": {"llm": {"systemPromt": "Hi"}}}, "systemPromt"),

@@ -15,6 +15,12 @@ def test_the_metrics_that_the_chart_asks_for_are_the_gateways() -> None:
             "metrics"
         ][1]["pods"]["metric"]["name"],
     ]
+    full = objects(GATEWAY, merged(KEDA, {"autoscaling": {"targetSessions": 0, "targetFullnessPercent": 5}}))
+    (trigger,) = full["ScaledObject"]["spec"]["triggers"]
+    assert trigger["metadata"]["threshold"] == "0.05"
+    asked.append(trigger["metadata"]["query"])
+    hpa = objects(GATEWAY, merged(HPA, {"autoscaling": {"targetFullnessPercent": 5}}))["HorizontalPodAutoscaler"]
+    asked.append(hpa["spec"]["metrics"][1]["pods"]["metric"]["name"])
     for expression in asked:
         name = next(word for word in expression.replace("(", " ").replace("{", " ").split() if "voicegateway_" in word)
         assert name.removesuffix("_bucket") in known

@@ -184,6 +184,13 @@ CASES = [
     Case("maxConnectionAgeMs", 1_000_000, "env:MAX_CONNECTION_AGE_MS", "1000000"),
     Case("startTimeoutMs", 500, "env:START_TIMEOUT_MS", "500"),
     Case("idleTimeoutMs", 86_400_000, "env:IDLE_TIMEOUT_MS", "86400000"),
+    Case("admission.maxSessions", 5_000, "env:MAX_SESSIONS", "5000"),
+    Case("admission.maxCpuPercent", 0, "env:ADMIT_MAX_CPU_PERCENT", "0"),
+    Case("admission.maxAddedMs", 10_000, "env:ADMIT_MAX_ADDED_MS", "10000"),
+    Case("admission.unreadyWhenFull", True, "env:UNREADY_WHEN_FULL", "true"),
+    Case("quotas.sessions", 3, "env:QUOTA_SESSIONS", "3"),
+    Case("quotas.newPerMinute", 100_000, "env:QUOTA_NEW_PER_MINUTE", "100000"),
+    Case("quotas.audioSecondsPerDay", 100_000_000, "env:QUOTA_AUDIO_S_PER_DAY", "100000000"),
     *(
         Case(f"probes.{probe}.{name}", 17, f"{BOX}.{probe}Probe.{name}", 17)
         for probe, names in {
@@ -230,6 +237,16 @@ CASES = [
         {
             "metric": {"name": "voicegateway_sessions_in_progress"},
             "target": {"type": "AverageValue", "averageValue": "30"},
+        },
+        HPA,
+    ),
+    Case(
+        "autoscaling.targetFullnessPercent",
+        60,
+        "HorizontalPodAutoscaler:spec.metrics.1.pods",
+        {
+            "metric": {"name": "voicegateway_fullness_ratio"},
+            "target": {"type": "AverageValue", "averageValue": "600m"},
         },
         HPA,
     ),

@@ -14,6 +14,7 @@
   value: {{ .Values.startTimeoutMs | int64 | toString | quote }}
 - name: IDLE_TIMEOUT_MS
   value: {{ .Values.idleTimeoutMs | int64 | toString | quote }}
+{{- include "voice-gateway.admissionEnv" . }}
 - name: ASR_URI
   value: {{ default .Values.backends.riva.address .Values.backends.asr.address | quote }}
 - name: TTS_URI
@@ -91,6 +92,28 @@
 {{- with .Values.auth.trustedProxies }}
 - name: TRUSTED_PROXIES
   value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* How much a pod takes upon itself, and what one caller may have of it. */}}
+{{- define "voice-gateway.admissionEnv" -}}
+{{- with .Values.admission }}
+- name: MAX_SESSIONS
+  value: {{ .maxSessions | int64 | toString | quote }}
+- name: ADMIT_MAX_CPU_PERCENT
+  value: {{ .maxCpuPercent | int64 | toString | quote }}
+- name: ADMIT_MAX_ADDED_MS
+  value: {{ .maxAddedMs | int64 | toString | quote }}
+- name: UNREADY_WHEN_FULL
+  value: {{ .unreadyWhenFull | toString | quote }}
+{{- end }}
+{{- with .Values.quotas }}
+- name: QUOTA_SESSIONS
+  value: {{ .sessions | int64 | toString | quote }}
+- name: QUOTA_NEW_PER_MINUTE
+  value: {{ .newPerMinute | int64 | toString | quote }}
+- name: QUOTA_AUDIO_S_PER_DAY
+  value: {{ .audioSecondsPerDay | int64 | toString | quote }}
 {{- end }}
 {{- end }}
 

@@ -123,16 +123,16 @@
 {{- end }}
 {{- end }}
 {{- if eq $scaling.type "hpa" }}
-{{- if not (or $scaling.targetCpuPercent $scaling.targetSessions) }}
-{{- fail "autoscaling.type hpa needs autoscaling.targetCpuPercent or autoscaling.targetSessions, to know when." }}
+{{- if not (or $scaling.targetCpuPercent $scaling.targetSessions $scaling.targetFullnessPercent) }}
+{{- fail "autoscaling.type hpa needs targetCpuPercent, targetSessions or targetFullnessPercent, to know when." }}
 {{- end }}
 {{- if and $scaling.targetCpuPercent (not .Values.resources.requests.cpu) }}
 {{- fail "autoscaling.targetCpuPercent is a share of resources.requests.cpu, which is not set." }}
 {{- end }}
 {{- end }}
 {{- if eq $scaling.type "keda" }}
-{{- if not (and $scaling.targetSessions $scaling.keda.prometheusAddress) }}
-{{- fail "autoscaling.type keda needs autoscaling.targetSessions and autoscaling.keda.prometheusAddress." }}
+{{- if not (and (or $scaling.targetSessions $scaling.targetFullnessPercent) $scaling.keda.prometheusAddress) }}
+{{- fail "autoscaling.type keda needs keda.prometheusAddress, and targetSessions or targetFullnessPercent." }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -246,3 +246,20 @@ def test_sigterm_ends_the_real_process_cleanly(tmp_path: Path) -> None:
         assert process.stdout.read() == "stopping\n"
         assert process.wait(timeout=30) == 0
     assert not ports_file.exists()
+
+
+async def test_a_client_may_ping_every_five_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call in which nobody speaks is not cut off for its keepalive; a moment early is no offence."""
+    made: list[dict[str, int]] = []
+    make = grpc.aio.server
+
+    def server(*, options: list[tuple[str, int]]) -> grpc.aio.Server:
+        made.append(dict(options))
+        return make(options=options)
+
+    monkeypatch.setattr(grpc.aio, "server", server)
+    async with running(tmp_path):
+        pass
+    (options,) = made
+    assert options["grpc.http2.min_ping_interval_without_data_ms"] <= 3_000
+    assert options["grpc.keepalive_permit_without_calls"] == 1

@@ -152,12 +152,19 @@ def _write_ports(path: Path, host: str, ports: Ports) -> None:
     part.replace(path)
 
 
+PING_OPTIONS = (
+    # Clients may ping every 5 s in a silent call; gRPC allows one in 300 s. A moment early is no offence, hence half.
+    ("grpc.http2.min_ping_interval_without_data_ms", 2_500),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
 class _RivaServer:
     """The gRPC server with its rooms, health and reflection."""
 
     def __init__(self, settings: Settings) -> None:
         # Without SO_REUSEPORT a port that is taken is an error; with it two servers would share the calls.
-        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
+        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), *PING_OPTIONS]
         self._server = grpc.aio.server(options=options)
         self.rooms = (
             rooms.recognition(self._server, settings),

@@ -17,6 +17,13 @@ from voicegateway_testkit.watch import Watchable
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
+SERVER_OPTIONS = (
+    # Clients may ping every 5 s in a silent call, as on the servers that are faked; a moment early is no offence.
+    ("grpc.http2.min_ping_interval_without_data_ms", 2_500),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
 class Outcome(Enum):
     """How a call on a fake stands."""
 
@@ -83,7 +90,7 @@ class GrpcFake(Watchable):
 
     async def start(self) -> None:
         """Listens; on the port of last time if there was one."""
-        server = grpc.aio.server()
+        server = grpc.aio.server(options=SERVER_OPTIONS)
         server.add_generic_rpc_handlers(tuple(self._handlers()))
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

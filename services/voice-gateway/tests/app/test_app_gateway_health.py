@@ -1,6 +1,7 @@
 """`voice-gateway health`, and how a gateway waits for its backends."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ async def test_a_ready_gateway_says_so(tmp_path: Path) -> None:
             await gateway.told("readiness", is_ready=True)
             code, out, _ = await outcome("health", METRICS_PORT=metrics_address(ports).rpartition(":")[2])
             assert code == 0
-            assert out[:3] == ["ready", "asr: healthy", f"  {asr.address}: healthy, 0 calls"]
+            assert out[:2] == ["ready", "sessions: 0 of 100, 0% full"]
+            assert out[2:4] == ["asr: healthy", f"  {asr.address}: healthy, 0 calls"]
 
 
 async def test_without_a_gateway_there_is_nothing_to_say() -> None:
@@ -95,9 +97,18 @@ class Known:
         """Nothing to do."""
 
 
-def page_of(readiness: Readiness) -> tuple[bool, dict[str, Any]]:
+@dataclass
+class Occupied:
+    """A process that is so full."""
+
+    fullness: float = 0.25
+    sessions: int = 5
+    capacity: int = 20
+
+
+def page_of(readiness: Readiness, fullness: float = 0.25) -> tuple[bool, dict[str, Any]]:
     """The page as a client reads it."""
-    is_ready, body = HealthPage(readiness, (Known(),), "1.0", lambda: Instant(0)).write()
+    is_ready, body = HealthPage(readiness, (Known(),), Occupied(fullness), "1.0", lambda: Instant(0)).write()
     page = json.loads(body)
     assert isinstance(page, dict)
     return is_ready, page
@@ -109,6 +120,7 @@ def test_every_address_has_its_line() -> None:
     assert not is_ready
     assert render(page) == [
         "not ready: it waits for asr",
+        "sessions: 5 of 20, 25% full",
         "asr: no healthy address",
         "  10.0.0.1:1 (asr:1): ejected, 2 calls, failed 1.0 s ago: UNAVAILABLE, asked again in 3.2 s",
         "  10.0.0.2:1 (asr:1): healthy, 1 calls, leaving",
@@ -123,3 +135,21 @@ def test_a_draining_gateway_says_that() -> None:
     readiness.drain()
     _, page = page_of(readiness)
     assert render(page)[0] == "not ready: it is draining"
+
+
+def test_a_full_gateway_says_so_and_stays_ready() -> None:
+    """Whoever is on call sees why newcomers are refused by a pod that is ready."""
+    readiness = Readiness(())
+    readiness.observe_fullness(1, Instant(0))
+    is_ready, page = page_of(readiness, fullness=1)
+    assert is_ready
+    assert render(page)[:2] == ["ready", "sessions: 5 of 20, 100% full: newcomers are refused"]
+
+
+def test_a_gateway_that_is_unready_because_it_is_full_says_so() -> None:
+    """It is not mistaken for one that is broken."""
+    readiness = Readiness((), unready_when_full=True)
+    readiness.observe_fullness(1, Instant(0))
+    is_ready, page = page_of(readiness, fullness=0.95)
+    assert not is_ready
+    assert render(page)[:2] == ["not ready: it is full, or was a moment ago", "sessions: 5 of 20, 95% full"]

@@ -7,6 +7,9 @@ import trustme
 from gateway_kit.issuer import Issuer
 from voice_gateway.config import ConfigError, describe, load
 from voice_gateway.identity.settings import IdentitySettings, JwtSettings
+from voice_gateway.session.admission.gate import AdmissionSettings
+from voice_gateway.session.admission.load import LoadLimits
+from voice_gateway.session.admission.quotas import QuotaSettings
 
 
 def mistakes(environment: dict[str, str]) -> tuple[str, ...]:
@@ -76,6 +79,13 @@ def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
             "TURN_LEAD_MS": "300",
             "NO_INPUT_REPROMPT": "Hello?",
             "NO_INPUT_GOODBYE": "off",
+            "MAX_SESSIONS": "7",
+            "ADMIT_MAX_CPU_PERCENT": "70",
+            "ADMIT_MAX_ADDED_MS": "0",
+            "UNREADY_WHEN_FULL": "on",
+            "QUOTA_SESSIONS": "2",
+            "QUOTA_NEW_PER_MINUTE": "3",
+            "QUOTA_AUDIO_S_PER_DAY": "4",
         },
         overrides={"JOURNAL_DIR": str(tmp_path)},
     )
@@ -90,6 +100,7 @@ def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
     assert settings.server.journal_dir == tmp_path
     assert (settings.server.start_timeout_ms, settings.session.idle_timeout_ms) == (700, 0)
     assert settings.policy.lead_ms == 300
+    assert settings.admission == AdmissionSettings(7, LoadLimits(70, 0), QuotaSettings(2, 3, 4), unready_when_full=True)
 
 
 def test_all_mistakes_are_told_at_once_and_each_once() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.instant import Instant, after_ms
-from voice_gateway.observability.health import BLIP_MS, Readiness
+from voice_gateway.observability.health import BLIP_MS, ROOM_MS, Readiness
 
 ALL = (Backend.ASR, Backend.LLM, Backend.TTS)
 START = Instant(7_000_000_000)
@@ -66,3 +66,39 @@ def test_draining_is_for_good(ready: Readiness) -> None:
     assert ready.is_draining
     assert not ready.is_ready(after_ms(START, 1))
     assert ready.missing(after_ms(START, 1)) == ()
+
+
+def test_a_full_pod_stays_ready() -> None:
+    """When all pods are full an empty Service would refuse connections instead of saying why."""
+    readiness = Readiness(())
+    readiness.observe_fullness(1, START)
+    assert readiness.is_ready(START)
+    assert not readiness.is_kept_away
+
+
+def test_a_full_pod_may_turn_unready_until_it_has_had_room_for_a_while() -> None:
+    """A Service that knows only connections sends newcomers elsewhere, and pods do not come and go with each call."""
+    readiness = Readiness((), unready_when_full=True)
+    readiness.observe_fullness(0.99, START)
+    assert readiness.is_ready(START)
+    readiness.observe_fullness(1, START)
+    assert not readiness.is_ready(START)
+    now = after_ms(START, 1_000)
+    readiness.observe_fullness(0.89, now)
+    readiness.observe_fullness(0.9, after_ms(now, ROOM_MS - 1))
+    readiness.observe_fullness(0.5, after_ms(now, ROOM_MS))
+    readiness.observe_fullness(0.5, after_ms(now, 2 * ROOM_MS - 1))
+    assert not readiness.is_ready(after_ms(now, 2 * ROOM_MS - 1))
+    readiness.observe_fullness(0.5, after_ms(now, 2 * ROOM_MS))
+    assert readiness.is_ready(after_ms(now, 2 * ROOM_MS))
+
+
+def test_a_full_pod_that_drains_stays_unready() -> None:
+    """Room makes no leaving pod ready."""
+    readiness = Readiness((), unready_when_full=True)
+    readiness.observe_fullness(1, START)
+    readiness.drain()
+    readiness.observe_fullness(0, START)
+    readiness.observe_fullness(0, after_ms(START, ROOM_MS))
+    assert not readiness.is_kept_away
+    assert not readiness.is_ready(after_ms(START, ROOM_MS))

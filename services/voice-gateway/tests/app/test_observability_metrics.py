@@ -3,7 +3,16 @@
 import pytest
 from prometheus_client import generate_latest
 from voice_gateway.domain.backend_status import AddressState, AddressStatus, BackendStatus
-from voice_gateway.domain.errors import Backend, BackendError, GatewayError, InternalError, Reason
+from voice_gateway.domain.errors import (
+    Backend,
+    BackendError,
+    GatewayError,
+    InternalError,
+    Limit,
+    Reason,
+    Refused,
+    Unavailable,
+)
 from voice_gateway.domain.events import (
     EndCause,
     Ended,
@@ -19,7 +28,7 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.observability.metric_names import METRICS, MetricKind
 from voice_gateway.observability.metrics import MAX_ADDRESSES, Metrics
 from voice_gateway.observability.telemetry import SharedTelemetry
-from voice_gateway.session.ports import BackendWatch, SessionInfo, SessionRequest, Telemetry
+from voice_gateway.session.ports import AdmissionWatch, BackendWatch, SessionInfo, SessionRequest, Telemetry
 
 INFO = SessionInfo(SessionId("s1"), 16_000, 16_000, 22_050, "en-US", "aria", TurnPolicy())
 REQUEST = SessionRequest("grpc_v1", 16_000)
@@ -55,6 +64,37 @@ def test_a_session_is_counted_in_and_out(outcome: Ended | GatewayError | None, r
     telemetry.session_ended(INFO, outcome, 5)
     assert value(metrics, "voicegateway_sessions_in_progress") == 0
     assert value(metrics, "voicegateway_sessions_ended_total", transport="grpc_v1", reason=reason) == 1
+
+
+class Occupied:
+    """A process of which this is known."""
+
+    sessions = 7
+    capacity = 50
+    fullness = 0.25
+
+
+def test_what_scales_the_pods_is_told_as_it_is_when_asked() -> None:
+    """A scaler reads the fullness of this moment, and the capacity that it is a share of."""
+    metrics, occupied = Metrics(), Occupied()
+    metrics.watch_admission(occupied)
+    assert value(metrics, "voicegateway_sessions_capacity") == 50
+    assert value(metrics, "voicegateway_fullness_ratio") == 0.25
+    occupied.fullness = 1.0
+    assert value(metrics, "voicegateway_fullness_ratio") == 1
+
+
+def test_refusals_are_counted_by_reason_and_limit() -> None:
+    """Full by sessions and by CPU are told apart, and so is what no limit refused."""
+    metrics = Metrics()
+    watch: AdmissionWatch = metrics
+    for limit in (Limit.SESSIONS, Limit.SESSIONS, Limit.CPU):
+        watch.session_refused(Refused(Reason.AT_CAPACITY, limit, "full", 1))
+    watch.session_refused(Unavailable(Reason.DRAINING, "leaving"))
+    name = "voicegateway_sessions_refused_total"
+    assert value(metrics, name, reason="AT_CAPACITY", limit="sessions") == 2
+    assert value(metrics, name, reason="AT_CAPACITY", limit="cpu") == 1
+    assert value(metrics, name, reason="DRAINING", limit="") == 1
 
 
 def test_a_turn_is_timed_in_spans_that_add_up() -> None:

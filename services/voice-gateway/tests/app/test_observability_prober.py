@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from grpc_health.v1 import health_pb2
-from grpc_health.v1.health import aio as health_aio
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.instant import NS_PER_MS, NS_PER_S, Instant
 from voice_gateway.observability.health import Readiness
+from voice_gateway.observability.health_service import HealthService
 from voice_gateway.observability.logs import fields_of
 from voice_gateway.observability.prober import LIVENESS, OVERALL, READINESS, STARTUP, HealthReporter, Prober
 
@@ -90,7 +90,7 @@ class FakeWatch:
         self.seen.append((backend, status))
 
 
-async def published(servicer: health_aio.HealthServicer, name: str) -> bool:
+async def published(servicer: HealthService, name: str) -> bool:
     """Whether a service name is published as serving."""
     context: Any = None  # used only for names that are not known
     response = await servicer.Check(health_pb2.HealthCheckRequest(service=name), context)
@@ -103,7 +103,7 @@ class Rig:
 
     time: VirtualTime
     backend: FakeBackend
-    servicer: health_aio.HealthServicer = field(default_factory=health_aio.HealthServicer)
+    servicer: HealthService = field(default_factory=HealthService)
 
     def __post_init__(self) -> None:
         """Wire it."""

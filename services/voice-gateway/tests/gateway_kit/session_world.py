@@ -20,6 +20,7 @@ from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.transcript import RecognitionResult, Word
+from voice_gateway.session.admission.gate import Admission, AdmissionSettings
 from voice_gateway.session.calls import Surroundings
 from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.negotiation import SessionSettings
@@ -53,6 +54,7 @@ class World:
     health: list[FakeHealth] = field(default_factory=lambda: [FakeHealth(backend) for backend in Backend])
     roster: Roster = field(default_factory=Roster)
     pacer: Pacer = field(default_factory=Pacer)
+    admission: Admission = field(default_factory=lambda: Admission(AdmissionSettings()))
     journals: ClassVar[JournalFolder | None] = None
     idle_timeout_ms: ClassVar[int] = 0
 
@@ -64,7 +66,15 @@ class World:
             self.recognizer, self.llm, self.synthesizer, self.telemetry, self.pacer, self.roster, voices, self.journals
         )
         ids = (SessionId(f"s{number}") for number in itertools.count(1))
-        return SessionService(settings, TurnPolicy(), around, self.health, lambda: next(ids))
+        return SessionService(
+            settings,
+            TurnPolicy(),
+            around,
+            self.health,
+            lambda: next(ids),
+            admission=self.admission,
+            watch=self.telemetry,
+        )
 
     async def open(self, request: SessionRequest = REQUEST) -> tuple[Session, asyncio.Task[Ended]]:
         """A running session."""

@@ -36,6 +36,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Virtual seconds."""
         return self._jumping.now
 
+    def hold(self, seconds: float) -> None:
+        """Let time pass while the loop stands still, as a callback that computes does."""
+        self._jumping.now += seconds
+
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` to its end in virtual time."""

@@ -25,6 +25,7 @@ from voice_gateway.domain.events import Ended, ReplyFinished, ReplyKind, ReplyTe
 from voice_gateway.domain.ids import CallId, SessionId
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.session.admission.gate import Admission, AdmissionSettings
 from voice_gateway.session.calls import NO_TOOL_RUNNER, Surroundings
 from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.negotiation import SessionSettings
@@ -65,7 +66,16 @@ class World:
             self.tools,
         )
         ids = (SessionId(f"s{number}") for number in itertools.count(1))
-        service = SessionService(settings, TurnPolicy(), around, [FakeHealth(Backend.LLM)], lambda: next(ids))
+        admission = Admission(AdmissionSettings())
+        service = SessionService(
+            settings,
+            TurnPolicy(),
+            around,
+            [FakeHealth(Backend.LLM)],
+            lambda: next(ids),
+            admission=admission,
+            watch=self.telemetry,
+        )
         session = await service.open(request, self.sink)
         return session, asyncio.create_task(session.run())
 

@@ -6,7 +6,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 from google.rpc import error_details_pb2
-from voice_gateway.domain.errors import Backend, BackendError, ClientError, GatewayError, InternalError, Reason
+from voice_gateway.domain.errors import (
+    Backend,
+    BackendError,
+    ClientError,
+    GatewayError,
+    InternalError,
+    Reason,
+    Unavailable,
+)
 from voice_gateway.transports.status import CODES, MAX_MESSAGE_CHARS, to_status
 
 ERROR_PROTO = Path(__file__).resolve().parents[4] / "proto" / "voicegateway" / "v1" / "error.proto"
@@ -51,6 +59,16 @@ def test_status_names_the_backend() -> None:
     """The person on call sees which backend is missing."""
     info = info_of(BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "asr has no healthy address"))
     assert (info.reason, dict(info.metadata)) == ("BACKEND_UNAVAILABLE", {"backend": "asr"})
+
+
+def test_status_says_when_to_come_again() -> None:
+    """A client that reads RetryInfo waits as long as it is told, and finds the reason before it; others have none."""
+    status = to_status(Unavailable(Reason.AT_CAPACITY, "full", retry_after_ms=1_250))
+    retry = error_details_pb2.RetryInfo()
+    assert [detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR) for detail in status.details] == [True, False]
+    assert status.details[1].Unpack(retry)
+    assert retry.retry_delay.ToMilliseconds() == 1_250
+    assert len(to_status(Unavailable(Reason.DRAINING, "leaving")).details) == 1
 
 
 def test_fault_of_our_own_is_internal() -> None:

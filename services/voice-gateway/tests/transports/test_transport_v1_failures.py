@@ -18,8 +18,10 @@ from transports.transport_fakes import (
     converse,
     read_all,
     reason_of,
+    retry_after_ms,
     send,
     serving,
+    stream_audio,
 )
 from transports.v1_calls import IMPATIENT, START, flood, next_reply, nothing_is_left, our_tasks, payloads
 from transports.v1_messages import sound
@@ -30,7 +32,9 @@ from voice_gateway.domain.errors import (
     ClientError,
     GatewayError,
     Reason,
+    Unavailable,
 )
+from voice_gateway.session.ports import SessionInfo
 from voice_gateway.transports.call import CallLimits, hold_call
 from voice_gateway.transports.grpc_v1.codec import Codec
 from voice_gateway.transports.status import MAX_MESSAGE_CHARS
@@ -252,6 +256,10 @@ class DeadContext:
         self._requests = [START]
         self._takes_headers = takes_headers
 
+    def peer(self) -> str:
+        """Nobody in particular."""
+        return "unix:"
+
     async def read(self) -> bytes:
         """The start; then nothing ever again."""
         if self._requests:
@@ -278,9 +286,30 @@ async def test_call_that_ended_under_us(takes_headers: bool, caplog: pytest.LogC
     """A call that has just ended stops its session without noise."""
     gateway = FakeGateway()
     context: Any = DeadContext(takes_headers=takes_headers)
-    await hold_call(context, Codec(VERSION), gateway.open_session, CallLimits())
-    assert (await gateway.sessions.get()).was_cancelled
+    await hold_call(context, Codec(VERSION), gateway.doors, CallLimits())
+    session = await gateway.sessions.get()
+    assert session.was_cancelled
+    assert session.is_released
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert our_tasks() == set()
+
+
+class SpeechlessCodec(Codec):
+    """Cannot greet anybody."""
+
+    def opened(self, info: SessionInfo) -> list[bytes]:
+        """A fault of ours."""
+        raise ValueError(info.session_id)
+
+
+async def test_a_session_that_never_ran_is_released() -> None:
+    """A fault between a session's admission and its first step takes no place for ever."""
+    gateway = FakeGateway()
+    context: Any = DeadContext(takes_headers=True)
+    await hold_call(context, SpeechlessCodec(VERSION), gateway.doors, CallLimits())
+    session = await gateway.sessions.get()
+    assert session.is_released
+    assert not session.over.is_set()
     assert our_tasks() == set()
 
 
@@ -291,6 +320,10 @@ class VanishingContext:
         self.requests: asyncio.Queue[bytes] = asyncio.Queue()
         self.is_writing = asyncio.Event()
         self.has_ended = asyncio.Event()
+
+    def peer(self) -> str:
+        """Nobody in particular."""
+        return "unix:"
 
     async def read(self) -> bytes:
         """What the test puts there."""
@@ -324,7 +357,7 @@ async def test_a_client_that_vanishes_while_its_call_ends_leaves_nothing() -> No
     vanishing: Any = context
     context.requests.put_nowait(START)
     limits = CallLimits(write_stall_ms=3_600_000)
-    handler = asyncio.create_task(hold_call(vanishing, Codec(VERSION), gateway.open_session, limits))
+    handler = asyncio.create_task(hold_call(vanishing, Codec(VERSION), gateway.doors, limits))
     await context.is_writing.wait()
     context.requests.put_nowait(b"")
     await is_leaving.wait()
@@ -337,3 +370,28 @@ async def test_a_client_that_vanishes_while_its_call_ends_leaves_nothing() -> No
     with pytest.raises(asyncio.CancelledError):
         await handler
     assert our_tasks() == set()
+
+
+async def test_a_full_server_refuses_before_it_looks_at_what_is_wanted() -> None:
+    """A flood costs no parsing: also what would be no start is told that the server is full, and when to return."""
+    full = Unavailable(Reason.AT_CAPACITY, "full", retry_after_ms=1_500)
+    gateway = FakeGateway(early_refusal=full)
+    async with serving(gateway) as channel:
+        for call in (converse(channel), stream_audio(channel)):
+            await send(call, b"\xff")
+            assert await read_all(call) == []
+            assert await reason_of(call) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "AT_CAPACITY", {})
+            assert await retry_after_ms(call) == 1_500
+    assert gateway.requests == []
+    assert [caller.account for caller in gateway.callers] == ["address:127.0.0.1"] * 2
+
+
+async def test_a_session_knows_its_caller() -> None:
+    """What usage is counted by reaches the session with the request."""
+    gateway = FakeGateway()
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, START)
+        await gateway.sessions.get()
+        call.cancel()
+    assert [request.caller.address for request in gateway.requests] == ["127.0.0.1"]

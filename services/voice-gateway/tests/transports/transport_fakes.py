@@ -8,12 +8,13 @@ from typing import Any
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
+from voice_gateway.domain.caller import Caller
 from voice_gateway.domain.errors import ClientError, GatewayError, Reason
 from voice_gateway.domain.events import EndCause, Ended, ReplyAudio, ReplyKind, ReplyText
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, SessionId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.ports import ClientSink, Language, SessionInfo, SessionRequest, SessionUpdate
-from voice_gateway.transports.call import SERVER_OPTIONS, CallLimits
+from voice_gateway.transports.call import SERVER_OPTIONS, CallLimits, Doors
 from voice_gateway.transports.grpc_legacy import server as legacy_server
 from voice_gateway.transports.grpc_v1 import server as v1_server
 
@@ -64,6 +65,7 @@ class FakeSession:
     stop: asyncio.Future[EndCause] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     is_full: bool = False
     was_cancelled: bool = False
+    is_released: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
     room: asyncio.Event = field(default_factory=asyncio.Event)
     waits_for_room: asyncio.Event = field(default_factory=asyncio.Event)
@@ -130,6 +132,10 @@ class FakeSession:
         if not self.stop.done():
             self.stop.set_result(cause)
 
+    def release(self) -> None:
+        """Note it."""
+        self.is_released = True
+
     async def run(self) -> Ended:
         """Do as the script says."""
         try:
@@ -148,8 +154,22 @@ class FakeGateway:
     script: Script = until_told_to_stop
     info: SessionInfo = INFO
     refusal: GatewayError | None = None
+    early_refusal: GatewayError | None = None
+    """Told before the client has said what it wants."""
+    callers: list[Caller] = field(default_factory=list)
     requests: list[SessionRequest] = field(default_factory=list)
     sessions: asyncio.Queue[FakeSession] = field(default_factory=asyncio.Queue)
+
+    @property
+    def doors(self) -> Doors:
+        """The way in."""
+        return Doors(self.admit, self.open_session)
+
+    def admit(self, caller: Caller) -> None:
+        """Let in, or refuse."""
+        self.callers.append(caller)
+        if self.early_refusal is not None:
+            raise self.early_refusal
 
     async def open_session(self, request: SessionRequest, sink: ClientSink) -> FakeSession:
         """Admit or refuse."""
@@ -184,12 +204,13 @@ async def serving_port(gateway: FakeGateway, limits: CallLimits | None = None) -
     server = grpc.aio.server(options=SERVER_OPTIONS)
     v1_server.add_to_server(
         server,
+        admit=gateway.admit,
         open_session=gateway.open_session,
         capabilities=gateway.describe,
         server_version=VERSION,
         limits=limits,
     )
-    legacy_server.add_to_server(server, open_session=gateway.open_session, limits=limits)
+    legacy_server.add_to_server(server, admit=gateway.admit, open_session=gateway.open_session, limits=limits)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
@@ -237,3 +258,14 @@ async def reason_of(call: RawCall) -> tuple[grpc.StatusCode, str, dict[str, str]
             assert info.domain == "voicegateway.v1"
             return code, info.reason, dict(info.metadata)
     return code, "", {}
+
+
+async def retry_after_ms(call: RawCall) -> int | None:
+    """When the status of a call says to come again."""
+    retry = error_details_pb2.RetryInfo()
+    for key, value in await call.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            for detail in status_pb2.Status.FromString(value).details:
+                if detail.Unpack(retry):
+                    return int(retry.retry_delay.ToMilliseconds())
+    return None

@@ -9,11 +9,10 @@ from pathlib import Path
 import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
-from grpc_health.v1.health import aio as health_aio
 
 from voice_gateway import config
 from voice_gateway.app import reflection
-from voice_gateway.app.servers import PORT_OPTIONS, grpc_server, open_plain_port, open_port, taken
+from voice_gateway.app.servers import grpc_server, health_server, open_plain_port, open_port, taken
 from voice_gateway.backends.http_tools.client import HttpTools
 from voice_gateway.backends.jwks.client import JwksPage
 from voice_gateway.backends.openai_chat.client import OpenAiChat
@@ -25,11 +24,15 @@ from voice_gateway.identity.certificates import watched_certificates
 from voice_gateway.identity.entrance import Entrance
 from voice_gateway.observability.health import Readiness
 from voice_gateway.observability.health_page import HealthPage
+from voice_gateway.observability.health_service import HealthService
 from voice_gateway.observability.metrics import Metrics
 from voice_gateway.observability.metrics_server import serve_metrics
 from voice_gateway.observability.prober import HealthReporter, Prober
 from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
 from voice_gateway.session import clock
+from voice_gateway.session.admission.gate import Admission
+from voice_gateway.session.admission.load import Load
+from voice_gateway.session.admission.sampler import LoadSampler, usable_cores
 from voice_gateway.session.calls import Surroundings
 from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.pacer import Pacer
@@ -76,19 +79,32 @@ class Gateway:
             journals=_journals(settings.server.journal_dir),
             tools=self._tools,
         )
-        sessions = SessionService(settings.session, settings.policy, around, backends, _new_session_id)
+        self._admission = Admission(settings.admission)
+        self._metrics.watch_admission(self._admission)
+        self._load = LoadSampler(pacer.take_lateness_ms, cores=usable_cores())
+        sessions = SessionService(
+            settings.session,
+            settings.policy,
+            around,
+            backends,
+            _new_session_id,
+            admission=self._admission,
+            watch=self._metrics,
+        )
         tls = settings.server.tls
         self._certificates = watched_certificates(tls) if tls else None
         watched = [self._certificates] if self._certificates else []
         self._entrance = Entrance(settings.identity, open_page=JwksPage, watched=watched)
-        self._server = grpc_server(settings.server, self._entrance)
-        self._health_server = grpc.aio.server(options=PORT_OPTIONS) if settings.server.health_port else None
+        self._server = grpc_server(settings.server, self._entrance, settings.admission.max_sessions)
+        self._health_server = health_server() if settings.server.health_port else None
         self._metrics_server: asyncio.Server | None = None
-        health = health_aio.HealthServicer()
-        readiness = Readiness(backend.backend for backend in backends)
+        health = HealthService()
+        self._readiness = readiness = Readiness(
+            (backend.backend for backend in backends), unready_when_full=settings.admission.unready_when_full
+        )
         self._reporter = HealthReporter(readiness, health, SERVICES, clock.now)
         self._prober = Prober(backends, readiness, self._reporter, self._metrics, clock=clock.now)
-        self._page = HealthPage(readiness, backends, VERSION, clock.now)
+        self._page = HealthPage(readiness, backends, self._admission, VERSION, clock.now)
         _add_services(self._server, sessions, health, CallLimits(start_timeout_ms=settings.server.start_timeout_ms))
         if self._health_server is not None:
             health_pb2_grpc.add_HealthServicer_to_server(health, self._health_server)
@@ -124,10 +140,15 @@ class Gateway:
         return int(self._metrics_server.sockets[0].getsockname()[1])
 
     async def watch(self) -> None:
-        """Probe the backends, and keep certificates, tokens and keys fresh, until cancelled."""
+        """Probe the backends, measure the load, keep certificates, tokens and keys fresh, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._prober.run(), name="prober")
             group.create_task(self._entrance.watch(), name="entrance")
+            group.create_task(self._load.watch(self._loaded), name="load")
+
+    async def _loaded(self, load: Load) -> None:
+        self._admission.observe(load)
+        self._readiness.observe_fullness(self._admission.fullness, clock.now())
 
     async def drain(self) -> None:
         """Unready at once; new sessions are refused; return when the running ones are over or out of time."""
@@ -162,13 +183,16 @@ def _journals(folder: Path | None) -> JournalFolder | None:
     return None if folder is None else JournalFolder(folder, version("voice-gateway"))
 
 
-def _add_services(
-    server: grpc.aio.Server, sessions: SessionService, health: health_aio.HealthServicer, limits: CallLimits
-) -> None:
+def _add_services(server: grpc.aio.Server, sessions: SessionService, health: HealthService, limits: CallLimits) -> None:
     grpc_v1.add_to_server(
-        server, open_session=sessions.open, capabilities=sessions.capabilities, server_version=VERSION, limits=limits
+        server,
+        admit=sessions.admit,
+        open_session=sessions.open,
+        capabilities=sessions.capabilities,
+        server_version=VERSION,
+        limits=limits,
     )
-    grpc_legacy.add_to_server(server, open_session=sessions.open, limits=limits)
+    grpc_legacy.add_to_server(server, admit=sessions.admit, open_session=sessions.open, limits=limits)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable(server, (*SERVICES, HEALTH_NAME))
 

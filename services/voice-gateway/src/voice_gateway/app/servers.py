@@ -9,10 +9,17 @@ from voice_gateway.identity.watched import WatchedFiles
 from voice_gateway.transports.auth import CallerInterceptor, Identifies
 from voice_gateway.transports.call import SERVER_OPTIONS
 
+PING_INTERVAL_MS = 2_500
+"""Clients may ping every 5 s in a silent call, and without any; half of that, because one that comes a moment early
+counts against its client, and the third cuts the connection off (gRPC's doc/keepalive.md; without this, 300 s)."""
+OTHER_STREAMS = 100
+"""On one connection beside its sessions: a proxy has all its calls on one, and those that are refused, and the probes,
+must not wait until a session ends."""
+HEALTH_STREAMS = 100
+"""On one connection to the port that has the health service alone."""
 PORT_OPTIONS = (
-    # Clients behind NAT ping for themselves; the default answers more than one in 300 s with GOAWAY
-    # (gRPC's doc/keepalive.md).
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    # The name that gRPC knows; `min_recv_ping_interval_...`, as the constant is called in C, it takes without effect.
+    ("grpc.http2.min_ping_interval_without_data_ms", PING_INTERVAL_MS),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # Two gateways on one port would share its calls without a word; a port in use must be an error.
@@ -24,9 +31,14 @@ class CannotListen(Exception):  # noqa: N818  said as the fact it is
     """The port is taken, or the certificate is refused."""
 
 
-def grpc_server(settings: config.ServerSettings, entrance: Identifies) -> grpc.aio.Server:
-    options = SERVER_OPTIONS + PORT_OPTIONS + age_options(settings.max_connection_age_ms)
+def grpc_server(settings: config.ServerSettings, entrance: Identifies, max_sessions: int) -> grpc.aio.Server:
+    streams = ("grpc.max_concurrent_streams", max_sessions + OTHER_STREAMS)
+    options = (*SERVER_OPTIONS, *PORT_OPTIONS, *age_options(settings.max_connection_age_ms), streams)
     return grpc.aio.server(options=options, interceptors=[CallerInterceptor(entrance, (HEALTH_NAME,))])
+
+
+def health_server() -> grpc.aio.Server:
+    return grpc.aio.server(options=(*PORT_OPTIONS, ("grpc.max_concurrent_streams", HEALTH_STREAMS)))
 
 
 def age_options(max_age_ms: int) -> tuple[tuple[str, int], ...]:

@@ -12,16 +12,24 @@ from dataclasses import dataclass
 from voice_gateway.backends.http_tools.settings import HttpTool
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
-from voice_gateway.config import identity, llm, riva, server, session
+from voice_gateway.config import admission, identity, llm, riva, server, session
 from voice_gateway.config.reader import ConfigError, Reader
 from voice_gateway.config.server import ServerSettings
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.identity.settings import IdentitySettings
+from voice_gateway.session.admission.gate import AdmissionSettings
 from voice_gateway.session.negotiation import SessionSettings
 
 __all__ = ["SECTIONS", "ConfigError", "ServerSettings", "Settings", "describe", "load", "metrics_port"]
 
-SECTIONS = (*server.SECTIONS, *identity.SECTIONS, *riva.SECTIONS, *llm.SECTIONS, *session.SECTIONS)
+SECTIONS = (
+    *server.SECTIONS,
+    *identity.SECTIONS,
+    *admission.SECTIONS,
+    *riva.SECTIONS,
+    *llm.SECTIONS,
+    *session.SECTIONS,
+)
 """Every setting, as the documentation lists them."""
 
 
@@ -31,6 +39,7 @@ class Settings:
 
     server: ServerSettings
     identity: IdentitySettings
+    admission: AdmissionSettings
     asr: RivaSettings
     tts: RivaTtsSettings
     llm: OpenAiChatSettings
@@ -50,6 +59,7 @@ def load(environment: Mapping[str, str] = os.environ, overrides: Mapping[str, st
     settings = Settings(
         server=serving,
         identity=identity.read_identity(reader, serving.tls),
+        admission=admission.read_admission(reader),
         asr=riva.read_asr(reader),
         tts=riva.read_tts(reader),
         llm=llm.read_llm(reader),

@@ -5,6 +5,7 @@
     |-- BackendError      a backend failed or is not there
     |   `-- RecognitionStalled
     |-- Unavailable       this server cannot take or keep the session now
+    |   `-- Refused       admission, by one of its limits
     `-- InternalError     we are wrong
 
 Each carries a `reason` that clients may act on and a message that is safe to show.
@@ -64,7 +65,10 @@ class GatewayError(Exception):
     Attributes:
         reason: stable; a client may act on it.
         message: for people, safe to show.
+        retry_after_ms: when it is worth to come again; None: nobody knows.
     """
+
+    retry_after_ms: int | None = None
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(f"{reason}: {message}")
@@ -92,7 +96,32 @@ class RecognitionStalled(BackendError):  # noqa: N818  said as the fact it is
 
 
 class Unavailable(GatewayError):  # noqa: N818  named after the gRPC code that every client knows
-    """This server cannot take or keep the session now: draining, full, or the client does not read or does too much."""
+    """This server cannot take or keep the session now: draining, full, a quota is used, or the client does not
+    read or does too much.
+    """
+
+    def __init__(self, reason: Reason, message: str, *, retry_after_ms: int | None = None) -> None:
+        super().__init__(reason, message)
+        self.retry_after_ms = retry_after_ms
+
+
+class Limit(StrEnum):
+    """Which limit of admission refused somebody."""
+
+    SESSIONS = "sessions"
+    CPU = "cpu"
+    ADDED_LATENCY = "added_latency"
+    CALLER_SESSIONS = "caller_sessions"
+    CALLER_NEW = "caller_new"
+    CALLER_AUDIO = "caller_audio"
+
+
+class Refused(Unavailable):
+    """Somebody may not begin a session now: AT_CAPACITY or QUOTA_EXCEEDED."""
+
+    def __init__(self, reason: Reason, limit: Limit, message: str, retry_after_ms: int) -> None:
+        super().__init__(reason, message, retry_after_ms=retry_after_ms)
+        self.limit = limit
 
 
 class ToolError(Exception):

@@ -1,8 +1,8 @@
 """When a pod says it is ready. Pure: the instant is an argument.
 
-Ready once every required backend has answered once since start. After that unready only while draining, or when a
-backend has had no healthy address for `BLIP_MS` as this pod sees it. Liveness is another question with another
-answer: the process serves, so it lives.
+Ready once every required backend has answered once since start. After that unready only while draining, when a
+backend has had no healthy address for `BLIP_MS` as this pod sees it, or, if that is wished, while it is full. Liveness
+is another question with another answer: the process serves, so it lives.
 """
 
 from collections.abc import Iterable
@@ -16,6 +16,12 @@ BLIP_MS = 30_000
 and a blip must not empty the Service."""
 
 
+FULL_AGAIN_BELOW = 0.9
+"""Of what there may be: a pod that turned unready because it was full is ready again below this."""
+ROOM_MS = 5_000
+"""And only when it has been so for so long, or it would come and go with each call."""
+
+
 @dataclass(slots=True)
 class _Seen:
     has_answered: bool = False
@@ -25,9 +31,19 @@ class _Seen:
 class Readiness:
     """The readiness of one process."""
 
-    def __init__(self, required: Iterable[Backend]) -> None:
+    def __init__(self, required: Iterable[Backend], *, unready_when_full: bool = False) -> None:
+        """Wait for these backends.
+
+        Args:
+            required: the pod is unready without them.
+            unready_when_full: a full pod is unready, so that a Service sends newcomers to others. Where all are full
+                that leaves an empty Service, which refuses connections instead of saying why.
+        """
         self._seen = {backend: _Seen() for backend in required}
         self._is_draining = False
+        self._unready_when_full = unready_when_full
+        self._is_full = False
+        self._room_since: Instant | None = None
 
     def observe(self, backend: Backend, *, is_healthy: bool, now: Instant) -> None:
         """Take what a probe of a required backend found."""
@@ -36,6 +52,22 @@ class Readiness:
             seen.has_answered, seen.unhealthy_since = True, None
         elif seen.unhealthy_since is None:
             seen.unhealthy_since = now
+
+    def observe_fullness(self, fullness: float, now: Instant) -> None:
+        """Take how full the process is, 0 to 1; at 1 it refuses newcomers."""
+        if fullness >= 1:
+            self._is_full = True
+        if fullness >= FULL_AGAIN_BELOW:
+            self._room_since = None
+            return
+        self._room_since = now if self._room_since is None else self._room_since
+        if ms_between(self._room_since, now) >= ROOM_MS:
+            self._is_full = False
+
+    @property
+    def is_kept_away(self) -> bool:
+        """Whether the pod is unready because it is, or was a moment ago, full."""
+        return self._unready_when_full and self._is_full
 
     def drain(self) -> None:
         """Unready from now on, for good."""
@@ -52,7 +84,7 @@ class Readiness:
 
     def is_ready(self, now: Instant) -> bool:
         """Whether new sessions should be sent here."""
-        return not self._is_draining and not self.missing(now)
+        return not (self._is_draining or self.is_kept_away or self.missing(now))
 
 
 def _is_good(seen: _Seen, now: Instant) -> bool:

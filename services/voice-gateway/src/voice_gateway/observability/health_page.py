@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from voice_gateway.domain.instant import Instant
 from voice_gateway.observability.health import Readiness
-from voice_gateway.session.ports import BackendHealth
+from voice_gateway.session.ports import BackendHealth, Occupancy
 
 TIMEOUT_S = 5.0
 _READY = 200
@@ -29,10 +29,16 @@ class HealthPage:
     """The page of one process."""
 
     def __init__(
-        self, readiness: Readiness, backends: Sequence[BackendHealth], version: str, clock: Callable[[], Instant]
+        self,
+        readiness: Readiness,
+        backends: Sequence[BackendHealth],
+        occupancy: Occupancy,
+        version: str,
+        clock: Callable[[], Instant],
     ) -> None:
         self._readiness = readiness
         self._backends = backends
+        self._occupancy = occupancy
         self._version = version
         self._clock = clock
 
@@ -43,6 +49,10 @@ class HealthPage:
         page = {
             "is_ready": is_ready,
             "is_draining": self._readiness.is_draining,
+            "is_unready_because_full": self._readiness.is_kept_away,
+            "sessions": self._occupancy.sessions,
+            "capacity": self._occupancy.capacity,
+            "fullness": round(self._occupancy.fullness, 3),
             "waits_for": [backend.value for backend in self._readiness.missing(now)],
             "backends": {
                 each.backend.value: {"is_healthy": each.is_healthy, **asdict(each.status())} for each in self._backends
@@ -77,7 +87,7 @@ def ask(address: str) -> dict[str, Any]:
 
 def render(page: dict[str, Any]) -> list[str]:
     """The page in lines for people."""
-    lines = [_verdict(page)]
+    lines = [_verdict(page), _occupancy(page)]
     for name, backend in page["backends"].items():
         lines.append(f"{name}: {'healthy' if backend['is_healthy'] else 'no healthy address'}")
         lines += [f"  {_address_line(each)}" for each in backend["addresses"]]
@@ -89,8 +99,14 @@ def _verdict(page: dict[str, Any]) -> str:
     if page["is_ready"]:
         return "ready"
     reasons = ["it is draining"] if page["is_draining"] else []
+    reasons += ["it is full, or was a moment ago"] if page["is_unready_because_full"] else []
     reasons += [f"it waits for {', '.join(page['waits_for'])}"] if page["waits_for"] else []
     return f"not ready: {', and '.join(reasons)}"
+
+
+def _occupancy(page: dict[str, Any]) -> str:
+    line = f"sessions: {page['sessions']} of {page['capacity']}, {page['fullness']:.0%} full"
+    return f"{line}: newcomers are refused" if page["fullness"] >= 1 else line
 
 
 def _address_line(each: dict[str, Any]) -> str:

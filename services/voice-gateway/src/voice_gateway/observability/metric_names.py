@@ -37,6 +37,21 @@ SESSIONS_IN_PROGRESS = Metric("voicegateway_sessions_in_progress", MetricKind.GA
 SESSIONS_STARTED = Metric(
     "voicegateway_sessions_started_total", MetricKind.COUNTER, "sessions that were admitted", ("transport",)
 )
+SESSIONS_CAPACITY = Metric(
+    "voicegateway_sessions_capacity", MetricKind.GAUGE, "sessions that the process admits at the same time"
+)
+FULLNESS = Metric(
+    "voicegateway_fullness_ratio",
+    MetricKind.GAUGE,
+    "how full the process is, 0 to 1: sessions, CPU or added latency, whatever is nearest to its limit; 1 while "
+    "newcomers are refused",
+)
+SESSIONS_REFUSED = Metric(
+    "voicegateway_sessions_refused_total",
+    MetricKind.COUNTER,
+    "calls that got no session, by the reason that they were told, and by which limit of admission, if it was one",
+    ("reason", "limit"),
+)
 SESSIONS_ENDED = Metric(
     "voicegateway_sessions_ended_total",
     MetricKind.COUNTER,
@@ -80,7 +95,10 @@ LOOP_LAG = Metric(
 )
 METRICS = (
     SESSIONS_IN_PROGRESS,
+    SESSIONS_CAPACITY,
+    FULLNESS,
     SESSIONS_STARTED,
+    SESSIONS_REFUSED,
     SESSIONS_ENDED,
     TURNS,
     VOICE_TO_VOICE,

@@ -5,16 +5,19 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from voice_gateway.domain.backend_status import AddressState, BackendStatus
-from voice_gateway.domain.errors import Backend, GatewayError
+from voice_gateway.domain.errors import Backend, GatewayError, Refused
 from voice_gateway.domain.events import Ended, TurnRecord
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.observability.metric_names import (
     BACKEND_ADDRESSES,
     BACKEND_ERRORS,
+    FULLNESS,
     LOOP_LAG,
     METRICS,
+    SESSIONS_CAPACITY,
     SESSIONS_ENDED,
     SESSIONS_IN_PROGRESS,
+    SESSIONS_REFUSED,
     SESSIONS_STARTED,
     TURN_SPAN,
     TURNS,
@@ -22,7 +25,7 @@ from voice_gateway.observability.metric_names import (
     Metric,
     MetricKind,
 )
-from voice_gateway.session.ports import SessionInfo, SessionRequest
+from voice_gateway.session.ports import Occupancy, SessionInfo, SessionRequest
 
 MAX_ADDRESSES = 200
 """Series of failures that are kept. Every rollout of a backend brings new addresses, and what failed is seen only if
@@ -42,6 +45,16 @@ class Metrics:
         self._transports: dict[SessionId, str] = {}
         self._counted: dict[tuple[str, str], None] = {}
         """Backend and address of each series of failures, those that failed or were listed last at the end."""
+
+    def watch_admission(self, occupancy: Occupancy) -> None:
+        """Tell how full the process is whenever somebody asks."""
+        self._made[SESSIONS_CAPACITY].set(occupancy.capacity)
+        self._made[FULLNESS].set_function(lambda: occupancy.fullness)
+
+    def session_refused(self, error: GatewayError) -> None:
+        """See `AdmissionWatch`."""
+        limit = error.limit if isinstance(error, Refused) else ""
+        self._made[SESSIONS_REFUSED].labels(error.reason.value, limit).inc()
 
     def session_started(self, info: SessionInfo, request: SessionRequest) -> None:
         """See `Telemetry`."""

@@ -8,11 +8,11 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from grpc_health.v1 import health_pb2
-from grpc_health.v1.health import aio as health_aio
 
 from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.instant import Instant
 from voice_gateway.observability.health import Readiness
+from voice_gateway.observability.health_service import HealthService
 from voice_gateway.session.ports import BackendHealth, BackendWatch
 
 STARTUP = "startup"
@@ -40,7 +40,7 @@ class HealthReporter:
     def __init__(
         self,
         readiness: Readiness,
-        servicer: health_aio.HealthServicer,
+        servicer: HealthService,
         services: Iterable[str],
         clock: Callable[[], Instant],
     ) -> None:
@@ -74,7 +74,12 @@ class HealthReporter:
 
     def _fields(self, now: Instant, *, is_ready: bool) -> dict[str, object]:
         missing = [backend.value for backend in self._readiness.missing(now)]
-        return {"is_ready": is_ready, "is_draining": self._readiness.is_draining, "missing": missing}
+        return {
+            "is_ready": is_ready,
+            "is_draining": self._readiness.is_draining,
+            "is_full": self._readiness.is_kept_away,
+            "missing": missing,
+        }
 
 
 class Prober:

@@ -1,12 +1,17 @@
 """The one clock work of the process: a 20 ms tick for all reply audio that is being played."""
 
 import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
 
 from voice_gateway.domain.instant import Instant
 from voice_gateway.session import clock
 
 TICK_MS = 20
+MAX_LATENESS = 500
+"""Ticks of 10 s whose lateness is kept for whoever asks."""
 
 
 class Paced(Protocol):
@@ -23,6 +28,7 @@ class Pacer:
         self._paced: dict[Paced, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._next_at = 0.0
+        self._lateness_ms: deque[float] = deque(maxlen=MAX_LATENESS)
 
     def add(self, paced: Paced) -> None:
         """Tick it from now on."""
@@ -35,6 +41,12 @@ class Pacer:
         """Tick it no more."""
         self._paced.pop(paced, None)
 
+    def take_lateness_ms(self) -> Sequence[float]:
+        """How late, since the last call, each tick was through with what was due: what every caller waited longer."""
+        taken = tuple(self._lateness_ms)
+        self._lateness_ms.clear()
+        return taken
+
     def _arm(self) -> None:
         loop = asyncio.get_running_loop()
         self._next_at = max(self._next_at + TICK_MS / 1_000, loop.time())
@@ -42,6 +54,8 @@ class Pacer:
 
     def _tick(self) -> None:
         self._timer = None
+        began_s = time.perf_counter()  # uvloop's own time stands still within a turn of the loop
+        late_s = asyncio.get_running_loop().time() - self._next_at
         now = clock.now()
         for paced in tuple(self._paced):
             try:
@@ -49,5 +63,6 @@ class Pacer:
             except Exception as error:  # noqa: BLE001  one that fails is logged by the loop and silences no other
                 told = {"message": "a tick failed", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(told)
+        self._lateness_ms.append(1_000 * (max(0.0, late_s) + time.perf_counter() - began_s))
         if self._paced:
             self._arm()

@@ -153,17 +153,31 @@ class Session(Protocol):
         Cancelling it (the client vanished) cancels every backend call before it returns.
         """
 
+    def release(self) -> None:
+        """Give back the session's place; `run` does it at its end, and who never ran it must. Harmless if repeated."""
+
+
+class AdmitCaller(Protocol):
+    """Says at once that a caller would be refused, before anything is read or built for the call."""
+
+    def __call__(self, caller: Caller) -> None:
+        """Return if a session may begin now; it may be refused yet when it is opened.
+
+        Raises:
+            Unavailable: DRAINING, AT_CAPACITY or QUOTA_EXCEEDED.
+        """
+
 
 class OpenSession(Protocol):
     """Admits a session."""
 
     async def __call__(self, request: SessionRequest, sink: ClientSink) -> Session:
-        """A session that has not begun to run; call `run` at once.
+        """A session that has not begun to run, but has its place: call `run` at once, and `release` at the end.
 
         Raises:
             ClientError: language, voice, rate or policy not available, or a tool has the name of one of the server.
             BackendError: BACKEND_UNAVAILABLE, naming the backend.
-            Unavailable: DRAINING or AT_CAPACITY.
+            Unavailable: DRAINING, AT_CAPACITY or QUOTA_EXCEEDED.
         """
 
 
@@ -317,6 +331,29 @@ class VoiceModel(Protocol):
 
 
 # --- to whoever watches ------------------------------------------------------------------------------------------
+
+
+class Occupancy(Protocol):
+    """How full the process is."""
+
+    @property
+    def sessions(self) -> int:
+        """Sessions that were admitted and are not over."""
+
+    @property
+    def capacity(self) -> int:
+        """Sessions that there may be."""
+
+    @property
+    def fullness(self) -> float:
+        """0 to 1 by whatever is nearest to its limit, sessions or load; exactly 1 while newcomers are refused."""
+
+
+class AdmissionWatch(Protocol):
+    """Watches who is refused; never fails and never blocks."""
+
+    def session_refused(self, error: GatewayError) -> None:
+        """A call got no session."""
 
 
 class BackendWatch(Protocol):

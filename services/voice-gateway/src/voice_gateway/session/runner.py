@@ -15,6 +15,7 @@ from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.domain.instant import Instant, after_ms, ms_between
 from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.session import clock
+from voice_gateway.session.admission.gate import Place
 from voice_gateway.session.calls import BackendCalls, Surroundings
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.idle import IdleWatch
@@ -50,6 +51,7 @@ class SessionRunner:
         *,
         negotiator: Negotiator,
         journal: Journal | None,
+        place: Place,
         idle_timeout_ms: int = 0,
     ) -> None:
         self._info = info
@@ -61,6 +63,7 @@ class SessionRunner:
         self._sink = sink
         self._around = around
         self._journal = journal
+        self._place = place
         self._hearing = Hearing(info.input_rate_hz, info.asr_rate_hz)
         self._own_voice = OwnVoice(info.output_rate_hz)
         self._playout = Playout(info.output_rate_hz, info.policy.lead_ms, around.pacer, self._play, self._post)
@@ -76,6 +79,7 @@ class SessionRunner:
         self._deeds = DEEDS
         self._idle = IdleWatch(idle_timeout_ms, lambda: self._post(inputs.SessionIdled()))
         self._post(inputs.SessionStarted())
+        place.count(self.heard_ms)
 
     # --- ports.Session -------------------------------------------------------------------------------------------
 
@@ -88,6 +92,10 @@ class SessionRunner:
         """Take audio; it goes to the tape and to recognition, never to the core."""
         self._idle.mark()
         self._hearing.hear(pcm, offset_samples)
+
+    def heard_ms(self) -> int:
+        """Audio that was heard by now, as long as it is on the tape."""
+        return self._hearing.end() * 1_000 // self._hearing.asr_rate_hz
 
     def has_room(self) -> bool:
         """Whether input is welcome."""
@@ -152,10 +160,17 @@ class SessionRunner:
             with self._around.roster.present(self):
                 outcome = await self._converse()
         finally:
+            self.release()
             self._around.telemetry.session_ended(self._info, self._outcome, ms_between(started, clock.now()))
         if isinstance(outcome, Ended):
             return outcome
         raise outcome
+
+    def release(self) -> None:
+        """Give back the place, and what else was had before the session ran."""
+        self._place.release(clock.now())
+        if self._journal is not None:
+            self._journal.close()
 
     def drain(self, deadline_ms: int) -> None:
         """The server is leaving."""

@@ -5,6 +5,7 @@ from typing import Any, Final, Never
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -64,13 +65,24 @@ def safe_message(error: GatewayError) -> str:
 
 
 def to_status(error: GatewayError) -> status_pb2.Status:
-    """The status of a failure: code, its message (cut if long), and an ErrorInfo with the reason and the backend."""
+    """The status of a failure: code, its message (cut if long), and as details an ErrorInfo with the reason and the
+    backend, then a RetryInfo where it is known when to come again.
+    """
     metadata = {"backend": str(error.backend)} if isinstance(error, BackendError) else {}
     info = error_details_pb2.ErrorInfo(domain=ERROR_DOMAIN, reason=str(error.reason), metadata=metadata)
-    detail = any_pb2.Any()
-    detail.Pack(info)
+    details = [_packed(info)]
+    if error.retry_after_ms is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(error.retry_after_ms)
+        details.append(_packed(retry))
     code: int = CODES[error.reason].value[0]
-    return status_pb2.Status(code=code, message=safe_message(error), details=[detail])
+    return status_pb2.Status(code=code, message=safe_message(error), details=details)
+
+
+def _packed(detail: Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    return packed
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: GatewayError) -> Never:

@@ -5,8 +5,8 @@ from typing import Final
 import grpc
 import voice_workflow_pb2
 
-from voice_gateway.session.ports import OpenSession
-from voice_gateway.transports.call import CallLimits, RawContext, hold_call
+from voice_gateway.session.ports import AdmitCaller, OpenSession
+from voice_gateway.transports.call import CallLimits, Doors, RawContext, hold_call
 from voice_gateway.transports.grpc_legacy.codec import Codec
 
 SERVICE_NAME: Final[str] = voice_workflow_pb2.DESCRIPTOR.services_by_name["VoiceGateway"].full_name
@@ -16,13 +16,15 @@ SERVICE_NAME: Final[str] = voice_workflow_pb2.DESCRIPTOR.services_by_name["Voice
 def add_to_server(
     server: grpc.aio.Server,
     *,
+    admit: AdmitCaller,
     open_session: OpenSession,
     limits: CallLimits = CallLimits(),  # noqa: B008  a frozen value
 ) -> None:
     """Serve VoiceGateway on `server`, which needs `transports.call.SERVER_OPTIONS`."""
+    doors = Doors(admit, open_session)
 
     async def stream_audio(_: object, context: RawContext) -> None:
-        await hold_call(context, Codec(), open_session, limits)
+        await hold_call(context, Codec(), doors, limits)
 
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
         "StreamAudio": grpc.stream_stream_rpc_method_handler(stream_audio)

@@ -6,8 +6,8 @@ import grpc
 from voicegateway.v1 import voice_gateway_service_pb2
 
 from voice_gateway.domain.errors import GatewayError
-from voice_gateway.session.ports import DescribeCapabilities, OpenSession
-from voice_gateway.transports.call import CallLimits, RawContext, hold_call
+from voice_gateway.session.ports import AdmitCaller, DescribeCapabilities, OpenSession
+from voice_gateway.transports.call import CallLimits, Doors, RawContext, hold_call
 from voice_gateway.transports.grpc_v1.codec import Codec
 from voice_gateway.transports.grpc_v1.encoding import capabilities
 from voice_gateway.transports.status import abort
@@ -19,17 +19,15 @@ SERVICE_NAME: Final[str] = voice_gateway_service_pb2.DESCRIPTOR.services_by_name
 class _Servicer:
     """Handlers that take and give bytes; the codec parses, so that what does not parse gets a typed status too."""
 
-    def __init__(
-        self, open_session: OpenSession, describe: DescribeCapabilities, server_version: str, limits: CallLimits
-    ) -> None:
-        self._open_session = open_session
+    def __init__(self, doors: Doors, describe: DescribeCapabilities, server_version: str, limits: CallLimits) -> None:
+        self._doors = doors
         self._describe = describe
         self._server_version = server_version
         self._limits = limits
 
     async def converse(self, _: object, context: RawContext) -> None:
         """Hold one conversation."""
-        await hold_call(context, Codec(self._server_version), self._open_session, self._limits)
+        await hold_call(context, Codec(self._server_version), self._doors, self._limits)
 
     async def get_capabilities(self, _: bytes, context: RawContext) -> bytes:
         """Tell what the server can do now."""
@@ -42,13 +40,14 @@ class _Servicer:
 def add_to_server(
     server: grpc.aio.Server,
     *,
+    admit: AdmitCaller,
     open_session: OpenSession,
     capabilities: DescribeCapabilities,
     server_version: str,
     limits: CallLimits = CallLimits(),  # noqa: B008  a frozen value
 ) -> None:
     """Serve VoiceGatewayService on `server`, which needs `transports.call.SERVER_OPTIONS`."""
-    servicer = _Servicer(open_session, capabilities, server_version, limits)
+    servicer = _Servicer(Doors(admit, open_session), capabilities, server_version, limits)
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
         "Converse": grpc.stream_stream_rpc_method_handler(servicer.converse),
         "GetCapabilities": grpc.unary_unary_rpc_method_handler(servicer.get_capabilities),

@@ -1,0 +1,128 @@
+"""Who may begin a session now: as many as the process carries, and never a queue. Pure: the instant is an argument.
+
+A caller is asked about twice. `check` refuses before anything was read or built for the call, which is what a flood
+costs; `take` takes the place in the same step in which it looks, so that two who come at once cannot both have the
+last one. A place is held until it is released, whether its session ever ran or not.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+from voice_gateway.domain.caller import Caller
+from voice_gateway.domain.errors import Limit, Reason, Refused
+from voice_gateway.domain.instant import Instant
+from voice_gateway.session.admission.load import Excess, Load, LoadLimits, Pressure, judge
+from voice_gateway.session.admission.quotas import Quotas, QuotaSettings, Usage
+
+FULL_RETRY_MS = 1_000
+"""Sooner nobody needs to come again: the shortest calls last seconds, and another pod may have room at once."""
+RETRY_SPREAD_MS = 2_000
+"""Those who are refused together are spread over so much more, or they would come back together."""
+_SPREAD_STEP_MS = 1_237
+"""Near the golden section of the spread: neighbours, and their neighbours, are told instants far apart."""
+ALWAYS_ADMITTED = 4
+"""Sessions that load refuses to nobody. Their own load is a few percent of a core, so where the machine is that busy it
+is others who are: on a laptop with the models beside it a refusal would help nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionSettings:
+    """What the process takes upon itself."""
+
+    max_sessions: int = 100
+    """At 100 calls the gateway uses 0.78 of the one core that it has use for, and no frame is late; from about 150 on
+    speech may stutter (docs/how-to/size-the-pods.md, 2026-11-21)."""
+    load: LoadLimits = field(default_factory=LoadLimits)
+    quotas: QuotaSettings = field(default_factory=QuotaSettings)
+    unready_when_full: bool = False
+    """Whether a full pod asks for no more calls. Off: when all pods are full, an empty Service would refuse connections
+    instead of saying why, block disruption budgets and hang `helm --wait`."""
+
+
+_ALMOST = 0.99
+_OF_EXCESS = {Excess.CPU: Limit.CPU, Excess.ADDED_LATENCY: Limit.ADDED_LATENCY}
+_TOLD = {
+    Limit.SESSIONS: "every session that this server carries is taken",
+    Limit.CPU: "the server is at the limit of its CPU",
+    Limit.ADDED_LATENCY: "the server is late with what it has to do",
+}
+
+
+class Place:
+    """One session's place. Given back once, however often it is released."""
+
+    def __init__(self, give_back: "Callable[[Place], None]", usage: Usage) -> None:
+        self._give_back = give_back
+        self._usage = usage
+
+    def count(self, heard_ms: Callable[[], int]) -> None:
+        """What the session hears goes on its caller's account; `heard_ms` tells how much it is by now."""
+        self._usage.heard_ms = heard_ms
+
+    def release(self, now: Instant) -> None:
+        """Somebody else may have it."""
+        self._usage.end(now)
+        self._give_back(self)
+
+
+class Admission:
+    """The places of one process."""
+
+    def __init__(self, settings: AdmissionSettings) -> None:
+        self._settings = settings
+        self._places: set[Place] = set()
+        self._pressure = Pressure()
+        self._quotas = Quotas(settings.quotas)
+        self._refusals = count()
+
+    @property
+    def sessions(self) -> int:
+        """Places that are taken."""
+        return len(self._places)
+
+    @property
+    def capacity(self) -> int:
+        """Places that there are."""
+        return self._settings.max_sessions
+
+    @property
+    def fullness(self) -> float:
+        """How full the process is, 0 to 1, by whatever is nearest to its limit; at 1 newcomers are refused."""
+        if self._full() is not None:
+            return 1.0
+        taken = len(self._places) / self._settings.max_sessions
+        # Load that has not lasted yet is no refusal, hence not quite 1.
+        return taken if len(self._places) < ALWAYS_ADMITTED else max(taken, min(self._pressure.share, _ALMOST))
+
+    def observe(self, load: Load) -> None:
+        """Take a measurement."""
+        self._pressure = judge(self._pressure, load, self._settings.load)
+
+    def check(self, caller: Caller, now: Instant) -> None:
+        """Refuse who would be refused by `take`; takes nothing.
+
+        Raises:
+            Refused: AT_CAPACITY or QUOTA_EXCEEDED.
+        """
+        if (limit := self._full()) is not None:
+            raise Refused(Reason.AT_CAPACITY, limit, _TOLD[limit], self._retry_after_ms())
+        self._quotas.check(caller, now)
+
+    def take(self, caller: Caller, now: Instant) -> Place:
+        """Take a place; raises as `check` does."""
+        self.check(caller, now)
+        place = Place(self._places.discard, self._quotas.begin(caller, now))
+        self._places.add(place)
+        return place
+
+    def _full(self) -> Limit | None:
+        taken = len(self._places)
+        if taken >= self._settings.max_sessions:
+            return Limit.SESSIONS
+        if self._pressure.excess is None or taken < ALWAYS_ADMITTED:
+            return None
+        return _OF_EXCESS[self._pressure.excess]
+
+    def _retry_after_ms(self) -> int:
+        return FULL_RETRY_MS + next(self._refusals) * _SPREAD_STEP_MS % RETRY_SPREAD_MS

@@ -1,0 +1,160 @@
+"""How the gateway's servers treat connections: pings, and streams that are not sessions."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc.aio
+import pytest
+from gateway_kit.whole_gateway import world
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from voice_gateway import config
+from voice_gateway.app import servers
+from voice_gateway.backends.jwks.client import JwksPage
+from voice_gateway.identity.entrance import Entrance
+from voicegateway.v1 import client_pb2, voice_gateway_service_pb2
+from voicegateway_testkit.pings import ping
+
+PINGS = 12
+"""gRPC cuts off whoever sends the third that is too early; its own preface may make one or two of grace."""
+CONVERSE = "/voicegateway.v1.VoiceGatewayService/Converse"
+START = voice_gateway_service_pb2.ConverseRequest(start=client_pb2.Start()).SerializeToString()
+SETTINGS = config.load({})
+ANYBODY = Entrance(SETTINGS.identity, open_page=JwksPage, watched=())
+MAKERS = {
+    "calls": lambda: servers.grpc_server(SETTINGS.server, ANYBODY, 100),
+    "health": servers.health_server,
+}
+
+
+@asynccontextmanager
+async def listening(kind: str) -> AsyncIterator[str]:
+    """One of the gateway's servers, with nothing on it."""
+    server = MAKERS[kind]()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+async def test_pings_are_allowed_by_our_interval(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interval that is written is the one that gRPC goes by: at 0 no ping is too early, with or without a call."""
+    free = tuple((name, 0 if "ping_interval" in name else value) for name, value in servers.PORT_OPTIONS)
+    monkeypatch.setattr(servers, "PORT_OPTIONS", free)
+    async with listening(kind) as address:
+        pinged = await ping(address, PINGS)
+    assert (pinged.answered, pinged.goaway) == (PINGS, "")
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+async def test_a_flood_of_pings_is_cut_off(kind: str) -> None:
+    """Who pings as fast as it can is told so and leaves."""
+    async with listening(kind) as address:
+        assert (await ping(address, PINGS)).goaway == "too_many_pings"
+
+
+def test_a_ping_in_five_seconds_is_never_too_early() -> None:
+    """Also when it comes two seconds early, because the one before was late."""
+    assert dict(servers.PORT_OPTIONS)["grpc.http2.min_ping_interval_without_data_ms"] <= 3_000
+
+
+def capacity_of(details: bytes) -> tuple[str, bool]:
+    """The reason in a status, and whether it says when to come again."""
+    first, *others = status_pb2.Status.FromString(details).details
+    info = error_details_pb2.ErrorInfo()
+    assert first.Unpack(info)
+    return info.reason, any(other.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for other in others)
+
+
+@pytest.mark.parametrize(
+    ("method", "start"),
+    [
+        (CONVERSE, START),
+        ("/voice_workflow.VoiceGateway/StreamAudio", b"\x0a\x07\x0a\x05en-US"),
+    ],
+    ids=["v1", "legacy"],
+)
+async def test_a_proxys_one_connection_is_refused_and_never_kept_waiting(method: str, start: bytes) -> None:
+    """Of 60 calls on one connection of a server for two, two have sessions and 58 are told so while those run."""
+    async with world(settings={"MAX_SESSIONS": "2"}) as gateway, grpc.aio.insecure_channel(gateway.address) as channel:
+        calls: list[grpc.aio.StreamStreamCall[bytes, bytes]] = [channel.stream_stream(method)() for _ in range(60)]
+        for call in calls[:2]:
+            await call.write(start)
+            assert isinstance(await call.read(), bytes)
+        for call in calls[2:]:
+            await call.write(start)
+        codes = await asyncio.gather(*(call.code() for call in calls[2:]))
+        assert set(codes) == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        for call in calls[2:]:
+            details = dict(await call.trailing_metadata() or ())["grpc-status-details-bin"]
+            assert isinstance(details, bytes)
+            assert capacity_of(details) == ("AT_CAPACITY", True)
+        calls[0].cancel()
+        calls[1].cancel()
+
+
+async def test_a_whole_connection_of_sessions_leaves_room_for_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams of a connection are bounded, above what its sessions need."""
+    made: list[dict[str, object]] = []
+
+    def server(*, options: tuple[tuple[str, object], ...], **_: object) -> None:
+        made.append(dict(options))
+
+    monkeypatch.setattr(grpc.aio, "server", server)
+    servers.grpc_server(SETTINGS.server, ANYBODY, 250)
+    servers.health_server()
+    assert [options["grpc.max_concurrent_streams"] for options in made] == [350, 100]
+
+
+async def refused_with(channel: grpc.aio.Channel) -> str:
+    """The reason that a newcomer is refused with."""
+    call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(CONVERSE)()
+    await call.write(START)
+    assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    details = dict(await call.trailing_metadata() or ())["grpc-status-details-bin"]
+    assert isinstance(details, bytes)
+    return capacity_of(details)[0]
+
+
+async def test_quotas_count_whoever_calls() -> None:
+    """Two connections of one address are one caller; its running call goes on, and its end lets the next one in."""
+    async with (
+        world(settings={"QUOTA_SESSIONS": "1"}) as gateway,
+        grpc.aio.insecure_channel(gateway.address) as one,
+        grpc.aio.insecure_channel(gateway.address, options=(("grpc.use_local_subchannel_pool", 1),)) as other,
+    ):
+        first: grpc.aio.StreamStreamCall[bytes, bytes] = one.stream_stream(CONVERSE)()
+        await first.write(START)
+        assert isinstance(await first.read(), bytes)
+        assert await refused_with(other) == "QUOTA_EXCEEDED"
+        assert not first.done()
+        await first.done_writing()
+        while isinstance(await first.read(), bytes):
+            pass
+        assert await first.code() is grpc.StatusCode.OK
+        second: grpc.aio.StreamStreamCall[bytes, bytes] = other.stream_stream(CONVERSE)()
+        await second.write(START)
+        assert isinstance(await second.read(), bytes)
+        second.cancel()
+
+
+async def test_a_full_gateway_may_turn_unready() -> None:
+    """What is measured each second reaches the probes, and a probe is answered by a full gateway."""
+    settings = {"MAX_SESSIONS": "1", "UNREADY_WHEN_FULL": "on"}
+    async with world(settings=settings) as gateway, grpc.aio.insecure_channel(gateway.address) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest(service="readiness"))
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(CONVERSE)()
+        await call.write(START)
+        await call.read()
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert await refused_with(channel) == "AT_CAPACITY"
+        live = await health.Check(health_pb2.HealthCheckRequest(service="liveness"))
+        assert live.status == health_pb2.HealthCheckResponse.SERVING
+        call.cancel()
