@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import uvloop
+from bench_leak import measure_leak
 from bench_load import TURN_MS, measure_load, measure_speculation
 from bench_process import Bench
 from bench_report import Line, judged
@@ -27,6 +28,7 @@ SECTIONS: Final[dict[str, Callable[[Bench], Coroutine[Any, Any, tuple[list[str],
     "speculation": measure_speculation,
     "barge-in": measure_barge_in,
     "heard": measure_heard,
+    "leak": measure_leak,
 }
 
 

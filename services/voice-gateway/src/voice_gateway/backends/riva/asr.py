@@ -15,6 +15,7 @@ from voice_gateway.backends.riva.channels import SLOW_MS, Replica, RivaChannel, 
 from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedError, ended_too_early, failure_of
 from voice_gateway.backends.riva.offers import Offers
 from voice_gateway.backends.riva.settings import RivaSettings
+from voice_gateway.backends.riva.whole_call import WholeCall
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend, BackendError, Reason, RecognitionStalled
@@ -115,9 +116,9 @@ class RivaRecognizer:
                 return stream
         raise failure
 
-    async def _ask(self, stub: Any) -> Offers:
+    async def _ask(self, stub: Any, within_s: float) -> Offers:
         response = await stub.GetRivaSpeechRecognitionConfig(
-            riva_asr_pb2.RivaSpeechRecognitionConfigRequest(), metadata=self._settings.metadata
+            riva_asr_pb2.RivaSpeechRecognitionConfigRequest(), timeout=within_s, metadata=self._settings.metadata
         )
         return decode_languages(response)
 
@@ -133,7 +134,7 @@ class _Stream:
         self._connect_s = settings.connect_deadline_ms / _MS_PER_S
         self._finish_s = settings.finish_deadline_ms / _MS_PER_S
         self._channel = replica.begin()
-        self._call = self._channel.stub.StreamingRecognize(metadata=settings.metadata)
+        self._call = WholeCall(self._channel.stub.StreamingRecognize(metadata=settings.metadata))
         self._writer: asyncio.Task[None] | None = None
         self._is_audio_over = False
         self._read_by: float | None = None
@@ -204,7 +205,7 @@ class _Stream:
         return response
 
     async def close(self) -> None:
-        """Cancel what still runs; no call and no task is left."""
+        """Cancel what still runs; no call and no task is left, but for a question about the server's health."""
         self._call.cancel()
         self._expect_nothing()
         self._believe()
@@ -213,6 +214,7 @@ class _Stream:
             self._writer.cancel()
             await asyncio.wait((self._writer,))
             self._writers_error()  # so that it counts as seen
+        await self._call.close()
 
     async def _write_all(self, audio: AsyncIterator[bytes]) -> None:
         try:

@@ -26,14 +26,19 @@ _PROXIES = ("grpc", "https", "http")
 """Variables that gRPC obeys, whether it calls over TLS or not (grpc doc/environment_variables.md)."""
 
 _MS_PER_S = 1_000
+_LEAST_S = 0.001
+"""A deadline that has passed is told as one."""
 _MAX_DETAIL_CHARS = 300
 FULL_MS = 1_000
 """An address that has refused a call for want of room is left alone for so long, if there are others."""
 SLOW_MS = 10_000
 """The same for one that has kept a speaker waiting; only a health check may say more, as not every sound has words."""
 
-Ask = Callable[[Any], Awaitable[Offers]]
-"""Asks a stub what its server serves; raises grpc.aio.AioRpcError."""
+Ask = Callable[[Any, float], Awaitable[Offers]]
+"""Asks a stub what its server serves, for so many seconds at most; raises grpc.aio.AioRpcError.
+
+The deadline is the call's own: to cancel who waits for a call costs native memory (`whole_call.py`).
+"""
 
 
 class RivaChannel:
@@ -106,18 +111,20 @@ class RivaChannels:
 
     async def _check(self, channel: RivaChannel) -> None:
         """Ask a server for its health, where it knows of such a question, and for what it serves."""
+        loop = asyncio.get_running_loop()
+        answer_by = loop.time() + self._settings.probe_deadline_ms / _MS_PER_S
         try:
-            async with asyncio.timeout(self._settings.probe_deadline_ms / _MS_PER_S):
-                await self._ask_health(channel)
-                channel.offers = await self._ask(channel.stub)
-        except (grpc.aio.AioRpcError, TimeoutError) as error:
+            await self._ask_health(channel, self._settings.probe_deadline_ms / _MS_PER_S)
+            channel.offers = await self._ask(channel.stub, max(answer_by - loop.time(), _LEAST_S))
+        except grpc.aio.AioRpcError as error:
             # Here alone gRPC's own words are safe to log: a check carries nothing that anybody said.
-            detail = error.details() or "" if isinstance(error, grpc.aio.AioRpcError) else ""
-            raise CheckFailedError(failure_of(error).cause, detail[:_MAX_DETAIL_CHARS]) from error
+            raise CheckFailedError(failure_of(error).cause, (error.details() or "")[:_MAX_DETAIL_CHARS]) from error
 
-    async def _ask_health(self, channel: RivaChannel) -> None:
+    async def _ask_health(self, channel: RivaChannel, within_s: float) -> None:
         with suppress(grpc.aio.AioRpcError):  # not every server knows the question; the next one tells what is wrong
-            response = await channel.health.Check(health_pb2.HealthCheckRequest(), metadata=self._settings.metadata)
+            response = await channel.health.Check(
+                health_pb2.HealthCheckRequest(), timeout=within_s, metadata=self._settings.metadata
+            )
             if response.status == health_pb2.HealthCheckResponse.NOT_SERVING:
                 raise CheckFailedError("not serving")
 

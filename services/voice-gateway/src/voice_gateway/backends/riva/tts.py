@@ -15,6 +15,7 @@ from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedE
 from voice_gateway.backends.riva.offers import Offers
 from voice_gateway.backends.riva.settings import RivaTtsSettings
 from voice_gateway.backends.riva.tts_codec import SpeechAssembler, decode_voices, encode_request
+from voice_gateway.backends.riva.whole_call import WholeCall
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.ids import SessionId
@@ -82,7 +83,7 @@ class RivaSynthesizer:
                 while (chunk := await sentence.next()) is not None:
                     yield chunk
             finally:
-                sentence.close()
+                await sentence.close()
         except CallFailedError as failure:
             reason = Reason.TTS_TIMEOUT if failure.is_timeout else Reason.TTS_FAILED
             raise BackendError(Backend.TTS, reason, f"speech synthesis failed: {failure.cause}") from failure
@@ -104,9 +105,9 @@ class RivaSynthesizer:
                 return sentence, first
         raise failure
 
-    async def _ask(self, stub: Any) -> Offers:
+    async def _ask(self, stub: Any, within_s: float) -> Offers:
         response = await stub.GetRivaSynthesisConfig(
-            riva_tts_pb2.RivaSynthesisConfigRequest(), metadata=self._settings.riva.metadata
+            riva_tts_pb2.RivaSynthesisConfigRequest(), timeout=within_s, metadata=self._settings.riva.metadata
         )
         return decode_voices(response)
 
@@ -124,7 +125,7 @@ class _Sentence:
         self._next_audio_s = settings.next_audio_deadline_ms / _MS_PER_S
         self._assembler = SpeechAssembler(rate_hz)
         self._channel = replica.begin()
-        self._call = self._channel.stub.SynthesizeOnline(metadata=settings.riva.metadata)
+        self._call = WholeCall(self._channel.stub.SynthesizeOnline(metadata=settings.riva.metadata))
 
     async def start(self, request: Any) -> SpeechChunk:
         """The first audio. A sentence that could not be started is closed; raises CallFailedError."""
@@ -133,10 +134,10 @@ class _Sentence:
                 chunk = await self._ask_for_audio(request)
         except CALL_ERRORS as error:
             failure = self._noted(error)
-            self.close()
+            await self.close()
             raise failure from error
         except BaseException:
-            self.close()
+            await self.close()
             raise
         self._replica.answered()
         return chunk
@@ -149,10 +150,11 @@ class _Sentence:
         except CALL_ERRORS as error:
             raise self._noted(error) from error
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Cancel the call if it still runs."""
         self._call.cancel()
         self._replica.end(self._channel)
+        await self._call.close()
 
     async def _ask_for_audio(self, request: Any) -> SpeechChunk:
         async with asyncio.timeout(self._connect_s):
