@@ -11,6 +11,7 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.session.ports import (
+    ANY_LANGUAGE,
     Language,
     SessionInfo,
     SessionRequest,
@@ -62,7 +63,10 @@ class Negotiator:
             raise unavailable(Backend.ASR)
         if not spoken:
             raise unavailable(Backend.TTS)
-        return tuple(Language(code, spoken[code]) for code in sorted(heard & spoken.keys()))
+        named = {code.casefold() for code in heard}
+        return tuple(
+            Language(code, spoken[code]) for code in sorted(spoken) if ANY_LANGUAGE in named or code.casefold() in named
+        )
 
     def start(self, request: SessionRequest, session_id: SessionId) -> SessionInfo:
         """What a new session gets."""

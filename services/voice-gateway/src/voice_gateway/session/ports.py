@@ -199,6 +199,10 @@ AnswerWithin = Callable[[], int | None]
 """How long, in ms, recognition may say nothing from now on; None while nobody speaks, as silence has no results."""
 
 
+ANY_LANGUAGE = "multi"
+"""Listed by a recogniser that tells the language by its sound."""
+
+
 class SpeechRecognizer(Protocol):
     """Streams speech to text."""
 
@@ -214,7 +218,7 @@ class SpeechRecognizer(Protocol):
         """
 
     def languages(self) -> frozenset[str]:
-        """Language codes the backend last said it hears; empty when it has not answered yet."""
+        """Language codes the backend last said it hears; empty when it has not answered yet. ANY_LANGUAGE: all."""
 
 
 class LanguageModel(Protocol):

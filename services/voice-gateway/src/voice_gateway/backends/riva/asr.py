@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import grpc.aio
@@ -10,7 +11,7 @@ from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 
 from voice_gateway.backends.addresses.names import Resolve, resolve
 from voice_gateway.backends.addresses.pool import Request
-from voice_gateway.backends.riva.asr_codec import decode_languages, decode_response, encode_audio, encode_config
+from voice_gateway.backends.riva.asr_codec import ResultDecoder, decode_languages, encode_audio, encode_config
 from voice_gateway.backends.riva.channels import SLOW_MS, Replica, RivaChannel, RivaChannels, blame
 from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedError, ended_too_early, failure_of
 from voice_gateway.backends.riva.offers import Offers
@@ -91,10 +92,11 @@ class RivaRecognizer:
         """
         try:
             stream = await self._open(session, spec)
+            decoder = ResultDecoder(spec.rate_hz)
             try:
                 stream.begin(audio, answer_within_ms)
                 while (response := await stream.read()) is not grpc.aio.EOF:
-                    for result in decode_response(response, spec.rate_hz, stream.sent_samples):
+                    for result in decoder.take(response, stream.sent_samples):
                         yield result
             finally:
                 await stream.close()
@@ -155,7 +157,7 @@ class _Stream:
         """
         try:
             async with asyncio.timeout(self._connect_s):
-                await self._call.write(encode_config(spec))
+                await self._call.write(encode_config(self._as_called_there(spec)))
         except CALL_ERRORS as error:
             failure = failure_of(error)
             blame(self._replica, failure, self._request)
@@ -164,6 +166,9 @@ class _Stream:
         except asyncio.CancelledError:
             await self.close()
             raise
+
+    def _as_called_there(self, spec: RecognitionSpec) -> RecognitionSpec:
+        return replace(spec, language_code=self._channel.spelled(spec.language_code))
 
     def begin(self, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin) -> None:
         """Start to write `audio`."""

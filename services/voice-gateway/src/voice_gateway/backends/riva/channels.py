@@ -13,7 +13,7 @@ from voice_gateway.backends.addresses.book import Address
 from voice_gateway.backends.addresses.names import Resolve, endpoint_of, is_ip
 from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member, Request
 from voice_gateway.backends.riva.failures import Blame, CallFailedError, failure_of
-from voice_gateway.backends.riva.offers import Offers, merge_offers
+from voice_gateway.backends.riva.offers import Offers, merge_offers, spelled
 from voice_gateway.backends.riva.settings import RivaSettings
 from voice_gateway.domain.errors import Backend
 
@@ -56,7 +56,11 @@ class RivaChannel:
 
     def serves(self, language_code: str) -> bool:
         """True unless it has said what it serves and the language is not among it."""
-        return self.offers is None or language_code in self.offers
+        return self.offers is None or spelled(language_code, self.offers) is not None
+
+    def spelled(self, language_code: str) -> str:
+        """What the server calls this language; as it is, if it has not said or does not know it."""
+        return spelled(language_code, self.offers or {}) or language_code
 
     async def close(self) -> None:
         """Close the channel; calls that still run are cancelled."""
@@ -134,7 +138,7 @@ def blame(replica: Replica, failure: CallFailedError, request: Request[RivaChann
     if failure.blame is Blame.REPLICA:
         request.failed(replica, failure.cause)
     elif failure.blame is Blame.LOAD:
-        replica.rest(FULL_MS)
+        replica.rest(FULL_MS if failure.rest_ms is None else failure.rest_ms)
 
 
 def _credentials(settings: RivaSettings) -> grpc.ChannelCredentials | None:

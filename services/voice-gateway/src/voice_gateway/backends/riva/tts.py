@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import grpc.aio
@@ -95,7 +96,7 @@ class RivaSynthesizer:
         for replica in self._channels.candidates(spec.language_code):
             sentence = _Sentence(replica, self._settings, spec.rate_hz, request)
             try:
-                first = await sentence.start(encode_request(spec, text))
+                first = await sentence.start(spec, text)
             except CallFailedError as error:
                 failure = error
                 if failure.blame is Blame.REQUEST:
@@ -127,11 +128,12 @@ class _Sentence:
         self._channel = replica.begin()
         self._call = WholeCall(self._channel.stub.SynthesizeOnline(metadata=settings.riva.metadata))
 
-    async def start(self, request: Any) -> SpeechChunk:
+    async def start(self, spec: VoiceSpec, text: str) -> SpeechChunk:
         """The first audio. A sentence that could not be started is closed; raises CallFailedError."""
         try:
             async with asyncio.timeout(self._first_audio_s):
-                chunk = await self._ask_for_audio(request)
+                named = replace(spec, language_code=self._channel.spelled(spec.language_code))
+                chunk = await self._ask_for_audio(encode_request(named, text))
         except CALL_ERRORS as error:
             failure = self._noted(error)
             await self.close()
