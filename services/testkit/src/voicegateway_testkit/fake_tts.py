@@ -229,15 +229,8 @@ class FakeTts(GrpcFake):
 def wav_header(pcm_bytes: int, rate_hz: int) -> bytes:
     """Gives the header of a WAV file of mono s16le; `pcm_bytes` may be a lie, as a stream's has to be."""
     fmt = struct.pack("<HHIIHH", 1, 1, rate_hz, rate_hz * 2, 2, 16)
-    return (
-        b"RIFF"
-        + struct.pack("<I", 36 + pcm_bytes)
-        + b"WAVEfmt "
-        + struct.pack("<I", 16)
-        + fmt
-        + b"data"
-        + struct.pack("<I", pcm_bytes)
-    )
+    head = b"RIFF" + struct.pack("<I", 36 + pcm_bytes) + b"WAVE"
+    return head + b"fmt " + struct.pack("<I", len(fmt)) + fmt + b"data" + struct.pack("<I", pcm_bytes)
 
 
 def _voices(rows: Iterable[ConfigRow]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What speech servers do beside the protocol; docs/reference/speech-servers.md lists it."""
 
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import grpc
@@ -114,7 +115,7 @@ def test_who_hears_everything_hears_what_can_be_spoken() -> None:
 def responses(data: bytes, cuts: list[int]) -> list[Any]:
     """The audio in messages that end at these places."""
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    parts = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    parts = [data[start:end] for start, end in pairwise(edges)]
     return [riva_tts_pb2.SynthesizeSpeechResponse(audio=part) for part in parts]
 
 
@@ -213,7 +214,7 @@ def retry_info(delay_s: int) -> bytes:
     """What `grpc-status-details-bin` has in it."""
     detail = AnyMessage()
     detail.Pack(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=delay_s)))
-    return status_pb2.Status(code=8, details=[detail]).SerializeToString()
+    return bytes(status_pb2.Status(code=8, details=[detail]).SerializeToString())
 
 
 @pytest.mark.parametrize(

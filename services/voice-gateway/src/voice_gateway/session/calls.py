@@ -93,6 +93,7 @@ class BackendCalls:
         """Transcribe a feed."""
 
         def failed(_: Reason, message: str) -> inputs.Input:
+            self._hearing.leave_feed(feed)
             return inputs.RecognitionFailed(stream, message)
 
         self._spawn(f"asr-{stream}", self._guard(partial(self._recognise, stream, feed), failed))

@@ -19,7 +19,9 @@ from voice_gateway.turn.tables import LISTENING, Listening, ListeningEvent, Mach
 
 REOPEN_MS = (0, 500, 1_000, 2_000, 4_000)
 """Waits before a broken stream is opened again, one for each failure in a row; a Riva pod restarts in its place within
-that time or another address answers. After the last one the session gives up."""
+that time or another address answers. The last is for all that follow: an outage ends no session, since who types needs
+no recogniser and who speaks waits for it, and a stream each 4 s is no load on one that comes back. Only what was said
+before the client half-closed is waited for no longer than this: nobody would end such a session."""
 STEADY_MS = 30_000
 """A stream that has been open for so long was in order: its end is no failure in a row, such as that of an idle stream,
 which Riva drops every minute. Longer than `FINALISE_MS`, so that a stream that does not finalise stays a failure."""
@@ -176,9 +178,11 @@ class Recognition:
             return []
         return [*self._half_close(None, now), *self._open_at(self._confirmed_samples, now, follows=True)]
 
-    def input_ended(self, now: Instant) -> list[Effect]:
-        """The client says nothing more: force the last final."""
+    def input_ended(self, now: Instant, *, is_all_known: bool) -> list[Effect]:
+        """The client says nothing more: force the last final, unless recognition is down and all is known."""
         self._is_input_over, self._grace_by = True, None
+        if self.state is Listening.CLOSED and is_all_known:
+            self._reopen_at = None
         return [] if self.state is Listening.CLOSED else self._half_close(None, now)
 
     def ended(self, stream: StreamId, now: Instant) -> list[Effect]:
@@ -200,7 +204,7 @@ class Recognition:
         """
         if now >= after_ms(self._opened_at, STEADY_MS):
             self._failures = 0
-        if self._failures == len(REOPEN_MS):
+        if self._is_input_over and self._failures >= len(REOPEN_MS):
             return [Fail(Reason.BACKEND_UNAVAILABLE, f"speech recognition: {message}", Backend.ASR)]
         effects: list[Effect] = [CancelRecognition(other) for other in self.live if other != stream]
         if self._finalising and not self._is_input_over:
@@ -210,7 +214,7 @@ class Recognition:
         if self._failures == 0:
             told = f"speech recognition was interrupted: {message}"
             effects.append(Emit(Notice(Reason.RECOGNITION_INTERRUPTED, told, Backend.ASR)))
-        self._reopen_at = after_ms(now, REOPEN_MS[self._failures])
+        self._reopen_at = after_ms(now, REOPEN_MS[min(self._failures, len(REOPEN_MS) - 1)])
         self._failures += 1
         return [*effects, *self.on_deadline(now)]
 

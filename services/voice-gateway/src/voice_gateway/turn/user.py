@@ -59,6 +59,11 @@ class User:
         self._started_at = now
         return self.recognition.open(now)
 
+    def input_ended(self, now: Instant) -> list[Effect]:
+        """The client says nothing more."""
+        is_all_known = self._known_samples <= self.recognition.confirmed_samples and not self.utterance.is_speaking
+        return self.recognition.input_ended(now, is_all_known=is_all_known)
+
     def is_ahead(self, samples: int, now: Instant) -> bool:
         """Whether the input is ahead of real time: it was pushed, nobody is listening to a reply yet."""
         return self.instant_of(samples) > after_ms(now, AHEAD_MS)
