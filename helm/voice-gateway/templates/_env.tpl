@@ -22,6 +22,8 @@
   value: {{ .Values.config.llm.firstTokenDeadlineMs | toString | quote }}
 - name: LLM_TOTAL_DEADLINE_MS
   value: {{ .Values.config.llm.totalDeadlineMs | toString | quote }}
+- name: BACKEND_PATIENCE_MS
+  value: {{ .Values.config.asr.patienceMs | int64 | toString | quote }}
 - name: TTS_FIRST_AUDIO_DEADLINE_MS
   value: {{ .Values.config.tts.firstAudioDeadlineMs | toString | quote }}
 - name: LLM_FILLER

@@ -53,11 +53,12 @@ class World:
     health: list[FakeHealth] = field(default_factory=lambda: [FakeHealth(backend) for backend in Backend])
     roster: Roster = field(default_factory=Roster)
     pacer: Pacer = field(default_factory=Pacer)
+    backend_patience_ms: int = 0
     journals: ClassVar[JournalFolder | None] = None
 
     def service(self) -> SessionService:
         """The service under test."""
-        settings = SessionSettings("en-US", "Anna", 16_000, 16_000, PERSONA)
+        settings = SessionSettings("en-US", "Anna", 16_000, 16_000, PERSONA, self.backend_patience_ms)
         voices = VoiceBank(FakeVoiceModel(), self.pacer)
         around = Surroundings(
             self.recognizer, self.llm, self.synthesizer, self.telemetry, self.pacer, self.roster, voices, self.journals

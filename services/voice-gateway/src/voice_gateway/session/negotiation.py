@@ -35,6 +35,8 @@ class SessionSettings:
     output_rate_hz: int
     """Rate of reply audio."""
     persona: Persona
+    backend_patience_ms: int = 0
+    """A session that has been without recognition for so long ends; 0: it does not."""
     tool_timeout_ms: int = NO_TOOLS.timeout_ms
     """What a tool has not returned by then has failed."""
 
@@ -84,6 +86,7 @@ class Negotiator:
             voice=voice,
             policy=self._policy.changed(dict(request.policy)),
             can_pause=request.can_pause,
+            backend_patience_ms=settings.backend_patience_ms,
         )
 
     def persona(self, request: SessionRequest) -> Persona:

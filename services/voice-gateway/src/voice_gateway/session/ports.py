@@ -74,6 +74,8 @@ class SessionInfo:
     policy: TurnPolicy
     can_pause: bool = True
     """Whether the client can hold its player without flushing it."""
+    backend_patience_ms: int = 0
+    """How long the session goes on without recognition; 0: without end."""
 
 
 class ClientSink(Protocol):

@@ -38,6 +38,8 @@ class Recognition:
     being finalised, oldest first.
     """
 
+    patience_ms: int = 0
+    """How long recognition may stay away; 0: for as long as it takes."""
     _machine: Machine[Listening, ListeningEvent] = field(init=False)
     _newest: StreamId = field(default=StreamId(0), init=False)
     _finalising: list[StreamId] = field(default_factory=list, init=False)
@@ -48,6 +50,8 @@ class Recognition:
     _opened_at: Instant = field(default=Instant(0), init=False)
     _failures: int = field(default=0, init=False)
     """In a row: none of these streams has transcribed anything for good."""
+    _away_since: Instant = field(default=Instant(0), init=False)
+    """When the first of these failed."""
     _confirmed_samples: int = field(default=0, init=False)
     _from_samples: int = field(default=0, init=False)
     """Where the newest stream begins, at the earliest."""
@@ -204,7 +208,10 @@ class Recognition:
         """
         if now >= after_ms(self._opened_at, STEADY_MS):
             self._failures = 0
-        if self._is_input_over and self._failures >= len(REOPEN_MS):
+        if self._failures == 0:
+            self._away_since = now
+        is_too_long = self.patience_ms > 0 and now >= after_ms(self._away_since, self.patience_ms)
+        if is_too_long or (self._is_input_over and self._failures >= len(REOPEN_MS)):
             return [Fail(Reason.BACKEND_UNAVAILABLE, f"speech recognition: {message}", Backend.ASR)]
         effects: list[Effect] = [CancelRecognition(other) for other in self.live if other != stream]
         if self._finalising and not self._is_input_over:

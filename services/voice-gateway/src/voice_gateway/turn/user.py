@@ -27,8 +27,10 @@ SURE = 1.0
 class User:
     """Gathers what one user says. Positions are samples of the input clock."""
 
-    def __init__(self, policy: TurnPolicy, floor: Machine[Floor, FloorEvent], input_rate_hz: int) -> None:
-        self.recognition = Recognition()
+    def __init__(
+        self, policy: TurnPolicy, floor: Machine[Floor, FloorEvent], input_rate_hz: int, backend_patience_ms: int = 0
+    ) -> None:
+        self.recognition = Recognition(backend_patience_ms)
         self.utterance = Utterance(floor, input_rate_hz)
         self.turn = TurnId(1)
         """The turn being spoken, or the next one."""
