@@ -7,6 +7,7 @@ from gateway_kit import virtual_time
 from gateway_kit.port_fakes import Step
 from gateway_kit.session_world import World
 from voice_gateway.domain.errors import Backend, BackendError, Reason
+from voice_gateway.domain.events import Notice, ReplyFinished, ReplyOutcome
 
 pytestmark = pytest.mark.usefixtures("every_session_replays")
 
@@ -45,6 +46,31 @@ def test_patience_begins_anew_with_each_outage() -> None:
         session, run = await world.open()
         await asyncio.sleep(170)
         assert not run.done()
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+def test_a_minute_without_model_and_voice_ends_no_session() -> None:
+    """Each turn meanwhile gets an apology or its text, with a notice; the turn after it is answered aloud."""
+
+    async def main() -> None:
+        world = World()
+        failed = BackendError(Backend.LLM, Reason.LLM_FAILED, "gone")
+        world.llm.scripts = [[failed], [failed], [failed], ["Fine. "], ["Fine. "], ["Fine. "], ["Fine. "]]
+        world.synthesizer.fail_on = "Fine"
+        session, run = await world.open()
+        for number in range(1, 8):
+            if number == 7:
+                world.synthesizer.fail_on = ""
+            session.type_text("How are you?")
+            await world.sink.wait_for(ReplyFinished, number)
+            await asyncio.sleep(10)
+        replies = [each.outcome for each in world.sink.of(ReplyFinished) if isinstance(each, ReplyFinished)]
+        assert replies == [ReplyOutcome.FAILED] * 6 + [ReplyOutcome.COMPLETED]
+        notices = [event.reason for event in world.sink.of(Notice) if isinstance(event, Notice)]
+        assert notices == [Reason.LLM_FAILED] * 3 + [Reason.TTS_FAILED] * 3
         session.end()
         await run
 
