@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import uvloop
+from bench_leak import measure_leak
 from bench_load import TURN_MS, measure_load, measure_speculation
 from bench_process import Bench
 from bench_refusals import measure_refusals
@@ -31,6 +32,7 @@ SECTIONS: Final[dict[str, Callable[[Bench], Coroutine[Any, Any, tuple[list[str],
     "heard": measure_heard,
     "text": measure_text,
     "refusals": measure_refusals,
+    "leak": measure_leak,
 }
 
 

@@ -174,8 +174,8 @@ class _Recognition:
 
     async def run(self) -> None:
         match self._stream.fault:
-            case Refuse(code, details):
-                raise CallError(code, details)
+            case Refuse(code, details, trailing):
+                raise CallError(code, details, trailing)
             case Hang():
                 await self._swallow()
             case _:

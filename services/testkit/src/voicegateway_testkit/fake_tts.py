@@ -1,6 +1,7 @@
 """A fake of Riva speech synthesis: a sound of its own for each text, delays and faults to order, on a real socket."""
 
 import asyncio
+import struct
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -67,15 +68,28 @@ class FakeTts(GrpcFake):
     """Riva TTS. `sentences` has every text in the order asked; `faults` are taken one for each sentence."""
 
     def __init__(
-        self, *, timing: TtsTiming = TtsTiming(), word_times: bool = True, rows: Iterable[ConfigRow] = DEFAULT_ROWS
+        self,
+        *,
+        timing: TtsTiming = TtsTiming(),
+        word_times: bool = True,
+        rows: Iterable[ConfigRow] = DEFAULT_ROWS,
+        wav_headers: bool = False,
     ) -> None:
-        """Makes a fake; without `word_times` it gives none even when asked. `rows` is the configuration listing."""
+        """Makes a fake.
+
+        Args:
+            timing: modelled delays.
+            word_times: false: it gives none even when asked.
+            rows: the configuration listing.
+            wav_headers: begin every message with the header of a WAV file, as real Riva does not.
+        """
         super().__init__()
         self.faults: FaultPlan[TtsFault] = FaultPlan()
         self.calls: list[TtsCall] = []
         self.sentences: list[TtsSentence] = []
         self.timing = timing
         self._word_times = word_times
+        self._wav_headers = wav_headers
         self._rows = tuple(rows)
 
     @property
@@ -166,8 +180,8 @@ class FakeTts(GrpcFake):
 
     async def _speak(self, sentence: TtsSentence, context: Context, due: float) -> None:
         match sentence.fault:
-            case Refuse(code, details):
-                raise CallError(code, details)
+            case Refuse(code, details, trailing):
+                raise CallError(code, details, trailing)
             case Hang():
                 await asyncio.Event().wait()
         loop = asyncio.get_running_loop()
@@ -207,7 +221,16 @@ class FakeTts(GrpcFake):
                 for word in spoken.words
                 if start <= word.start_samples < end
             )
-        return tts_pb2.SynthesizeSpeechResponse(audio=spoken.pcm[start * 2 : end * 2], meta=meta, id=request.id)
+        pcm = spoken.pcm[start * 2 : end * 2]
+        audio = wav_header(len(pcm), spoken.rate_hz) + pcm if self._wav_headers else pcm
+        return tts_pb2.SynthesizeSpeechResponse(audio=audio, meta=meta, id=request.id)
+
+
+def wav_header(pcm_bytes: int, rate_hz: int) -> bytes:
+    """Gives the header of a WAV file of mono s16le; `pcm_bytes` may be a lie, as a stream's has to be."""
+    fmt = struct.pack("<HHIIHH", 1, 1, rate_hz, rate_hz * 2, 2, 16)
+    head = b"RIFF" + struct.pack("<I", 36 + pcm_bytes) + b"WAVE"
+    return head + b"fmt " + struct.pack("<I", len(fmt)) + fmt + b"data" + struct.pack("<I", pcm_bytes)
 
 
 def _voices(rows: Iterable[ConfigRow]) -> Iterator[str]:

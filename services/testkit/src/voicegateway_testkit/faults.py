@@ -13,6 +13,8 @@ class Refuse:
 
     code: StatusCode = StatusCode.UNAVAILABLE
     details: str = "refused by the fake"
+    trailing: tuple[tuple[str, str | bytes], ...] = ()
+    """Metadata after the status."""
 
 
 @dataclass(frozen=True, slots=True)

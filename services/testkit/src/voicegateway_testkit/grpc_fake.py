@@ -61,10 +61,11 @@ def config_listing(rows: Iterable[ConfigRow], request: Any, response_type: Any) 
 class CallError(Exception):
     """Ends the running call with this status."""
 
-    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+    def __init__(self, code: grpc.StatusCode, details: str, trailing: tuple[tuple[str, str | bytes], ...] = ()) -> None:
         super().__init__(details)
         self.code = code
         self.details = details
+        self.trailing = trailing
 
 
 class GrpcFake(Watchable):
@@ -148,7 +149,7 @@ class GrpcFake(Watchable):
             await context.abort(killed.code, killed.details)
         except CallError as error:
             record.outcome = Outcome.BROKEN
-            await context.abort(error.code, error.details)
+            await context.abort(error.code, error.details, error.trailing)
         finally:
             del self._killed[task]
             self._changed()

@@ -201,6 +201,12 @@ def test_tools_are_read_from_their_file(tmp_path: Path) -> None:
     assert (load({}).tools, load({}).session.persona.filler) == ((), "One moment, please.")
 
 
+def test_patience_with_recognition_reaches_the_session() -> None:
+    """The setting is what a session is made with; by default there is no end to it."""
+    assert load({"BACKEND_PATIENCE_MS": "60000"}).session.backend_patience_ms == 60_000
+    assert load({}).session.backend_patience_ms == 0
+
+
 @pytest.mark.parametrize(("content", "why"), [(b"{}", "must be a JSON list"), (b"\xff", "must be UTF-8")])
 def test_a_wrong_tools_file_is_a_mistake(tmp_path: Path, content: bytes, why: str) -> None:
     """The gateway does not start with tools that it cannot call."""

@@ -27,6 +27,7 @@ class FakeReplica:
     answers: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     told: list[str] = field(default_factory=list)
     asked: int = 0
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def stub(self) -> "FakeReplica":
@@ -42,19 +43,28 @@ class FakeReplica:
         """Take it, unless there is no room for more."""
         del message
         if self.takes == 0:
-            await asyncio.Event().wait()
+            await self.cancelled.wait()
+            raise asyncio.CancelledError
         if self.takes is not None:
             self.takes -= 1
 
     async def read(self) -> Any:
         """The next answer."""
-        return await self.answers.get()
+        answer = asyncio.ensure_future(self.answers.get())
+        over = asyncio.ensure_future(self.cancelled.wait())
+        await asyncio.wait((answer, over), return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        if answer.done():
+            return answer.result()
+        answer.cancel()
+        raise asyncio.CancelledError
 
     async def done_writing(self) -> None:
         """Nothing to do."""
 
     def cancel(self) -> None:
-        """Nothing to do."""
+        """Whoever reads or writes waits no longer."""
+        self.cancelled.set()
 
     async def ask(self) -> bool:
         """Whether it lives."""
@@ -234,9 +244,13 @@ def test_a_broken_source_is_told_although_answers_come() -> None:
 
         stream = _Stream(cast("Any", replica), SETTINGS, Request(SessionId("s1")))
         stream.begin(broken(), lambda: None)
-        await stream.read()
+
+        async def read_on() -> None:
+            for _ in range(2):
+                await stream.read()
+
         with pytest.raises(ZeroDivisionError):
-            await stream.read()
+            await read_on()
         await stream.close()
 
     play(scene())

@@ -55,12 +55,21 @@ class World:
     roster: Roster = field(default_factory=Roster)
     pacer: Pacer = field(default_factory=Pacer)
     admission: Admission = field(default_factory=lambda: Admission(AdmissionSettings()))
+    backend_patience_ms: int = 0
     journals: ClassVar[JournalFolder | None] = None
     idle_timeout_ms: ClassVar[int] = 0
 
     def service(self) -> SessionService:
         """The service under test."""
-        settings = SessionSettings("en-US", "Anna", 16_000, 16_000, PERSONA, idle_timeout_ms=self.idle_timeout_ms)
+        settings = SessionSettings(
+            "en-US",
+            "Anna",
+            16_000,
+            16_000,
+            PERSONA,
+            backend_patience_ms=self.backend_patience_ms,
+            idle_timeout_ms=self.idle_timeout_ms,
+        )
         voices = VoiceBank(FakeVoiceModel(), self.pacer)
         around = Surroundings(
             self.recognizer, self.llm, self.synthesizer, self.telemetry, self.pacer, self.roster, voices, self.journals

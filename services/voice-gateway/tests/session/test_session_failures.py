@@ -7,9 +7,7 @@ from unittest.mock import patch
 
 import pytest
 from gateway_kit import virtual_time
-from gateway_kit.port_fakes import (
-    FakeLlm,
-)
+from gateway_kit.port_fakes import FakeLlm, Step
 from gateway_kit.session_world import FRAME, World, heard
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,14 +60,65 @@ def test_recognition_dies_mid_utterance_and_no_word_is_lost() -> None:
     virtual_time.run(main())
 
 
-def test_recognition_stays_down_and_the_session_says_so() -> None:
-    """When no stream can be had the session fails UNAVAILABLE for ASR instead of going deaf."""
+def test_who_types_does_not_notice_that_recognition_is_away_for_a_minute() -> None:
+    """An open microphone and a keyboard: turns that are typed are answered, the client is told once, nothing ends."""
 
     async def main() -> None:
         world = World()
         gone = BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "connection refused")
-        world.recognizer.scripts = [[gone]] * 10
-        _, run = await world.open()
+        world.recognizer.scripts = [[gone] for _ in range(18)]
+        world.llm.scripts = [["One."], ["Two."]]
+        session, run = await world.open()
+        for index in range(65 * 50):
+            assert session.has_room()
+            session.hear(FRAME, index * 320)
+            if index in {500, 2_500}:
+                session.type_text("What time is it?")
+            await asyncio.sleep(0.02)
+        assert len(world.sink.of(ReplyFinished)) == 2
+        notices = [event.reason for event in world.sink.of(Notice) if isinstance(event, Notice)]
+        assert notices == [Reason.RECOGNITION_INTERRUPTED]
+        assert len(world.recognizer.specs) == 19
+        session.end()
+        await run
+        assert world.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+def test_speech_goes_on_when_recognition_is_back_after_a_minute() -> None:
+    """What was said while nobody heard is replayed to the first stream that holds, and the turn is answered."""
+
+    async def main() -> None:
+        world = World()
+        gone = BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "connection refused")
+        away: list[list[Step]] = [[gone] for _ in range(18)]
+        world.recognizer.scripts = [*away, [0.5, heard("Are you back?", 2_000)]]
+        world.llm.scripts = [["Yes."]]
+        session, run = await world.open()
+        for index in range(70 * 50):
+            session.hear(FRAME, index * 320)
+            await asyncio.sleep(0.02)
+        await world.sink.wait_for(ReplyFinished)
+        assert [event.text for event in world.sink.of(Transcript) if isinstance(event, Transcript)] == ["Are you back?"]
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+def test_what_was_said_before_the_half_close_is_waited_for_and_then_given_up() -> None:
+    """A session that nobody would end, and whose last words nobody can hear, fails UNAVAILABLE for ASR."""
+
+    async def main() -> None:
+        world = World()
+        gone = BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "connection refused")
+        away: list[list[Step]] = [[gone] for _ in range(10)]
+        world.recognizer.scripts = [[0.5, heard("Hello", 300, is_final=False), gone], *away]
+        session, run = await world.open()
+        session.hear(FRAME * 50, 0)
+        await asyncio.sleep(1)
+        session.finish()
         with pytest.raises(BackendError) as failed:
             await run
         assert (failed.value.backend, failed.value.reason) == (Backend.ASR, Reason.BACKEND_UNAVAILABLE)

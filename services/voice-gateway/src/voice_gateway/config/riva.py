@@ -21,6 +21,13 @@ RIVA_METADATA = metadata("RIVA_METADATA", "gRPC metadata sent with every call to
 
 ASR_LANGUAGE = language("ASR_LANGUAGE", "en-US", "language of sessions that name none, as a BCP-47 code")
 ASR_SAMPLE_RATE = rate("ASR_SAMPLE_RATE", 16_000, INPUT_RATES_HZ, "rate of the audio sent to Riva ASR")
+BACKEND_PATIENCE_MS = integer(
+    "BACKEND_PATIENCE_MS",
+    0,
+    (0, 3_600_000),
+    "ms",
+    "a session that has been without speech recognition for so long ends; 0: it waits without end",
+)
 TTS_VOICE = text("TTS_VOICE", "", "voice of sessions that name none", default_note="Riva's choice")
 TTS_SAMPLE_RATE = rate("TTS_SAMPLE_RATE", 22_050, OUTPUT_RATES_HZ, "rate of reply audio in sessions that name none")
 TTS_FIRST_AUDIO_DEADLINE_MS = integer(
@@ -33,7 +40,7 @@ TTS_FIRST_AUDIO_DEADLINE_MS = integer(
 
 SECTIONS = (
     Section("Riva", (RIVA_URI, ASR_URI, TTS_URI, RIVA_TLS, RIVA_TLS_CA, RIVA_METADATA)),
-    Section("Speech recognition", (ASR_LANGUAGE, ASR_SAMPLE_RATE)),
+    Section("Speech recognition", (ASR_LANGUAGE, ASR_SAMPLE_RATE, BACKEND_PATIENCE_MS)),
     Section("Speech synthesis", (TTS_VOICE, TTS_SAMPLE_RATE, TTS_FIRST_AUDIO_DEADLINE_MS)),
 )
 

@@ -112,6 +112,7 @@ class BackendCalls:
         """Transcribe a feed."""
 
         def failed(_: Reason, message: str) -> inputs.Input:
+            self._hearing.leave_feed(feed)
             return inputs.RecognitionFailed(stream, message)
 
         self._spawn(f"asr-{stream}", self._guard(partial(self._recognise, stream, feed), failed))

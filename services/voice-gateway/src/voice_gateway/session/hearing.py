@@ -109,6 +109,12 @@ class Hearing:
             end = self._end if at_samples is None else min(self.to_tape(at_samples), self._end)
             self._finished = self._feed.finish(end)
 
+    def leave_feed(self, feed: "Feed") -> None:
+        """Its stream broke: until another one is opened nobody is to wait for it, least of all who types."""
+        if self._feed is feed:
+            self._feed = None
+            self._update_room()
+
     def forget(self, before_samples: int) -> None:
         """Audio before this position is not replayed again."""
         self._forgotten = max(self._forgotten, min(self.to_tape(before_samples), self._end))

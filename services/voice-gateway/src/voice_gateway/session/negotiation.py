@@ -11,6 +11,7 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.session.ports import (
+    ANY_LANGUAGE,
     Language,
     SessionInfo,
     SessionRequest,
@@ -34,6 +35,8 @@ class SessionSettings:
     output_rate_hz: int
     """Rate of reply audio."""
     persona: Persona
+    backend_patience_ms: int = 0
+    """A session that has been without recognition for so long ends; 0: it does not."""
     tool_timeout_ms: int = NO_TOOLS.timeout_ms
     """What a tool has not returned by then has failed."""
     idle_timeout_ms: int = 0
@@ -64,7 +67,10 @@ class Negotiator:
             raise unavailable(Backend.ASR)
         if not spoken:
             raise unavailable(Backend.TTS)
-        return tuple(Language(code, spoken[code]) for code in sorted(heard & spoken.keys()))
+        named = {code.casefold() for code in heard}
+        return tuple(
+            Language(code, spoken[code]) for code in sorted(spoken) if ANY_LANGUAGE in named or code.casefold() in named
+        )
 
     def start(self, request: SessionRequest, session_id: SessionId) -> SessionInfo:
         """What a new session gets."""
@@ -82,6 +88,7 @@ class Negotiator:
             voice=voice,
             policy=self._policy.changed(dict(request.policy)),
             can_pause=request.can_pause,
+            backend_patience_ms=settings.backend_patience_ms,
         )
 
     def persona(self, request: SessionRequest) -> Persona:

@@ -74,6 +74,8 @@ class SessionInfo:
     policy: TurnPolicy
     can_pause: bool = True
     """Whether the client can hold its player without flushing it."""
+    backend_patience_ms: int = 0
+    """How long the session goes on without recognition; 0: without end."""
 
 
 class ClientSink(Protocol):
@@ -217,6 +219,10 @@ AnswerWithin = Callable[[], int | None]
 """How long, in ms, recognition may say nothing from now on; None while nobody speaks, as silence has no results."""
 
 
+ANY_LANGUAGE = "multi"
+"""Listed by a recogniser that tells the language by its sound."""
+
+
 class SpeechRecognizer(Protocol):
     """Streams speech to text."""
 
@@ -232,7 +238,7 @@ class SpeechRecognizer(Protocol):
         """
 
     def languages(self) -> frozenset[str]:
-        """Language codes the backend last said it hears; empty when it has not answered yet."""
+        """Language codes the backend last said it hears; empty when it has not answered yet. ANY_LANGUAGE: all."""
 
 
 class LanguageModel(Protocol):

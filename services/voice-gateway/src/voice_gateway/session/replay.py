@@ -31,6 +31,7 @@ def replay(recording: Recording) -> Replayed:
         input_rate_hz=session.input_rate_hz,
         output_rate_hz=session.output_rate_hz,
         can_pause=session.can_pause,
+        backend_patience_ms=session.backend_patience_ms,
         toolbox=header.toolbox,
     )
     script = [_title(header)]

@@ -82,6 +82,7 @@ class SessionService:
             input_rate_hz=info.input_rate_hz,
             output_rate_hz=info.output_rate_hz,
             can_pause=info.can_pause,
+            backend_patience_ms=info.backend_patience_ms,
             toolbox=toolbox,
         )
         journals = self._around.journals

@@ -78,6 +78,7 @@ class Core:
         input_rate_hz: int,
         output_rate_hz: int,
         can_pause: bool = True,
+        backend_patience_ms: int = 0,
         toolbox: Toolbox = NO_TOOLS,
     ) -> None:
         self._policy = policy
@@ -88,7 +89,7 @@ class Core:
         self._phase = Phase.NEW
         self._floor = Machine(FLOOR, Floor.NOBODY)
         self._agent = Agent(policy, persona, self._floor, output_rate_hz, toolbox)
-        self._user = User(policy, self._floor, input_rate_hz)
+        self._user = User(policy, self._floor, input_rate_hz, backend_patience_ms)
         contest = Contest(policy, self._floor, self._agent, can_pause=can_pause)
         self._dialogue = Dialogue(policy, self._user, self._agent, contest)
         self._silence = Silence(persona)

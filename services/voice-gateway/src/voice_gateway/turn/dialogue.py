@@ -75,7 +75,7 @@ class Dialogue:
         """The client half-closed: the last words are on their way."""
         effects = self._end_keys(now)
         self._is_input_over = True
-        return [*effects, *self._agent.input_ended(), *self._user.recognition.input_ended(now)]
+        return [*effects, *self._agent.input_ended(), *self._user.input_ended(now)]
 
     def deadline(self) -> Instant | None:
         """When something becomes due."""

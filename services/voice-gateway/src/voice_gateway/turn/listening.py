@@ -19,7 +19,9 @@ from voice_gateway.turn.tables import LISTENING, Listening, ListeningEvent, Mach
 
 REOPEN_MS = (0, 500, 1_000, 2_000, 4_000)
 """Waits before a broken stream is opened again, one for each failure in a row; a Riva pod restarts in its place within
-that time or another address answers. After the last one the session gives up."""
+that time or another address answers. The last is for all that follow: an outage ends no session, since who types needs
+no recogniser and who speaks waits for it, and a stream each 4 s is no load on one that comes back. Only what was said
+before the client half-closed is waited for no longer than this: nobody would end such a session."""
 STEADY_MS = 30_000
 """A stream that has been open for so long was in order: its end is no failure in a row, such as that of an idle stream,
 which Riva drops every minute. Longer than `FINALISE_MS`, so that a stream that does not finalise stays a failure."""
@@ -36,6 +38,8 @@ class Recognition:
     being finalised, oldest first.
     """
 
+    patience_ms: int = 0
+    """How long recognition may stay away; 0: for as long as it takes."""
     _machine: Machine[Listening, ListeningEvent] = field(init=False)
     _newest: StreamId = field(default=StreamId(0), init=False)
     _finalising: list[StreamId] = field(default_factory=list, init=False)
@@ -46,6 +50,8 @@ class Recognition:
     _opened_at: Instant = field(default=Instant(0), init=False)
     _failures: int = field(default=0, init=False)
     """In a row: none of these streams has transcribed anything for good."""
+    _away_since: Instant = field(default=Instant(0), init=False)
+    """When the first of these failed."""
     _confirmed_samples: int = field(default=0, init=False)
     _from_samples: int = field(default=0, init=False)
     """Where the newest stream begins, at the earliest."""
@@ -174,9 +180,11 @@ class Recognition:
         """Listen on with another stream, which is opened by other settings, as one that is opened later will be."""
         return [*self._half_close(None, now), *self._open_at(self._confirmed_samples, now, follows=True)]
 
-    def input_ended(self, now: Instant) -> list[Effect]:
-        """The client says nothing more: force the last final."""
+    def input_ended(self, now: Instant, *, is_all_known: bool) -> list[Effect]:
+        """The client says nothing more: force the last final, unless recognition is down and all is known."""
         self._is_input_over, self._grace_by = True, None
+        if self.state is Listening.CLOSED and is_all_known:
+            self._reopen_at = None
         return [] if self.state is Listening.CLOSED else self._half_close(None, now)
 
     def ended(self, stream: StreamId, now: Instant) -> list[Effect]:
@@ -198,7 +206,10 @@ class Recognition:
         """
         if now >= after_ms(self._opened_at, STEADY_MS):
             self._failures = 0
-        if self._failures == len(REOPEN_MS):
+        if self._failures == 0:
+            self._away_since = now
+        is_too_long = self.patience_ms > 0 and now >= after_ms(self._away_since, self.patience_ms)
+        if is_too_long or (self._is_input_over and self._failures >= len(REOPEN_MS)):
             return [Fail(Reason.BACKEND_UNAVAILABLE, f"speech recognition: {message}", Backend.ASR)]
         effects: list[Effect] = [CancelRecognition(other) for other in self.live if other != stream]
         if self._finalising and not self._is_input_over:
@@ -208,7 +219,7 @@ class Recognition:
         if self._failures == 0:
             told = f"speech recognition was interrupted: {message}"
             effects.append(Emit(Notice(Reason.RECOGNITION_INTERRUPTED, told, Backend.ASR)))
-        self._reopen_at = after_ms(now, REOPEN_MS[self._failures])
+        self._reopen_at = after_ms(now, REOPEN_MS[min(self._failures, len(REOPEN_MS) - 1)])
         self._failures += 1
         return [*effects, *self.on_deadline(now)]
 

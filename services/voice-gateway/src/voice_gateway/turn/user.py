@@ -27,8 +27,10 @@ SURE = 1.0
 class User:
     """Gathers what one user says. Positions are samples of the input clock."""
 
-    def __init__(self, policy: TurnPolicy, floor: Machine[Floor, FloorEvent], input_rate_hz: int) -> None:
-        self.recognition = Recognition()
+    def __init__(
+        self, policy: TurnPolicy, floor: Machine[Floor, FloorEvent], input_rate_hz: int, backend_patience_ms: int = 0
+    ) -> None:
+        self.recognition = Recognition(backend_patience_ms)
         self.utterance = Utterance(floor, input_rate_hz)
         self.turn = TurnId(1)
         """The turn being spoken, or the next one."""
@@ -58,6 +60,11 @@ class User:
         """The session began."""
         self._started_at = now
         return self.recognition.open(now)
+
+    def input_ended(self, now: Instant) -> list[Effect]:
+        """The client says nothing more."""
+        is_all_known = self._known_samples <= self.recognition.confirmed_samples and not self.utterance.is_speaking
+        return self.recognition.input_ended(now, is_all_known=is_all_known)
 
     def is_ahead(self, samples: int, now: Instant) -> bool:
         """Whether the input is ahead of real time: it was pushed, nobody is listening to a reply yet."""

@@ -172,6 +172,7 @@ class AddressPool(Generic[C]):
         self._unresolved: dict[Endpoint, str] = {}
         self._members: dict[Address, Member[C]] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._asking: set[asyncio.Task[bool]] = set()
         self._woken = asyncio.Event()
         self._watch: BackendWatch | None = None
         self._enlist(Instant(0))
@@ -227,11 +228,25 @@ class AddressPool(Generic[C]):
                 await self._wait_until_due()
 
     async def close(self) -> None:
-        """Close all connections; calls that still run are cancelled."""
+        """Close all connections; calls that still run are cancelled, health checks too."""
         await asyncio.gather(*(each.close() for each in self._open), *self._closing)
+        for task in self._asking:
+            task.cancel()
+        if self._asking:
+            await asyncio.wait(self._asking)
 
     async def ask(self, address: Address) -> bool:
-        """Check the health of an address that is listed or has calls; whether it is good."""
+        """Check the health of an address that is listed or has calls; whether it is good.
+
+        Whoever waits may be cancelled: the check is not, because what it learns is everybody's.
+        """
+        task = asyncio.create_task(self._ask(address), name=f"ask-{address}")
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+        await asyncio.wait((task,))
+        return task.result()
+
+    async def _ask(self, address: Address) -> bool:
         cause: str | None = None
         detail = ""
         member = self._members[address]

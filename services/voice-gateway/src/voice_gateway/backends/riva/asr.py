@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import grpc.aio
@@ -10,11 +11,12 @@ from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 
 from voice_gateway.backends.addresses.names import Resolve, resolve
 from voice_gateway.backends.addresses.pool import Request
-from voice_gateway.backends.riva.asr_codec import decode_languages, decode_response, encode_audio, encode_config
+from voice_gateway.backends.riva.asr_codec import ResultDecoder, decode_languages, encode_audio, encode_config
 from voice_gateway.backends.riva.channels import SLOW_MS, Replica, RivaChannel, RivaChannels, blame
 from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedError, ended_too_early, failure_of
 from voice_gateway.backends.riva.offers import Offers
 from voice_gateway.backends.riva.settings import RivaSettings
+from voice_gateway.backends.riva.whole_call import WholeCall
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend, BackendError, Reason, RecognitionStalled
@@ -90,10 +92,11 @@ class RivaRecognizer:
         """
         try:
             stream = await self._open(session, spec)
+            decoder = ResultDecoder(spec.rate_hz)
             try:
                 stream.begin(audio, answer_within_ms)
                 while (response := await stream.read()) is not grpc.aio.EOF:
-                    for result in decode_response(response, spec.rate_hz, stream.sent_samples):
+                    for result in decoder.take(response, stream.sent_samples):
                         yield result
             finally:
                 await stream.close()
@@ -115,9 +118,9 @@ class RivaRecognizer:
                 return stream
         raise failure
 
-    async def _ask(self, stub: Any) -> Offers:
+    async def _ask(self, stub: Any, within_s: float) -> Offers:
         response = await stub.GetRivaSpeechRecognitionConfig(
-            riva_asr_pb2.RivaSpeechRecognitionConfigRequest(), metadata=self._settings.metadata
+            riva_asr_pb2.RivaSpeechRecognitionConfigRequest(), timeout=within_s, metadata=self._settings.metadata
         )
         return decode_languages(response)
 
@@ -133,7 +136,7 @@ class _Stream:
         self._connect_s = settings.connect_deadline_ms / _MS_PER_S
         self._finish_s = settings.finish_deadline_ms / _MS_PER_S
         self._channel = replica.begin()
-        self._call = self._channel.stub.StreamingRecognize(metadata=settings.metadata)
+        self._call = WholeCall(self._channel.stub.StreamingRecognize(metadata=settings.metadata))
         self._writer: asyncio.Task[None] | None = None
         self._is_audio_over = False
         self._read_by: float | None = None
@@ -154,7 +157,7 @@ class _Stream:
         """
         try:
             async with asyncio.timeout(self._connect_s):
-                await self._call.write(encode_config(spec))
+                await self._call.write(encode_config(self._as_called_there(spec)))
         except CALL_ERRORS as error:
             failure = failure_of(error)
             blame(self._replica, failure, self._request)
@@ -163,6 +166,9 @@ class _Stream:
         except asyncio.CancelledError:
             await self.close()
             raise
+
+    def _as_called_there(self, spec: RecognitionSpec) -> RecognitionSpec:
+        return replace(spec, language_code=self._channel.spelled(spec.language_code))
 
     def begin(self, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin) -> None:
         """Start to write `audio`."""
@@ -204,7 +210,7 @@ class _Stream:
         return response
 
     async def close(self) -> None:
-        """Cancel what still runs; no call and no task is left."""
+        """Cancel what still runs; no call and no task is left, but for a question about the server's health."""
         self._call.cancel()
         self._expect_nothing()
         self._believe()
@@ -213,6 +219,7 @@ class _Stream:
             self._writer.cancel()
             await asyncio.wait((self._writer,))
             self._writers_error()  # so that it counts as seen
+        await self._call.close()
 
     async def _write_all(self, audio: AsyncIterator[bytes]) -> None:
         try:

@@ -1,6 +1,7 @@
 """Riva speech recognition on the wire: messages of riva_asr.proto to and from the domain. Messages have no types."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -55,6 +56,46 @@ def decode_response(response: Any, rate_hz: int, sent_samples: int) -> tuple[Rec
         texts = [(result,) for result in run] if is_final else [run]
         decoded += (_decode_parts(parts, rate_hz, sent_samples) for parts in texts)
     return tuple(decoded)
+
+
+class ResultDecoder:
+    """Decodes the responses of one stream, each utterance once.
+
+    Some servers send a second final of an utterance, with punctuation or with more of its words. What a final tells of
+    audio that an earlier final has told of is left out: words are neither doubled nor lost. One that tells nothing new
+    is a final without words, which still says how far its stream has come.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._told_until = 0
+        """End of the last word of the finals so far, in samples; 0 while words have no times."""
+        self._last = RecognitionResult("", is_final=True, stability=0.0, end_samples=-1, words=())
+
+    def take(self, response: Any, sent_samples: int) -> tuple[RecognitionResult, ...]:
+        """The results of a response that are new; see `decode_response`."""
+        decoded = decode_response(response, self._rate_hz, sent_samples)
+        return tuple(map(self._new_of, decoded))
+
+    def _new_of(self, result: RecognitionResult) -> RecognitionResult:
+        if not result.is_final or not result.text:
+            return result
+        last, self._last = self._last, result
+        if not result.words or not result.words[-1].end_samples or not self._told_until:
+            is_repeat = result.end_samples == last.end_samples and _bare(result.text) == _bare(last.text)
+            self._tell(result)
+            return replace(result, text="", words=()) if is_repeat else result
+        new = tuple(word for word in result.words if word.end_samples > self._told_until)
+        self._tell(result)
+        return result if new == result.words else replace(result, text=" ".join(word.text for word in new), words=new)
+
+    def _tell(self, result: RecognitionResult) -> None:
+        self._told_until = max([self._told_until, *(word.end_samples for word in result.words)])
+
+
+def _bare(text: str) -> str:
+    """Letters and digits alone."""
+    return "".join(filter(str.isalnum, text)).casefold()
 
 
 def decode_languages(response: Any) -> Offers:

@@ -13,7 +13,7 @@ from voice_gateway.backends.addresses.book import Address
 from voice_gateway.backends.addresses.names import Resolve, endpoint_of, is_ip
 from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member, Request
 from voice_gateway.backends.riva.failures import Blame, CallFailedError, failure_of
-from voice_gateway.backends.riva.offers import Offers, merge_offers
+from voice_gateway.backends.riva.offers import Offers, merge_offers, spelled
 from voice_gateway.backends.riva.settings import RivaSettings
 from voice_gateway.domain.errors import Backend
 
@@ -26,14 +26,19 @@ _PROXIES = ("grpc", "https", "http")
 """Variables that gRPC obeys, whether it calls over TLS or not (grpc doc/environment_variables.md)."""
 
 _MS_PER_S = 1_000
+_LEAST_S = 0.001
+"""A deadline that has passed is told as one."""
 _MAX_DETAIL_CHARS = 300
 FULL_MS = 1_000
 """An address that has refused a call for want of room is left alone for so long, if there are others."""
 SLOW_MS = 10_000
 """The same for one that has kept a speaker waiting; only a health check may say more, as not every sound has words."""
 
-Ask = Callable[[Any], Awaitable[Offers]]
-"""Asks a stub what its server serves; raises grpc.aio.AioRpcError."""
+Ask = Callable[[Any, float], Awaitable[Offers]]
+"""Asks a stub what its server serves, for so many seconds at most; raises grpc.aio.AioRpcError.
+
+The deadline is the call's own: to cancel who waits for a call costs native memory (`whole_call.py`).
+"""
 
 
 class RivaChannel:
@@ -51,7 +56,11 @@ class RivaChannel:
 
     def serves(self, language_code: str) -> bool:
         """True unless it has said what it serves and the language is not among it."""
-        return self.offers is None or language_code in self.offers
+        return self.offers is None or spelled(language_code, self.offers) is not None
+
+    def spelled(self, language_code: str) -> str:
+        """What the server calls this language; as it is, if it has not said or does not know it."""
+        return spelled(language_code, self.offers or {}) or language_code
 
     async def close(self) -> None:
         """Close the channel; calls that still run are cancelled."""
@@ -106,18 +115,20 @@ class RivaChannels:
 
     async def _check(self, channel: RivaChannel) -> None:
         """Ask a server for its health, where it knows of such a question, and for what it serves."""
+        loop = asyncio.get_running_loop()
+        answer_by = loop.time() + self._settings.probe_deadline_ms / _MS_PER_S
         try:
-            async with asyncio.timeout(self._settings.probe_deadline_ms / _MS_PER_S):
-                await self._ask_health(channel)
-                channel.offers = await self._ask(channel.stub)
-        except (grpc.aio.AioRpcError, TimeoutError) as error:
+            await self._ask_health(channel, self._settings.probe_deadline_ms / _MS_PER_S)
+            channel.offers = await self._ask(channel.stub, max(answer_by - loop.time(), _LEAST_S))
+        except grpc.aio.AioRpcError as error:
             # Here alone gRPC's own words are safe to log: a check carries nothing that anybody said.
-            detail = error.details() or "" if isinstance(error, grpc.aio.AioRpcError) else ""
-            raise CheckFailedError(failure_of(error).cause, detail[:_MAX_DETAIL_CHARS]) from error
+            raise CheckFailedError(failure_of(error).cause, (error.details() or "")[:_MAX_DETAIL_CHARS]) from error
 
-    async def _ask_health(self, channel: RivaChannel) -> None:
+    async def _ask_health(self, channel: RivaChannel, within_s: float) -> None:
         with suppress(grpc.aio.AioRpcError):  # not every server knows the question; the next one tells what is wrong
-            response = await channel.health.Check(health_pb2.HealthCheckRequest(), metadata=self._settings.metadata)
+            response = await channel.health.Check(
+                health_pb2.HealthCheckRequest(), timeout=within_s, metadata=self._settings.metadata
+            )
             if response.status == health_pb2.HealthCheckResponse.NOT_SERVING:
                 raise CheckFailedError("not serving")
 
@@ -127,7 +138,7 @@ def blame(replica: Replica, failure: CallFailedError, request: Request[RivaChann
     if failure.blame is Blame.REPLICA:
         request.failed(replica, failure.cause)
     elif failure.blame is Blame.LOAD:
-        replica.rest(FULL_MS)
+        replica.rest(FULL_MS if failure.rest_ms is None else failure.rest_ms)
 
 
 def _credentials(settings: RivaSettings) -> grpc.ChannelCredentials | None:

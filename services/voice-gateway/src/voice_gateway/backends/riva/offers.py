@@ -2,8 +2,25 @@
 
 from collections.abc import Iterable, Mapping
 
+from voice_gateway.session.ports import ANY_LANGUAGE
+
 Offers = Mapping[str, tuple[str, ...]]
 """Language codes and the voices of each; a recogniser has languages without voices."""
+
+
+MULTI = ANY_LANGUAGE
+"""What a recogniser of many languages lists instead of them: it tells by the sound which one is spoken."""
+
+
+def spelled(language_code: str, offers: Offers) -> str | None:
+    """What a server calls a language, in any case and with `_` for `-`; `multi` if it has that; None: not on offer."""
+    wanted = _folded(language_code)
+    named = next((code for code in offers if _folded(code) == wanted), None)
+    return named or (MULTI if MULTI in offers else None)
+
+
+def _folded(language_code: str) -> str:
+    return language_code.replace("_", "-").casefold()
 
 
 def merge_offers(offers: Iterable[Offers]) -> Offers:

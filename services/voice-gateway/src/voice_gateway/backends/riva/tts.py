@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import grpc.aio
@@ -15,6 +16,7 @@ from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedE
 from voice_gateway.backends.riva.offers import Offers
 from voice_gateway.backends.riva.settings import RivaTtsSettings
 from voice_gateway.backends.riva.tts_codec import SpeechAssembler, decode_voices, encode_request
+from voice_gateway.backends.riva.whole_call import WholeCall
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.ids import SessionId
@@ -82,7 +84,7 @@ class RivaSynthesizer:
                 while (chunk := await sentence.next()) is not None:
                     yield chunk
             finally:
-                sentence.close()
+                await sentence.close()
         except CallFailedError as failure:
             reason = Reason.TTS_TIMEOUT if failure.is_timeout else Reason.TTS_FAILED
             raise BackendError(Backend.TTS, reason, f"speech synthesis failed: {failure.cause}") from failure
@@ -94,7 +96,7 @@ class RivaSynthesizer:
         for replica in self._channels.candidates(spec.language_code):
             sentence = _Sentence(replica, self._settings, spec.rate_hz, request)
             try:
-                first = await sentence.start(encode_request(spec, text))
+                first = await sentence.start(spec, text)
             except CallFailedError as error:
                 failure = error
                 if failure.blame is Blame.REQUEST:
@@ -104,9 +106,9 @@ class RivaSynthesizer:
                 return sentence, first
         raise failure
 
-    async def _ask(self, stub: Any) -> Offers:
+    async def _ask(self, stub: Any, within_s: float) -> Offers:
         response = await stub.GetRivaSynthesisConfig(
-            riva_tts_pb2.RivaSynthesisConfigRequest(), metadata=self._settings.riva.metadata
+            riva_tts_pb2.RivaSynthesisConfigRequest(), timeout=within_s, metadata=self._settings.riva.metadata
         )
         return decode_voices(response)
 
@@ -124,19 +126,20 @@ class _Sentence:
         self._next_audio_s = settings.next_audio_deadline_ms / _MS_PER_S
         self._assembler = SpeechAssembler(rate_hz)
         self._channel = replica.begin()
-        self._call = self._channel.stub.SynthesizeOnline(metadata=settings.riva.metadata)
+        self._call = WholeCall(self._channel.stub.SynthesizeOnline(metadata=settings.riva.metadata))
 
-    async def start(self, request: Any) -> SpeechChunk:
+    async def start(self, spec: VoiceSpec, text: str) -> SpeechChunk:
         """The first audio. A sentence that could not be started is closed; raises CallFailedError."""
         try:
             async with asyncio.timeout(self._first_audio_s):
-                chunk = await self._ask_for_audio(request)
+                named = replace(spec, language_code=self._channel.spelled(spec.language_code))
+                chunk = await self._ask_for_audio(encode_request(named, text))
         except CALL_ERRORS as error:
             failure = self._noted(error)
-            self.close()
+            await self.close()
             raise failure from error
         except BaseException:
-            self.close()
+            await self.close()
             raise
         self._replica.answered()
         return chunk
@@ -149,10 +152,11 @@ class _Sentence:
         except CALL_ERRORS as error:
             raise self._noted(error) from error
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Cancel the call if it still runs."""
         self._call.cancel()
         self._replica.end(self._channel)
+        await self._call.close()
 
     async def _ask_for_audio(self, request: Any) -> SpeechChunk:
         async with asyncio.timeout(self._connect_s):

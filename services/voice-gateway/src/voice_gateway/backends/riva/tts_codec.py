@@ -24,6 +24,56 @@ def encode_request(spec: VoiceSpec, text: str) -> Any:
     )
 
 
+_RIFF, _WAVE, _DATA = b"RIFF", b"WAVE", b"data"
+_RIFF_BYTES = 12
+_CHUNK_HEAD_BYTES = 8
+_MAX_HEADER_BYTES = 4_096
+"""A longer header is none: common ones have 44 bytes, some more for a list of names."""
+
+
+class HeaderStripper:
+    """Takes WAV headers out of audio that should have none: some servers send a file for a sentence, or for a message.
+
+    A header stands at the beginning of a message and may go on in the next ones. (RIFF: chunks of a four-letter name,
+    a length and content, padded to an even length; the samples are those of `data`.)
+    """
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def take(self, audio: bytes) -> bytes:
+        """The samples of a message; those that may yet be a header are held."""
+        data, self._held = self._held + audio, b""
+        if not _begins_header(data):
+            return data
+        end = _header_end(data)
+        if end is None and len(data) <= _MAX_HEADER_BYTES:
+            self._held = data
+            return b""
+        return data[end or 0 :]
+
+    def finish(self) -> bytes:
+        """What was held and is no header."""
+        held, self._held = self._held, b""
+        return b"" if len(held) >= _RIFF_BYTES else held
+
+
+def _begins_header(data: bytes) -> bool:
+    wave = data[8:_RIFF_BYTES]
+    return bool(data) and _RIFF.startswith(data[:4]) and _WAVE.startswith(wave)
+
+
+def _header_end(data: bytes) -> int | None:
+    """Where the samples begin; None while the header goes on."""
+    at = _RIFF_BYTES
+    while len(data) >= at + _CHUNK_HEAD_BYTES:
+        length = int.from_bytes(data[at + 4 : at + _CHUNK_HEAD_BYTES], "little")
+        if data[at : at + 4] == _DATA:
+            return at + _CHUNK_HEAD_BYTES
+        at += _CHUNK_HEAD_BYTES + length + length % 2
+    return None
+
+
 class SpeechAssembler:
     """Cuts the responses of one sentence into chunks of whole samples, each with the words told by then.
 
@@ -35,19 +85,25 @@ class SpeechAssembler:
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
         self._odd_byte = b""
+        self._stripper = HeaderStripper()
         self._words: list[SpokenWord] = []
         self._told_until_ms = (-1, -1)
 
     def take(self, response: Any) -> SpeechChunk | None:
         """The next chunk; None while there is no whole sample."""
         self._take_words(response.meta.words)
-        data = self._odd_byte + response.audio
+        return self._assemble(self._stripper.take(response.audio))
+
+    def _assemble(self, audio: bytes) -> SpeechChunk | None:
+        data = self._odd_byte + audio
         whole_bytes = len(data) - len(data) % PCM_SAMPLE_BYTES
         self._odd_byte = data[whole_bytes:]
         return self._chunk(data[:whole_bytes]) if whole_bytes else None
 
     def finish(self) -> SpeechChunk | None:
-        """Words that came after the last audio, in a chunk without any; None if there are none."""
+        """Words that came after the last audio, and audio that was held; None if there are neither."""
+        if (chunk := self._assemble(self._stripper.finish())) is not None:
+            return chunk
         return self._chunk(b"") if self._words else None
 
     def _chunk(self, pcm: bytes) -> SpeechChunk:

@@ -1,0 +1,161 @@
+"""Calls that are given up: no task is cancelled inside an operation of gRPC, which costs native memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from grpc.aio import _call as grpc_calls
+from voice_gateway.backends.riva.asr import RivaRecognizer
+from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
+from voice_gateway.backends.riva.tts import RivaSynthesizer
+from voice_gateway.domain.errors import BackendError, RecognitionStalled
+from voice_gateway.domain.ids import SessionId
+from voice_gateway.session.ports import RecognitionSpec, VoiceSpec
+from voicegateway_testkit.fake_asr import AsrTiming, FakeAsr
+from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
+from voicegateway_testkit.faults import Hang, StallAfterSamples
+from voicegateway_testkit.script import Utterance
+
+SESSION = SessionId("s1")
+SPEC = RecognitionSpec("en-US", 16_000, stop_history_eou_ms=240, stop_history_ms=480)
+VOICE = VoiceSpec("en-US", "", 16_000)
+
+
+@dataclass
+class Watched:
+    """Operations on calls: how many ran, are running, and were broken off by the cancellation of their task."""
+
+    begun: int = 0
+    running: int = 0
+    broken_off: list[str] = field(default_factory=list)
+
+    def wrap(self, name: str, operation: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """The operation, watched."""
+
+        async def watched(*arguments: Any) -> Any:
+            self.begun += 1
+            self.running += 1
+            try:
+                return await operation(*arguments)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():  # it was not the call that was cancelled
+                    self.broken_off.append(name)
+                raise
+            finally:
+                self.running -= 1
+
+        return watched
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    """Watches every read and write of a streamed call, and that each comes to its end."""
+    watched = Watched()
+    for mixin, name in ((grpc_calls._StreamResponseMixin, "read"), (grpc_calls._StreamRequestMixin, "write")):
+        monkeypatch.setattr(mixin, name, watched.wrap(name, getattr(mixin, name)))
+    unary = grpc_calls.UnaryUnaryCall
+    monkeypatch.setattr(unary, "_invoke", watched.wrap("invoke", unary._invoke))
+    yield watched
+    assert watched.begun
+    assert watched.broken_off == []
+
+
+async def speak(client: RivaSynthesizer) -> None:
+    """A sentence from beginning to end."""
+    async for _ in client.synthesize(SESSION, VOICE, "Good morning to everybody."):
+        pass
+
+
+async def silence(client: RivaRecognizer, answer_within_ms: int | None = None) -> None:
+    """Listen to an open microphone."""
+
+    async def microphone() -> AsyncIterator[bytes]:
+        yield bytes(3_200)
+        await asyncio.Event().wait()
+
+    async for _ in client.recognize(SESSION, SPEC, microphone(), lambda: answer_within_ms):
+        pass
+
+
+async def give_up(task: asyncio.Task[None]) -> None:
+    """Cancel who waits for the call."""
+    task.cancel()
+    await asyncio.wait((task,))
+    assert task.cancelled()
+
+
+@pytest.mark.parametrize("fault", [Hang(), StallAfterSamples(1_600)], ids=str)
+async def test_a_sentence_that_is_cut_off_is_read_to_its_end(fault: Hang | StallAfterSamples, watched: Watched) -> None:
+    """Who interrupts the agent cancels the call, and nothing of it is left, before its first audio and after it."""
+    async with FakeTts(timing=TtsTiming(first_audio_ms=0)) as fake:
+        client = RivaSynthesizer(RivaTtsSettings(RivaSettings((fake.address,))))
+        fake.faults.always(fault)
+        for number in range(3):
+            task = asyncio.create_task(speak(client))
+            await fake.wait_until(lambda number=number: len(fake.sentences) > number)  # type: ignore[misc]
+            await give_up(task)
+            assert watched.running == 0
+        await fake.wait_until(lambda: fake.open_calls == 0)
+        assert fake.cancelled_calls == 3
+        await client.close()
+
+
+@pytest.mark.parametrize("fault", [Hang(), StallAfterSamples(1_600)], ids=str)
+async def test_a_deadline_of_synthesis_breaks_off_no_read(fault: Hang | StallAfterSamples, watched: Watched) -> None:
+    """Audio that comes too late, or stops, is given up without cancelling who reads it."""
+    async with FakeTts(timing=TtsTiming(first_audio_ms=0)) as fake:
+        settings = RivaTtsSettings(
+            RivaSettings((fake.address,)), first_audio_deadline_ms=500, next_audio_deadline_ms=100
+        )
+        client = RivaSynthesizer(settings)
+        fake.faults.always(fault)
+        with pytest.raises(BackendError):
+            await speak(client)
+        assert watched.running == 0
+        await client.close()
+
+
+async def test_a_recognition_that_is_dropped_is_read_to_its_end(watched: Watched) -> None:
+    """A caller who hangs up cancels the call, both what is read of it and what is written."""
+    async with FakeAsr([Utterance("hello")], timing=AsrTiming(interim_ms=0)) as fake:
+        client = RivaRecognizer(RivaSettings((fake.address,)))
+        task = asyncio.create_task(silence(client))
+        await fake.wait_until(lambda: fake.open_streams == 1)
+        await give_up(task)
+        assert watched.running == 0
+        await fake.wait_until(lambda: fake.open_streams == 0)
+        await client.close()
+
+
+async def test_a_recogniser_that_is_given_up_breaks_off_no_read(watched: Watched) -> None:
+    """The patience of a session ends the call and not who reads it."""
+    async with FakeAsr([Utterance("hello")]) as fake:
+        client = RivaRecognizer(RivaSettings((fake.address,)))
+        fake.faults.always(Hang())
+        with pytest.raises(RecognitionStalled):
+            await silence(client, answer_within_ms=50)
+        assert watched.running == 0
+        await client.close()
+
+
+async def test_a_health_check_that_gets_no_answer_ends_by_its_own_deadline(watched: Watched) -> None:
+    """A server that hangs is asked twice a second for as long as it does: the deadline is gRPC's and cancels nobody."""
+
+    async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+        writer.close()
+
+    gone = asyncio.Event()
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    client = RivaRecognizer(RivaSettings((f"{host}:{port}",), probe_deadline_ms=100))
+    await client.probe()
+    assert not client.is_healthy
+    assert watched.running == 0
+    await client.close()
+    gone.set()
+    server.close()
+    await server.wait_closed()
