@@ -39,6 +39,9 @@ class FakeReplica:
         del metadata
         return self
 
+    async def wait_for_connection(self) -> None:
+        """It is there."""
+
     async def write(self, message: object) -> None:
         """Take it, unless there is no room for more."""
         del message

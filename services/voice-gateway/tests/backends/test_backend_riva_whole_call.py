@@ -159,3 +159,31 @@ async def test_a_health_check_that_gets_no_answer_ends_by_its_own_deadline(watch
     gone.set()
     server.close()
     await server.wait_closed()
+
+
+async def test_a_server_that_takes_no_headers_is_given_up() -> None:
+    """An address where connections are made and nothing is said holds up neither who speaks nor who leaves."""
+
+    async def say_nothing(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+        writer.close()
+
+    gone = asyncio.Event()
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    settings = RivaSettings((f"{host}:{port}",), connect_deadline_ms=100)
+    hearing, speaking = RivaRecognizer(settings), RivaSynthesizer(RivaTtsSettings(settings))
+    with pytest.raises(BackendError):
+        await silence(hearing)
+    with pytest.raises(BackendError):
+        await speak(speaking)
+    for call in (silence(hearing), speak(speaking)):
+        task = asyncio.create_task(call)
+        await asyncio.sleep(0)  # it has begun
+        await give_up(task)
+    assert [each.calls for client in (hearing, speaking) for each in client.status().addresses] == [0, 0]
+    await hearing.close()
+    await speaking.close()
+    gone.set()
+    server.close()
+    await server.wait_closed()

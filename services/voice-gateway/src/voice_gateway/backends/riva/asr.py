@@ -231,6 +231,9 @@ class _Stream:
         except Exception:
             self._read_within(0)  # wakes the reader, which raises this
             raise
+        finally:
+            if isinstance(audio, AsyncGenerator):
+                await audio.aclose()  # who is cancelled while it writes leaves a source open
         self._is_audio_over = True
         self._expect_nothing()
         self._read_within(self._finish_s)

@@ -24,7 +24,12 @@ class WholeCall:
         return await self._wait_for(self._call.read())
 
     async def write(self, message: Any) -> None:
-        """Send a message; raises what the call's own raises."""
+        """Send a message; raises what the call's own raises.
+
+        Until the headers are sent nothing is in gRPC's core, and a server that takes none never lets `write` go, not
+        even when the call is cancelled: whoever waits for that waits here, and may be cancelled.
+        """
+        await self._call.wait_for_connection()
         await self._wait_for(self._call.write(message))
 
     async def done_writing(self) -> None:
