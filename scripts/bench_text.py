@@ -17,7 +17,7 @@ from bench_report import Line
 from hypothesis import HealthCheck, Phase, given, settings, target
 from hypothesis import strategies as st
 from voice_gateway.domain.chat import ChatMessage, Role
-from voice_gateway.session.calls import PIECE_CHARS
+from voice_gateway.session.excess import PIECE_CHARS
 from voice_gateway.turn.history import LONGEST_CHARS, MESSAGE_CHARS, History
 from voice_gateway.turn.ledger import SpokenSentence, heard_text, spoken_text
 from voice_gateway.turn.text.backchannels import is_backchannel

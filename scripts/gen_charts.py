@@ -97,7 +97,9 @@ def _is_needed(schema: Mapping[str, Any]) -> bool:
         return not all("null" in below["type"] for below in schema["properties"].values()) and any(
             "properties" not in below or _is_needed(below) for below in schema["properties"].values()
         )
-    return schema["type"] in ("integer", "number") and ("enum" in schema or schema.get("minimum", 0) > 0)
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    is_number = not {"integer", "number"}.isdisjoint(types) and "null" not in types
+    return is_number and ("enum" in schema or schema.get("minimum", 0) > 0)
 
 
 def turn_block() -> str:

@@ -11,7 +11,7 @@ from chart_kit import GATEWAY, HELMS, LOCAL_MODELS, Manifest, at, by_kind, envir
 from test_chart_schemas import EVERYTHING
 from test_chart_values import CASES, Case
 
-MILLION, MORE, MOST = 1_000_000, 12_345_678, 2_147_483_647
+MILLION, MORE, MOST = 1_000_000, 1_234_567, 2_147_483_647
 """The last is the most that Kubernetes takes."""
 BESIDE: dict[str, dict[str, Any]] = {
     "podDisruptionBudget.maxUnavailable": {"replicaCount": MOST},

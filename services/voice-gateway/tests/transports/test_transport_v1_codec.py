@@ -330,7 +330,7 @@ def test_calls_that_nobody_answers_are_forgotten() -> None:
     for number in range(1, 10_001):
         codec.encode_event(events.ToolCalled(CallId(number), TurnId(number), "clock", "{}"))
     first, last = (
-        codec.receive(raw(tool_result=client_pb2.ToolResult(call_id=call_id))) for call_id in ("s7-1", "s7-10000")
+        codec.receive(raw(tool_result=client_pb2.ToolResult(call_id=call_id))) for call_id in ("s7-c1", "s7-c10000")
     )
     assert isinstance(first, inputs.Refused)
     assert last == inputs.ToolReturned(CallId(10_000), "", is_error=False)

@@ -12,6 +12,7 @@ import pytest
 from transports.transport_fakes import (
     INFO,
     VERSION,
+    Anybody,
     FakeGateway,
     FakeSession,
     audio,
@@ -376,7 +377,7 @@ async def test_a_full_server_refuses_before_it_looks_at_what_is_wanted() -> None
     """A flood costs no parsing: also what would be no start is told that the server is full, and when to return."""
     full = Unavailable(Reason.AT_CAPACITY, "full", retry_after_ms=1_500)
     gateway = FakeGateway(early_refusal=full)
-    async with serving(gateway) as channel:
+    async with serving(gateway, entrance=Anybody()) as channel:
         for call in (converse(channel), stream_audio(channel)):
             await send(call, b"\xff")
             assert await read_all(call) == []
@@ -389,7 +390,7 @@ async def test_a_full_server_refuses_before_it_looks_at_what_is_wanted() -> None
 async def test_a_session_knows_its_caller() -> None:
     """What usage is counted by reaches the session with the request."""
     gateway = FakeGateway()
-    async with serving(gateway) as channel:
+    async with serving(gateway, entrance=Anybody()) as channel:
         call = converse(channel)
         await send(call, START)
         await gateway.sessions.get()

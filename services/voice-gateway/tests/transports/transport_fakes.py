@@ -13,7 +13,9 @@ from voice_gateway.domain.errors import ClientError, GatewayError, Reason
 from voice_gateway.domain.events import EndCause, Ended, ReplyAudio, ReplyKind, ReplyText
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, SessionId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.identity.shown import Shown
 from voice_gateway.session.ports import ClientSink, Language, SessionInfo, SessionRequest, SessionUpdate
+from voice_gateway.transports.auth import CallerInterceptor, Identifies
 from voice_gateway.transports.call import SERVER_OPTIONS, CallLimits, Doors
 from voice_gateway.transports.grpc_legacy import server as legacy_server
 from voice_gateway.transports.grpc_v1 import server as v1_server
@@ -187,21 +189,34 @@ class FakeGateway:
         return (Language("en-US", ("alba", "bruce")),)
 
 
+class Anybody:
+    """An entrance that lets in whoever comes, by address."""
+
+    async def caller(self, shown: Shown) -> Caller:
+        """Say who it is."""
+        return Caller(address=shown.address)
+
+
 @asynccontextmanager
-async def serving(gateway: FakeGateway, limits: CallLimits | None = None) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to a server with both transports."""
+async def serving(
+    gateway: FakeGateway, limits: CallLimits | None = None, entrance: Identifies | None = None
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to a server with both transports; without an entrance nobody asks who calls."""
     async with (
-        serving_port(gateway, limits) as port,
+        serving_port(gateway, limits, entrance) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
         yield channel
 
 
 @asynccontextmanager
-async def serving_port(gateway: FakeGateway, limits: CallLimits | None = None) -> AsyncIterator[int]:
+async def serving_port(
+    gateway: FakeGateway, limits: CallLimits | None = None, entrance: Identifies | None = None
+) -> AsyncIterator[int]:
     """The port of a server with both transports."""
     limits = limits or CallLimits()
-    server = grpc.aio.server(options=SERVER_OPTIONS)
+    guards = [] if entrance is None else [CallerInterceptor(entrance, ())]
+    server = grpc.aio.server(options=SERVER_OPTIONS, interceptors=guards)
     v1_server.add_to_server(
         server,
         admit=gateway.admit,
