@@ -520,10 +520,11 @@ def test_the_test_is_there_where_it_gets_in(values: dict[str, Any], is_there: bo
 
 
 def test_production_has_every_wall() -> None:
-    """The values for production ask for TLS and tokens and let nobody through but calls, readers and backends."""
+    """The values for production ask for TLS and tokens, limit each caller, and open to nobody but who is needed."""
     values = yaml.safe_load((GATEWAY.parent / "values-production.yaml").read_text(encoding="utf-8"))
     made = objects(GATEWAY, merged(values, {"ingress": {"enabled": True, "host": "h", "tlsSecret": "s"}}))
     set_ = environment(made["Deployment"])
     assert {"GRPC_TLS_CERT", "GRPC_TLS_KEY", "AUTH_TOKENS_FILE"} <= set_.keys()
+    assert all(int(set_[f"QUOTA_{name}"]) for name in ("SESSIONS", "NEW_PER_MINUTE", "AUDIO_S_PER_DAY"))
     assert "NetworkPolicy" in made
     assert "Secret" not in made

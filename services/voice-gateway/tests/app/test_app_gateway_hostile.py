@@ -5,18 +5,23 @@ The short form of scripts/accept_hostile.py, which measures what others feel mea
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import grpc.aio
 import pytest
 import pytest_asyncio
 from app.gateway_process import serving
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from voicegateway.v1 import client_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 from voicegateway_testkit.hostile import attacks, backends
-from voicegateway_testkit.hostile.calls import STILL_OPEN, HostileCall, start
+from voicegateway_testkit.hostile.calls import OWN_CONNECTION, STILL_OPEN, HostileCall, start
 from voicegateway_testkit.hostile.half_sent import HalfSentCalls
 from voicegateway_testkit.process_meter import resident_bytes
 
@@ -27,6 +32,8 @@ MAX_GROWN_MIB = 48
 MIB = 2**20
 TOO_MUCH = "RESOURCE_EXHAUSTED / RATE_EXCEEDED"
 SESSIONS = 20
+WATCHERS = 100
+"""Of one address."""
 
 
 @dataclass
@@ -44,6 +51,14 @@ class Attacked:
     def resident_mib(self) -> float:
         """Its memory now."""
         return resident_bytes(self.pid) / MIB
+
+    async def has_room(self) -> None:
+        """Return when the places of calls that were given up are free again; raises TimeoutError."""
+        async with asyncio.timeout(BOUND_S):
+            while True:
+                async with HostileCall(self.address) as caller:
+                    if await caller.wait_for("started", timeout_s=BOUND_S) is not None:
+                        return
 
     async def serves(self) -> bool:
         """Whether a caller who types a turn is answered."""
@@ -155,4 +170,30 @@ async def test_a_start_that_never_comes_whole_is_not_waited_for(attacked: Attack
     await half_sent.hold(15, BOUND_S)
     assert list(half_sent.statuses.values()) == ["grpc-status 4"] * 15  # DEADLINE_EXCEEDED
     assert attacked.resident_mib() - before_mib < MAX_GROWN_MIB
+    assert await attacked.serves()
+
+
+async def test_newcomers_are_served_or_told_at_once(attacked: Attacked) -> None:
+    """Of more callers than there are places, those who come first are served and every other one is told why not."""
+    async with AsyncExitStack() as ends:
+        calls = [await ends.enter_async_context(HostileCall(attacked.address)) for _ in range(SESSIONS + 15)]
+        started = await asyncio.gather(*(call.wait_for("started", timeout_s=BOUND_S) for call in calls))
+        outcomes = Counter([await call.outcome() for call in calls])
+    assert sum(answer is not None for answer in started) == SESSIONS
+    assert outcomes == {STILL_OPEN: SESSIONS, "RESOURCE_EXHAUSTED / AT_CAPACITY": 15}
+    await attacked.has_room()
+    assert await attacked.serves()
+
+
+async def test_watchers_of_health_are_bounded(attacked: Attacked) -> None:
+    """A crowd that watches the health of the gateway is refused beyond what probes and proxies need."""
+    async with grpc.aio.insecure_channel(attacked.address, options=OWN_CONNECTION) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)  # its published types say nothing of its methods
+        watches = [health.Watch(health_pb2.HealthCheckRequest(service="readiness")) for _ in range(WATCHERS + 10)]
+        answers = await asyncio.gather(*(watch.read() for watch in watches), return_exceptions=True)
+        refused = [answer for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
+        assert {error.code() for error in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        assert len(refused) == 10
+        for watch in watches:
+            watch.cancel()
     assert await attacked.serves()
