@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from gateway_kit import virtual_time
 from transports.transport_fakes import audio, text
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import (
@@ -140,23 +141,27 @@ async def test_pending_write_means_a_stalled_client() -> None:
     assert drain.cancelled()
 
 
-async def test_silence_is_no_stall() -> None:
+def test_silence_is_no_stall() -> None:
     """A call in which nothing is to be said for long is a healthy call, and so are many short writes."""
-    box = outbox(write_stall_ms=10)
-    written: list[bytes] = []
 
-    async def write(raw: bytes) -> None:
-        await asyncio.sleep(0.004)
-        written.append(raw)
+    async def main() -> None:
+        box = outbox(write_stall_ms=10)
+        written: list[bytes] = []
 
-    drain = asyncio.create_task(box.drain(write))
-    await asyncio.sleep(0.035)
-    for _ in range(8):
-        box.put(b"x")
-    box.close()
-    await drain
-    assert len(written) == 8
-    assert not box.stalled.done()
+        async def write(raw: bytes) -> None:
+            await asyncio.sleep(0.004)
+            written.append(raw)
+
+        drain = asyncio.create_task(box.drain(write))
+        await asyncio.sleep(0.035)
+        for _ in range(8):
+            box.put(b"x")
+        box.close()
+        await drain
+        assert len(written) == 8
+        assert not box.stalled.done()
+
+    virtual_time.run(main())
 
 
 async def test_nothing_is_taken_after_close() -> None:

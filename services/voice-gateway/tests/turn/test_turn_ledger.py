@@ -171,6 +171,15 @@ def test_a_user_who_is_never_answered_is_bounded() -> None:
     assert history.messages() == ()
 
 
+def test_what_was_heard_is_joined_as_it_is() -> None:
+    """White space at the beginning of what was heard stays when more is heard: the text is the model's own."""
+    history = History("")
+    history.said("What?")
+    history.heard("\nSorry, I have")
+    history.heard("no answer.")
+    assert history.messages()[-1].text == "\nSorry, I have\nno answer."
+
+
 def _call(number: int) -> ToolCall:
     return ToolCall(f"c{number}", "weather", "{}")
 

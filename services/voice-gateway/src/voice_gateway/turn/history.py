@@ -87,7 +87,8 @@ class History:
         if self._messages and self._messages[-1].role is role:
             before = self._messages.pop().text
             room = max(0, LONGEST_CHARS - MESSAGE_CHARS - len(text))
-            text = f"{before if len(before) < room else _last_lines(before, room)}\n{text}".removeprefix("\n")
+            kept = before if len(before) < room else _last_lines(before, room)
+            text = f"{kept}\n{text}" if kept else text
         self._messages.append(ChatMessage(role, text))
         self._shorten()
 
