@@ -9,7 +9,7 @@ import pytest
 from gateway_kit import virtual_time
 from riva.client.proto import riva_asr_pb2
 from voice_gateway.backends.addresses.pool import Request
-from voice_gateway.backends.riva.asr import OWED_S, _Stream
+from voice_gateway.backends.riva.asr import OWED_S, STUCK_S, _Stream
 from voice_gateway.backends.riva.settings import RivaSettings
 from voice_gateway.domain.errors import RecognitionStalled
 from voice_gateway.domain.ids import SessionId
@@ -196,6 +196,28 @@ def test_a_call_that_takes_no_more_audio_is_not_waited_for() -> None:
     async def scene() -> None:
         replica = FakeReplica(lives=False, takes=20)
         assert await stalls_after_s(replica, lambda at_s: at_s < 2.9) == pytest.approx(3, abs=0.11)
+
+    play(scene())
+
+
+def test_a_call_that_takes_no_more_silence_is_not_kept() -> None:
+    """A node that is lost while nobody speaks is noticed before somebody does, or the next utterance would be lost."""
+
+    async def scene() -> None:
+        replica = FakeReplica(lives=False, takes=20)
+        assert await stalls_after_s(replica, lambda _: False) == pytest.approx(2 + STUCK_S, abs=0.11)
+        assert replica.asked == 1
+
+    play(scene())
+
+
+def test_a_slow_reader_that_lives_is_waited_for() -> None:
+    """A server that reads slowly is asked again and again while it takes nothing, and kept as long as it lives."""
+
+    async def scene() -> None:
+        replica = FakeReplica(takes=20)
+        assert await stalls_after_s(replica, lambda _: False, limit_s=12.5) is None
+        assert replica.asked == 10
 
     play(scene())
 

@@ -29,6 +29,9 @@ SPOKEN_S = 0.5
 """Speech of this length has words, as a rule; shorter sounds are coughs."""
 OWED_S = 1.0
 """So long after the end of speech that got no answer the server is asked for its health: finals take 0.5 s."""
+STUCK_S = 1.0
+"""A call that has not taken a piece of audio for so long has its server asked, and again as long as it takes none:
+behind a cut cable the call's window fills up in 2 s, in silence too, and whoever speaks then is not heard."""
 
 
 class RivaRecognizer:
@@ -144,6 +147,8 @@ class _Stream:
         self._reading: asyncio.Timeout | None = None
         self._answer_within_ms: AnswerWithin = lambda: None
         self._patience: asyncio.TimerHandle | None = None
+        self._stuck: asyncio.TimerHandle
+        """While a piece of audio is being written."""
         self._unanswered_since = 0.0
         """On the loop's clock: when `patience` began."""
         self._doubt: asyncio.Task[None] | None = None
@@ -242,11 +247,19 @@ class _Stream:
 
     async def _write(self, message: Any) -> bool:
         """False when the call has ended; the reader learns why."""
+        self._doubt_while_stuck()
         try:
             await self._call.write(message)
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             return False
+        finally:
+            self._stuck.cancel()
         return True
+
+    def _doubt_while_stuck(self, *, is_stuck: bool = False) -> None:
+        if is_stuck:
+            self._begin_to_doubt(0)
+        self._stuck = asyncio.get_running_loop().call_later(STUCK_S, lambda: self._doubt_while_stuck(is_stuck=True))
 
     def _expect_answer(self) -> None:
         """While somebody speaks, wait for an answer only so long; asked with each batch of audio, 100 ms of it."""
