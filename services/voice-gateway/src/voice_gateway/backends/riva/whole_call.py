@@ -11,6 +11,14 @@ from collections.abc import Coroutine
 from typing import Any
 
 
+CLOSE_S = 0.1
+"""Operations of a cancelled call end at once, but for those on a connection that is stuck in a write: behind a cut cable
+gRPC's core holds them back until TCP gives up, a quarter of an hour later, and whoever waited for them would be deaf."""
+
+_left: set[asyncio.Task[Any]] = set()
+"""Operations that nobody waits for any more; the loop itself holds no task."""
+
+
 class WholeCall:
     """One call. Reads are made one after the other, and so are writes."""
 
@@ -41,10 +49,11 @@ class WholeCall:
         self._call.cancel()
 
     async def close(self) -> None:
-        """Cancel the call; nothing of it runs afterwards."""
+        """Cancel the call. Nothing of it runs afterwards, unless its connection is stuck: then until that breaks."""
         self.cancel()
         if self._running:
-            await asyncio.wait(self._running)
+            await asyncio.wait(self._running, timeout=CLOSE_S)
+            _left.update(self._running)
 
     async def _wait_for(self, operation: Coroutine[Any, Any, Any]) -> Any:
         loop = asyncio.get_running_loop()
@@ -53,6 +62,7 @@ class WholeCall:
 
         def end(task: asyncio.Task[Any]) -> None:
             self._running.discard(task)
+            _left.discard(task)
             if not over.done():
                 over.set_result(None)
             elif not task.cancelled():
