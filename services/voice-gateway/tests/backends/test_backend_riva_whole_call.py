@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from gateway_kit import virtual_time
 from grpc.aio import _call as grpc_calls
 from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
 from voice_gateway.backends.riva.tts import RivaSynthesizer
+from voice_gateway.backends.riva.whole_call import WholeCall
 from voice_gateway.domain.errors import BackendError, RecognitionStalled
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import RecognitionSpec, VoiceSpec
@@ -187,3 +189,30 @@ async def test_a_server_that_takes_no_headers_is_given_up() -> None:
     gone.set()
     server.close()
     await server.wait_closed()
+
+
+class Stuck:
+    """A call on a connection that is stuck in a write: nothing of it ends, cancelled or not."""
+
+    async def read(self) -> None:
+        """Never."""
+        await asyncio.Event().wait()
+
+    def cancel(self) -> None:
+        """Without effect."""
+
+
+def test_a_stuck_connection_is_not_waited_for() -> None:
+    """Behind a cut cable the core ends no operation for a quarter of an hour; the session goes on at once."""
+
+    async def main() -> None:
+        call = WholeCall(Stuck())
+        reading = asyncio.create_task(call.read())
+        await asyncio.sleep(0)
+        began_s = asyncio.get_running_loop().time()
+        await call.close()
+        assert asyncio.get_running_loop().time() - began_s < 1
+        reading.cancel()
+        await asyncio.wait({reading})
+
+    virtual_time.run(main())

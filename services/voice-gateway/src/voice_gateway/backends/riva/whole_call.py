@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-
 CLOSE_S = 0.1
-"""Operations of a cancelled call end at once, but for those on a connection that is stuck in a write: behind a cut cable
-gRPC's core holds them back until TCP gives up, a quarter of an hour later, and whoever waited for them would be deaf."""
+"""Operations of a cancelled call end at once, but for those on a connection that is stuck in a write: behind a cut
+cable gRPC's core holds them back until TCP gives up, a quarter of an hour later, and who waited for them would be deaf.
+"""
 
 _left: set[asyncio.Task[Any]] = set()
 """Operations that nobody waits for any more; the loop itself holds no task."""
