@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import grpc.aio
 import pytest
 from gateway_kit import virtual_time
 from grpc.aio import _call as grpc_calls
@@ -214,5 +215,37 @@ def test_a_stuck_connection_is_not_waited_for() -> None:
         assert asyncio.get_running_loop().time() - began_s < 1
         reading.cancel()
         await asyncio.wait({reading})
+
+    virtual_time.run(main())
+
+
+class Ended:
+    """A call that its server ends between the headers and the first write."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+
+    async def wait_for_connection(self) -> None:
+        """Raise how it ended, once it has."""
+        if self.is_over:
+            raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
+
+    async def write(self, message: object) -> None:
+        """Too late."""
+        del message
+        self.is_over = True
+        raise asyncio.InvalidStateError
+
+    def cancel(self) -> None:
+        """Nothing to cancel."""
+
+
+def test_a_write_that_meets_the_end_of_its_call_tells_how_it_ended() -> None:
+    """A recogniser that refuses just then is passed over for the next, and no stream of it is left open."""
+
+    async def main() -> None:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await WholeCall(Ended()).write(b"")
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
     virtual_time.run(main())

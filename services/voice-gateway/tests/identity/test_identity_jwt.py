@@ -208,10 +208,13 @@ RSA_1024 = {"kty": "RSA", "kid": "weak", "e": "AQAB", "n": part(b"\xc1" + b"\x01
         public_jwk(new_key(), "wraps", key_ops=["wrapKey"]),
         public_jwk(new_key(), "bare", d="AA"),
         {**public_jwk(new_key(), "k"), "kid": 7},
+        public_jwk(new_key(), "listed", alg=["RS256"]),
+        public_jwk(new_key(), "mapped", alg={}),
+        public_jwk(new_key(), "seals", alg="RSA-OAEP"),
         "a key",
         None,
     ],
-    ids=range(14),
+    ids=range(17),
 )
 def test_what_is_no_key_for_signatures_is_left_out(stranger: Any) -> None:
     """Issuers list keys of every kind beside theirs, and add new ones; the good ones go on working."""

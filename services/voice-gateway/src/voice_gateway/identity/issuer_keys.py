@@ -80,7 +80,8 @@ def _read_key(item: object) -> IssuerKey | None:
     if isinstance(key, RSAPublicKey) and key.key_size < MIN_RSA_BITS:
         return None
     named = item.get("alg")
-    return IssuerKey(item.get("kid", ""), able if named is None else able & {named}, key)
+    usable = able if named is None else frozenset(algorithm for algorithm in able if algorithm == named)
+    return IssuerKey(item.get("kid", ""), usable, key) if usable else None
 
 
 def _is_for_signatures(item: dict[str, Any]) -> bool:

@@ -168,7 +168,7 @@ class _Stream:
             blame(self._replica, failure, self._request)
             await self.close()
             raise failure from error
-        except asyncio.CancelledError:
+        except BaseException:
             await self.close()
             raise
 

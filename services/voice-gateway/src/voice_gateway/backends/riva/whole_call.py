@@ -38,7 +38,11 @@ class WholeCall:
         even when the call is cancelled: whoever waits for that waits here, and may be cancelled.
         """
         await self._call.wait_for_connection()
-        await self._wait_for(self._call.write(message))
+        try:
+            await self._wait_for(self._call.write(message))
+        except asyncio.InvalidStateError:
+            await self._call.wait_for_connection()  # the call has ended meanwhile: this raises how
+            raise
 
     async def done_writing(self) -> None:
         """Half-close; raises what the call's own raises."""
