@@ -1,6 +1,7 @@
 """Calls that are given up: no task is cancelled inside an operation of gRPC, which costs native memory."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -249,3 +250,41 @@ def test_a_write_that_meets_the_end_of_its_call_tells_how_it_ended() -> None:
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
     virtual_time.run(main())
+
+
+class Failing:
+    """A call whose read fails when it is told to."""
+
+    def __init__(self) -> None:
+        self.fails = asyncio.Event()
+
+    async def read(self) -> None:
+        """Fail."""
+        await self.fails.wait()
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_a_failure_that_nobody_waits_for_any_more_is_seen(steps: int) -> None:
+    """Whoever waited may be cancelled in any step around the failure: no exception is left that nobody retrieves."""
+    unseen: list[object] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+        call = Failing()
+        waiting = asyncio.create_task(WholeCall(call).read())
+        await asyncio.sleep(0.01)
+        call.fails.set()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        await asyncio.sleep(0.01)
+        if not waiting.cancelled():
+            assert isinstance(waiting.exception(), ZeroDivisionError)
+        del waiting, call
+        gc.collect()
+
+    virtual_time.run(main())
+    gc.collect()
+    assert unseen == []

@@ -17,8 +17,8 @@ from voicegateway_testkit.load import METHOD, RATE_HZ
 OWN_CONNECTION: Final = (("grpc.use_local_subchannel_pool", 1),)
 STILL_OPEN: Final = "still open"
 """What is told of a call that its server has not ended."""
-_STATUS_S: Final = 2.0
-"""Once a call has ended, its true status comes this soon."""
+_STATUS_S: Final = 30.0
+"""Once a call has ended, its true status comes at once; only a machine that stands still takes longer."""
 _WRITE_S: Final = 2.0
 """A write that waits for longer: the server does not read, which is its right."""
 

@@ -14,11 +14,10 @@ from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
 from voice_gateway.domain.errors import BackendError
 from voice_gateway.domain.ids import SessionId
+from voice_gateway.session.ports import ANY_LANGUAGE
 
 QUESTION = "Please answer with the one word: yes."
 """Asked with the prompt and the tools of a call."""
-_ANY_LANGUAGE = "multi"
-"""Riva's name of a recogniser for all its languages."""
 _HINTS = {
     "max_tokens": "set LLM_MAX_TOKENS_FIELD=max_completion_tokens, or LLM_MAX_TOKENS=off",
     "max_completion_tokens": "set LLM_MAX_TOKENS_FIELD=max_tokens, or LLM_MAX_TOKENS=off",
@@ -137,7 +136,7 @@ def _tell_addresses(name: str, status: BackendStatus, findings: Findings) -> Non
 
 def _tell_language(name: str, code: str, served: Iterable[str], findings: Findings) -> None:
     codes = sorted(served)
-    if code in codes or _ANY_LANGUAGE in codes:
+    if code in codes or ANY_LANGUAGE in codes:
         findings.good(f"{name}: serves {_listed(codes)}")
     else:
         findings.bad(f"{name}: does not serve ASR_LANGUAGE {code}, but {_listed(codes)}")

@@ -56,8 +56,8 @@ class WholeCall:
         """Cancel the call. Nothing of it runs afterwards, unless its connection is stuck: then until that breaks."""
         self.cancel()
         if self._running:
-            await asyncio.wait(self._running, timeout=CLOSE_S)
             _left.update(self._running)
+            await asyncio.wait(self._running, timeout=CLOSE_S)
 
     async def _wait_for(self, operation: Coroutine[Any, Any, Any]) -> Any:
         loop = asyncio.get_running_loop()
@@ -67,10 +67,10 @@ class WholeCall:
         def end(task: asyncio.Task[Any]) -> None:
             self._running.discard(task)
             _left.discard(task)
+            if not task.cancelled():
+                task.exception()  # seen, also if whoever waited is cancelled just now
             if not over.done():
                 over.set_result(None)
-            elif not task.cancelled():
-                task.exception()  # seen, although nobody waits any more: the call was given up
 
         task.add_done_callback(end)
         await over
