@@ -32,8 +32,8 @@ from voicegateway.v1 import client_pb2, policy_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 from voicegateway_testkit import FakeAsr, FakeLlm, FakeTts, TtsTiming
 from voicegateway_testkit.hostile import backends
-from voicegateway_testkit.hostile.attacks import ATTACKS
-from voicegateway_testkit.hostile.calls import HostileCall
+from voicegateway_testkit.hostile.attacks import ATTACKS, HARMFUL_REPLIES
+from voicegateway_testkit.hostile.calls import STILL_OPEN, HostileCall
 from voicegateway_testkit.process_meter import resident_bytes
 
 WITNESSES: Final = 8
@@ -43,8 +43,8 @@ WINDOW_MS: Final = 480
 FIRST_SENTENCE_TOKENS: Final = 5
 MAX_ADDED_MS: Final = 50
 """Added latency of the witnesses, p95."""
-MAX_PEAK_MIB: Final = 64
-"""Memory above that before the attack."""
+MAX_PEAK_MIB: Final = 96
+"""Memory above that before the attack; 60 first messages of 1.3 MB that lack a byte are 75 MiB of it."""
 MAX_LEFT_MIB: Final = 32
 """What is left of it five seconds after the attack."""
 SETTLE_S: Final = 5
@@ -60,6 +60,29 @@ POLICY: Final = policy_pb2.TurnPolicy(stop_history_ms=WINDOW_MS, speculation=Fal
 CALM: Final = "nobody"
 """Not an attack: what the witnesses feel without one."""
 LEAK: Final = "interrupted"
+TOO_MUCH: Final = "RESOURCE_EXHAUSTED / RATE_EXCEEDED"
+FULL: Final = "RESOURCE_EXHAUSTED / AT_CAPACITY"
+INVALID_TEXT: Final = "INVALID_ARGUMENT / TEXT_INVALID"
+NO_START_IN_TIME: Final = "grpc-status 4"
+"""DEADLINE_EXCEEDED, of calls whose HTTP/2 is made by hand."""
+PLACES: Final = 100
+"""The default of MAX_SESSIONS. Load refuses nobody here, so that an attack meets a gateway that takes it on."""
+START_TIMEOUT_MS: Final = 3_000
+"""Well within an attack, so that its end is seen."""
+ENDS: Final[dict[str, frozenset[str]]] = {
+    **dict.fromkeys(("gaps", "loud", "reports", "tool-results"), frozenset({STILL_OPEN})),
+    **dict.fromkeys(("keys", "garbage"), frozenset({INVALID_TEXT})),
+    **dict.fromkeys(("few-keys", "updates", "policies", "texts", "commits", "interrupts"), frozenset({TOO_MUCH})),
+    **dict.fromkeys((harm.replace(" ", "-") for harm in HARMFUL_REPLIES), frozenset({STILL_OPEN})),
+    "interims": frozenset({STILL_OPEN}),
+    "half-starts": frozenset({NO_START_IN_TIME}),
+    "never-read": frozenset({STILL_OPEN}),
+    "newcomers": frozenset({STILL_OPEN, FULL}),
+    "watchers": frozenset({STILL_OPEN, "RESOURCE_EXHAUSTED"}),
+    "everything": frozenset({STILL_OPEN, TOO_MUCH, INVALID_TEXT, NO_START_IN_TIME}),
+}
+"""How calls of an attack end, each of them at least once. `STILL_OPEN` and `FULL` are lawful ends of any other call:
+its time was up, or the gateway was too busy to take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +110,14 @@ class Outcome:
             and self.peak_mib <= MAX_PEAK_MIB
             and self.left_mib <= MAX_LEFT_MIB
             and self.next_caller_ms < math.inf
+            and self._ends_are_right
         )
         return "PASS" if is_good else "FAIL"
+
+    @property
+    def _ends_are_right(self) -> bool:
+        wanted, seen = ENDS.get(self.name, frozenset()), self.outcomes.keys()
+        return wanted <= seen <= wanted | {STILL_OPEN, FULL}
 
     def row(self) -> str:
         """The line of the table."""
@@ -139,6 +168,7 @@ async def attacked(name: str, folder: Path, core: int) -> Outcome:
     fakes = Fakes()
     async with AsyncExitStack() as ends:
         environment = await ends.enter_async_context(fakes.serving())
+        environment |= {"START_TIMEOUT_MS": str(START_TIMEOUT_MS), "MAX_SESSIONS": str(PLACES)}
         server = running(core, ("-m", "voice_gateway", "serve", "--ports-file"), folder / f"{name}.json", environment)
         gateway = await ends.enter_async_context(server)
         await gateway.wait_ready()

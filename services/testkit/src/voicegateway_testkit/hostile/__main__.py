@@ -18,7 +18,7 @@ def main() -> None:
     host, _, port = given.address.rpartition(":")
     damage = asyncio.run(run(given.attack, Target(host, int(port), given.seconds)))
     sys.stdout.write(
-        f"{json.dumps({'calls': damage.calls, 'messages': damage.messages, 'outcomes': damage.outcomes})}\n"
+        f"{json.dumps({'calls': damage.calls, 'messages': damage.messages, 'outcomes': +damage.outcomes})}\n"
     )
 
 

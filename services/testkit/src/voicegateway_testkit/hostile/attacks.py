@@ -13,7 +13,7 @@ from voicegateway.v1 import client_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 
 from voicegateway_testkit.hostile.backends import FLOODED_LANGUAGE
-from voicegateway_testkit.hostile.calls import OWN_CONNECTION, HostileCall, start
+from voicegateway_testkit.hostile.calls import OWN_CONNECTION, STILL_OPEN, HostileCall, start
 from voicegateway_testkit.hostile.half_sent import HalfSentCalls
 from voicegateway_testkit.load import RATE_HZ
 
@@ -22,7 +22,6 @@ Request = service_pb2.ConverseRequest
 MAX_CALLS: Final = 200
 """Calls that one attack opens one after the other, when each is ended by the server."""
 GAP_S: Final = 3
-HALF_SENT_CALLS: Final = 60
 HALF_SENT_BYTES: Final = 1_300_000
 """Just below the largest message that a gateway takes."""
 NEWCOMERS: Final = 500
@@ -135,7 +134,7 @@ def pouring(messages: Callable[[], Iterator[Request]], language_code: str = "") 
     """Makes an attack that sends messages as fast as they are taken, in a new call whenever one is ended."""
 
     async def attack(target: Target, damage: Damage) -> None:
-        while damage.calls < MAX_CALLS:
+        for _ in range(MAX_CALLS):
             damage.calls += 1
             async with HostileCall(target.address, start(language_code)) as call:
                 try:
@@ -171,10 +170,10 @@ def asking(text: str, calls: int = 5) -> Attack:
     return attack
 
 
-async def speak_in_the_flooded_language(target: Target, damage: Damage) -> None:
-    """Sessions whose recogniser tells interims without end."""
+def speaking_the_flooded_language(calls: int = 3) -> Attack:
+    """Makes an attack of sessions whose recogniser tells interims without end."""
 
-    async def hold() -> None:
+    async def hold(target: Target, damage: Damage) -> None:
         damage.calls += 1
         async with HostileCall(target.address, start(FLOODED_LANGUAGE)) as call:
             try:
@@ -184,19 +183,26 @@ async def speak_in_the_flooded_language(target: Target, damage: Damage) -> None:
                 damage.messages += call.received["transcript"]
                 damage.outcomes[await call.outcome()] += 1
 
-    await asyncio.gather(*(hold() for _ in range(3)))
+    async def attack(target: Target, damage: Damage) -> None:
+        await asyncio.gather(*(hold(target, damage) for _ in range(calls)))
+
+    return attack
 
 
-async def send_half_a_start(target: Target, damage: Damage) -> None:
-    """60 calls that sent all but the last byte of a large first message."""
-    half_sent = HalfSentCalls(target.host, target.port, HALF_SENT_BYTES)
-    damage.calls = HALF_SENT_CALLS
-    try:
-        await half_sent.hold(HALF_SENT_CALLS, target.seconds)
-    finally:
-        damage.messages = half_sent.sent_bytes
-        damage.outcomes.update(half_sent.statuses.values())
-        damage.outcomes["still open"] += HALF_SENT_CALLS - len(half_sent.statuses)
+def sending_half_a_start(calls: int = 60) -> Attack:
+    """Makes an attack of calls that sent all but the last byte of a large first message."""
+
+    async def attack(target: Target, damage: Damage) -> None:
+        half_sent = HalfSentCalls(target.host, target.port, HALF_SENT_BYTES)
+        damage.calls += calls
+        try:
+            await half_sent.hold(calls, target.seconds)
+        finally:
+            damage.messages += calls
+            damage.outcomes.update(half_sent.statuses.values())
+            damage.outcomes[STILL_OPEN] += calls - len(half_sent.statuses)
+
+    return attack
 
 
 async def come_all_at_once(target: Target, damage: Damage) -> None:
@@ -219,25 +225,30 @@ async def watch_health(target: Target, damage: Damage) -> None:
         damage.calls = WATCHERS
         await asyncio.sleep(target.seconds * 0.8)
         for watch in watches:
-            code = (await watch.code()).name if watch.done() else "still open"
+            code = (await watch.code()).name if watch.done() else STILL_OPEN
             damage.outcomes[code] += 1
             watch.cancel()
 
 
-async def never_read(target: Target, damage: Damage) -> None:
-    """Callers who ask for long answers and read nothing of them."""
+def never_reading(calls: int = 10) -> Attack:
+    """Makes an attack of callers who ask for long answers and read nothing of them."""
 
-    async def ask() -> None:
+    async def ask(target: Target, damage: Damage) -> None:
         damage.calls += 1
         async with HostileCall(target.address, reads=False) as call:
-            for _ in range(MAX_CALLS):
-                if not await call.send(Request(text=client_pb2.TextInput(text="long"))):
-                    break
-                damage.messages += 1
-                await asyncio.sleep(0.5)
-            damage.outcomes[await call.outcome()] += 1
+            try:
+                for _ in range(MAX_CALLS):
+                    if not await call.send(Request(text=client_pb2.TextInput(text="long"))):
+                        break
+                    damage.messages += 1
+                    await asyncio.sleep(0.5)
+            finally:
+                damage.outcomes[await call.outcome()] += 1
 
-    await asyncio.gather(*(ask() for _ in range(10)))
+    async def attack(target: Target, damage: Damage) -> None:
+        await asyncio.gather(*(ask(target, damage) for _ in range(calls)))
+
+    return attack
 
 
 async def send_garbage(target: Target, damage: Damage) -> None:
@@ -251,7 +262,7 @@ async def send_garbage(target: Target, damage: Damage) -> None:
             damage.outcomes[await call.outcome(timeout_s=2)] += 1
 
 
-ATTACKS: Final[dict[str, Attack]] = {
+FLOODS: Final[dict[str, Attack]] = {
     "gaps": pouring(gaps),
     "loud": pouring(loud),
     "keys": pouring(lambda: keys("#" * 4_000)),
@@ -263,19 +274,33 @@ ATTACKS: Final[dict[str, Attack]] = {
     "interrupts": pouring(interrupts),
     "reports": pouring(reports),
     "tool-results": pouring(tool_results),
-    "half-starts": send_half_a_start,
+    "garbage": send_garbage,
+}
+"""Clients that have one call at a time."""
+HARMFUL_REPLIES: Final = ("newlines", "brackets", "dots", "marks", "one sentence", "many sentences", "tokens")
+ONE_OF_EACH: Final = (
+    *FLOODS.values(),
+    *(asking(harm, calls=1) for harm in HARMFUL_REPLIES),
+    speaking_the_flooded_language(calls=1),
+    sending_half_a_start(calls=1),
+    never_reading(calls=1),
+)
+
+
+async def attack_in_every_way(target: Target, damage: Damage) -> None:
+    """One hostile session of each kind, all together."""
+    await asyncio.gather(*(attack(target, damage) for attack in ONE_OF_EACH))
+
+
+ATTACKS: Final[dict[str, Attack]] = {
+    **FLOODS,
+    **{harm.replace(" ", "-"): asking(harm) for harm in HARMFUL_REPLIES},
+    "interims": speaking_the_flooded_language(),
+    "half-starts": sending_half_a_start(),
+    "never-read": never_reading(),
     "newcomers": come_all_at_once,
     "watchers": watch_health,
-    "never-read": never_read,
-    "garbage": send_garbage,
-    "newlines": asking("newlines"),
-    "brackets": asking("brackets"),
-    "dots": asking("dots"),
-    "marks": asking("marks"),
-    "one-sentence": asking("one sentence"),
-    "many-sentences": asking("many sentences"),
-    "tokens": asking("tokens"),
-    "interims": speak_in_the_flooded_language,
+    "everything": attack_in_every_way,
 }
 
 
