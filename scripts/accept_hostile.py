@@ -34,7 +34,7 @@ from voicegateway_testkit import FakeAsr, FakeLlm, FakeTts, TtsTiming
 from voicegateway_testkit.hostile import backends
 from voicegateway_testkit.hostile.attacks import ATTACKS, HARMFUL_REPLIES
 from voicegateway_testkit.hostile.calls import STILL_OPEN, HostileCall
-from voicegateway_testkit.process_meter import resident_bytes
+from voicegateway_testkit.process_meter import cpu_s, resident_bytes
 
 WITNESSES: Final = 8
 WITNESS_S: Final = 16
@@ -97,6 +97,8 @@ class Outcome:
     left_mib: float
     next_caller_ms: float
     """From `start` to `started` of a caller who comes right after the attack."""
+    cpu_share: float
+    """Of a core, that the gateway used during the attack."""
     outcomes: dict[str, int]
     messages: int
 
@@ -129,6 +131,7 @@ class Outcome:
             f"+{self.peak_mib:.1f} MiB",
             f"+{self.left_mib:.1f} MiB",
             f"{self.next_caller_ms:.0f} ms",
+            f"{self.cpu_share:.0%}",
             f"{self.messages} messages: {told or 'no call'}",
             self.verdict,
         )
@@ -137,7 +140,7 @@ class Outcome:
 
 HEAD: Final = (
     f"attack | witness added p50 / p95 (< {MAX_ADDED_MS} ms) | unanswered | memory, peak (<= {MAX_PEAK_MIB} MiB) "
-    f"| left (<= {MAX_LEFT_MIB} MiB) | next caller | attacker | verdict"
+    f"| left (<= {MAX_LEFT_MIB} MiB) | next caller | CPU | attacker | verdict"
 )
 
 
@@ -177,7 +180,9 @@ async def attacked(name: str, folder: Path, core: int) -> Outcome:
         tracks = make_tracks(WITNESS_S, WINDOW_MS, 7)
         witnesses = asyncio.create_task(call(gateway, WITNESSES, tracks, POLICY))
         await asyncio.sleep(3)
+        used_s, began_s = cpu_s(gateway.pid), time.monotonic()
         damage = await _attack(name, gateway)
+        cpu_share = (cpu_s(gateway.pid) - used_s) / (time.monotonic() - began_s)
         next_caller_ms = await _next_caller_ms(gateway)
         added_ms, late_share = await _felt(witnesses, fakes.floor_ms)
         await asyncio.sleep(SETTLE_S)
@@ -189,6 +194,7 @@ async def attacked(name: str, folder: Path, core: int) -> Outcome:
         peak_mib=(memory.peak_bytes - memory.before_bytes) / MIB,
         left_mib=max(0, memory.left_bytes - memory.before_bytes) / MIB,
         next_caller_ms=next_caller_ms,
+        cpu_share=cpu_share,
         outcomes=damage["outcomes"],
         messages=damage["messages"],
     )

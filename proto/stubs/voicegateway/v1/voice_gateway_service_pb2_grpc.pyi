@@ -60,7 +60,7 @@ class VoiceGatewayServiceStub:
          both use the reasons of ErrorReason.
       9. When the server leaves: `going_away`, the running turn finishes, `ended`, status OK; at the deadline
          UNAVAILABLE / DRAIN_DEADLINE. A new `start` gets UNAVAILABLE / DRAINING.
-     10. A client may do 100 things at once and 10 a second: `interrupt` and `tool_result` are one, `dtmf` is one and
+     10. A client may do 60 things at once and 10 a second: `interrupt` and `tool_result` are one, `dtmf` is one and
          one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED / RATE_EXCEEDED.
          Of all messages, audio and `playback` too, the server reads 2000 a second; more wait.
     """
@@ -101,7 +101,7 @@ class VoiceGatewayServiceAsyncStub(VoiceGatewayServiceStub):
          both use the reasons of ErrorReason.
       9. When the server leaves: `going_away`, the running turn finishes, `ended`, status OK; at the deadline
          UNAVAILABLE / DRAIN_DEADLINE. A new `start` gets UNAVAILABLE / DRAINING.
-     10. A client may do 100 things at once and 10 a second: `interrupt` and `tool_result` are one, `dtmf` is one and
+     10. A client may do 60 things at once and 10 a second: `interrupt` and `tool_result` are one, `dtmf` is one and
          one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED / RATE_EXCEEDED.
          Of all messages, audio and `playback` too, the server reads 2000 a second; more wait.
     """
@@ -145,7 +145,7 @@ class VoiceGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
              both use the reasons of ErrorReason.
           9. When the server leaves: `going_away`, the running turn finishes, `ended`, status OK; at the deadline
              UNAVAILABLE / DRAIN_DEADLINE. A new `start` gets UNAVAILABLE / DRAINING.
-         10. A client may do 100 things at once and 10 a second: `interrupt` and `tool_result` are one, `dtmf` is one and
+         10. A client may do 60 things at once and 10 a second: `interrupt` and `tool_result` are one, `dtmf` is one and
              one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED / RATE_EXCEEDED.
              Of all messages, audio and `playback` too, the server reads 2000 a second; more wait.
         """

@@ -130,13 +130,16 @@ def tool_results() -> Iterator[Request]:
         yield Request(tool_result=client_pb2.ToolResult(call_id="y" * 1_000, output="z" * 60_000))
 
 
-def pouring(messages: Callable[[], Iterator[Request]], language_code: str = "") -> Attack:
-    """Makes an attack that sends messages as fast as they are taken, in a new call whenever one is ended."""
+def pouring(messages: Callable[[], Iterator[Request]], comes_again_s: float = 0.0) -> Attack:
+    """Makes an attack that sends messages as fast as they are taken.
+
+    When its call is ended it makes another one, after so many seconds.
+    """
 
     async def attack(target: Target, damage: Damage) -> None:
         for _ in range(MAX_CALLS):
             damage.calls += 1
-            async with HostileCall(target.address, start(language_code)) as call:
+            async with HostileCall(target.address) as call:
                 try:
                     for request in messages():
                         if call.is_over or not await call.send(request):
@@ -144,6 +147,7 @@ def pouring(messages: Callable[[], Iterator[Request]], language_code: str = "") 
                         damage.messages += 1
                 finally:
                     damage.outcomes[await call.outcome()] += 1
+            await asyncio.sleep(comes_again_s)
 
     return attack
 
@@ -251,40 +255,47 @@ def never_reading(calls: int = 10) -> Attack:
     return attack
 
 
-async def send_garbage(target: Target, damage: Damage) -> None:
-    """Bytes that are no message, a call each time."""
-    rng = random.Random(1)  # noqa: S311 - any garbage
-    for _ in range(MAX_CALLS):
-        damage.calls += 1
-        async with HostileCall(target.address) as call:
-            await call.send_raw([rng.randbytes(rng.choice((1, 100, 100_000, 1_300_000)))])
-            damage.messages += 1
-            damage.outcomes[await call.outcome(timeout_s=2)] += 1
+def sending_garbage(comes_again_s: float = 0.0) -> Attack:
+    """Makes an attack of bytes that are no message, a call each time."""
+
+    async def attack(target: Target, damage: Damage) -> None:
+        rng = random.Random(1)  # noqa: S311 - any garbage
+        for _ in range(MAX_CALLS):
+            damage.calls += 1
+            async with HostileCall(target.address) as call:
+                await call.send_raw([rng.randbytes(rng.choice((1, 100, 100_000, 1_300_000)))])
+                damage.messages += 1
+                damage.outcomes[await call.outcome(timeout_s=2)] += 1
+            await asyncio.sleep(comes_again_s)
+
+    return attack
 
 
-FLOODS: Final[dict[str, Attack]] = {
-    "gaps": pouring(gaps),
-    "loud": pouring(loud),
-    "keys": pouring(lambda: keys("#" * 4_000)),
-    "few-keys": pouring(lambda: keys("#" * 16)),
-    "updates": pouring(updates),
-    "policies": pouring(policies),
-    "texts": pouring(lambda: texts("hello")),
-    "commits": pouring(commits),
-    "interrupts": pouring(interrupts),
-    "reports": pouring(reports),
-    "tool-results": pouring(tool_results),
-    "garbage": send_garbage,
+FLOODS: Final[dict[str, Callable[[], Iterator[Request]]]] = {
+    "gaps": gaps,
+    "loud": loud,
+    "keys": lambda: keys("#" * 4_000),
+    "few-keys": lambda: keys("#" * 16),
+    "updates": updates,
+    "policies": policies,
+    "texts": lambda: texts("hello"),
+    "commits": commits,
+    "interrupts": interrupts,
+    "reports": reports,
+    "tool-results": tool_results,
 }
-"""Clients that have one call at a time."""
+"""What is sent as fast as it is taken."""
 HARMFUL_REPLIES: Final = ("newlines", "brackets", "dots", "marks", "one sentence", "many sentences", "tokens")
+COMES_AGAIN_S: Final = 1.0
 ONE_OF_EACH: Final = (
-    *FLOODS.values(),
+    *(pouring(messages, COMES_AGAIN_S) for messages in FLOODS.values()),
     *(asking(harm, calls=1) for harm in HARMFUL_REPLIES),
+    sending_garbage(COMES_AGAIN_S),
     speaking_the_flooded_language(calls=1),
     sending_half_a_start(calls=1),
     never_reading(calls=1),
 )
+"""Each of them has one call at a time."""
 
 
 async def attack_in_every_way(target: Target, damage: Damage) -> None:
@@ -293,8 +304,9 @@ async def attack_in_every_way(target: Target, damage: Damage) -> None:
 
 
 ATTACKS: Final[dict[str, Attack]] = {
-    **FLOODS,
+    **{name: pouring(messages) for name, messages in FLOODS.items()},
     **{harm.replace(" ", "-"): asking(harm) for harm in HARMFUL_REPLIES},
+    "garbage": sending_garbage(),
     "interims": speaking_the_flooded_language(),
     "half-starts": sending_half_a_start(),
     "never-read": never_reading(),

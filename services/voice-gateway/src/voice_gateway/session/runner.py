@@ -31,7 +31,7 @@ from voice_gateway.turn.keypad import END_KEY
 
 MAX_INBOX = 4_096
 """Facts that may wait. The loop empties the inbox at every turn, so more means that it does not turn any more."""
-DEEDS = TokenBucket(capacity=100, per_s=10)
+DEEDS = TokenBucket(capacity=60, per_s=10)
 """What a client may make the session do: voice_gateway_service.proto, rule 10. Who types, presses keys or talks by
 push-to-talk does less than one thing a second; a program that answers 16 tools at once does 16."""
 PLAIN, DEAR = 1, 2
