@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from asr_support import LoudnessModel, ScriptedEngine, audio_message, first_message, pcm, recognition_config, serving
 from local_models.openai_http import decode
-from local_models.without_effect import MAX_NAME_CHARS, MAX_NAMES, WithoutEffect
+from local_models.without_effect import MAX_NAME_CHARS, MAX_NAMES, MAX_NAMES_AT_ONCE, WithoutEffect
 from riva.client.proto import riva_asr_pb2 as pb
 
 PAGE = Path(__file__).parents[3] / "docs/reference/local-models-options.md"
@@ -30,8 +30,18 @@ def test_names_from_a_client_are_bounded(log: pytest.LogCaptureFixture) -> None:
     """Who makes up names, long ones and control characters fills neither memory nor terminals."""
     in_vain = WithoutEffect("chat")
     in_vain.note(f"\x1b{number}{'x' * 5_000}" for number in range(1_000))
-    assert len(log.messages) == MAX_NAMES
+    assert len(log.messages) == MAX_NAMES_AT_ONCE
     assert all(len(message) < MAX_NAME_CHARS + 60 and message.isprintable() for message in log.messages)
+
+
+def test_names_that_were_made_up_silence_nobody(log: pytest.LogCaptureFixture) -> None:
+    """After any number of made-up names a real one is still said, and one that is asked for all the time only once."""
+    in_vain = WithoutEffect("chat")
+    for number in range(2 * MAX_NAMES):
+        in_vain.note((f"x{number}", "top_k"))
+    in_vain.note(("nvext",))
+    assert log.messages[-1] == "chat: nvext is taken without effect here"
+    assert log.messages.count("chat: top_k is taken without effect here") == 1
 
 
 async def test_a_running_stream_says_it_too(log: pytest.LogCaptureFixture) -> None:

@@ -55,6 +55,18 @@ def test_client_speech_end_of_a_long_recording(below_db: int) -> None:
     assert found - len(before) // 2 == pytest.approx(end, abs=RATE_HZ * ERROR_MS // 1_000)
 
 
+@pytest.mark.parametrize("after_db", [None, 60, 20])
+def test_client_speech_end_before_a_long_wait(after_db: int | None) -> None:
+    """Who waits for over a minute after the last word, in silence or in noise, has spoken all the same."""
+    speech, end = recording("hibari: What is a pod?")
+    after_s = 70
+    if after_db is None:
+        waited = noisy(speech, "white", 30) + bytes(2 * RATE_HZ * after_s)
+    else:
+        waited = noisy(np.concatenate([speech, np.zeros(RATE_HZ * after_s)]), "white", after_db)
+    assert abs(speech_end_samples(waited, RATE_HZ) - end) <= RATE_HZ * ERROR_MS // 1_000
+
+
 def test_client_speech_end_of_a_sound_without_pauses_and_of_silence() -> None:
     """A steady sound is heard to its end, however loud; silence has none."""
     assert speech_end_samples(tone(1_000, RATE_HZ), RATE_HZ) == pytest.approx(RATE_HZ, abs=RATE_HZ // 100)

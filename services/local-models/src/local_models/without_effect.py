@@ -7,7 +7,9 @@ from typing import Final
 logger = logging.getLogger(__name__)
 
 MAX_NAMES: Final = 64
-"""Names come from clients, and a client may make up any number of them."""
+"""That are remembered: names come from clients, and a client may make up any number of them."""
+MAX_NAMES_AT_ONCE: Final = 8
+"""That one request may add to the log; more than any client asks for in vain."""
 MAX_NAME_CHARS: Final = 64
 
 
@@ -16,12 +18,23 @@ class WithoutEffect:
 
     def __init__(self, service: str) -> None:
         self._service = service
-        self._told: set[str] = set()
+        self._told: dict[str, None] = {}
+        """Those asked for last at the end."""
 
     def note(self, options: Iterable[str]) -> None:
-        """A request asks for these; the first time each is a line in the log."""
-        for option in options:
-            name = option[:MAX_NAME_CHARS]
-            if name not in self._told and len(self._told) < MAX_NAMES:
-                self._told.add(name)
+        """A request asks for these; the first time each is a line in the log.
+
+        Of more than are remembered, those not asked for the longest are forgotten: nobody's names keep another's quiet.
+        """
+        new = 0
+        for name in (option[:MAX_NAME_CHARS] for option in options):
+            if name in self._told:
+                del self._told[name]
+            elif new == MAX_NAMES_AT_ONCE:
+                continue
+            else:
+                new += 1
                 logger.info("%s: %s is taken without effect here", self._service, ascii(name)[1:-1])
+            self._told[name] = None
+            if len(self._told) > MAX_NAMES:
+                del self._told[next(iter(self._told))]

@@ -6,6 +6,7 @@ key that is pressed after the last word is too short. What the recording does no
 begins with the speech and ends after it is speech to it.
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -36,36 +37,59 @@ STANDS_OUT_OF_TOP: Final = 0.2
 that were synthesised) with white and pink noise and hum 30, 20, 10 and 5 dB below them: the end moves by at most
 150 ms, where a last consonant drowns, and in half of the cases by 10 ms. With 0.15 noise counts, at 5 dB."""
 FEW_CONTRASTS_DB: Final = 6.0
-"""Where nothing stands out that far there are no pauses, and all of it is speech."""
+"""Where nothing stands out that far in all of a recording there are no pauses, and all of it is speech."""
 LONGEST_S: Final = 60
-"""Of a longer recording its end is looked at: enough to know the noise by."""
+"""A longer recording is looked at in parts, from its end: each is enough to know the noise by."""
 SILENT: Final = 1.0
 """Mean square of a window: less is silence, as digital recordings have it."""
 
 
 def speech_end_samples(pcm: bytes, rate_hz: int) -> int:
     """One past the last sample of speech; 0 when all is silence."""
-    everything = np.frombuffer(pcm, np.dtype("<i2"))
-    samples = everything[-LONGEST_S * rate_hz :].astype(np.float64)
-    skipped = len(everything) - len(samples)
+    samples = np.frombuffer(pcm, np.dtype("<i2"))
+    last_sound = 0
+    for end in range(len(samples), 0, -LONGEST_S * rate_hz):
+        skipped = max(0, end - LONGEST_S * rate_hz)
+        found = _ends(samples[skipped:end].astype(np.float64), rate_hz)
+        if found.speech:
+            return skipped + found.speech
+        last_sound = last_sound or (found.sound and skipped + found.sound)
+    return last_sound
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """Of a part of a recording, in samples; 0: there is none."""
+
+    sound: int = 0
+    """Whatever is not silence."""
+    speech: int = 0
+    """What stands out of the rest."""
+
+
+def _ends(samples: Levels, rate_hz: int) -> _Ends:
     frames = _frames(samples, rate_hz)
     is_silent = np.mean(frames**2, axis=1) < SILENT
     if is_silent.all():
-        return 0
+        return _Ends()
     powers = _band_powers(frames, rate_hz)
     smooth = _smoothed(powers)
     quietest = np.percentile(_db(smooth[~is_silent]), FLOOR_PERCENTILE, axis=0)
     floor = np.maximum(quietest, _db(smooth).max() - RANGE_DB)
     contrast = _contrast(smooth, floor)
+    sound = _end_samples(int(np.flatnonzero(~is_silent)[-1]), len(samples), rate_hz)
     top = float(np.sort(contrast)[-max(1, min(LOUDEST_FRAMES, len(contrast) // 20))])
     if top < FEW_CONTRASTS_DB:
-        last = int(np.flatnonzero(~is_silent)[-1])
-    else:
-        threshold = max(STANDS_OUT_DB, STANDS_OUT_OF_TOP * top)
-        last = _last_sustained(contrast >= threshold)
-        last = int(np.flatnonzero(_contrast(powers, floor)[: last + 1] >= threshold)[-1])
-    middle = last * HOP_MS + WINDOW_MS // 2
-    return skipped + min(len(samples), (middle + HOP_MS // 2) * rate_hz // 1_000)
+        return _Ends(sound)
+    threshold = max(STANDS_OUT_DB, STANDS_OUT_OF_TOP * top)
+    last = _last_sustained(contrast >= threshold)
+    last = int(np.flatnonzero(_contrast(powers, floor)[: last + 1] >= threshold)[-1])
+    return _Ends(sound, _end_samples(last, len(samples), rate_hz))
+
+
+def _end_samples(frame: int, samples: int, rate_hz: int) -> int:
+    middle_ms = frame * HOP_MS + WINDOW_MS // 2
+    return min(samples, (middle_ms + HOP_MS // 2) * rate_hz // 1_000)
 
 
 def _frames(samples: Levels, rate_hz: int) -> Levels:
