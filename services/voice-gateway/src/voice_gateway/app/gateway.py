@@ -7,12 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import grpc.aio
-from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 
 from voice_gateway import config
 from voice_gateway.app import reflection
-from voice_gateway.app.servers import grpc_server, health_server, open_plain_port, open_port, taken
+from voice_gateway.app.servers import add_health, grpc_server, health_server, open_plain_port, open_port, taken
 from voice_gateway.backends.http_tools.client import HttpTools
 from voice_gateway.backends.jwks.client import JwksPage
 from voice_gateway.backends.openai_chat.client import OpenAiChat
@@ -107,7 +106,7 @@ class Gateway:
         self._page = HealthPage(readiness, backends, self._admission, VERSION, clock.now)
         _add_services(self._server, sessions, health, CallLimits(start_timeout_ms=settings.server.start_timeout_ms))
         if self._health_server is not None:
-            health_pb2_grpc.add_HealthServicer_to_server(health, self._health_server)
+            add_health(self._health_server, health)
 
     async def start(self) -> int:
         """Open the ports and return that of the calls; unready until the backends have answered.
@@ -193,7 +192,7 @@ def _add_services(server: grpc.aio.Server, sessions: SessionService, health: Hea
         limits=limits,
     )
     grpc_legacy.add_to_server(server, admit=sessions.admit, open_session=sessions.open, limits=limits)
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    add_health(server, health)
     reflection.enable(server, (*SERVICES, HEALTH_NAME))
 
 

@@ -6,8 +6,9 @@ import grpc
 import voice_workflow_pb2
 
 from voice_gateway.session.ports import AdmitCaller, OpenSession
-from voice_gateway.transports.call import CallLimits, Doors, RawContext, hold_call
+from voice_gateway.transports.call import CallLimits, Doors, hold_call
 from voice_gateway.transports.grpc_legacy.codec import Codec
+from voice_gateway.transports.reading import RawContext
 
 SERVICE_NAME: Final[str] = voice_workflow_pb2.DESCRIPTOR.services_by_name["VoiceGateway"].full_name
 """For server reflection."""
