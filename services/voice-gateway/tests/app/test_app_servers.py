@@ -15,8 +15,10 @@ from voice_gateway.app import servers
 from voice_gateway.backends.jwks.client import JwksPage
 from voice_gateway.identity.entrance import Entrance
 from voice_gateway.observability.health_service import HealthService
+from voice_gateway.observability.metrics import Metrics
 from voice_gateway.transports import unary
 from voice_gateway.transports.call import KEEPALIVE_OPTIONS
+from voice_gateway.transports.refusal_log import RefusalLog
 from voicegateway.v1 import client_pb2, voice_gateway_service_pb2
 from voicegateway_testkit.hostile.half_sent import HalfSentCalls
 from voicegateway_testkit.pings import ping
@@ -32,7 +34,7 @@ START = voice_gateway_service_pb2.ConverseRequest(start=client_pb2.Start()).Seri
 SETTINGS = config.load({})
 ANYBODY = Entrance(SETTINGS.identity, open_page=JwksPage, watched=())
 MAKERS = {
-    "calls": lambda: servers.grpc_server(SETTINGS.server, ANYBODY, 100),
+    "calls": lambda: servers.grpc_server(SETTINGS.server, ANYBODY, 100, RefusalLog(Metrics())),
     "health": servers.health_server,
 }
 
@@ -114,7 +116,7 @@ async def test_a_whole_connection_of_sessions_leaves_room_for_refusals(monkeypat
         made.append(dict(options))
 
     monkeypatch.setattr(grpc.aio, "server", server)
-    servers.grpc_server(SETTINGS.server, ANYBODY, 250)
+    servers.grpc_server(SETTINGS.server, ANYBODY, 250, RefusalLog(Metrics()))
     servers.health_server()
     assert [options["grpc.max_concurrent_streams"] for options in made] == [350, 100]
 
@@ -266,6 +268,6 @@ async def test_a_lost_probe_is_found_out(monkeypatch: pytest.MonkeyPatch) -> Non
         made.append(dict(options))
 
     monkeypatch.setattr(grpc.aio, "server", server)
-    servers.grpc_server(SETTINGS.server, ANYBODY, 250)
+    servers.grpc_server(SETTINGS.server, ANYBODY, 250, RefusalLog(Metrics()))
     servers.health_server()
     assert all(dict(KEEPALIVE_OPTIONS).items() <= options.items() for options in made)

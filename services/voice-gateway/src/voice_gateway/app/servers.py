@@ -8,9 +8,11 @@ from voice_gateway import config
 from voice_gateway.identity.certificates import Certificates
 from voice_gateway.identity.watched import WatchedFiles
 from voice_gateway.observability.health_service import HealthService
+from voice_gateway.session.admission.unstarted import Unstarted
 from voice_gateway.transports import inputs
 from voice_gateway.transports.auth import CallerInterceptor, Identifies
 from voice_gateway.transports.call import KEEPALIVE_OPTIONS, SERVER_OPTIONS
+from voice_gateway.transports.refusal_log import RefusalLog
 from voice_gateway.transports.unary import server_stream, unary
 
 PING_INTERVAL_MS = 2_500
@@ -23,6 +25,9 @@ HEALTH_STREAMS = 100
 """On one connection to the port that has the health service alone."""
 HEALTH_MESSAGE_BYTES = 4_096
 """Received at most on that port: a name of MAX_NAME_CHARS characters, of 4 bytes each, four times over."""
+HEALTH_UNSTARTED = 60
+"""Questions that may be waited for on a port, beside the calls: whoever asks for health is not known."""
+HEALTH_RETRY_MS = 1_000
 PORT_OPTIONS = (
     # The name that gRPC knows; `min_recv_ping_interval_...`, as the constant is called in C, it takes without effect.
     ("grpc.http2.min_ping_interval_without_data_ms", PING_INTERVAL_MS),
@@ -37,10 +42,12 @@ class CannotListen(Exception):  # noqa: N818  said as the fact it is
     """The port is taken, or the certificate is refused."""
 
 
-def grpc_server(settings: config.ServerSettings, entrance: Identifies, max_sessions: int) -> grpc.aio.Server:
+def grpc_server(
+    settings: config.ServerSettings, entrance: Identifies, max_sessions: int, refusals: RefusalLog
+) -> grpc.aio.Server:
     streams = ("grpc.max_concurrent_streams", max_sessions + OTHER_STREAMS)
     options = (*SERVER_OPTIONS, *PORT_OPTIONS, *age_options(settings.max_connection_age_ms), streams)
-    return grpc.aio.server(options=options, interceptors=[CallerInterceptor(entrance, (HEALTH_NAME,))])
+    return grpc.aio.server(options=options, interceptors=[CallerInterceptor(entrance, (HEALTH_NAME,), refusals)])
 
 
 def health_server() -> grpc.aio.Server:
@@ -58,7 +65,11 @@ def add_health(server: grpc.aio.Server, health: HealthService) -> None:
         return inputs.parse(raw, health_pb2.HealthCheckRequest)
 
     serialize = health_pb2.HealthCheckResponse.SerializeToString
-    handlers = {"Check": unary(health.Check, parse, serialize), "Watch": server_stream(health.Watch, parse, serialize)}
+    expect = Unstarted(lambda: HEALTH_UNSTARTED, lambda: HEALTH_RETRY_MS).expecting
+    handlers = {
+        "Check": unary(health.Check, parse, expect, serialize),
+        "Watch": server_stream(health.Watch, parse, expect, serialize),
+    }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(HEALTH_NAME, handlers),))
 
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeVar
 
 import grpc
@@ -18,12 +18,12 @@ from voice_gateway.domain.audio import AudioFormat
 from voice_gateway.domain.errors import GatewayError, InternalError, Reason, Unavailable
 from voice_gateway.domain.instant import NS_PER_S, Instant
 from voice_gateway.domain.rates import TokenBucket
-from voice_gateway.session.ports import AdmitCaller, OpenSession, Session, SessionInfo, SessionRequest
+from voice_gateway.session.ports import AdmitCaller, ExpectStart, OpenSession, Session, SessionInfo, SessionRequest
 from voice_gateway.transports import inputs
 from voice_gateway.transports.audio_in import AudioIn, open_audio_in
 from voice_gateway.transports.auth import CALLER
 from voice_gateway.transports.outbox import Encoder, Outbox
-from voice_gateway.transports.reading import RawContext, leave, read, read_within
+from voice_gateway.transports.reading import RawContext, leave, read, read_first
 from voice_gateway.transports.refusal_log import RefusalLog
 from voice_gateway.transports.status import abort, safe_message
 
@@ -87,10 +87,12 @@ class Codec(Encoder, Protocol):
 class Doors:
     """The way into the sessions."""
 
+    expect: ExpectStart
+    """Told of a call that has not said what it wants."""
     admit: AdmitCaller
     """Asked before a call costs anything."""
     open_session: OpenSession
-    log: RefusalLog = field(default_factory=RefusalLog)
+    log: RefusalLog
 
 
 async def hold_call(context: RawContext, codec: Codec, doors: Doors, limits: CallLimits) -> None:
@@ -140,7 +142,7 @@ async def _admit(context: RawContext, codec: Codec, doors: Doors, limits: CallLi
     """
     caller = CALLER.get()
     try:
-        raw = await read_within(context, limits.start_timeout_ms)
+        raw = await read_first(context, doors.expect(caller), limits.start_timeout_ms)
         doors.admit(caller)
         outbox = Outbox(codec, max_bytes=limits.max_queued_bytes, write_stall_ms=limits.write_stall_ms)
         session = await doors.open_session(replace(codec.start(raw), caller=caller), outbox)

@@ -7,14 +7,18 @@ Nothing waits for it; behind a cut cable it ends when the keepalive of `SERVER_O
 """
 
 import asyncio
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Final
 
 import grpc
 
-from voice_gateway.domain.errors import Reason, Unavailable
+from voice_gateway.domain.errors import Reason, Refused, Unavailable
 
 RawContext = grpc.aio.ServicerContext[bytes, bytes]
 """Messages stay bytes up to the codec, which knows what to say of one that is too large or does not parse."""
+
+CROWDED_MS: Final = 500
+"""For the first message, where too many wait for theirs: who says at once what it wants has said it by then."""
 
 _left: set[asyncio.Task[Any]] = set()
 """Tasks inside an operation of a call that is over for us; the loop itself holds no task."""
@@ -37,6 +41,17 @@ async def read_within(context: RawContext, within_ms: int) -> bytes | None:
     if not reading.done():
         raise Unavailable(Reason.START_TIMEOUT, f"no whole message came within {within_ms} ms")
     return reading.result()
+
+
+async def read_first(
+    context: RawContext, expected: AbstractContextManager[Refused | None], within_ms: int
+) -> bytes | None:
+    """As `read_within`, as one of those who are expected: one of a crowd has CROWDED_MS, and is then told so."""
+    with expected as crowded:
+        try:
+            return await read_within(context, min(CROWDED_MS, within_ms) if crowded else within_ms)
+        except Unavailable as late:
+            raise crowded or late from late
 
 
 def leave(task: asyncio.Task[Any]) -> None:

@@ -10,7 +10,9 @@ from typing import Any, Final, TypeAlias, TypeVar
 import grpc
 
 from voice_gateway.domain.errors import ClientError, GatewayError, Reason
-from voice_gateway.transports.reading import RawContext, read_within
+from voice_gateway.session.ports import ExpectStart
+from voice_gateway.transports.auth import caller_of
+from voice_gateway.transports.reading import RawContext, read_first
 from voice_gateway.transports.status import abort
 
 REQUEST_TIMEOUT_MS: Final = 5_000
@@ -24,12 +26,13 @@ Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 def unary(
     behaviour: Callable[[R, Any], Awaitable[Any]],
     parse: Callable[[bytes], R],
+    expect: ExpectStart,
     serialize: Callable[[Any], bytes] | None = None,
 ) -> Method:
     """A method with one request and one response; `parse` may raise ClientError."""
 
     async def serve(_: object, context: RawContext) -> Any:
-        return await behaviour(await _request(context, parse), context)
+        return await behaviour(await _request(context, parse, expect), context)
 
     return grpc.stream_unary_rpc_method_handler(serve, None, serialize)
 
@@ -37,19 +40,20 @@ def unary(
 def server_stream(
     behaviour: Callable[[R, Any], Awaitable[None]],
     parse: Callable[[bytes], R],
+    expect: ExpectStart,
     serialize: Callable[[Any], bytes] | None = None,
 ) -> Method:
     """A method with one request, whose behaviour writes the responses; `parse` may raise ClientError."""
 
     async def serve(_: object, context: RawContext) -> None:
-        await behaviour(await _request(context, parse), context)
+        await behaviour(await _request(context, parse, expect), context)
 
     return grpc.stream_stream_rpc_method_handler(serve, None, serialize)
 
 
-async def _request(context: RawContext, parse: Callable[[bytes], R]) -> R:
+async def _request(context: RawContext, parse: Callable[[bytes], R], expect: ExpectStart) -> R:
     try:
-        raw = await read_within(context, REQUEST_TIMEOUT_MS)
+        raw = await read_first(context, expect(caller_of(context)), REQUEST_TIMEOUT_MS)
         if raw is None:
             raise ClientError(Reason.MESSAGE_EMPTY, "the call has no request")
         return parse(raw)
