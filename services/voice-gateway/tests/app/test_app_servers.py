@@ -17,6 +17,7 @@ from voice_gateway.identity.entrance import Entrance
 from voice_gateway.observability.health_service import HealthService
 from voice_gateway.observability.metrics import Metrics
 from voice_gateway.transports import unary
+from voice_gateway.transports.auth import account_of
 from voice_gateway.transports.call import KEEPALIVE_OPTIONS
 from voice_gateway.transports.refusal_log import RefusalLog
 from voicegateway.v1 import client_pb2, voice_gateway_service_pb2
@@ -176,7 +177,7 @@ async def test_a_full_gateway_may_turn_unready() -> None:
 @asynccontextmanager
 async def health_port() -> AsyncIterator[str]:
     """The server of HEALTH_PORT."""
-    server, health = servers.health_server(), HealthService()
+    server, health = servers.health_server(), HealthService(account_of)
     servers.add_health(server, health)
     await health.set("", health_pb2.HealthCheckResponse.SERVING)
     port = server.add_insecure_port("127.0.0.1:0")

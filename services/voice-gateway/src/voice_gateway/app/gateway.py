@@ -38,6 +38,7 @@ from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService
 from voice_gateway.session.voice import VoiceBank
+from voice_gateway.transports.auth import account_of
 from voice_gateway.transports.call import CallLimits, Doors
 from voice_gateway.transports.grpc_legacy import server as grpc_legacy
 from voice_gateway.transports.grpc_v1 import server as grpc_v1
@@ -98,7 +99,7 @@ class Gateway:
         self._server = grpc_server(settings.server, self._entrance, settings.admission.max_sessions, refusals)
         self._health_server = health_server() if settings.server.health_port else None
         self._metrics_server: asyncio.Server | None = None
-        health = HealthService()
+        health = HealthService(account_of)
         self._readiness = readiness = Readiness(
             (backend.backend for backend in backends), unready_when_full=settings.admission.unready_when_full
         )

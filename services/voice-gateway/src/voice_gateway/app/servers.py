@@ -20,7 +20,8 @@ PING_INTERVAL_MS = 2_500
 counts against its client, and the third cuts the connection off (gRPC's doc/keepalive.md; without this, 300 s)."""
 OTHER_STREAMS = 100
 """On one connection beside its sessions: a proxy has all its calls on one, and those that are refused, and the probes,
-must not wait until a session ends."""
+must not wait until a session ends. What may stay for longer than a moment is less than that: of one account 25 watchers
+of health, 10 streams of reflection, and 60 calls that have not started."""
 HEALTH_STREAMS = 100
 """On one connection to the port that has the health service alone."""
 HEALTH_MESSAGE_BYTES = 4_096

@@ -120,6 +120,11 @@ def caller_of(context: _Context) -> Caller:
     return by_address(context) if caller is UNKNOWN else caller
 
 
+def account_of(context: _Context) -> str:
+    """On whose account a call goes."""
+    return caller_of(context).account
+
+
 def by_address(context: _Context) -> Caller:
     """A caller of whom nothing is known but where the call comes from."""
     return Caller(address=peer_address(context.peer()))
