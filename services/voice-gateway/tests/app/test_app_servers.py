@@ -12,10 +12,12 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from voice_gateway import config
 from voice_gateway.app import servers
+from voice_gateway.app.reflection import MAX_STREAMS_OF_AN_ACCOUNT
 from voice_gateway.backends.jwks.client import JwksPage
 from voice_gateway.identity.entrance import Entrance
-from voice_gateway.observability.health_service import HealthService
+from voice_gateway.observability.health_service import MAX_WATCHERS_OF_AN_ACCOUNT, HealthService
 from voice_gateway.observability.metrics import Metrics
+from voice_gateway.session.admission.gate import UNSTARTED
 from voice_gateway.transports import unary
 from voice_gateway.transports.auth import account_of
 from voice_gateway.transports.call import KEEPALIVE_OPTIONS
@@ -109,8 +111,9 @@ async def test_a_proxys_one_connection_is_refused_and_never_kept_waiting(method:
         calls[1].cancel()
 
 
-async def test_a_whole_connection_of_sessions_leaves_room_for_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streams of a connection are bounded, above what its sessions need."""
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """The options of the server of the calls, for 250 sessions, and of that of the probes."""
     made: list[dict[str, object]] = []
 
     def server(*, options: tuple[tuple[str, object], ...], **_: object) -> None:
@@ -119,7 +122,19 @@ async def test_a_whole_connection_of_sessions_leaves_room_for_refusals(monkeypat
     monkeypatch.setattr(grpc.aio, "server", server)
     servers.grpc_server(SETTINGS.server, ANYBODY, 250, RefusalLog(Metrics()))
     servers.health_server()
+    return made
+
+
+def test_a_whole_connection_of_sessions_leaves_room_for_refusals(made: list[dict[str, object]]) -> None:
+    """Streams of a connection are bounded, above what its sessions need and what else may stay on it."""
     assert [options["grpc.max_concurrent_streams"] for options in made] == [350, 100]
+    staying = MAX_WATCHERS_OF_AN_ACCOUNT + MAX_STREAMS_OF_AN_ACCOUNT + UNSTARTED
+    assert staying < servers.OTHER_STREAMS
+
+
+def test_a_lost_client_is_found_out(made: list[dict[str, object]]) -> None:
+    """Both ports ask for a sign of life: a watcher whose machine lost its power does not stay for two hours."""
+    assert all(dict(KEEPALIVE_OPTIONS).items() <= options.items() for options in made)
 
 
 async def refused_with(channel: grpc.aio.Channel) -> str:
@@ -259,16 +274,3 @@ async def test_the_port_of_the_probes_takes_no_large_requests() -> None:
         large: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(CHECK)()
         await large.write(bytes(servers.HEALTH_MESSAGE_BYTES + 1))
         assert await large.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
-async def test_a_lost_probe_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ports ask clients for a sign of life: one whose machine lost its power is not watched by for two hours."""
-    made: list[dict[str, object]] = []
-
-    def server(*, options: tuple[tuple[str, object], ...], **_: object) -> None:
-        made.append(dict(options))
-
-    monkeypatch.setattr(grpc.aio, "server", server)
-    servers.grpc_server(SETTINGS.server, ANYBODY, 250, RefusalLog(Metrics()))
-    servers.health_server()
-    assert all(dict(KEEPALIVE_OPTIONS).items() <= options.items() for options in made)
