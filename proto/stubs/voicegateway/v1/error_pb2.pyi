@@ -77,7 +77,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_DRAIN_DEADLINE: _ErrorReason.ValueType  # 52
     """UNAVAILABLE: the session outlived the drain deadline; connect again."""
     ERROR_REASON_AT_CAPACITY: _ErrorReason.ValueType  # 53
-    """RESOURCE_EXHAUSTED: the server carries as many sessions as it can; `RetryInfo` says when to come again."""
+    """RESOURCE_EXHAUSTED: the server carries as many sessions as it can, or waits for the `start` of too many calls;
+    `RetryInfo` says when to come again.
+    """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 54
     """INTERNAL: a fault of the server itself; its logs have the session id."""
     ERROR_REASON_START_TIMEOUT: _ErrorReason.ValueType  # 55
@@ -150,7 +152,9 @@ ERROR_REASON_DRAINING: ErrorReason.ValueType  # 51
 ERROR_REASON_DRAIN_DEADLINE: ErrorReason.ValueType  # 52
 """UNAVAILABLE: the session outlived the drain deadline; connect again."""
 ERROR_REASON_AT_CAPACITY: ErrorReason.ValueType  # 53
-"""RESOURCE_EXHAUSTED: the server carries as many sessions as it can; `RetryInfo` says when to come again."""
+"""RESOURCE_EXHAUSTED: the server carries as many sessions as it can, or waits for the `start` of too many calls;
+`RetryInfo` says when to come again.
+"""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 54
 """INTERNAL: a fault of the server itself; its logs have the session id."""
 ERROR_REASON_START_TIMEOUT: ErrorReason.ValueType  # 55

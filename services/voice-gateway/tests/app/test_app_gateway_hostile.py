@@ -32,8 +32,8 @@ MAX_GROWN_MIB = 48
 MIB = 2**20
 TOO_MUCH = "RESOURCE_EXHAUSTED / RATE_EXCEEDED"
 SESSIONS = 20
-WATCHERS = 100
-"""Of one address."""
+WATCHERS = 25
+"""Of one account."""
 
 
 @dataclass

@@ -12,19 +12,32 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from voice_gateway import config
 from voice_gateway.app import servers
+from voice_gateway.app.reflection import MAX_STREAMS_OF_AN_ACCOUNT
 from voice_gateway.backends.jwks.client import JwksPage
 from voice_gateway.identity.entrance import Entrance
+from voice_gateway.observability.health_service import MAX_WATCHERS_OF_AN_ACCOUNT, HealthService
+from voice_gateway.observability.metrics import Metrics
+from voice_gateway.session.admission.gate import UNSTARTED
+from voice_gateway.transports import unary
+from voice_gateway.transports.auth import account_of
+from voice_gateway.transports.call import KEEPALIVE_OPTIONS
+from voice_gateway.transports.refusal_log import RefusalLog
 from voicegateway.v1 import client_pb2, voice_gateway_service_pb2
+from voicegateway_testkit.hostile.half_sent import HalfSentCalls
 from voicegateway_testkit.pings import ping
 
+BOUND_S = 30.0
 PINGS = 12
 """gRPC cuts off whoever sends the third that is too early; its own preface may make one or two of grace."""
+CHECK = "/grpc.health.v1.Health/Check"
+WATCH = "/grpc.health.v1.Health/Watch"
+CAPABILITIES = "/voicegateway.v1.VoiceGatewayService/GetCapabilities"
 CONVERSE = "/voicegateway.v1.VoiceGatewayService/Converse"
 START = voice_gateway_service_pb2.ConverseRequest(start=client_pb2.Start()).SerializeToString()
 SETTINGS = config.load({})
 ANYBODY = Entrance(SETTINGS.identity, open_page=JwksPage, watched=())
 MAKERS = {
-    "calls": lambda: servers.grpc_server(SETTINGS.server, ANYBODY, 100),
+    "calls": lambda: servers.grpc_server(SETTINGS.server, ANYBODY, 100, RefusalLog(Metrics())),
     "health": servers.health_server,
 }
 
@@ -98,17 +111,30 @@ async def test_a_proxys_one_connection_is_refused_and_never_kept_waiting(method:
         calls[1].cancel()
 
 
-async def test_a_whole_connection_of_sessions_leaves_room_for_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streams of a connection are bounded, above what its sessions need."""
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """The options of the server of the calls, for 250 sessions, and of that of the probes."""
     made: list[dict[str, object]] = []
 
     def server(*, options: tuple[tuple[str, object], ...], **_: object) -> None:
         made.append(dict(options))
 
     monkeypatch.setattr(grpc.aio, "server", server)
-    servers.grpc_server(SETTINGS.server, ANYBODY, 250)
+    servers.grpc_server(SETTINGS.server, ANYBODY, 250, RefusalLog(Metrics()))
     servers.health_server()
+    return made
+
+
+def test_a_whole_connection_of_sessions_leaves_room_for_refusals(made: list[dict[str, object]]) -> None:
+    """Streams of a connection are bounded, above what its sessions need and what else may stay on it."""
     assert [options["grpc.max_concurrent_streams"] for options in made] == [350, 100]
+    staying = MAX_WATCHERS_OF_AN_ACCOUNT + MAX_STREAMS_OF_AN_ACCOUNT + UNSTARTED
+    assert staying < servers.OTHER_STREAMS
+
+
+def test_a_lost_client_is_found_out(made: list[dict[str, object]]) -> None:
+    """Both ports ask for a sign of life: a watcher whose machine lost its power does not stay for two hours."""
+    assert all(dict(KEEPALIVE_OPTIONS).items() <= options.items() for options in made)
 
 
 async def refused_with(channel: grpc.aio.Channel) -> str:
@@ -158,3 +184,93 @@ async def test_a_full_gateway_may_turn_unready() -> None:
         live = await health.Check(health_pb2.HealthCheckRequest(service="liveness"))
         assert live.status == health_pb2.HealthCheckResponse.SERVING
         call.cancel()
+
+
+# --- methods with one request ---
+
+
+@asynccontextmanager
+async def health_port() -> AsyncIterator[str]:
+    """The server of HEALTH_PORT."""
+    server, health = servers.health_server(), HealthService(account_of)
+    servers.add_health(server, health)
+    await health.set("", health_pb2.HealthCheckResponse.SERVING)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
+async def whole_gateway() -> AsyncIterator[str]:
+    """The server of the calls."""
+    async with world() as gateway:
+        yield gateway.address
+
+
+async def half_sent(address: str, method: str, message_bytes: int = 4_000) -> set[str]:
+    """How three calls end that sent all but the last byte of their request."""
+    host, _, port = address.rpartition(":")
+    calls = HalfSentCalls(host, int(port), message_bytes, method)
+    await calls.hold(3, BOUND_S)
+    assert len(calls.statuses) == 3
+    return set(calls.statuses.values())
+
+
+@pytest.mark.parametrize(
+    ("where", "method"),
+    [
+        (whole_gateway, CAPABILITIES),
+        (whole_gateway, CHECK),
+        (whole_gateway, WATCH),
+        (health_port, CHECK),
+        (health_port, WATCH),
+    ],
+)
+async def test_half_a_request_is_not_waited_for(where: Any, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unary request that never comes whole is ended DEADLINE_EXCEEDED, wherever it is asked."""
+    async with where() as address:
+        monkeypatch.setattr(unary, "REQUEST_TIMEOUT_MS", 50)
+        assert await half_sent(address, method) == {"grpc-status 4"}
+
+
+async def test_a_stranger_is_told_so_before_the_request_is_there() -> None:
+    """Who may not call is refused by the headers alone, and holds nothing with half a request."""
+    async with world(settings={"AUTH_TOKENS": "a-token-of-24-characters"}) as gateway:
+        assert await half_sent(gateway.address, CAPABILITIES) == {"grpc-status 16"}  # UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("where", [whole_gateway, health_port])
+async def test_a_probe_with_one_request_is_answered(where: Any) -> None:
+    """For a client whose methods are unary nothing has changed: a request, a response, OK; or a status."""
+    async with where() as address, grpc.aio.insecure_channel(address) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        call = health.Check(health_pb2.HealthCheckRequest())
+        assert (await call).status == health_pb2.HealthCheckResponse.SERVING
+        assert await call.code() is grpc.StatusCode.OK
+        assert await health.Check(health_pb2.HealthCheckRequest(service="?")).code() is grpc.StatusCode.NOT_FOUND
+        watch = health.Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        watch.cancel()
+
+
+@pytest.mark.parametrize("method", [CHECK, WATCH])
+async def test_a_request_that_is_none_is_told(method: str) -> None:
+    """Half-closed without a message, or with one that does not parse: INVALID_ARGUMENT, and no fault in the log."""
+    async with health_port() as address, grpc.aio.insecure_channel(address) as channel:
+        empty: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(method)()
+        await empty.done_writing()
+        assert await empty.code() is grpc.StatusCode.INVALID_ARGUMENT
+        odd: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(method)()
+        await odd.write(b"\xff")
+        assert await odd.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_the_port_of_the_probes_takes_no_large_requests() -> None:
+    """It has one service, whose requests are small: a larger one is refused by gRPC, unread."""
+    async with health_port() as address, grpc.aio.insecure_channel(address) as channel:
+        large: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(CHECK)()
+        await large.write(bytes(servers.HEALTH_MESSAGE_BYTES + 1))
+        assert await large.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -8,8 +8,10 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from voice_gateway.app import servers
 from voice_gateway.observability import health_service as module
 from voice_gateway.observability.health_service import MAX_NAME_CHARS, HealthService
+from voice_gateway.transports.auth import account_of
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -20,7 +22,7 @@ UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 async def serving(service: HealthService) -> AsyncIterator[Any]:
     """A client's stub."""
     server = grpc.aio.server()
-    health_pb2_grpc.add_HealthServicer_to_server(service, server)
+    servers.add_health(server, service)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
@@ -49,7 +51,7 @@ async def until_left(service: HealthService, watchers: int) -> None:
 
 async def test_a_name_is_asked_for() -> None:
     """A probe reads what is published; a name that nobody published is not found."""
-    service = HealthService()
+    service = HealthService(account_of)
     await service.set("readiness", NOT_SERVING)
     async with serving(service) as stub:
         assert (await stub.Check(named("readiness"))).status == NOT_SERVING
@@ -60,7 +62,7 @@ async def test_a_name_is_asked_for() -> None:
 
 async def test_changes_are_told_as_they_come() -> None:
     """Also of a name that gets its first status later; what stays the same is not told again."""
-    service = HealthService()
+    service = HealthService(account_of)
     async with serving(service) as stub:
         watch = stub.Watch(named("later"))
         assert await status_of(watch) == UNKNOWN
@@ -73,7 +75,7 @@ async def test_changes_are_told_as_they_come() -> None:
 
 async def test_one_who_leaves_takes_no_news_from_the_others() -> None:
     """A client that balances by health goes on hearing of a pod after another client has left."""
-    service = HealthService()
+    service = HealthService(account_of)
     await service.set("", SERVING)
     async with serving(service) as stub:
         leaving, staying = stub.Watch(named("")), stub.Watch(named(""))
@@ -87,12 +89,17 @@ async def test_one_who_leaves_takes_no_news_from_the_others() -> None:
 class Deaf:
     """A watcher's call that takes no message to its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, peer: str = "ipv4:192.0.2.1:1") -> None:
+        self._peer = peer
         self.is_writing = asyncio.Event()
 
     def peer(self) -> str:
         """Somebody."""
-        return "ipv4:192.0.2.1:1"
+        return self._peer
+
+    async def abort(self, code: grpc.StatusCode, details: str) -> None:
+        """As gRPC does."""
+        raise grpc.aio.AbortError(code, details)
 
     async def write(self, _: object) -> None:
         """For ever."""
@@ -102,7 +109,7 @@ class Deaf:
 
 async def test_one_who_does_not_read_holds_up_nobody() -> None:
     """What is published is published, or a deaf watcher would stop the drain of a pod."""
-    service, deaf = HealthService(), Deaf()
+    service, deaf = HealthService(account_of), Deaf()
     context: Any = deaf
     watching = asyncio.create_task(service.Watch(named("readiness"), context))
     await deaf.is_writing.wait()
@@ -116,8 +123,8 @@ async def test_one_who_does_not_read_holds_up_nobody() -> None:
 
 async def test_watchers_of_one_address_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more is refused at once, asking still works, and a place is free when a watcher leaves."""
-    monkeypatch.setattr(module, "MAX_WATCHERS_OF_A_PEER", 3)
-    service = HealthService()
+    monkeypatch.setattr(module, "MAX_WATCHERS_OF_AN_ACCOUNT", 3)
+    service = HealthService(account_of)
     await service.set("", SERVING)
     async with serving(service) as stub:
         watches = [stub.Watch(named(f"name {number}")) for number in range(3)]
@@ -131,13 +138,28 @@ async def test_watchers_of_one_address_are_bounded(monkeypatch: pytest.MonkeyPat
         assert await status_of(stub.Watch(named(""))) == SERVING
     await until_left(service, 0)
     assert not service._watchers
-    assert not service._of_peer
+
+
+async def test_one_network_cannot_take_the_places_of_others() -> None:
+    """An IPv6 customer, who has 2^64 addresses, is one account, as everywhere."""
+    service = HealthService(account_of)
+    contexts: list[Any] = [Deaf(f"ipv6:%5B2001:db8::{number:x}%5D:5000") for number in range(26)]
+    neighbour: Any = Deaf("ipv6:%5B2001:db8:0:1::1%5D:5000")
+    welcome = [*contexts[:25], neighbour]
+    watching = [asyncio.create_task(service.Watch(named(""), context)) for context in welcome]
+    await asyncio.gather(*(context.is_writing.wait() for context in welcome))
+    with pytest.raises(grpc.aio.AbortError):
+        await service.Watch(named(""), contexts[25])
+    for task in watching:
+        task.cancel()
+    await asyncio.wait(watching)
+    assert service.watchers == 0
 
 
 async def test_watchers_are_bounded_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many addresses take no more than there is."""
     monkeypatch.setattr(module, "MAX_WATCHERS", 1)
-    service = HealthService()
+    service = HealthService(account_of)
     async with serving(service) as stub:
         await status_of(stub.Watch(named("")))
         assert await stub.Watch(named("")).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -145,7 +167,7 @@ async def test_watchers_are_bounded_in_all(monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_a_name_may_not_be_long() -> None:
     """Names are kept while they are watched; a megabyte is no name."""
-    service = HealthService()
+    service = HealthService(account_of)
     async with serving(service) as stub:
         assert await status_of(stub.Watch(named("n" * MAX_NAME_CHARS))) == UNKNOWN
         refused = stub.Watch(named("n" * (MAX_NAME_CHARS + 1)))

@@ -103,7 +103,7 @@ class Rig:
 
     time: VirtualTime
     backend: FakeBackend
-    servicer: HealthService = field(default_factory=HealthService)
+    servicer: HealthService = field(default_factory=lambda: HealthService(str))
 
     def __post_init__(self) -> None:
         """Wire it."""

@@ -14,7 +14,9 @@ def test_a_refusal_names_its_limit_and_when_to_come_again() -> None:
 
 
 def test_an_account_is_the_proven_identity_or_the_address() -> None:
-    """A name without the same proof is another account, and nobody is an account too."""
+    """A name without the same proof is another account, an IPv6 customer is one, and nobody is an account too."""
     assert Caller("ada", Proof.JWT, "192.0.2.1").account == "jwt:ada"
     assert Caller(address="192.0.2.1").account == "address:192.0.2.1"
+    assert Caller(address="2001:db8:0:7:1::9").account == "network:2001:db8:0:7::/64"
+    assert Caller("ada", Proof.JWT, "2001:db8::1").account == "jwt:ada"
     assert UNKNOWN.account == "address:"

@@ -203,11 +203,6 @@ class FakeTelemetry:
     ended: list[Ended | GatewayError | None] = field(default_factory=list)
     turns: list[TurnRecord] = field(default_factory=list)
     troubles: list[GatewayError] = field(default_factory=list)
-    refused: list[GatewayError] = field(default_factory=list)
-
-    def session_refused(self, error: GatewayError) -> None:
-        """Keep."""
-        self.refused.append(error)
 
     def session_started(self, info: SessionInfo, request: SessionRequest) -> None:
         """Keep."""

@@ -82,7 +82,6 @@ class World:
             self.health,
             lambda: next(ids),
             admission=self.admission,
-            watch=self.telemetry,
         )
 
     async def open(self, request: SessionRequest = REQUEST) -> tuple[Session, asyncio.Task[Ended]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from contextlib import ExitStack
 
 import pytest
 from gateway_kit import virtual_time
@@ -9,9 +10,20 @@ from gateway_kit.port_fakes import (
     FakeHealth,
 )
 from gateway_kit.session_world import REQUEST, World
-from voice_gateway.domain.caller import UNKNOWN
-from voice_gateway.domain.errors import Backend, BackendError, ClientError, GatewayError, Reason, Refused, Unavailable
+from voice_gateway.domain.caller import UNKNOWN, Caller
+from voice_gateway.domain.errors import (
+    Backend,
+    BackendError,
+    ClientError,
+    GatewayError,
+    Limit,
+    Reason,
+    Refused,
+    Unavailable,
+)
+from voice_gateway.domain.instant import Instant
 from voice_gateway.session.admission.gate import FULL_RETRY_MS, RETRY_SPREAD_MS, Admission, AdmissionSettings
+from voice_gateway.session.admission.quotas import QuotaSettings
 from voice_gateway.session.ports import SessionRequest
 
 
@@ -166,20 +178,54 @@ def test_those_refused_together_come_again_apart() -> None:
     virtual_time.run(main())
 
 
-def test_refusals_are_told_to_whoever_watches() -> None:
-    """Early or late, by whichever limit or for want of a backend: each once."""
+def test_a_refused_start_is_no_new_session() -> None:
+    """Who asks for what there is not has taken nothing of the new sessions that a caller may have in a minute."""
 
     async def main() -> None:
-        world = small(1)
-        service = world.service()
-        session = await service.open(REQUEST, world.sink)
-        with pytest.raises(Refused):
-            service.admit(UNKNOWN)
-        await refusal(world)
-        session.release()
-        world.health[0].is_healthy = False
-        await refusal(world)
-        reasons = [error.reason for error in world.telemetry.refused]
-        assert reasons == [Reason.AT_CAPACITY, Reason.AT_CAPACITY, Reason.BACKEND_UNAVAILABLE]
+        quotas = QuotaSettings(new_per_minute=1)
+        world = World(admission=Admission(AdmissionSettings(quotas=quotas)))
+        wrong = SessionRequest("grpc_v1", 16_000, language_code="xx-XX")
+        for _ in range(3):
+            assert (await refusal(world, wrong)).reason is Reason.LANGUAGE_UNSUPPORTED
+        await world.service().open(REQUEST, world.sink)
+        assert (await refusal(world)).reason is Reason.QUOTA_EXCEEDED
 
     virtual_time.run(main())
+
+
+def waiting(admission: Admission, calls: int, address: str, stack: ExitStack) -> list[Refused | None]:
+    """What so many are to be told if they do not say at once what they want."""
+    return [stack.enter_context(admission.unstarted.expecting(Caller(address=address))) for _ in range(calls)]
+
+
+def test_calls_that_have_not_started_are_bounded_by_process_and_account() -> None:
+    """Many hold no more than the sessions that there may be and 60; of those one account leaves 15 to others."""
+    admission = Admission(AdmissionSettings(max_sessions=10))
+    with ExitStack() as stack:
+        assert not any(waiting(admission, 55, "192.0.2.1", stack))
+        (crowded,) = waiting(admission, 1, "192.0.2.1", stack)
+        assert crowded is not None
+        assert (crowded.reason, crowded.limit) == (Reason.AT_CAPACITY, Limit.UNSTARTED)
+        assert crowded.retry_after_ms
+        assert waiting(admission, 14, "192.0.2.2", stack) == [None] * 14
+        assert any(waiting(admission, 1, "192.0.2.3", stack))
+        assert admission.unstarted.calls == 71
+    assert admission.unstarted.calls == 0
+
+
+def test_running_sessions_leave_fewer_to_wait() -> None:
+    """A proxy's sessions and waiting calls are on one connection, whose streams are for both."""
+    admission = Admission(AdmissionSettings(max_sessions=10))
+    for _ in range(10):
+        admission.take(UNKNOWN, Instant(0))
+    with ExitStack() as stack:
+        assert not any(waiting(admission, 45, "192.0.2.1", stack))
+        assert any(waiting(admission, 1, "192.0.2.1", stack))
+
+
+def test_one_network_is_one_account_for_whatever_is_counted() -> None:
+    """Addresses of one customer's IPv6 network wait together."""
+    admission = Admission(AdmissionSettings(max_sessions=0))
+    with ExitStack() as stack:
+        waits = [waiting(admission, 1, f"2001:db8::{number:x}", stack) for number in range(46)]
+    assert [wait is not None for (wait,) in waits] == [False] * 45 + [True]

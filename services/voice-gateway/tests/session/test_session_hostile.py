@@ -73,6 +73,7 @@ def test_a_flood_ends_its_own_session(deed: Deed) -> None:
         with pytest.raises(Unavailable) as refused:
             await flood()
         assert refused.value.reason is Reason.RATE_EXCEEDED
+        assert "text, commit and update count 2, and each # of dtmf 1 more" in refused.value.message
         lasted_s = asyncio.get_running_loop().time() - began_s
         calls = len(around.recognizer.specs) + len(around.llm.requests)
         assert calls <= 2 + (DEEDS.capacity + DEEDS.per_s * lasted_s) / 2

@@ -74,7 +74,6 @@ class World:
             [FakeHealth(Backend.LLM)],
             lambda: next(ids),
             admission=admission,
-            watch=self.telemetry,
         )
         session = await service.open(request, self.sink)
         return session, asyncio.create_task(session.run())

@@ -5,6 +5,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from transports.transport_fakes import FakeGateway
 from voice_gateway.domain.caller import Caller
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.identity.shown import PeerCertificate, Shown
@@ -93,7 +94,7 @@ async def told(channel: grpc.aio.Channel, kind: str, metadata: tuple[tuple[str, 
 @pytest.mark.parametrize("kind", HANDLERS)
 async def test_every_kind_of_method_knows_its_caller(kind: str) -> None:
     """No method, of whichever kind, begins before it is known who calls; of two calls each knows its own."""
-    server = grpc.aio.server(interceptors=[CallerInterceptor(Doorman(), ("open",))])
+    server = grpc.aio.server(interceptors=[CallerInterceptor(Doorman(), ("open",), FakeGateway().doors.log)])
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("service", HANDLERS),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -23,11 +23,15 @@ from transports.transport_fakes import (
 from transports.v1_calls import START, next_reply, nothing_is_left, payloads
 from transports.v1_messages import raw
 from voice_gateway.domain import events
-from voice_gateway.domain.errors import Reason, Unavailable
+from voice_gateway.domain.caller import Caller
+from voice_gateway.domain.errors import ClientError, Limit, Reason, Refused, Unavailable
+from voice_gateway.identity.shown import Shown
 from voice_gateway.session.ports import ClientSink, SessionRequest
+from voice_gateway.transports import reading
 from voice_gateway.transports.call import MESSAGES, CallLimits, paced
 from voice_gateway.transports.inputs import MAX_REQUEST_BYTES
 from voicegateway.v1 import client_pb2
+from voicegateway_testkit.hostile.half_sent import HalfSentCalls
 
 
 def test_messages_are_read_at_a_pace() -> None:
@@ -146,6 +150,81 @@ async def test_a_client_that_starts_in_time_may_be_silent() -> None:
         assert isinstance(last, bytes)
         assert payloads([last]) == ["ended"]
         assert await call.code() is grpc.StatusCode.OK
+
+
+FULL = Refused(Reason.AT_CAPACITY, Limit.UNSTARTED, "a crowd", 1_000)
+
+
+@pytest.mark.parametrize("open_call", [converse, stream_audio])
+async def test_one_of_a_crowd_is_told_so(
+    open_call: Callable[[grpc.aio.Channel], RawCall], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where too many wait for their first message, one that does not come at once is AT_CAPACITY."""
+    monkeypatch.setattr(reading, "CROWDED_MS", 50)
+    gateway = FakeGateway(crowded=FULL)
+    async with serving(gateway, CallLimits(start_timeout_ms=3_600_000)) as channel:
+        call = open_call(channel)
+        await read_all(call)
+        assert await reason_of(call) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "AT_CAPACITY", {})
+    await nothing_is_left()
+    assert (gateway.requests, gateway.refused, gateway.expected.total) == ([], [FULL], 0)
+
+
+async def test_one_of_a_crowd_that_starts_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crowd of strangers keeps nobody out who says what it wants, and one that was served waits no more."""
+    monkeypatch.setattr(reading, "CROWDED_MS", 30_000)
+    gateway = FakeGateway(crowded=FULL)
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, START)
+        assert (await next_reply(call)).started.session_id == "s7"
+        assert gateway.expected.total == 0
+        call.cancel()
+    await nothing_is_left()
+
+
+async def test_one_of_a_crowd_that_asks_a_question_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a request of a unary method is one of those that are waited for."""
+    monkeypatch.setattr(reading, "CROWDED_MS", 50)
+    gateway = FakeGateway(crowded=FULL)
+    async with serving_port(gateway) as port:
+        method = "/voicegateway.v1.VoiceGatewayService/GetCapabilities"
+        calls = HalfSentCalls("127.0.0.1", port, 100, method)
+        await calls.hold(2, 30)
+    assert list(calls.statuses.values()) == ["grpc-status 8"] * 2  # RESOURCE_EXHAUSTED
+    assert gateway.expected.total == 0
+
+
+class Stranger:
+    """An entrance that knows nobody."""
+
+    async def caller(self, shown: Shown) -> Caller:
+        """See Identifies."""
+        raise ClientError(Reason.TOKEN_INVALID, f"{shown.address} shows nothing")
+
+
+@pytest.mark.parametrize(
+    ("gateway", "entrance", "sent", "reason"),
+    [
+        (FakeGateway(), None, None, Reason.START_TIMEOUT),
+        (FakeGateway(), None, b"", Reason.MESSAGE_EMPTY),
+        (FakeGateway(), Stranger(), None, Reason.TOKEN_INVALID),
+        (FakeGateway(early_refusal=Unavailable(Reason.DRAINING, "")), None, START, Reason.DRAINING),
+        (FakeGateway(refusal=ClientError(Reason.VOICE_UNSUPPORTED, "")), None, START, Reason.VOICE_UNSUPPORTED),
+    ],
+    ids=["late", "empty", "stranger", "draining", "voice"],
+)
+async def test_whoever_got_no_session_is_counted_once(
+    gateway: FakeGateway, entrance: Stranger | None, sent: bytes | None, reason: Reason
+) -> None:
+    """Whatever it is refused for and by whom, the metric of refusals has it."""
+    async with serving(gateway, HURRIED if sent is None else None, entrance) as channel:
+        call = converse(channel)
+        if sent is not None:
+            await send(call, sent)
+        await read_all(call)
+        assert (await reason_of(call))[1] == reason
+    assert [error.reason for error in gateway.refused] == [reason]
 
 
 # --- sizes ---

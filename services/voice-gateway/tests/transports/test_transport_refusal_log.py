@@ -1,10 +1,11 @@
-"""What the log says of calls that got no session."""
+"""What is told of calls that got no session."""
 
 import logging
 
 import pytest
+from transports.transport_fakes import FakeGateway
 from voice_gateway.domain.caller import UNKNOWN
-from voice_gateway.domain.errors import ClientError, Limit, Reason, Refused
+from voice_gateway.domain.errors import ClientError, Limit, Reason, Refused, Unavailable
 from voice_gateway.transports.refusal_log import RefusalLog
 
 
@@ -16,7 +17,7 @@ def full(limit: Limit) -> Refused:
 def test_a_flood_is_one_line_a_second(caplog: pytest.LogCaptureFixture) -> None:
     """A line says how many there were since the last one; each limit has its own, and none is kept from the other."""
     now_s = 0.0
-    log = RefusalLog(lambda: now_s)
+    log = RefusalLog(FakeGateway(), lambda: now_s)
     for tenth in range(25):
         now_s = tenth / 10
         log.tell(full(Limit.SESSIONS), "ipv4:192.0.2.1:5", UNKNOWN)
@@ -26,10 +27,19 @@ def test_a_flood_is_one_line_a_second(caplog: pytest.LogCaptureFixture) -> None:
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
-def test_a_mistake_of_a_client_is_always_told(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever writes a client finds each of its mistakes."""
+def test_a_flood_of_mistakes_is_one_line_a_second(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever writes a client finds each kind of its mistakes, and a stranger with a thousand tokens fills no disk."""
     caplog.set_level(logging.INFO)
-    log = RefusalLog(lambda: 0.0)
+    gateway = FakeGateway()
+    log = RefusalLog(gateway, lambda: 0.0)
     for _ in range(3):
         log.tell(ClientError(Reason.VOICE_UNSUPPORTED, "no such voice"), "unix:", UNKNOWN)
-    assert [record.levelno for record in caplog.records] == [logging.INFO] * 3
+        log.tell(ClientError(Reason.TOKEN_INVALID, "no such token"), "unix:", UNKNOWN)
+        log.tell(Unavailable(Reason.START_TIMEOUT, "late"), "unix:", UNKNOWN)
+    told = [(record.levelno, vars(record)["reason"]) for record in caplog.records]
+    assert told == [
+        (logging.INFO, "VOICE_UNSUPPORTED"),
+        (logging.INFO, "TOKEN_INVALID"),
+        (logging.WARNING, "START_TIMEOUT"),
+    ]
+    assert len(gateway.refused) == 9

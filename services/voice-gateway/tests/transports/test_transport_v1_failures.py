@@ -156,10 +156,10 @@ async def test_client_that_does_not_read() -> None:
         await send(call, START)
         session = await gateway.sessions.get()
         await session.over.wait()
-        await nothing_is_left()
         assert session.was_cancelled
         await read_all(call)
         assert await reason_of(call) == (grpc.StatusCode.DEADLINE_EXCEEDED, "CLIENT_STALLED", {})
+        await nothing_is_left()
 
 
 async def test_client_that_reads_too_slowly() -> None:
@@ -256,16 +256,18 @@ class DeadContext:
     def __init__(self, *, takes_headers: bool) -> None:
         self._requests = [START]
         self._takes_headers = takes_headers
+        self.rest = asyncio.get_running_loop().create_future()
+        """What a read comes to that was begun before the end."""
 
     def peer(self) -> str:
         """Nobody in particular."""
         return "unix:"
 
     async def read(self) -> bytes:
-        """The start; then nothing ever again."""
+        """The start; then what comes with the end."""
         if self._requests:
             return self._requests.pop()
-        return await asyncio.Future[bytes]()
+        return bytes(await self.rest)
 
     async def send_initial_metadata(self, _: object) -> None:
         """As gRPC does; on a live call it takes a moment."""
@@ -292,7 +294,10 @@ async def test_call_that_ended_under_us(takes_headers: bool, caplog: pytest.LogC
     assert session.was_cancelled
     assert session.is_released
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert our_tasks() == set()
+    assert not context.rest.cancelled()
+    context.rest.set_result(sound(b"\1\0"))
+    await nothing_is_left()
+    assert session.told == []
 
 
 class SpeechlessCodec(Codec):

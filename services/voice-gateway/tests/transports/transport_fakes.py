@@ -1,24 +1,26 @@
 """A session that does what a script says, and a server with both gRPC transports around it on a loopback socket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 from voice_gateway.domain.caller import Caller
-from voice_gateway.domain.errors import ClientError, GatewayError, Reason
+from voice_gateway.domain.errors import ClientError, GatewayError, Reason, Refused
 from voice_gateway.domain.events import EndCause, Ended, ReplyAudio, ReplyKind, ReplyText
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, SessionId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.tally import Tally
 from voice_gateway.identity.shown import Shown
 from voice_gateway.session.ports import ClientSink, Language, SessionInfo, SessionRequest, SessionUpdate
 from voice_gateway.transports.auth import CallerInterceptor, Identifies
 from voice_gateway.transports.call import SERVER_OPTIONS, CallLimits, Doors
 from voice_gateway.transports.grpc_legacy import server as legacy_server
 from voice_gateway.transports.grpc_v1 import server as v1_server
+from voice_gateway.transports.refusal_log import RefusalLog
 
 VERSION = "1.2.3"
 NO_VOICE = "nobody"
@@ -159,13 +161,28 @@ class FakeGateway:
     early_refusal: GatewayError | None = None
     """Told before the client has said what it wants."""
     callers: list[Caller] = field(default_factory=list)
+    refused: list[GatewayError] = field(default_factory=list)
+    """What was told of calls that got no session."""
+    crowded: Refused | None = None
+    """Told to those whose first message does not come at once."""
+    expected: Tally = field(default_factory=Tally)
     requests: list[SessionRequest] = field(default_factory=list)
     sessions: asyncio.Queue[FakeSession] = field(default_factory=asyncio.Queue)
 
     @property
     def doors(self) -> Doors:
         """The way in."""
-        return Doors(self.admit, self.open_session)
+        return Doors(self.expect, self.admit, self.open_session, RefusalLog(self))
+
+    def session_refused(self, error: GatewayError) -> None:
+        """Keep."""
+        self.refused.append(error)
+
+    @contextmanager
+    def expect(self, caller: Caller) -> Iterator[Refused | None]:
+        """Count."""
+        with self.expected.one_more(caller.account):
+            yield self.crowded
 
     def admit(self, caller: Caller) -> None:
         """Let in, or refuse."""
@@ -214,18 +231,17 @@ async def serving_port(
     gateway: FakeGateway, limits: CallLimits | None = None, entrance: Identifies | None = None
 ) -> AsyncIterator[int]:
     """The port of a server with both transports."""
-    limits = limits or CallLimits()
-    guards = [] if entrance is None else [CallerInterceptor(entrance, ())]
+    limits, doors = limits or CallLimits(), gateway.doors
+    guards = [] if entrance is None else [CallerInterceptor(entrance, (), doors.log)]
     server = grpc.aio.server(options=SERVER_OPTIONS, interceptors=guards)
     v1_server.add_to_server(
         server,
-        admit=gateway.admit,
-        open_session=gateway.open_session,
+        doors=doors,
         capabilities=gateway.describe,
         server_version=VERSION,
         limits=limits,
     )
-    legacy_server.add_to_server(server, admit=gateway.admit, open_session=gateway.open_session, limits=limits)
+    legacy_server.add_to_server(server, doors=doors, limits=limits)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

@@ -18,9 +18,9 @@ _READ_BYTES: Final = 65_536
 class HalfSentCalls:
     """Calls on one connection, each of which has sent all of its first message but the last byte."""
 
-    def __init__(self, host: str, port: int, message_bytes: int) -> None:
+    def __init__(self, host: str, port: int, message_bytes: int, method: str = METHOD) -> None:
         """Makes calls to a plain-text gRPC server; each says that its message has `message_bytes`."""
-        self._host, self._port = host, port
+        self._host, self._port, self._method = host, port, method
         self._body = struct.pack(_COMPRESSED_AND_LENGTH, False, message_bytes) + bytes(message_bytes - 1)
         self._connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
         self._sent: dict[int, int] = {}
@@ -55,7 +55,7 @@ class HalfSentCalls:
         headers = [
             (":method", "POST"),
             (":scheme", "http"),
-            (":path", METHOD),
+            (":path", self._method),
             (":authority", f"{self._host}:{self._port}"),
             ("te", "trailers"),
             ("content-type", "application/grpc"),

@@ -7,12 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import grpc.aio
-from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 
 from voice_gateway import config
 from voice_gateway.app import reflection
-from voice_gateway.app.servers import grpc_server, health_server, open_plain_port, open_port, taken
+from voice_gateway.app.servers import add_health, grpc_server, health_server, open_plain_port, open_port, taken
 from voice_gateway.backends.http_tools.client import HttpTools
 from voice_gateway.backends.jwks.client import JwksPage
 from voice_gateway.backends.openai_chat.client import OpenAiChat
@@ -39,9 +38,11 @@ from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService
 from voice_gateway.session.voice import VoiceBank
-from voice_gateway.transports.call import CallLimits
+from voice_gateway.transports.auth import account_of
+from voice_gateway.transports.call import CallLimits, Doors
 from voice_gateway.transports.grpc_legacy import server as grpc_legacy
 from voice_gateway.transports.grpc_v1 import server as grpc_v1
+from voice_gateway.transports.refusal_log import RefusalLog
 
 VERSION = version("voice-gateway")
 SERVICES = (grpc_v1.SERVICE_NAME, grpc_legacy.SERVICE_NAME)
@@ -89,25 +90,26 @@ class Gateway:
             backends,
             _new_session_id,
             admission=self._admission,
-            watch=self._metrics,
         )
         tls = settings.server.tls
         self._certificates = watched_certificates(tls) if tls else None
         watched = [self._certificates] if self._certificates else []
         self._entrance = Entrance(settings.identity, open_page=JwksPage, watched=watched)
-        self._server = grpc_server(settings.server, self._entrance, settings.admission.max_sessions)
+        refusals = RefusalLog(self._metrics)
+        self._server = grpc_server(settings.server, self._entrance, settings.admission.max_sessions, refusals)
         self._health_server = health_server() if settings.server.health_port else None
         self._metrics_server: asyncio.Server | None = None
-        health = HealthService()
+        health = HealthService(account_of)
         self._readiness = readiness = Readiness(
             (backend.backend for backend in backends), unready_when_full=settings.admission.unready_when_full
         )
         self._reporter = HealthReporter(readiness, health, SERVICES, clock.now)
         self._prober = Prober(backends, readiness, self._reporter, self._metrics, clock=clock.now)
         self._page = HealthPage(readiness, backends, self._admission, VERSION, clock.now)
-        _add_services(self._server, sessions, health, CallLimits(start_timeout_ms=settings.server.start_timeout_ms))
+        limits = CallLimits(start_timeout_ms=settings.server.start_timeout_ms)
+        _add_services(self._server, sessions, health, limits, refusals)
         if self._health_server is not None:
-            health_pb2_grpc.add_HealthServicer_to_server(health, self._health_server)
+            add_health(self._health_server, health)
 
     async def start(self) -> int:
         """Open the ports and return that of the calls; unready until the backends have answered.
@@ -183,17 +185,19 @@ def _journals(folder: Path | None) -> JournalFolder | None:
     return None if folder is None else JournalFolder(folder, version("voice-gateway"))
 
 
-def _add_services(server: grpc.aio.Server, sessions: SessionService, health: HealthService, limits: CallLimits) -> None:
+def _add_services(
+    server: grpc.aio.Server, sessions: SessionService, health: HealthService, limits: CallLimits, refusals: RefusalLog
+) -> None:
+    doors = Doors(sessions.expect, sessions.admit, sessions.open, refusals)
     grpc_v1.add_to_server(
         server,
-        admit=sessions.admit,
-        open_session=sessions.open,
+        doors=doors,
         capabilities=sessions.capabilities,
         server_version=VERSION,
         limits=limits,
     )
-    grpc_legacy.add_to_server(server, admit=sessions.admit, open_session=sessions.open, limits=limits)
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    grpc_legacy.add_to_server(server, doors=doors, limits=limits)
+    add_health(server, health)
     reflection.enable(server, (*SERVICES, HEALTH_NAME))
 
 

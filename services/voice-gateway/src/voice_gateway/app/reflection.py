@@ -3,18 +3,38 @@
 Protobuf's pool finds every kind of symbol but methods, and ghz asks for the method that it is to call
 (`voicegateway.v1.VoiceGatewayService.Converse`). grpcio-reflection speaks only v1alpha, whose messages are v1's, byte
 for byte; newer clients ask for v1 first, and some for nothing else.
+
+Tools ask a few questions and leave. A stream that asks nothing any more ends, and one account has only so many.
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from voice_gateway.domain.errors import GatewayError
+from voice_gateway.domain.rates import TokenBucket
+from voice_gateway.domain.tally import Tally
+from voice_gateway.transports import inputs
+from voice_gateway.transports.auth import account_of
+from voice_gateway.transports.call import paced
+from voice_gateway.transports.reading import RawContext, read_within
+from voice_gateway.transports.status import abort
+
 OLD, NEW = "grpc.reflection.v1alpha", "grpc.reflection.v1"
 SERVICE: Final = "ServerReflection"
 NAMES: Final = (f"{NEW}.{SERVICE}", f"{OLD}.{SERVICE}")
+MAX_STREAMS: Final = 100
+MAX_STREAMS_OF_AN_ACCOUNT: Final = 10
+"""Tools open one at a time, and some one for each question."""
+IDLE_MS: Final = 10_000
+"""Without a question for so long a stream ends; a tool that a person looks at opens another."""
+QUESTIONS: Final = TokenBucket(capacity=100, per_s=20)
+"""Of one stream; more wait. An answer has up to 30 kB, and all the services here take a tool some 20."""
+
+_Question = reflection_pb2.ServerReflectionRequest
 
 
 class _Symbols:
@@ -54,14 +74,40 @@ class _Symbols:
         return self._pool.FindAllExtensions(message)
 
 
+class _Bounded:
+    """The reflection servicer, for streams that are bounded."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._servicer: Any = reflection.aio.ReflectionServicer(names, pool=_Symbols())  # whose types say coroutine
+        self._tally = Tally()
+
+    async def serve(self, _: object, context: RawContext) -> None:
+        """Answer what is asked on one stream."""
+        account = account_of(context)
+        if self._tally.total >= MAX_STREAMS or self._tally.of(account) >= MAX_STREAMS_OF_AN_ACCOUNT:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams of reflection")
+        with self._tally.one_more(account):
+            try:
+                await self._answer(context)
+            except GatewayError as error:
+                await abort(context, error)
+
+    async def _answer(self, context: RawContext) -> None:
+        pace = QUESTIONS
+        while (raw := await read_within(context, IDLE_MS)) is not None:
+            pace = await paced(pace)
+            question = inputs.parse(raw, _Question)
+            async for answer in self._servicer.ServerReflectionInfo(_one(question), context):
+                await context.write(answer.SerializeToString())
+
+
+async def _one(question: _Question) -> AsyncIterator[_Question]:
+    yield question
+
+
 def enable(server: grpc.aio.Server, services: Iterable[str]) -> None:
     """Serve reflection of `services` and of itself, in both versions."""
-    servicer = reflection.aio.ReflectionServicer((*services, *NAMES), pool=_Symbols())
-    handler = grpc.stream_stream_rpc_method_handler(
-        servicer.ServerReflectionInfo,
-        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
-        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
-    )
+    handler: Any = grpc.stream_stream_rpc_method_handler(_Bounded((*services, *NAMES)).serve)
     for name in NAMES:
         handlers = grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": handler})
         server.add_generic_rpc_handlers((handlers,))

@@ -1,22 +1,34 @@
 """gRPC servers and their ports."""
 
 import grpc.aio
+from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 
 from voice_gateway import config
 from voice_gateway.identity.certificates import Certificates
 from voice_gateway.identity.watched import WatchedFiles
+from voice_gateway.observability.health_service import HealthService
+from voice_gateway.session.admission.unstarted import Unstarted
+from voice_gateway.transports import inputs
 from voice_gateway.transports.auth import CallerInterceptor, Identifies
-from voice_gateway.transports.call import SERVER_OPTIONS
+from voice_gateway.transports.call import KEEPALIVE_OPTIONS, SERVER_OPTIONS
+from voice_gateway.transports.refusal_log import RefusalLog
+from voice_gateway.transports.unary import server_stream, unary
 
 PING_INTERVAL_MS = 2_500
 """Clients may ping every 5 s in a silent call, and without any; half of that, because one that comes a moment early
 counts against its client, and the third cuts the connection off (gRPC's doc/keepalive.md; without this, 300 s)."""
 OTHER_STREAMS = 100
 """On one connection beside its sessions: a proxy has all its calls on one, and those that are refused, and the probes,
-must not wait until a session ends."""
+must not wait until a session ends. What may stay for longer than a moment is less than that: of one account 25 watchers
+of health, 10 streams of reflection, and 60 calls that have not started."""
 HEALTH_STREAMS = 100
 """On one connection to the port that has the health service alone."""
+HEALTH_MESSAGE_BYTES = 4_096
+"""Received at most on that port: a name of MAX_NAME_CHARS characters, of 4 bytes each, four times over."""
+HEALTH_UNSTARTED = 60
+"""Questions that may be waited for on a port, beside the calls: whoever asks for health is not known."""
+HEALTH_RETRY_MS = 1_000
 PORT_OPTIONS = (
     # The name that gRPC knows; `min_recv_ping_interval_...`, as the constant is called in C, it takes without effect.
     ("grpc.http2.min_ping_interval_without_data_ms", PING_INTERVAL_MS),
@@ -31,14 +43,35 @@ class CannotListen(Exception):  # noqa: N818  said as the fact it is
     """The port is taken, or the certificate is refused."""
 
 
-def grpc_server(settings: config.ServerSettings, entrance: Identifies, max_sessions: int) -> grpc.aio.Server:
+def grpc_server(
+    settings: config.ServerSettings, entrance: Identifies, max_sessions: int, refusals: RefusalLog
+) -> grpc.aio.Server:
     streams = ("grpc.max_concurrent_streams", max_sessions + OTHER_STREAMS)
     options = (*SERVER_OPTIONS, *PORT_OPTIONS, *age_options(settings.max_connection_age_ms), streams)
-    return grpc.aio.server(options=options, interceptors=[CallerInterceptor(entrance, (HEALTH_NAME,))])
+    return grpc.aio.server(options=options, interceptors=[CallerInterceptor(entrance, (HEALTH_NAME,), refusals)])
 
 
 def health_server() -> grpc.aio.Server:
-    return grpc.aio.server(options=(*PORT_OPTIONS, ("grpc.max_concurrent_streams", HEALTH_STREAMS)))
+    own = (
+        ("grpc.max_receive_message_length", HEALTH_MESSAGE_BYTES),
+        ("grpc.max_concurrent_streams", HEALTH_STREAMS),
+    )
+    return grpc.aio.server(options=(*KEEPALIVE_OPTIONS, *PORT_OPTIONS, *own))
+
+
+def add_health(server: grpc.aio.Server, health: HealthService) -> None:
+    """Serve grpc.health.v1 on `server`."""
+
+    def parse(raw: bytes) -> health_pb2.HealthCheckRequest:
+        return inputs.parse(raw, health_pb2.HealthCheckRequest)
+
+    serialize = health_pb2.HealthCheckResponse.SerializeToString
+    expect = Unstarted(lambda: HEALTH_UNSTARTED, lambda: HEALTH_RETRY_MS).expecting
+    handlers = {
+        "Check": unary(health.Check, parse, expect, serialize),
+        "Watch": server_stream(health.Watch, parse, expect, serialize),
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(HEALTH_NAME, handlers),))
 
 
 def age_options(max_age_ms: int) -> tuple[tuple[str, int], ...]:

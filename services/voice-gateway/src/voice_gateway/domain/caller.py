@@ -1,7 +1,11 @@
 """Who calls, as admission, quotas and logs know it."""
 
+import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
+
+IPV6_PREFIX_BITS = 64
+"""One customer's network: whoever has it may call from any of its addresses (RFC 6177)."""
 
 
 class Proof(StrEnum):
@@ -26,8 +30,12 @@ class Caller:
 
     @property
     def account(self) -> str:
-        """Under what name usage is counted: the proven identity, else the address."""
-        return f"{self.proof}:{self.name}" if self.name else f"address:{self.address}"
+        """Under what name usage is counted: the proven identity, else the address, of IPv6 its network."""
+        if self.name:
+            return f"{self.proof}:{self.name}"
+        if ":" not in self.address:
+            return f"address:{self.address}"
+        return f"network:{ipaddress.ip_network((self.address, IPV6_PREFIX_BITS), strict=False)}"
 
 
 UNKNOWN = Caller()

@@ -111,6 +111,7 @@ class Limit(StrEnum):
     SESSIONS = "sessions"
     CPU = "cpu"
     ADDED_LATENCY = "added_latency"
+    UNSTARTED = "unstarted"
     CALLER_SESSIONS = "caller_sessions"
     CALLER_NEW = "caller_new"
     CALLER_AUDIO = "caller_audio"

@@ -6,36 +6,40 @@ with it readiness and drain.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
+
+from voice_gateway.domain.tally import Tally
 
 MAX_WATCHERS = 1_000
 """Calls of Watch at the same time, about 25 kB each (measured 2026-11-28), most of it gRPC's: 25 MB."""
-MAX_WATCHERS_OF_A_PEER = 100
-"""From one address, so that one client cannot take them all from those that balance by health."""
+MAX_WATCHERS_OF_AN_ACCOUNT = 25
+"""So that one client cannot take them all from those that balance by health, and the watchers of a proxy leave streams
+of its connection to its calls (app/servers.py)."""
 MAX_NAME_CHARS = 256
 """The longest name of a service that is asked for; those there are have under 50."""
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class HealthService(health_pb2_grpc.HealthServicer):
+class HealthService:
     """What is published of each name."""
 
-    def __init__(self) -> None:
+    def __init__(self, account: Callable[[_Context], str]) -> None:
+        """`account` says on whose account a call goes."""
+        self._account = account
         self._statuses: dict[str, int] = {}
         self._watchers: dict[str, set[asyncio.Event]] = {}
-        self._of_peer: Counter[str] = Counter()
+        self._tally = Tally()
 
     @property
     def watchers(self) -> int:
         """Calls of Watch now."""
-        return self._of_peer.total()
+        return self._tally.total
 
     async def set(self, name: str, status: int) -> None:
         """Publish; waits for nobody."""
@@ -54,26 +58,22 @@ class HealthService(health_pb2_grpc.HealthServicer):
         """Tell the status of a name now, SERVICE_UNKNOWN if it has none, and whenever it changes."""
         if len(request.service) > MAX_NAME_CHARS:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"a name has {MAX_NAME_CHARS} characters at most")
-        peer = context.peer().rpartition(":")[0]
-        if self.watchers >= MAX_WATCHERS or self._of_peer[peer] >= MAX_WATCHERS_OF_A_PEER:
+        account = self._account(context)
+        if self.watchers >= MAX_WATCHERS or self._tally.of(account) >= MAX_WATCHERS_OF_AN_ACCOUNT:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watch; use Check")
-        with self._watching(request.service, peer) as changed:
+        with self._tally.one_more(account), self._watching(request.service) as changed:
             await self._follow(request.service, changed, context)
 
     @contextmanager
-    def _watching(self, name: str, peer: str) -> Iterator[asyncio.Event]:
+    def _watching(self, name: str) -> Iterator[asyncio.Event]:
         changed = asyncio.Event()
         self._watchers.setdefault(name, set()).add(changed)
-        self._of_peer[peer] += 1
         try:
             yield changed
         finally:
             self._watchers[name].discard(changed)
             if not self._watchers[name]:
                 del self._watchers[name]
-            self._of_peer[peer] -= 1
-            if not self._of_peer[peer]:
-                del self._of_peer[peer]
 
     async def _follow(self, name: str, changed: asyncio.Event, context: _Context) -> None:
         """A client that reads slowly misses what was no longer so, and holds up nobody else."""

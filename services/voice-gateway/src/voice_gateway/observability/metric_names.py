@@ -49,7 +49,8 @@ FULLNESS = Metric(
 SESSIONS_REFUSED = Metric(
     "voicegateway_sessions_refused_total",
     MetricKind.COUNTER,
-    "calls that got no session, by the reason that they were told, and by which limit of admission, if it was one",
+    "calls that were refused before a session began, by the reason that they were told, and by which limit of "
+    "admission, if it was one; callers who may not call at all are counted whatever they called",
     ("reason", "limit"),
 )
 SESSIONS_ENDED = Metric(

@@ -5,13 +5,14 @@ Towards clients: `OpenSession`, `Session`, `ClientSink`. Towards backends: `Spee
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.caller import UNKNOWN, Caller
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
-from voice_gateway.domain.errors import Backend, GatewayError
+from voice_gateway.domain.errors import Backend, GatewayError, Refused
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
 from voice_gateway.domain.ids import CallId, ReplyId, SessionId
 from voice_gateway.domain.policy import TurnPolicy
@@ -168,6 +169,13 @@ class AdmitCaller(Protocol):
         Raises:
             Unavailable: DRAINING, AT_CAPACITY or QUOTA_EXCEEDED.
         """
+
+
+class ExpectStart(Protocol):
+    """Counts the calls whose first message is awaited."""
+
+    def __call__(self, caller: Caller) -> AbstractContextManager[Refused | None]:
+        """Count one meanwhile; gives with what to refuse it unless its message comes at once, None: there is time."""
 
 
 class OpenSession(Protocol):
@@ -359,7 +367,7 @@ class AdmissionWatch(Protocol):
     """Watches who is refused; never fails and never blocks."""
 
     def session_refused(self, error: GatewayError) -> None:
-        """A call got no session."""
+        """A call was refused before it had a session."""
 
 
 class BackendWatch(Protocol):

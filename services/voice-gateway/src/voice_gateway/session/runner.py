@@ -36,6 +36,10 @@ DEEDS = TokenBucket(capacity=60, per_s=10)
 push-to-talk does less than one thing a second; a program that answers 16 tools at once does 16."""
 PLAIN, DEAR = 1, 2
 """Tokens: of what is done here, and of what opens a call to a backend or checks what the backends have."""
+_TOO_MUCH = (
+    f"the client does more than {DEEDS.capacity} things at once and {DEEDS.per_s} a second: text, commit and update "
+    f"count {DEAR}, and each # of dtmf {PLAIN} more"
+)
 
 
 class SessionRunner:
@@ -204,8 +208,7 @@ class SessionRunner:
         now = clock.now()
         self._deeds = self._deeds.take(tokens, now)
         if self._deeds.debt_ns(now):
-            told = f"the client does more than {DEEDS.capacity} things at once and {DEEDS.per_s} a second"
-            raise Unavailable(Reason.RATE_EXCEEDED, told)
+            raise Unavailable(Reason.RATE_EXCEEDED, _TOO_MUCH)
 
     def _play(self, audio: ReplyAudio) -> None:
         self._idle.mark()

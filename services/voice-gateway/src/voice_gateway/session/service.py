@@ -1,23 +1,37 @@
 """Opens sessions: refuses those that may not begin, and joins what a session is made of."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 from voice_gateway.domain.caller import Caller
-from voice_gateway.domain.errors import GatewayError, Reason, Unavailable
+from voice_gateway.domain.chat import Toolbox
+from voice_gateway.domain.errors import Reason, Refused, Unavailable
 from voice_gateway.domain.ids import SessionId
+from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Admission, Place
 from voice_gateway.session.calls import Surroundings
 from voice_gateway.session.negotiation import Negotiator, SessionSettings, unavailable
-from voice_gateway.session.ports import AdmissionWatch, BackendHealth, ClientSink, Language, Session, SessionRequest
+from voice_gateway.session.ports import BackendHealth, ClientSink, Language, Session, SessionInfo, SessionRequest
 from voice_gateway.session.runner import SessionRunner
 from voice_gateway.turn.core import Core
 
 
+class _Agreed(NamedTuple):
+    """What is agreed with a client before it takes a place: a start that is refused is no new session."""
+
+    info: SessionInfo
+    persona: Persona
+    toolbox: Toolbox
+
+
 class SessionService:
-    """All sessions of the process; implements `ports.AdmitCaller`, `OpenSession` and `DescribeCapabilities`."""
+    """All sessions of the process.
+
+    Implements `ports.ExpectStart`, `AdmitCaller`, `OpenSession` and `DescribeCapabilities`.
+    """
 
     def __init__(
         self,
@@ -28,7 +42,6 @@ class SessionService:
         new_id: Callable[[], SessionId],
         *,
         admission: Admission,
-        watch: AdmissionWatch,
     ) -> None:
         self._negotiator = Negotiator(settings, policy, around.recognizer, around.synthesizer, around.tools)
         self._idle_timeout_ms = settings.idle_timeout_ms
@@ -36,35 +49,26 @@ class SessionService:
         self._backends = backends
         self._new_id = new_id
         self._admission = admission
-        self._watch = watch
 
     def admit(self, caller: Caller) -> None:
         """Refuse at once who cannot have a session now; see `ports.AdmitCaller`."""
-        with self._telling_refusals():
-            self._refuse_if_draining()
-            self._admission.check(caller, clock.now())
+        self._refuse_if_draining()
+        self._admission.check(caller, clock.now())
 
-    @contextmanager
-    def _telling_refusals(self) -> Iterator[None]:
-        try:
-            yield
-        except GatewayError as error:
-            self._watch.session_refused(error)
-            raise
+    def expect(self, caller: Caller) -> AbstractContextManager[Refused | None]:
+        """Count a call that has not said what it wants; see `ports.ExpectStart`."""
+        return self._admission.unstarted.expecting(caller)
 
     async def open(self, request: SessionRequest, sink: ClientSink) -> Session:
         """Admit a session, or say why not; see `ports.OpenSession`."""
-        with self._telling_refusals():
-            return self._open(request, sink)
-
-    def _open(self, request: SessionRequest, sink: ClientSink) -> Session:
         self._refuse_if_draining()
         for backend in self._backends:
             if not backend.is_healthy:
                 raise unavailable(backend.backend)
+        agreed = self._agreed(request)
         place = self._admission.take(request.caller, clock.now())
         try:
-            return self._session(request, sink, place)
+            return self._session(agreed, request, sink, place)
         except BaseException:
             place.release(clock.now())
             raise
@@ -73,9 +77,12 @@ class SessionService:
         if self._around.roster.is_draining:
             raise Unavailable(Reason.DRAINING, "the server is leaving; connect again")
 
-    def _session(self, request: SessionRequest, sink: ClientSink, place: Place) -> SessionRunner:
+    def _agreed(self, request: SessionRequest) -> "_Agreed":
         info = self._negotiator.start(request, self._new_id())
-        persona, toolbox = self._negotiator.persona(request), self._negotiator.toolbox(request)
+        return _Agreed(info, self._negotiator.persona(request), self._negotiator.toolbox(request))
+
+    def _session(self, agreed: "_Agreed", request: SessionRequest, sink: ClientSink, place: Place) -> SessionRunner:
+        info, persona, toolbox = agreed
         core = Core(
             info.policy,
             persona,

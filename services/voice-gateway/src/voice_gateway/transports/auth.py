@@ -5,7 +5,6 @@ context. So handlers are wrapped, and the caller is found where the handler begi
 """
 
 import inspect
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, Final, Protocol, TypeAlias
@@ -17,9 +16,8 @@ import grpc.aio
 from voice_gateway.domain.caller import UNKNOWN, Caller
 from voice_gateway.domain.errors import GatewayError
 from voice_gateway.identity.shown import PeerCertificate, Shown
-from voice_gateway.transports.status import abort, safe_message
-
-_LOG = logging.getLogger(__name__)
+from voice_gateway.transports.refusal_log import RefusalLog
+from voice_gateway.transports.status import abort
 
 CALLER: Final[ContextVar[Caller]] = ContextVar("caller", default=UNKNOWN)
 """Who opened the call that this task serves."""
@@ -40,9 +38,10 @@ class Identifies(Protocol):
 class CallerInterceptor(grpc.aio.ServerInterceptor):
     """Finds out who calls, and refuses those who may not with the status of their error."""
 
-    def __init__(self, entrance: Identifies, open_services: Iterable[str]) -> None:
+    def __init__(self, entrance: Identifies, open_services: Iterable[str], refusals: RefusalLog) -> None:
         """Ask `entrance` of every call but those to `open_services`, by their full names: probes show nothing."""
         self._entrance = entrance
+        self._refusals = refusals
         self._open = tuple(f"/{name}/" for name in open_services)
 
     async def intercept_service(
@@ -58,8 +57,7 @@ class CallerInterceptor(grpc.aio.ServerInterceptor):
         try:
             CALLER.set(await self._entrance.caller(shown_by(context)))
         except GatewayError as error:
-            told = {"peer": context.peer(), "reason": error.reason.value, "detail": safe_message(error)}
-            _LOG.info("call_refused", extra=told)
+            self._refusals.tell(error, context.peer(), by_address(context))
             await abort(context, error)
 
 
@@ -114,6 +112,22 @@ def shown_by(context: _Context) -> Shown:
     return Shown(
         peer_address(context.peer()), authorization, peer_certificate(context.auth_context()), tuple(forwarded)
     )
+
+
+def caller_of(context: _Context) -> Caller:
+    """Who opened a call; where nobody was asked, who its address says."""
+    caller = CALLER.get()
+    return by_address(context) if caller is UNKNOWN else caller
+
+
+def account_of(context: _Context) -> str:
+    """On whose account a call goes."""
+    return caller_of(context).account
+
+
+def by_address(context: _Context) -> Caller:
+    """A caller of whom nothing is known but where the call comes from."""
+    return Caller(address=peer_address(context.peer()))
 
 
 def peer_address(peer: str) -> str:

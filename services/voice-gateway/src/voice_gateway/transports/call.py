@@ -1,15 +1,16 @@
 """One gRPC call around one session; the wires differ only in their codec.
 
 Of a call's tasks, `run` holds the conversation, `reader` feeds it and `drain` is the one writer. Whatever ends the
-call, all three are over before its status is sent: a client that has vanished or does not read leaves nothing behind.
+call, all three are over before its status is sent, but for one that is inside a read or a write of gRPC: it does
+nothing more, and ends with the call (see `reading`). A client that has vanished or does not read leaves nothing behind.
 """
 
 import asyncio
 import logging
 import sys
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol, TypeVar
 
 import grpc
 
@@ -17,23 +18,27 @@ from voice_gateway.domain.audio import AudioFormat
 from voice_gateway.domain.errors import GatewayError, InternalError, Reason, Unavailable
 from voice_gateway.domain.instant import NS_PER_S, Instant
 from voice_gateway.domain.rates import TokenBucket
-from voice_gateway.session.ports import AdmitCaller, OpenSession, Session, SessionInfo, SessionRequest
+from voice_gateway.session.ports import AdmitCaller, ExpectStart, OpenSession, Session, SessionInfo, SessionRequest
 from voice_gateway.transports import inputs
 from voice_gateway.transports.audio_in import AudioIn, open_audio_in
 from voice_gateway.transports.auth import CALLER
 from voice_gateway.transports.outbox import Encoder, Outbox
+from voice_gateway.transports.reading import RawContext, leave, read, read_first
 from voice_gateway.transports.refusal_log import RefusalLog
 from voice_gateway.transports.status import abort, safe_message
 
 _LOG = logging.getLogger(__name__)
 
+KEEPALIVE_OPTIONS: Final = (
+    # a powered-off client sends no reset: its call is cancelled 40 s later at most, not after gRPC's default of 2 h
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
 SERVER_OPTIONS: Final = (
     # a message that is a little too large reaches the codec and gets its typed refusal; gRPC refuses any larger one
     # RESOURCE_EXHAUSTED without holding it
     ("grpc.max_receive_message_length", inputs.MAX_REQUEST_BYTES + 65_536),
-    # a powered-off client sends no reset: its call is cancelled 40 s later at most, not after gRPC's default of 2 h
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    *KEEPALIVE_OPTIONS,
 )
 """Options that the server of these transports needs."""
 
@@ -44,8 +49,7 @@ time, and 2,000 a second cost a tenth of a core (50 us each, the least that a me
 _CALL_ENDED: Final = (grpc.aio.BaseError, asyncio.InvalidStateError)
 """What gRPC raises when a call has ended under its handler."""
 
-RawContext = grpc.aio.ServicerContext[bytes, bytes]
-"""Messages stay bytes up to the codec, which knows what to say of one that is too large or does not parse."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +87,12 @@ class Codec(Encoder, Protocol):
 class Doors:
     """The way into the sessions."""
 
+    expect: ExpectStart
+    """Told of a call that has not said what it wants."""
     admit: AdmitCaller
     """Asked before a call costs anything."""
     open_session: OpenSession
-    log: RefusalLog = field(default_factory=RefusalLog)
+    log: RefusalLog
 
 
 async def hold_call(context: RawContext, codec: Codec, doors: Doors, limits: CallLimits) -> None:
@@ -136,7 +142,7 @@ async def _admit(context: RawContext, codec: Codec, doors: Doors, limits: CallLi
     """
     caller = CALLER.get()
     try:
-        raw = await _read_first(context, limits.start_timeout_ms)
+        raw = await read_first(context, doors.expect(caller), limits.start_timeout_ms)
         doors.admit(caller)
         outbox = Outbox(codec, max_bytes=limits.max_queued_bytes, write_stall_ms=limits.write_stall_ms)
         session = await doors.open_session(replace(codec.start(raw), caller=caller), outbox)
@@ -167,7 +173,7 @@ async def _converse(call: "_Call", run: asyncio.Task[Any], limits: CallLimits) -
     finally:
         call.outbox.close()
         run.cancel()
-        await _through(_leave(call.outbox, reader, drain, raised=sys.exception()))
+        await _through(_leave(call, reader, drain, raised=sys.exception()))
 
 
 class _Call:
@@ -182,6 +188,10 @@ class _Call:
         self.session_id = session.info.session_id
         self.is_ended = False
         """The client sent `end`."""
+        self._inside: set[asyncio.Task[Any] | None] = set()
+        """Those of our tasks that are inside a read or a write of gRPC."""
+        self._left: set[asyncio.Task[Any] | None] = set()
+        """Those of them that end with it."""
 
     async def read(self) -> None:
         """Feed the session until the client half-closes. Raises ClientError.
@@ -189,7 +199,7 @@ class _Call:
         A client that vanishes reads as a half-close, too; the cancellation of the call follows at once.
         """
         pace = MESSAGES
-        while (raw := await _read(self._context)) is not None:
+        while (raw := await self._inside_grpc(read(self._context))) is not None:
             pace = await paced(pace)
             said = self._codec.receive(raw)
             if isinstance(said, inputs.Audio):
@@ -202,6 +212,26 @@ class _Call:
             self._audio_in.flush()
             self._session.finish()
 
+    async def _inside_grpc(self, operation: Coroutine[Any, Any, T]) -> T:
+        """Await it; meanwhile `end` leaves the task alone."""
+        task = asyncio.current_task()
+        self._inside.add(task)
+        try:
+            outcome = await operation
+        finally:
+            self._inside.discard(task)
+        if task in self._left:
+            raise asyncio.CancelledError
+        return outcome
+
+    async def end(self, task: asyncio.Task[None], *, raised: BaseException | None) -> None:
+        """End the reader or the writer, now or, when gRPC has it, with the call."""
+        if task in self._inside:
+            self._left.add(task)
+            leave(task)
+        else:
+            await _cancel(task, raised=raised)
+
     async def greet(self) -> None:
         """Send the headers: a status cannot be sent while they are on their way with a message that is cancelled."""
         try:
@@ -212,7 +242,7 @@ class _Call:
     async def write(self, raw: bytes) -> None:
         """Write a message. Raises InternalError when the call has ended under us: the client is gone."""
         try:
-            await self._context.write(raw)
+            await self._inside_grpc(self._context.write(raw))
         except _CALL_ENDED as error:
             raise InternalError("the call takes no more messages") from error
 
@@ -289,13 +319,14 @@ async def _until(goal: asyncio.Future[Any], outbox: Outbox, *others: asyncio.Tas
 
 
 async def _leave(
-    outbox: Outbox, reader: asyncio.Task[None], drain: asyncio.Task[None], *, raised: BaseException | None
+    call: _Call, reader: asyncio.Task[None], drain: asyncio.Task[None], *, raised: BaseException | None
 ) -> None:
     """End what reads and writes; what has been said is written before the status, unless nobody reads it."""
-    await _cancel(reader, raised=raised)
-    over: set[asyncio.Future[Any]] = {drain, outbox.stalled}
+    over: set[asyncio.Future[Any]] = {drain, call.outbox.stalled}
+    await call.end(reader, raised=raised)
     await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
-    await _cancel(drain, raised=raised)
+    await call.end(drain, raised=raised)
+    call.outbox.drop()
 
 
 async def _through(ending: Coroutine[Any, Any, None]) -> None:
@@ -319,28 +350,6 @@ async def _cancel(task: asyncio.Task[Any], *, raised: BaseException | None) -> N
         _LOG.error("a task of the call died", exc_info=outcome)
 
 
-async def _read_first(context: RawContext, within_ms: int) -> bytes | None:
-    """The first message, as `_read`. Raises Unavailable, START_TIMEOUT, when it is not there in time.
-
-    The read itself is not cancelled: it ends with the call.
-    """
-    reading = asyncio.create_task(_read(context), name="call start")
-    try:
-        await asyncio.wait({reading}, timeout=within_ms / 1_000)
-    finally:
-        if not reading.done():
-            reading.add_done_callback(_look_away)
-    if not reading.done():
-        raise Unavailable(Reason.START_TIMEOUT, f"no whole first message came within {within_ms} ms")
-    return reading.result()
-
-
-def _look_away(reading: asyncio.Task[Any]) -> None:
-    """What a read ends with that nobody waits for any more is nobody's concern: the call is over."""
-    if not reading.cancelled():
-        reading.exception()
-
-
 async def paced(pace: TokenBucket) -> TokenBucket:
     """One message more; waits when there were too many."""
     now = Instant(round(asyncio.get_running_loop().time() * NS_PER_S))
@@ -348,9 +357,3 @@ async def paced(pace: TokenBucket) -> TokenBucket:
     if wait_ns := pace.debt_ns(now):
         await asyncio.sleep(wait_ns / NS_PER_S)
     return pace
-
-
-async def _read(context: RawContext) -> bytes | None:
-    """The next message; None: the client half-closed."""
-    raw: Any = await context.read()
-    return None if raw is grpc.aio.EOF else raw

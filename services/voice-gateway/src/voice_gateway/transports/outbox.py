@@ -91,6 +91,11 @@ class Outbox:
         self._is_closed = True
         self._wake.set()
 
+    def drop(self) -> None:
+        """Let go of what waits: nobody will read it."""
+        self._entries.clear()
+        self._queued_bytes = 0
+
     async def drain(self, write: Callable[[bytes], Awaitable[None]]) -> None:
         """Write what is queued until closed and empty. Raises what `write` raises."""
         self._timer = self._loop.call_later(self._write_stall_ms / 1_000, self._watch)

@@ -1,5 +1,5 @@
-"""Log lines about calls that got no session: every one, but of a full server one a second, or they would cost more
-than the refusals.
+"""What is told of calls that got no session: the metric counts all of them, and the log has one line a second of each
+kind, or the lines would cost more than the refusals.
 """
 
 import logging
@@ -8,40 +8,42 @@ from collections.abc import Callable
 from typing import Final
 
 from voice_gateway.domain.caller import Caller
-from voice_gateway.domain.errors import ClientError, GatewayError, Limit, Refused
+from voice_gateway.domain.errors import ClientError, GatewayError, Limit, Reason, Refused
+from voice_gateway.session.ports import AdmissionWatch
 from voice_gateway.transports.status import safe_message
 
 EVERY_S: Final = 1.0
-"""Of each limit; the metric has them all."""
+"""Of each reason and limit."""
 
 _LOG = logging.getLogger("voice_gateway.transports.call")
+_Kind = tuple[Reason, Limit | None]
 
 
 class RefusalLog:
     """Tells of refusals."""
 
-    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, watch: AdmissionWatch, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._watch = watch
         self._clock_s = clock_s
-        self._told_s: dict[Limit, float] = {}
-        self._untold: dict[Limit, int] = {}
+        self._told_s: dict[_Kind, float] = {}
+        self._untold: dict[_Kind, int] = {}
 
     def tell(self, error: GatewayError, peer: str, caller: Caller) -> None:
-        """Log a refusal, or count it for the next line about its limit."""
-        untold = 0
-        if isinstance(error, Refused):
-            now_s = self._clock_s()
-            if now_s - self._told_s.get(error.limit, -EVERY_S) < EVERY_S:
-                self._untold[error.limit] = self._untold.get(error.limit, 0) + 1
-                return
-            self._told_s[error.limit] = now_s
-            untold = self._untold.pop(error.limit, 0)
-        level = logging.INFO if isinstance(error, ClientError) else logging.WARNING
+        """Count a refusal, and log it or leave it to the next line about its kind."""
+        self._watch.session_refused(error)
+        limit = error.limit if isinstance(error, Refused) else None
+        kind, now_s = (error.reason, limit), self._clock_s()
+        if now_s - self._told_s.get(kind, -EVERY_S) < EVERY_S:
+            self._untold[kind] = self._untold.get(kind, 0) + 1
+            return
+        self._told_s[kind] = now_s
         told: dict[str, object] = {
             "peer": peer,
             "account": caller.account,
             "reason": error.reason.value,
             "detail": safe_message(error),
+            "others_since": self._untold.pop(kind, 0),
         }
-        if isinstance(error, Refused):
-            told |= {"limit": error.limit.value, "others_since": untold}
-        _LOG.log(level, "call_refused", extra=told)
+        if limit is not None:
+            told["limit"] = limit.value
+        _LOG.log(logging.INFO if isinstance(error, ClientError) else logging.WARNING, "call_refused", extra=told)

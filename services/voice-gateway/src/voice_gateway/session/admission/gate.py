@@ -14,6 +14,7 @@ from voice_gateway.domain.errors import Limit, Reason, Refused
 from voice_gateway.domain.instant import Instant
 from voice_gateway.session.admission.load import Excess, Load, LoadLimits, Pressure, judge
 from voice_gateway.session.admission.quotas import Quotas, QuotaSettings, Usage
+from voice_gateway.session.admission.unstarted import Unstarted
 
 FULL_RETRY_MS = 1_000
 """Sooner nobody needs to come again: the shortest calls last seconds, and another pod may have room at once."""
@@ -21,6 +22,10 @@ RETRY_SPREAD_MS = 2_000
 """Those who are refused together are spread over so much more, or they would come back together."""
 _SPREAD_STEP_MS = 1_237
 """Near the golden section of the spread: neighbours, and their neighbours, are told instants far apart."""
+UNSTARTED = 60
+"""Calls that may wait for their first message beside the sessions that run, and those in place of the sessions that do
+not: fewer than the other streams of a connection (app/servers.py), so that a proxy's next call always reaches us. Each
+holds up to 1.3 MB: 80 MB."""
 ALWAYS_ADMITTED = 4
 """Sessions that load refuses to nobody. Their own load is a few percent of a core, so where the machine is that busy it
 is others who are: on a laptop with the models beside it a refusal would help nobody."""
@@ -75,6 +80,8 @@ class Admission:
         self._pressure = Pressure()
         self._quotas = Quotas(settings.quotas)
         self._refusals = count()
+        self.unstarted = Unstarted(self._room, self._retry_after_ms)
+        """Those who have not said what they want."""
 
     @property
     def sessions(self) -> int:
@@ -115,6 +122,9 @@ class Admission:
         place = Place(self._places.discard, self._quotas.begin(caller, now))
         self._places.add(place)
         return place
+
+    def _room(self) -> int:
+        return self._settings.max_sessions + UNSTARTED - len(self._places)
 
     def _full(self) -> Limit | None:
         taken = len(self._places)

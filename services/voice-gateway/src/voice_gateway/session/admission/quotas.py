@@ -4,7 +4,6 @@ Counted in memory, by process, gone with it: a bound on what one caller takes fr
 that runs is never ended by it.
 """
 
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -19,8 +18,6 @@ MAX_ACCOUNTS = 10_000
 from so many addresses is not held by any quota; let callers show who they are."""
 SESSION_RETRY_MS = 5_000
 """When one of a caller's own sessions is over, the caller knows better than we."""
-IPV6_PREFIX_BITS = 64
-"""One customer's network: whoever has it may call from any of its addresses (RFC 6177)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +116,7 @@ class Quotas:
         Raises:
             Refused: QUOTA_EXCEEDED.
         """
-        account = self._accounts.get(_name(caller)) if self._settings.is_on else None
+        account = self._accounts.get(caller.account) if self._settings.is_on else None
         if account is None:
             return
         account.settle(now)
@@ -137,7 +134,7 @@ class Quotas:
         """Count a new session of a caller who was not refused."""
         if not self._settings.is_on:
             return Usage(None)
-        name = _name(caller)
+        name = caller.account
         account = self._accounts.pop(name, None) or self._new()
         self._accounts[name] = account
         usage = Usage(account)
@@ -154,10 +151,3 @@ class Quotas:
 
 def _refused(limit: Limit, quota: str, retry_after_ms: int) -> Refused:
     return Refused(Reason.QUOTA_EXCEEDED, limit, f"each caller may have {quota}", retry_after_ms)
-
-
-def _name(caller: Caller) -> str:
-    """On whose account it goes: of the proven identity, else of the network that the address belongs to."""
-    if caller.name or ":" not in caller.address:
-        return caller.account
-    return f"network:{ipaddress.ip_network((caller.address, IPV6_PREFIX_BITS), strict=False)}"

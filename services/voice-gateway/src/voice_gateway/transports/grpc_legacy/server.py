@@ -5,9 +5,9 @@ from typing import Final
 import grpc
 import voice_workflow_pb2
 
-from voice_gateway.session.ports import AdmitCaller, OpenSession
-from voice_gateway.transports.call import CallLimits, Doors, RawContext, hold_call
+from voice_gateway.transports.call import CallLimits, Doors, hold_call
 from voice_gateway.transports.grpc_legacy.codec import Codec
+from voice_gateway.transports.reading import RawContext
 
 SERVICE_NAME: Final[str] = voice_workflow_pb2.DESCRIPTOR.services_by_name["VoiceGateway"].full_name
 """For server reflection."""
@@ -16,12 +16,10 @@ SERVICE_NAME: Final[str] = voice_workflow_pb2.DESCRIPTOR.services_by_name["Voice
 def add_to_server(
     server: grpc.aio.Server,
     *,
-    admit: AdmitCaller,
-    open_session: OpenSession,
+    doors: Doors,
     limits: CallLimits = CallLimits(),  # noqa: B008  a frozen value
 ) -> None:
     """Serve VoiceGateway on `server`, which needs `transports.call.SERVER_OPTIONS`."""
-    doors = Doors(admit, open_session)
 
     async def stream_audio(_: object, context: RawContext) -> None:
         await hold_call(context, Codec(), doors, limits)

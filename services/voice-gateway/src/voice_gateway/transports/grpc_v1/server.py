@@ -6,11 +6,13 @@ import grpc
 from voicegateway.v1 import voice_gateway_service_pb2
 
 from voice_gateway.domain.errors import GatewayError
-from voice_gateway.session.ports import AdmitCaller, DescribeCapabilities, OpenSession
-from voice_gateway.transports.call import CallLimits, Doors, RawContext, hold_call
+from voice_gateway.session.ports import DescribeCapabilities
+from voice_gateway.transports.call import CallLimits, Doors, hold_call
 from voice_gateway.transports.grpc_v1.codec import Codec
 from voice_gateway.transports.grpc_v1.encoding import capabilities
+from voice_gateway.transports.reading import RawContext
 from voice_gateway.transports.status import abort
+from voice_gateway.transports.unary import unary
 
 SERVICE_NAME: Final[str] = voice_gateway_service_pb2.DESCRIPTOR.services_by_name["VoiceGatewayService"].full_name
 """For server reflection."""
@@ -40,16 +42,15 @@ class _Servicer:
 def add_to_server(
     server: grpc.aio.Server,
     *,
-    admit: AdmitCaller,
-    open_session: OpenSession,
+    doors: Doors,
     capabilities: DescribeCapabilities,
     server_version: str,
     limits: CallLimits = CallLimits(),  # noqa: B008  a frozen value
 ) -> None:
     """Serve VoiceGatewayService on `server`, which needs `transports.call.SERVER_OPTIONS`."""
-    servicer = _Servicer(Doors(admit, open_session), capabilities, server_version, limits)
+    servicer = _Servicer(doors, capabilities, server_version, limits)
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
         "Converse": grpc.stream_stream_rpc_method_handler(servicer.converse),
-        "GetCapabilities": grpc.unary_unary_rpc_method_handler(servicer.get_capabilities),
+        "GetCapabilities": unary(servicer.get_capabilities, parse=bytes, expect=doors.expect),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, handlers),))

@@ -1,0 +1,61 @@
+"""Methods with one request, whose request is waited for only so long, and after it is known who calls.
+
+grpc.aio reads the request of a unary method before it asks anybody, for as long as it takes. A handler for streams is
+asked first and reads for itself; on the wire nothing tells the two apart (gRPC's doc/PROTOCOL-HTTP2.md).
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias, TypeVar
+
+import grpc
+
+from voice_gateway.domain.errors import ClientError, GatewayError, Reason
+from voice_gateway.session.ports import ExpectStart
+from voice_gateway.transports.auth import caller_of
+from voice_gateway.transports.reading import RawContext, read_first
+from voice_gateway.transports.status import abort
+
+REQUEST_TIMEOUT_MS: Final = 5_000
+"""A request has a few hundred bytes at most, and so comes with its headers; a segment that is lost twice in a row is
+there after 3 s (RFC 6298, sections 2 and 5: 1 s, then 2 s)."""
+
+R = TypeVar("R")
+Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+
+def unary(
+    behaviour: Callable[[R, Any], Awaitable[Any]],
+    parse: Callable[[bytes], R],
+    expect: ExpectStart,
+    serialize: Callable[[Any], bytes] | None = None,
+) -> Method:
+    """A method with one request and one response; `parse` may raise ClientError."""
+
+    async def serve(_: object, context: RawContext) -> Any:
+        return await behaviour(await _request(context, parse, expect), context)
+
+    return grpc.stream_unary_rpc_method_handler(serve, None, serialize)
+
+
+def server_stream(
+    behaviour: Callable[[R, Any], Awaitable[None]],
+    parse: Callable[[bytes], R],
+    expect: ExpectStart,
+    serialize: Callable[[Any], bytes] | None = None,
+) -> Method:
+    """A method with one request, whose behaviour writes the responses; `parse` may raise ClientError."""
+
+    async def serve(_: object, context: RawContext) -> None:
+        await behaviour(await _request(context, parse, expect), context)
+
+    return grpc.stream_stream_rpc_method_handler(serve, None, serialize)
+
+
+async def _request(context: RawContext, parse: Callable[[bytes], R], expect: ExpectStart) -> R:
+    try:
+        raw = await read_first(context, expect(caller_of(context)), REQUEST_TIMEOUT_MS)
+        if raw is None:
+            raise ClientError(Reason.MESSAGE_EMPTY, "the call has no request")
+        return parse(raw)
+    except GatewayError as error:
+        await abort(context, error)

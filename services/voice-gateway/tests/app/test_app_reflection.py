@@ -1,0 +1,90 @@
+"""Reflection is for tools that ask and leave: its streams are bounded in number and in patience."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc.aio
+import pytest
+from grpc_reflection.v1alpha import reflection_pb2
+from voice_gateway.app import reflection
+
+Stream = grpc.aio.StreamStreamCall[bytes, bytes]
+LIST = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
+SERVICE = "voicegateway.v1.VoiceGatewayService"
+
+
+@asynccontextmanager
+async def reflecting() -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to a server that has reflection alone."""
+    server = grpc.aio.server()
+    reflection.enable(server, (SERVICE,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield channel
+    finally:
+        await server.stop(None)
+
+
+def opened(channel: grpc.aio.Channel, version: int = 0) -> Stream:
+    """A stream of one of the two versions."""
+    stream: Stream = channel.stream_stream(f"/{reflection.NAMES[version]}/ServerReflectionInfo")()
+    return stream
+
+
+async def services(stream: Stream) -> list[str]:
+    """What there is, as one answer tells."""
+    await stream.write(LIST)
+    raw = await stream.read()
+    assert isinstance(raw, bytes)
+    answer = reflection_pb2.ServerReflectionResponse.FromString(raw)
+    return [service.name for service in answer.list_services_response.service]
+
+
+@pytest.mark.parametrize("version", [0, 1])
+async def test_a_tool_asks_as_often_as_it_likes_and_leaves(version: int) -> None:
+    """One stream answers one question after another, and ends OK when its client has no more."""
+    async with reflecting() as channel:
+        stream = opened(channel, version)
+        for _ in range(5):
+            assert await services(stream) == sorted([SERVICE, *reflection.NAMES])
+        await stream.done_writing()
+        assert await stream.code() is grpc.StatusCode.OK
+
+
+@pytest.mark.parametrize("asked", [0, 2])
+async def test_a_stream_that_asks_nothing_ends(asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it has asked before or not: it would keep a stream of its connection from a call."""
+    if not asked:
+        monkeypatch.setattr(reflection, "IDLE_MS", 50)
+    async with reflecting() as channel:
+        stream = opened(channel)
+        for question in range(asked):
+            if question == asked - 1:
+                monkeypatch.setattr(reflection, "IDLE_MS", 50)  # from the next question on
+            await services(stream)
+        assert await stream.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_streams_of_one_account_are_bounded() -> None:
+    """One more is refused at once, and there is room when one has left."""
+    async with reflecting() as channel:
+        streams = [opened(channel) for _ in range(reflection.MAX_STREAMS_OF_AN_ACCOUNT)]
+        for stream in streams:
+            await services(stream)
+        assert await opened(channel).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await streams[0].done_writing()
+        assert await streams[0].code() is grpc.StatusCode.OK
+        assert SERVICE in await services(opened(channel))
+
+
+async def test_streams_are_bounded_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many accounts have no more than there is; what is no question is told."""
+    monkeypatch.setattr(reflection, "MAX_STREAMS", 1)
+    async with reflecting() as channel:
+        stream = opened(channel)
+        await services(stream)
+        assert await opened(channel).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await stream.write(b"\xff")
+        assert await stream.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -1,0 +1,139 @@
+"""No read and no write of gRPC is broken off, and none outlives its call."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import grpc
+import pytest
+from transports.transport_fakes import (
+    VERSION,
+    FakeGateway,
+    Script,
+    converse,
+    read_all,
+    reason_of,
+    send,
+    until_told_to_stop,
+)
+from transports.v1_calls import IMPATIENT, START, flood, nothing_is_left, our_tasks
+from transports.v1_messages import sound
+from voice_gateway.domain import events
+from voice_gateway.transports import reading
+from voice_gateway.transports.call import CallLimits, hold_call
+from voice_gateway.transports.grpc_v1.codec import Codec
+
+CALLS = 10
+
+
+@dataclass
+class Spy:
+    """What becomes of the operations of every call."""
+
+    begun: int = 0
+    broken_off: list[str] = field(default_factory=list)
+
+    def around(self, context: Any) -> Any:
+        """The call, looked at."""
+        return Spied(context, self)
+
+    async def look(self, name: str, operation: Any) -> Any:
+        """Await an operation."""
+        self.begun += 1
+        try:
+            return await operation
+        except asyncio.CancelledError:
+            self.broken_off.append(name)
+            raise
+
+
+@dataclass
+class Spied:
+    """A call whose operations are looked at."""
+
+    context: Any
+    spy: Spy
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is as it is."""
+        return getattr(self.context, name)
+
+    async def read(self) -> Any:
+        """Read."""
+        return await self.spy.look("read", self.context.read())
+
+    async def write(self, raw: bytes) -> None:
+        """Write."""
+        await self.spy.look("write", self.context.write(raw))
+
+
+@asynccontextmanager
+async def spied_on(gateway: FakeGateway, spy: Spy, limits: CallLimits) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to a server whose calls are looked at."""
+
+    async def serve(_: object, context: Any) -> None:
+        await hold_call(spy.around(context), Codec(VERSION), gateway.doors, limits)
+
+    server = grpc.aio.server()
+    handlers: dict[str, Any] = {"Converse": grpc.stream_stream_rpc_method_handler(serve)}
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("voicegateway.v1.VoiceGatewayService", handlers),)
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield channel
+    finally:
+        await server.stop(0)
+
+
+async def idle(session: Any) -> events.Ended:
+    """End by itself, while the client still sends."""
+    await session.heard.get()
+    session.sink.emit(events.Ended(events.EndCause.IDLE))
+    return events.Ended(events.EndCause.IDLE)
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (idle, grpc.StatusCode.OK),
+        (flood, grpc.StatusCode.DEADLINE_EXCEEDED),
+        (until_told_to_stop, grpc.StatusCode.INVALID_ARGUMENT),
+    ],
+    ids=["it ends before its client does", "its client does not read", "its client breaks the protocol"],
+)
+async def test_operations_end_with_their_call(script: Script, code: grpc.StatusCode) -> None:
+    """Whoever ends a call, what gRPC has of it is left to end by itself; after many calls no task is there."""
+    spy = Spy()
+    limits = replace(IMPATIENT, max_queued_bytes=2**30)
+    gateway = FakeGateway(script)
+    async with spied_on(gateway, spy, limits) as channel:
+        for _ in range(CALLS):
+            call = converse(channel)
+            await send(call, START, b"" if script is until_told_to_stop else sound(b"\1\0"))
+            await (await gateway.sessions.get()).over.wait()
+            await read_all(call)
+            assert (await reason_of(call))[0] is code
+        await nothing_is_left()
+    assert spy.begun > CALLS
+    assert spy.broken_off == []
+    assert not reading._left
+
+
+async def test_what_comes_late_is_not_heard() -> None:
+    """A client that goes on sending while its call ends tells the session nothing more."""
+    spy = Spy()
+    gateway = FakeGateway(idle)
+    async with spied_on(gateway, spy, IMPATIENT) as channel:
+        call = converse(channel)
+        await send(call, START, sound(b"\1\0"))
+        session = await gateway.sessions.get()
+        await read_all(call)
+        assert await call.code() is grpc.StatusCode.OK
+        await nothing_is_left()
+    assert [what for what, *_ in session.told] == ["hear"]
+    assert our_tasks() == set()
