@@ -332,7 +332,7 @@ def test_nothing_between_marks_is_said(secret: str) -> None:
 def test_no_text_fills_the_memory(flood: str) -> None:
     """What is held is shorter than a mark, a header or a part of a line, however long the text."""
     thoughts = ThoughtFilter()
-    for character in (flood * 2_000)[:4_000]:
+    for character in (flood * 290)[:4_000]:
         thoughts.feed(character)
         assert len(thoughts._held) <= LONGEST_CHARS
         assert len(thoughts._head) <= 256
@@ -342,11 +342,11 @@ def test_no_text_fills_the_memory(flood: str) -> None:
 @pytest.mark.parametrize("flood", ["</think>", "<|channel|>", "a <think> ", "<think>x</think>", "<|im_end|>"])
 def test_a_text_of_nothing_but_marks_is_no_reply(flood: str) -> None:
     """Each of them costs time, so that the reply has failed after some hundred, however it is cut."""
-    assert said([flood * 250]) is not None
+    assert said([flood * 150]) is not None
     with pytest.raises(ChatStreamError, match="more marks"):
-        said([flood * 501])
+        said([flood * 301])
     with pytest.raises(ChatStreamError, match="more marks"):
-        said(flood * 501)
+        said(flood * 301)
 
 
 @pytest.mark.parametrize("text", ["\n\n", "<think>Hm.</think>\n \n", " <|channel|>final<|message|> "])

@@ -27,7 +27,7 @@ _MAX_HEAD_CHARS = 256
 """A header is a role, a channel and a recipient; what is longer is none, and hidden."""
 _TOO_MANY_MARKS = "wrote more marks of its template than words"
 _FOR_THE_USER = ("", "assistant", "model")
-_MOST_MARKS = 500
+_MOST_MARKS = 300
 """In one reply. A model that fell into writing marks says nothing; each costs up to 7 us (measured 2026-11-28)."""
 _ESCAPE = re.compile(r"\\.")
 
