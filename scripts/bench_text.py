@@ -8,6 +8,7 @@ the input takes more than five times as long.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -16,6 +17,8 @@ from bench_process import Bench
 from bench_report import Line
 from hypothesis import HealthCheck, Phase, given, settings, target
 from hypothesis import strategies as st
+from voice_gateway.backends.openai_chat.failures import ChatStreamError
+from voice_gateway.backends.openai_chat.thoughts import ThoughtFilter
 from voice_gateway.domain.chat import ChatMessage, Role
 from voice_gateway.session.excess import PIECE_CHARS
 from voice_gateway.turn.history import LONGEST_CHARS, MESSAGE_CHARS, History
@@ -94,6 +97,18 @@ FRAGMENTS: Final = (
         "\u0e01",
         "\u0915\u093f",
     ),
+    *(
+        "<think",
+        "<think a=",
+        "<think>",
+        "</think>",
+        "a <think> ",
+        "<|a|>",
+        "<|im_start|>x\n",
+        '<tool_call>{"',
+        "1. ",
+        "A. ",
+    ),
     *("$1", "$1 ", "1,000", "1/", "one ", "hundred ", "a hundred and ", "oh one ", "double ", "stop ", "no ", "to "),
     *("what is ", "i'm ", "x'", "is the of ", "dollar and 1 ", "word word ", "abcd abce "),
 )
@@ -126,6 +141,16 @@ def _write(text: str) -> list[Callable[[], object]]:
             speakable.of(sentence)
 
     return [partial(take, piece) for piece in pieces]
+
+
+def _thoughts(text: str) -> list[Callable[[], object]]:
+    thoughts = ThoughtFilter()
+
+    def filter_event() -> None:
+        with suppress(ChatStreamError):
+            thoughts.feed(text)
+
+    return [filter_event]
 
 
 def _sentences(text: str) -> list[str]:
@@ -172,6 +197,7 @@ FUNCTIONS: Final = (
         "8 kB; a piece costs itself and 400",
     ),
     Function("sentences, in long pieces", lambda text: _split(text, PIECE_CHARS), PIECE_BOUND),
+    Function("thoughts", _thoughts, "64 kB in one event, and 300 marks"),
     Function("sentences and speakable", _write, PIECE_BOUND),
     Function("speakable", _read_aloud, "sentences of 441, text/sentences.py"),
     Function("heard and spoken text", _heard, "the reply's text"),

@@ -7,6 +7,7 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.contest import Verdict, judge
 from voice_gateway.turn.core import Core
+from voice_gateway.turn.text.backchannels import is_backchannel
 from voice_gateway.turn.text.stop_words import is_stop
 
 INTERIM = [
@@ -17,6 +18,10 @@ INTERIM = [
     ("stop", 10, Verdict.YIELD),
     ("\u6211\u60f3\u8981\u53e6\u5916\u4e00\u4e2a", 400, Verdict.YIELD),
     ("\u5bf9", 5_000, Verdict.WAIT),
+    ("yes, yes", 599, Verdict.WAIT),
+    ("yes, yes", 600, Verdict.YIELD),
+    ("yes, but", 400, Verdict.YIELD),
+    ("\u55ef\u55ef\u55ef", 599, Verdict.WAIT),
 ]
 FINAL = [
     ("yes", 599, Verdict.GO_ON),
@@ -32,6 +37,69 @@ FINAL = [
     ("5", 100, Verdict.YIELD),
     ("incomprehensibilities", 100, Verdict.YIELD),
     ("\u4e0d\u662f", 200, Verdict.YIELD),
+    ("Yes, yes.", 500, Verdict.GO_ON),
+    ("Yes, yes.", 600, Verdict.YIELD),
+    ("No, no.", 300, Verdict.YIELD),
+]
+ACKNOWLEDGING = [
+    *("Mmm-hmm", "Yea", "mmmm", "Ahh", "hmmm", "Perfect", "Absolutely", "Gotcha", "Yes, yes", "Ja ja"),
+    *("Yeahhhh.", "Uh-huh", "uh huh", "Mm hmm", "I see.", "All right!", "Okay, yeah", "Hahaha", "Of course", "and"),
+    *("D\u2019accord", "C'est \u00e7a", "Ach so", "Ok\u00e9", "Claro, claro"),
+    *("\u0434\u0430 \u0434\u0430", "\u0434\u0430-\u0434\u0430-\u0434\u0430"),
+    *(
+        "\u55ef\u55ef",
+        "\u5bf9\u5bf9",
+        "\u5bf9\uff0c\u5bf9\u3002",
+        "\u597d\u7684\u597d\u7684",
+        "\u55ef\uff0c\u597d\u7684",
+    ),
+    *(
+        "\u306f\u3044\u306f\u3044",
+        "\u306f\u30fc\u3044",
+        "\u306a\u308b\u307b\u3069",
+        "\uff8a\uff72",
+        "\u3046\u3093\u3046\u3093",
+    ),
+    *("\ub124\ub124", "\ub124, \uc54c\uaca0\uc2b5\ub2c8\ub2e4"),
+    *(
+        "\u091c\u0940",
+        "\u0939\u093e\u0901\u0964",
+        "\u0920\u0940\u0915 \u0939\u0948",
+        "\u0646\u0639\u0645 \u0646\u0639\u0645",
+        "\u0e43\u0e0a\u0e48\u0e04\u0e23\u0e31\u0e1a",
+    ),
+    *("", "...", "\U0001f642"),
+]
+ANSWERS = [
+    *(
+        "no",
+        "Nooo",
+        "No, no",
+        "nope",
+        "stop",
+        "wait",
+        "nein",
+        "nee",
+        "non",
+        "ne",
+        "nie",
+        "nem",
+        "never",
+        "none",
+        "please",
+    ),
+    *("what", "why", "hello", "help", "maybe", "so", "the and", "yes but", "yes, no", "mama", "bye", "55", "x" * 41),
+    *(
+        "\u043d\u0435\u0442",
+        "\u0434\u0430 \u043d\u0435\u0442",
+        "\u4e0d",
+        "\u4e0d\u5bf9",
+        "\u4e0d\u53ef\u4ee5",
+        "\u56db",
+        "\u3044\u3044\u3048",
+        "\u3044\u3084",
+    ),
+    *("\uc544\ub2c8\uc694", "\u0928\u0939\u0940\u0902", "\u091c\u0940 \u0928\u0939\u0940\u0902", "\u0644\u0627"),
 ]
 
 
@@ -45,6 +113,18 @@ def test_interim_words(text: str, speech_ms: int, verdict: Verdict) -> None:
 def test_final_words(text: str, speech_ms: int, verdict: Verdict) -> None:
     """A short word that only acknowledges is a backchannel; everything else was meant, however short it is."""
     assert judge(TurnPolicy(), text, speech_ms, is_final=True) is verdict
+
+
+@pytest.mark.parametrize("text", ACKNOWLEDGING)
+def test_what_acknowledges(text: str) -> None:
+    """A sound may be drawn out and a word said again, in any language and with any marks: it takes no floor."""
+    assert is_backchannel(text)
+
+
+@pytest.mark.parametrize("text", ANSWERS)
+def test_what_answers(text: str) -> None:
+    """A refusal, a question and whatever begins a sentence are meant, however short they are."""
+    assert not is_backchannel(text)
 
 
 def test_without_a_minimum_of_words_silence_still_takes_nothing() -> None:

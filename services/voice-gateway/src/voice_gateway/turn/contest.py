@@ -33,12 +33,12 @@ def judge(policy: TurnPolicy, text: str, speech_ms: int, *, is_final: bool) -> V
     """
     words = count_words(text)
     is_long = speech_ms >= policy.min_speech_ms and words >= policy.min_words
-    if is_stop(text) or (words and is_long):
+    acknowledges = speech_ms < policy.backchannel_ms and is_backchannel(text)
+    if is_stop(text) or (words and is_long and not acknowledges):
         return Verdict.YIELD
     if not is_final:
         return Verdict.WAIT
-    is_short = speech_ms < policy.backchannel_ms
-    return Verdict.GO_ON if is_short and is_backchannel(text) else Verdict.YIELD
+    return Verdict.GO_ON if acknowledges else Verdict.YIELD
 
 
 class Contest:

@@ -1,81 +1,96 @@
-"""Takes out of a reply's text what is not for the user: thoughts, calls, and other channels. Pure.
+"""Takes out of a reply's text what is not for the user: thoughts, calls, other channels, tokens of templates. Pure.
 
 Nothing that is spoken can be unsaid, so what may still become a mark is held until the next piece. The memory is
-bounded by the longest mark, and the time is linear in the text.
+bounded by the longest mark and a part of a line, and the time is linear in the text.
 """
 
 import re
 from enum import Enum, auto
 
-_PAIRS = {
-    "<think>": "</think>",
-    "<thinking>": "</thinking>",
-    "<thought>": "</thought>",
-    "<reasoning>": "</reasoning>",
-    "<seed:think>": "</seed:think>",
-    "[THINK]": "[/THINK]",
-    "\u25c1think\u25b7": "\u25c1/think\u25b7",
-    "<|begin_of_thought|>": "<|end_of_thought|>",
-    "<|START_THINKING|>": "<|END_THINKING|>",
-    "<|channel>thought": "<channel|>",
-}
-"""How models mark their thoughts: DeepSeek, Qwen and many more; ...; Seed, Mistral, Kimi-VL, Sky-T1, Cohere, Gemma."""
-_CALLS = {
-    "<tool_call>": "</tool_call>",
-    "<function_call>": "</function_call>",
-    "[TOOL_CALLS]": "[/TOOL_CALLS]",
-    "<|tool_calls_section_begin|>": "<|tool_calls_section_end|>",
-    "<\uff5ctool\u2581calls\u2581begin\uff5c>": "<\uff5ctool\u2581calls\u2581end\uff5c>",
-}
-"""How models write their calls where the server does not know it: Qwen and Hermes, ..., Mistral (to the end of the
-reply), Kimi, DeepSeek. They are as little for the user as a thought."""
-_ASIDES = {**_PAIRS, **_CALLS}
-_CALL_MARKS = frozenset(opening.lower() for opening in _CALLS)
-_AROUND_TEXT = ("<|START_TEXT|>", "<|END_TEXT|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>")
-"""Cohere's marks of what is for the user."""
-_HEADS = ("<|start|>", "<|channel|>")
-_MESSAGE = "<|message|>"
-_ENDS = ("<|end|>", "<|return|>", "<|call|>")
-"""Of a message in the harmony format of gpt-oss; see docs/reference/chat-servers.md."""
+from voice_gateway.backends.openai_chat.failures import ChatStreamError
+from voice_gateway.backends.openai_chat.mentions import Line
+from voice_gateway.backends.openai_chat.thought_marks import (
+    ANY_MARK,
+    END_OF_ANY_THOUGHT,
+    LINE_HEADS,
+    MESSAGE_KINDS,
+    MESSAGE_MARK,
+    Kind,
+    Mark,
+    held_from,
+    mark_of,
+    marks_within,
+)
+
+_HARMONY_HEADS = ("<|start|>", "<|channel|>")
 _MAX_HEAD_CHARS = 256
 """A header is a role, a channel and a recipient; what is longer is none, and hidden."""
-_FOR_THE_USER = ("", "assistant")
-
-_MARKS = (*_ASIDES, *_ASIDES.values(), *_AROUND_TEXT, *_HEADS, _MESSAGE, *_ENDS)
-_CLOSINGS = frozenset(closing.lower() for closing in _PAIRS.values())
-_PREFIXES = frozenset(mark.lower()[:length] for mark in _MARKS for length in range(1, len(mark)))
-_LONGEST_CHARS = max(map(len, _MARKS))
-_FIRST = re.compile(r"[<\[\u25c1]")
-
-
-def _pattern(marks: tuple[str, ...]) -> re.Pattern[str]:
-    """Any of these marks: those in angle brackets in either case, as models write them.
-
-    By their first two characters, then by the rest: 64,000 times `<` take 1.8 ms so, and 7.1 ms mark by mark
-    (measured 2026-11-28).
-    """
-    exact = [re.escape(mark) for mark in marks if mark.startswith("[")]
-    rests: dict[str, list[str]] = {}
-    for mark in marks:
-        if not mark.startswith("["):
-            rests.setdefault(mark[:2].lower(), []).append(re.escape(mark[2:]))
-    groups = [f"(?ai:{re.escape(head)}(?:{'|'.join(rest)}))" for head, rest in rests.items()]
-    return re.compile("|".join([*exact, *groups]))
-
-
-_ANY_MARK = _pattern(_MARKS)
-_ANY_CLOSING = _pattern(tuple(_PAIRS.values()))
-_HARMONY = _pattern((*_HEADS, _MESSAGE, *_ENDS))
-_CLOSING = {opening.lower(): _pattern((closing,)) for opening, closing in _ASIDES.items()}
+_TOO_MANY_MARKS = "wrote more marks of its template than words"
+_FOR_THE_USER = ("", "assistant", "model")
+_MOST_MARKS = 300
+"""In one reply. A model that fell into writing marks says nothing; each costs up to 7 us (measured 2026-11-28)."""
+_ESCAPE = re.compile(r"\\.")
 
 
 class _State(Enum):
     SAYING = auto()
     THINKING = auto()
+    """In a thought or a call."""
     HEADING = auto()
-    """In the header of a harmony message."""
+    """In the header of a message."""
     ASIDE = auto()
-    """In a harmony message that is not for the user."""
+    """In a message that is not for the user."""
+
+
+class _Aside:
+    """A thought or a call, and whether a mark in it may end it."""
+
+    def __init__(self, opening: Mark | None) -> None:
+        """Begin with its mark; None if the chat template has written that, whichever it was."""
+        self.opening = opening
+        self.marks = END_OF_ANY_THOUGHT if opening is None else marks_within(opening)
+        """What to look for."""
+        self.is_call = opening is not None and opening.kind is Kind.CALL
+        self._line = Line()
+        self._depth = 0
+        """Thoughts that were begun within this one."""
+        self._is_json: bool | None = None
+        """Whether a call is written in JSON, once it is known."""
+        self._is_in_string = False
+        self._is_escaped = False
+
+    def add(self, text: str) -> None:
+        """Some of its text."""
+        if self.is_call:
+            self._add_arguments(text)
+        else:
+            self._line.add(text)
+
+    def is_ended_by(self, mark: Mark) -> bool:
+        """Whether that mark ends it. One in a string of a call does not, and one for each thought within."""
+        if self.opening is None:
+            return True
+        if self.is_call:
+            return not self._is_in_string
+        if mark.name == self.opening.closing:
+            self._depth -= 1
+            return self._depth < 0
+        # A mark that is written twice at the beginning is ended once.
+        if mark.name == self.opening.name and not self._line.is_empty and not self._line.mentions:
+            self._depth += 1
+        return False
+
+    def _add_arguments(self, text: str) -> None:
+        if self._is_json is None and text.strip():
+            self._is_json = text.lstrip()[0] in "{["
+        if not self._is_json:
+            return
+        begin = text.rfind("\n") + 1
+        if begin:  # which no string holds
+            self._is_in_string = self._is_escaped = False
+        bare = _ESCAPE.sub("", text[begin + self._is_escaped :])
+        self._is_escaped = bare.endswith("\\")
+        self._is_in_string ^= bare.count('"') % 2 == 1
 
 
 class ThoughtFilter:
@@ -92,11 +107,18 @@ class ThoughtFilter:
             begins_in_thought: the chat template has opened a thought already, and the model only closes it.
         """
         self._state = _State.THINKING if begins_in_thought else _State.SAYING
-        self._until = _ANY_CLOSING
-        """What ends a thought."""
+        self._aside = _Aside(None)
+        self._count = 0
+        """Marks that were looked at."""
         self._held = ""
         """Might be the beginning of a mark."""
         self._head = ""
+        self._ends_with_line = False
+        """The header does."""
+        self._line = Line()
+        """Of what is for the user."""
+        self._mentioned: set[str] = set()
+        """What would end the marks that the text only spoke of."""
         self._last = ""
         """The last character that was given."""
         self._is_gap = True
@@ -109,25 +131,35 @@ class ThoughtFilter:
         """A thought was ended that had not been begun: what was said may have been one."""
 
     def feed(self, text: str) -> str:
-        """What is for the user of all that is certain now."""
+        """What is for the user of all that is certain now.
+
+        Raises:
+            ChatStreamError: this is nothing but marks.
+        """
         text = self._held + text
-        said: list[str] = []
-        at = 0
-        while match := self._pattern().search(text, at):
-            if match.start() > at:
-                self._take(text[at : match.start()], said)
-            self._meet(match[0].lower())
-            self._is_gap, at = True, match.end()
-        held_from = _held_from(text, at)
-        self._take(text[at:held_from], said)
-        self._held = text[held_from:]
-        return "".join(said)
+        certain = held_from(text)
+        self._held = text[certain:]
+        return self._go_on(text, certain)
 
     def finish(self) -> str:
         """What was held and is no mark, at the end of the text."""
+        text, self._held = self._held, ""
+        return self._go_on(text, len(text))
+
+    def _go_on(self, text: str, end: int) -> str:
         said: list[str] = []
-        self._take(self._held, said)
-        self._held = ""
+        at = 0
+        while match := self._marks().search(text, at, end):
+            self._count += 1
+            if self._count > _MOST_MARKS:
+                raise ChatStreamError(_TOO_MANY_MARKS)
+            self._take(text[at : match.start()], said)
+            at = match.end()
+            if self._meets(mark_of(match[0])):
+                self._is_gap = True
+            else:
+                self._take(match[0], said)
+        self._take(text[at:end], said)
         return "".join(said)
 
     @property
@@ -137,23 +169,35 @@ class ThoughtFilter:
 
     def are_apart(self) -> None:
         """The server tells thoughts in a field of their own: the text does not begin in one."""
-        if self._state is _State.THINKING and self._until is _ANY_CLOSING:
+        if self._state is _State.THINKING and self._aside.opening is None:
             self._state = _State.SAYING
 
-    def _pattern(self) -> re.Pattern[str]:
-        if self._state is _State.SAYING:
-            return _ANY_MARK
-        return self._until if self._state is _State.THINKING else _HARMONY
+    def _marks(self) -> re.Pattern[str]:
+        if self._state is _State.THINKING:
+            return self._aside.marks
+        is_message = self._state is _State.ASIDE or (self._state is _State.HEADING and not self._ends_with_line)
+        return MESSAGE_MARK if is_message else ANY_MARK
 
     def _take(self, text: str, said: list[str]) -> None:
+        if self._state is _State.HEADING:
+            text = self._take_head(text)
         if self._state is _State.SAYING:
             self._say(text, said)
-        elif self._state is _State.HEADING:
-            self._head += text[: max(0, _MAX_HEAD_CHARS - len(self._head))]
         elif text and not text.isspace():
-            self.has_thought = True
+            self.has_thought = self.has_thought or self._state is not _State.HEADING
+        if self._state is _State.THINKING:
+            self._aside.add(text)
+
+    def _take_head(self, text: str) -> str:
+        """What of the text follows the header."""
+        head, end, rest = text.partition("\n") if self._ends_with_line else (text, "", "")
+        self._head += head[: max(0, _MAX_HEAD_CHARS - len(self._head))]
+        if end:
+            self._end_head()
+        return rest
 
     def _say(self, text: str, said: list[str]) -> None:
+        self._line.add(text)
         if self._is_gap and (not self._last or self._last.isspace()):
             text = text.lstrip()
         elif self._is_gap and text and not text[0].isspace():
@@ -162,37 +206,69 @@ class ThoughtFilter:
             said.append(text)
             self._last, self._is_gap = text[-1], False
 
-    def _meet(self, mark: str) -> None:
-        """Go on from a mark, in lower case."""
-        if mark in _CLOSING:
-            self._state, self._until = _State.THINKING, _CLOSING[mark]
-            self.has_call = self.has_call or mark in _CALL_MARKS
-        elif mark in _HEADS:
-            is_further = mark == _HEADS[1] and self._state is _State.HEADING
-            self._head = f"{self._head} {mark}"[:_MAX_HEAD_CHARS] if is_further else mark
-            self._state = _State.HEADING
-        elif mark == _MESSAGE:
-            is_head_over = self._state is _State.HEADING
-            if self._state is _State.ASIDE or (is_head_over and not _is_for_the_user(self._head)):
-                self._state = _State.ASIDE
-            else:
-                self._state = _State.SAYING
+    def _meets(self, mark: Mark) -> bool:
+        """Go on from a mark; False if it is none here, but text."""
+        if self._state is _State.THINKING:
+            is_end = self._aside.is_ended_by(mark)
+            self._state = _State.SAYING if is_end else self._state
+            return is_end
+        if self._state is _State.HEADING and self._ends_with_line and mark.kind in (Kind.THOUGHT, Kind.CALL):
+            self._end_head()
+        if self._state is _State.SAYING:
+            return self._meets_saying(mark)
+        return self._meets_message(mark)
+
+    def _meets_saying(self, mark: Mark) -> bool:
+        if self._is_spoken_of(mark):
+            return False
+        self._line.meet()
+        if mark.kind in (Kind.THOUGHT, Kind.CALL):
+            self._state, self._aside = _State.THINKING, _Aside(mark)
+            self.has_call = self.has_call or self._aside.is_call
+        elif mark.kind is Kind.CLOSING:
+            self.has_stray_end = self.has_stray_end or mark.ends_thought
         else:
-            self.has_stray_end = self.has_stray_end or (self._state is _State.SAYING and mark in _CLOSINGS)
-            self._state = _State.SAYING
+            self._meets_message(mark)
+        return True
 
+    def _is_spoken_of(self, mark: Mark) -> bool:
+        """Whether the answer only speaks of the mark, as one about models or about HTML does."""
+        if mark.name in self._mentioned:
+            self._mentioned.remove(mark.name)
+            return True
+        if mark.is_markup and mark.kind is Kind.THOUGHT:
+            is_spoken_of = self._line.mentions
+        elif mark.name == "<s>":
+            is_spoken_of = not self._line.is_new or self._line.quotes
+        else:
+            is_spoken_of = self._line.quotes
+        if is_spoken_of and mark.closing:
+            self._mentioned.add(mark.closing)
+        return is_spoken_of
 
-def _held_from(text: str, at: int) -> int:
-    """Where the rest of a text begins that may be the beginning of a mark; its length if none does."""
-    for first in _FIRST.finditer(text, max(at, len(text) - _LONGEST_CHARS + 1)):
-        if text[first.start() :].lower() in _PREFIXES:
-            return first.start()
-    return len(text)
+    def _meets_message(self, mark: Mark) -> bool:
+        if mark.kind not in MESSAGE_KINDS:
+            return False
+        if mark.kind is Kind.HEAD:
+            is_further = mark.name == _HARMONY_HEADS[1] and self._state is _State.HEADING
+            name = mark.name if mark.name in _HARMONY_HEADS else ""
+            self._head = f"{self._head} {name}"[:_MAX_HEAD_CHARS] if is_further else name
+            self._ends_with_line = mark.name in LINE_HEADS
+            self._state = _State.HEADING
+        elif mark.kind is Kind.HEAD_END:
+            self._end_head()
+        else:
+            self._state = _State.ASIDE if mark.kind is Kind.OTHERS else _State.SAYING
+        return True
+
+    def _end_head(self) -> None:
+        is_hidden = self._state is _State.HEADING and not _is_for_the_user(self._head)
+        self._state = _State.ASIDE if is_hidden or self._state is _State.ASIDE else _State.SAYING
 
 
 def _is_for_the_user(head: str) -> bool:
     """Whether a message is, by its header: that of the channel `final`, and a comment that calls no tool."""
-    role, _, channel = head.removeprefix(_HEADS[0]).partition(_HEADS[1])
+    role, _, channel = head.removeprefix(_HARMONY_HEADS[0]).partition(_HARMONY_HEADS[1])
     words = channel.split()
     is_call = "to=" in head or "<|constrain|>" in head
     if is_call or len(head) >= _MAX_HEAD_CHARS or role.strip() not in _FOR_THE_USER:

@@ -16,9 +16,19 @@ _POWER = re.compile(r"(?<=\w)(?=[\u00b2\u00b3\u00b9\u2070\u2074-\u2079])(?<![\u0
 """Compatibility forms would make one number of these: "1\u00bd" is not 112, nor 5\u00b2 52."""
 _FULL_HOUR = re.compile(r"(?<=\d):00(?!\d)")
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
-_MINUS = re.compile(r"(?:(?<=\s)|^)[-\u2212](?=[$\u00a3\u20ac]?\d)")
+_SIGN = re.compile(r"(?<![\w.%)\]\u2013-])[-\u2212\u2013](?=[$\u00a3\u20ac\u20b9\u00a5]?\.?\d)")
+_MINUS = re.compile(r"(?<=[\d)])(?:\s{1,8}[-\u2212\u2013]\s{0,8}|\u2212)(?=[\d(])")
+_HYPHENED = re.compile(r"(?<!\d)\d++(?:[-\u2010\u2013\u2014]{1,2}+\d++)++")
+_HYPHEN = re.compile(r"[-\u2010\u2013\u2014]{1,2}+")
+_SUBSCRIBER_DIGITS = [3, 4]
+"""Of a telephone number in North America without its area code."""
+_TIMES = re.compile(r"(?<=[\d)])\s{0,8}[*\u00b7]\s{0,8}(?=[\d(])")
+_TO_THE_POWER = re.compile(r"(?<=[\w)])\s{0,8}(?:\^|\*\*)\s{0,8}(?=[\w(-])")
+_RATIO = re.compile(r"(?<=\d):(?=\d)(?!\d\d(?!\d))")
+"""A colon before two digits is that of a time, which is read without it."""
+_SCALED = r"\s++(?:thousand|million|billion|trillion)\b"
 _MONEY = re.compile(
-    r"([$\u00a3\u20ac\u20b9\u00a5])(\d++)(?:\.(\d\d)(?!\d))?((?:\.\d++)?(?:\s++(?:thousand|million|billion|trillion)\b)?)"
+    rf"([$\u00a3\u20ac\u20b9\u00a5])\s?(?=\.?\d)(\d*+)(?:\.(\d\d?)(?!\d|{_SCALED}))?((?:\.\d++)?(?:{_SCALED})?)"
 )
 _MONEY_NAMES = {"$": "dollar", "\u00a3": "pound", "\u20ac": "euro", "\u20b9": "rupee", "\u00a5": "yen"}
 _SYMBOLS = {
@@ -39,6 +49,8 @@ _SYMBOLS = {
 """Other signs of mathematics and currencies stand for themselves."""
 _JOINING = "'\u2019\u02bc"
 """Marks inside a word: "don't" is one word."""
+_NOUGHT = frozenset(("0", "zero"))
+"""May be left out before a point."""
 _UNITS = {
     "dollars": "dollar",
     "pounds": "pound",
@@ -180,7 +192,9 @@ def _words(text: str) -> list[str]:
     else:
         text = _compatible(_compatible(_POWER.sub(" power ", _FRACTION.sub(" and ", text))).casefold())
         text = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
-    text = _FULL_HOUR.sub("", _ORDINAL.sub(ORDINAL, _GROUPED.sub("", _MINUS.sub(" minus ", text))))
+    text = _FULL_HOUR.sub("", _ORDINAL.sub(ORDINAL, _GROUPED.sub("", text)))
+    text = _SIGN.sub(" minus ", _HYPHENED.sub(_hyphened_named, _MINUS.sub(" minus ", text)))
+    text = _TIMES.sub(" times ", _TO_THE_POWER.sub(" power ", _RATIO.sub(" to ", text)))
     text = _OVER.sub(" over ", _POINT.sub(" point ", _MONEY.sub(_money_named, text)))
     words = (text.translate(_ASCII) if is_ascii else "".join(map(_kept, text))).split()
     return _named_alike([_UNITS.get(word, word) for word in words])
@@ -204,7 +218,16 @@ def _compatible(text: str) -> str:
 
 def _money_named(match: re.Match[str]) -> str:
     symbol, whole, hundredths, more = match.groups()
-    return f" {whole}{more} {_MONEY_NAMES[symbol]} {hundredths or ''}"
+    cents = int((hundredths or "0").ljust(2, "0"))
+    return f" {whole or 0}{more} {_MONEY_NAMES[symbol]} {cents or ''}"
+
+
+def _hyphened_named(match: re.Match[str]) -> str:
+    """Telephone numbers and dates are read without their hyphens, other numbers as a range."""
+    numbers = _HYPHEN.split(match[0])
+    digits = [len(number) for number in numbers]
+    is_range = len(digits) == len(_SUBSCRIBER_DIGITS) and digits != _SUBSCRIBER_DIGITS
+    return (" to " if is_range else " ").join(numbers)
 
 
 def _kept(char: str) -> str:
@@ -231,6 +254,8 @@ def _named_alike(words: Sequence[str]) -> list[str]:
         is_cents = word == "cent" and any(each in _MONEY_NAMES.values() for each in kept[-3:-1])
         if is_and_cents or is_cents or (word == "oclock" and is_number_word(before)):
             continue
+        if word == "point" and before in _NOUGHT and not (len(kept) > 1 and is_number_word(kept[-2])):
+            kept.pop()
         if word == "cent" and before == "per":
             kept[-1] = "percent"
             continue

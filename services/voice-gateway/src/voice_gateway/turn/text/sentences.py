@@ -28,14 +28,38 @@ _BEHIND_CHARS = 64
 
 _NEVER_LAST = frozenset(
     (  # noqa: SIM905  lines of words read better than a list of strings
-        "mr mrs ms dr prof st mt rev gen col sgt capt lt hon jr sr vs no nos vol fig eq ca approx dept est e.g i.e cf "
-        "al jan feb mar apr jun jul aug sep sept oct nov dec bzw z.b d.h u.a usw nr str sra srta ud uds p.ej mme mlle"
+        "mr mrs ms dr prof st mt rev gen col sgt capt lt hon jr sr vs nos vol fig eq ca approx dept est e.g i.e cf "
+        "al jan feb mar apr jun jul aug sep sept oct nov dec bzw z.b d.h u.a usw nr sra srta ud uds p.ej ej ee mme mlle"
     ).split()
 )
 """Abbreviations that do not end a sentence, without their last full stop, in small letters."""
-_MAYBE_LAST = frozenset("etc inc ltd co corp ph.d".split())  # noqa: SIM905  as above
+_MAYBE_LAST = frozenset("etc inc ltd co corp ph.d uu".split())  # noqa: SIM905  as above
 """Abbreviations that may end a sentence: they do when a capital letter follows."""
-_NAME_ENDS = frozenset("com org net edu gov io js ts md py".split())  # noqa: SIM905  as above
+_BEFORE_NUMBER = frozenset(
+    "no rs pp pg p\u00e1g n\u00fam tel art abs kap cap bd ch sec".split()  # noqa: SIM905  as above
+)
+"""Words and abbreviations that end a sentence unless a number or a small letter follows: "no.", but "no. 5"."""
+_STREET = "str"
+"""So do the names of German streets end, as "Hauptstr." does."""
+_MONTHS = frozenset(
+    (  # noqa: SIM905  as above
+        "januar j\u00e4nner februar m\u00e4rz april mai juni juli august september oktober november dezember"
+    ).split()
+)
+"""Capital letters follow the number of a day in German alone; its days are ordinals: "Am 3. Oktober"."""
+_OPENERS_OF_SENTENCES = frozenset(
+    (  # noqa: SIM905  as above
+        "it it's its the this that that's these those he she they we you i i'm then there but and so if when what who "
+        "how why where in on at for as please yes no es er sie wir dann und aber il elle ils c'est el los las pero"
+    ).split()
+)
+"""No surname: what is before it, as "vitamin C.", was no initial."""
+_NAME_ENDS = frozenset(
+    (  # noqa: SIM905  as above
+        "com org net edu gov io js ts md py tsx jsx rs vue cpp rb kt php sql html css scss xml json yaml yml toml csv "
+        "txt pdf exe dll ini"
+    ).split()
+)
 """What follows a full stop inside a name, whatever its capitals: ASP.Net, Booking.Com, Node.Js."""
 
 _DOTTED_INITIALS = re.compile(r"(?:[^\W\d_]\.)++[^\W\d_]")
@@ -54,6 +78,9 @@ _UNSPACED = (
 )
 _WIDE_STOP = "\uff0e"
 """Is a decimal point between digits."""
+_ALWAYS_OPENING = "\u00bf\u00a1\u201e"
+_MAYBE_OPENING = "\u00ab\u2039\u201c\u2018\u00bb\u203a"
+"""Opening before a letter; some languages close with them."""
 _END = rf"[{_SPACED}]++[{_CLOSERS}]*+|[{_UNSPACED}]++[{_CLOSERS}]*+|\n|(?<=[\u0370-\u03ff\u1f00-\u1fff]);"
 """The last is the question mark of Greek as it is typed."""
 _CLAUSE = (
@@ -65,6 +92,8 @@ _ENDS_AND_CLAUSES = re.compile(f"{_END}|(?P<clause>{_CLAUSE})")
 _CLAUSES = re.compile(_CLAUSE)
 _INK = re.compile(r"\S")
 _SPACE = re.compile(r"\s")
+_WORD = re.compile(r"[^\W_]++(?:['\u2019][^\W_]++)?")
+_DAY_DIGITS = 2
 _NO_LETTER = re.compile(r"[\W\d_]")
 _CODE = re.compile(r"\(|\.[^\W\dA-Z_]")
 """Follows a name in a program: `System.Out.println`, `Console.Write(`."""
@@ -157,6 +186,8 @@ class _Window:
         word = self._word_before(match.start())
         if not following or following.isspace():
             return self._ends_before_space(mark, match.start(), end, word)
+        if following in _ALWAYS_OPENING or following in _MAYBE_OPENING:
+            return self._ends_before_quote(mark, match.start(), end, word)
         if mark == ";" or not following.isupper():
             return False
         return self._ends_without_space(mark, match.start(), end, word)
@@ -164,14 +195,51 @@ class _Window:
     def _ends_before_space(self, mark: str, start: int, end: int, word: str) -> bool | None:
         if mark != ".":
             return True
-        if word in _NEVER_LAST or _is_initial(word) or self._is_list_number(start, word):
+        if word in _NEVER_LAST or self._is_list_number(start, word):
             return False
-        if word not in _MAYBE_LAST and not _DOTTED_INITIALS.fullmatch(word):
-            return True
+        if len(word) == 1 and word.isalpha():
+            return self._ends_with_letter(self.text[start - 1], end)
+        if word in _MAYBE_LAST or _DOTTED_INITIALS.fullmatch(word):
+            following = self._next_word(end, is_whole=False)
+            return None if following is None else not following or following[0].isupper()
+        if word in _BEFORE_NUMBER or word.endswith(_STREET):
+            following = self._next_word(end, is_whole=False)
+            return None if following is None else not (following[:1].isdecimal() or following[:1].islower())
+        if word.isdecimal() and len(word) <= _DAY_DIGITS:
+            following = self._next_word(end, is_whole=True)
+            return None if following is None else not (following[:1].islower() or following.lower() in _MONTHS)
+        return True
+
+    def _ends_with_letter(self, letter: str, end: int) -> bool | None:
+        """Whether a sentence ends with a single letter: with the pronoun, and where no name goes on."""
+        if letter == "I" or not letter.isupper():
+            return letter == "I"
+        following = self._next_word(end, is_whole=True)
+        return None if following is None else following.lower() in _OPENERS_OF_SENTENCES
+
+    def _ends_before_quote(self, mark: str, start: int, end: int, word: str) -> bool | None:
+        if mark == ";":
+            return False
+        if self.text[end] in _MAYBE_OPENING:
+            if end + 1 == len(self.text):
+                return False if self.is_all else None
+            if not self.text[end + 1].isalpha():
+                return False
+        return self._ends_before_space(mark, start, end, word)
+
+    def _next_word(self, end: int, *, is_whole: bool) -> str | None:
+        """The word that follows there, if one does in the same line; None while it may go on, or has not come.
+
+        `is_whole`: its first character is not enough.
+        """
         ahead = self.text[end : end + _AHEAD_CHARS]
-        if ahead.strip():
-            return ahead.lstrip()[0].isupper()
-        return True if len(ahead) == _AHEAD_CHARS or self.is_all else None
+        if "\n" in ahead[: len(ahead) - len(ahead.lstrip())]:
+            return ""
+        is_all = self.is_all or len(ahead) == _AHEAD_CHARS
+        word = _WORD.search(ahead)
+        if word is None:
+            return "" if is_all else None
+        return None if is_whole and word.end() == len(ahead) and not is_all else word[0]
 
     def _ends_without_space(self, mark: str, start: int, end: int, word: str) -> bool | None:
         """Whether a space was forgotten between two sentences: before a capital letter, and in no address or name."""
@@ -204,7 +272,11 @@ class _Window:
             return False
         line = max(self.start, self.text.rfind("\n", self.start, dot) + 1)
         before = self.text[line:dot].removesuffix(word).rstrip()
-        return not before or before.endswith(":")
+        return not before or before.endswith(":") or self._goes_on(before, word)
+
+    def _goes_on(self, before: str, word: str) -> bool:
+        """Whether the number before this one in a list has come: "1. Ham 2. Eggs"."""
+        return len(word) <= _DAY_DIGITS and f" {int(word) - 1}. " in f" {before} "
 
     def _after_space(self, end: int) -> int:
         return end + (self.text[end - 1] != "\n" and self.text[end : end + 1].isspace())
@@ -213,7 +285,3 @@ class _Window:
         marks = [match.end() for match in _CLAUSES.finditer(self.text, self.start, last)]
         space = self.text.rfind(" ", self.start, last)
         return self._after_space(marks[-1]) if marks else (space + 1 or last)
-
-
-def _is_initial(word: str) -> bool:
-    return len(word) == 1 and word.isalpha() and word != "i"
