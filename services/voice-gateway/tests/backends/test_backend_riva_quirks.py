@@ -200,6 +200,56 @@ def test_the_same_words_said_again_are_two() -> None:
     assert texts([final("One.", 500), final("Two.", 900)]) == ["One.", "Two."]
 
 
+def test_a_word_time_beyond_the_audio_silences_nobody() -> None:
+    """A server that gives one word an impossible end is heard for the rest of the call."""
+    broken = final("Hello there.", 500, 2_000_000_000, covered_s=1)
+    assert texts([broken], [final("Book a table.", 2_000, 2_200, 2_600, covered_s=3)]) == [
+        "Hello there.",
+        "Book a table.",
+    ]
+
+
+def test_word_times_that_start_anew_lose_no_words() -> None:
+    """A server that counts the times of each utterance from its own beginning is heard, also where it repeats some."""
+    first, second, third = (
+        final("Good morning to you.", 500, 900, 1_300, 1_700, covered_s=2),
+        final("Book a table.", 500, 700, 900, covered_s=4),
+        final("For two.", 600, 1_100, covered_s=6),
+    )
+    again = final("For two, please.", 600, 1_100, 1_500, covered_s=6)
+    assert texts([first], [second], [third], [again]) == [
+        "Good morning to you.",
+        "Book a table.",
+        "For two.",
+        "please.",
+    ]
+
+
+def test_audio_positions_that_start_anew_lose_no_words() -> None:
+    """The same holds where the audio that is covered is counted anew, too."""
+    first = final("Good morning to you.", 500, 900, 1_300, 1_700, covered_s=2)
+    assert texts([first], [final("A table.", 500, 900, covered_s=1)]) == ["Good morning to you.", "A table."]
+
+
+@pytest.mark.parametrize(
+    ("heard", "text", "words", "left"),
+    [
+        ("你好", "你好。世界。", ["你", "好", "世", "界"], "世界。"),
+        ("こんにちは", "こんにちは。元気ですか", ["こんにちは", "元気", "です", "か"], "元気ですか"),
+        ("I use", "I use iPhone 16, daily.", ["I", "use", "iPhone", "16,", "daily."], "iPhone 16, daily."),
+        ("one two", "1 2 three four", ["one", "two", "three", "four"], "three four"),
+        ("一二", "12三四", ["一", "二", "三", "四"], "三四"),
+    ],
+)
+def test_further_words_are_spaced_as_the_server_has_them(heard: str, text: str, words: list[str], left: str) -> None:
+    """Chinese and Japanese get no spaces between words, whether or not the words are written as in the text."""
+    ends = [300 * (number + 1) for number in range(len(words))]
+    count = next(n for n in range(1, len(words)) if "".join(words[:n]) == heard.replace(" ", ""))
+    first, second = final(" ".join(words[:count]), *ends), final(" ".join(words), *ends)
+    first.alternatives[0].transcript, second.alternatives[0].transcript = heard, text
+    assert texts([first], [second]) == [heard, left]
+
+
 def test_responses_of_nothing_and_of_new_kinds_are_passed_over() -> None:
     """Empty responses, finals without words and fields of a later version break nothing."""
     newer = final("Hello.", 500).SerializeToString() + b"\xf8\x3f\x01"  # field 1023, a number
