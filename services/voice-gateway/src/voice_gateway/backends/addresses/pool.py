@@ -124,6 +124,11 @@ class Request(Generic[C]):
         self._failed: dict[Member[C], str] = {}
         self._is_served = False
 
+    @property
+    def is_unserved(self) -> bool:
+        """Whether it failed somewhere and nobody has answered it yet."""
+        return bool(self._failed)
+
     def failed(self, member: Member[C], cause: str) -> None:
         """This address did not serve it, or not to its end."""
         member.doubt(cause)

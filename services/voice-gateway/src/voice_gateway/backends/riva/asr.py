@@ -32,6 +32,8 @@ OWED_S = 1.0
 STUCK_S = 1.0
 """A call that has not taken a piece of audio for so long has its server asked, and again as long as it takes none:
 behind a cut cable the call's window fills up in 2 s, in silence too, and whoever speaks then is not heard."""
+MAX_UNSERVED = 256
+"""Sessions whose streams failed and have not been answered since; an older one's blame is forgotten."""
 
 
 class RivaRecognizer:
@@ -42,6 +44,8 @@ class RivaRecognizer:
         stub_type = riva_asr_pb2_grpc.RivaSpeechRecognitionStub
         self._channels = RivaChannels(Backend.ASR, settings, stub_type, self._ask, resolve)
         self._pool = self._channels.pool
+        self._unserved: dict[SessionId, Request[RivaChannel]] = {}
+        """Requests that go on with their session's next stream, the oldest first."""
 
     @property
     def backend(self) -> Backend:
@@ -93,8 +97,9 @@ class RivaRecognizer:
             RecognitionStalled: nothing was answered in time while somebody spoke.
             BackendError: BACKEND_UNAVAILABLE; its cause tells what happened.
         """
+        request = self._unserved.pop(session, None) or Request(session)
         try:
-            stream = await self._open(session, spec)
+            stream = await self._open(request, spec)
             decoder = ResultDecoder(spec.rate_hz)
             try:
                 stream.begin(audio, answer_within_ms)
@@ -106,9 +111,17 @@ class RivaRecognizer:
         except CallFailedError as failure:
             message = f"speech recognition failed: {failure.cause}"
             raise BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, message) from failure
+        finally:
+            self._carry_on(request)
 
-    async def _open(self, session: SessionId, spec: RecognitionSpec) -> "_Stream":
-        request: Request[RivaChannel] = Request(session)
+    def _carry_on(self, request: Request[RivaChannel]) -> None:
+        """A stream takes audio before anybody knows whether it will answer; the answer may come on the next one."""
+        if request.is_unserved:
+            self._unserved[request.session] = request
+            if len(self._unserved) > MAX_UNSERVED:
+                del self._unserved[next(iter(self._unserved))]
+
+    async def _open(self, request: Request[RivaChannel], spec: RecognitionSpec) -> "_Stream":
         failure = CallFailedError(Blame.REPLICA, "no address")
         for replica in self._channels.candidates(spec.language_code):
             stream = _Stream(replica, self._settings, request)
@@ -117,7 +130,6 @@ class RivaRecognizer:
             except CallFailedError as error:
                 failure = error
             else:
-                request.served(by=replica)
                 return stream
         raise failure
 
@@ -203,6 +215,7 @@ class _Stream:
             self._reading = None
         if response is not grpc.aio.EOF:
             self._replica.answered()
+            self._request.served(by=self._replica)
             self._expect_nothing()
             self._believe()
             if self._is_audio_over:
