@@ -159,8 +159,11 @@ class _Stream:
         self._reading: asyncio.Timeout | None = None
         self._answer_within_ms: AnswerWithin = lambda: None
         self._patience: asyncio.TimerHandle | None = None
-        self._stuck: asyncio.TimerHandle
-        """While a piece of audio is being written."""
+        self._audio: AsyncIterator[bytes] | None = None
+        self._writing_since: float | None = None
+        """On the loop's clock; None while no piece of audio is being written."""
+        self._stuck: asyncio.TimerHandle | None = None
+        """One timer for all pieces: most are written at once."""
         self._unanswered_since = 0.0
         """On the loop's clock: when `patience` began."""
         self._doubt: asyncio.Task[None] | None = None
@@ -190,7 +193,8 @@ class _Stream:
     def begin(self, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin) -> None:
         """Start to write `audio`."""
         self._answer_within_ms = answer_within_ms
-        self._writer = asyncio.create_task(self._write_all(audio), name="riva-asr-writer")
+        self._audio = audio
+        self._writer = self._call.write_in(self._write_all(audio))
 
     async def read(self) -> Any:
         """The next response, or grpc.aio.EOF at the proper end.
@@ -233,11 +237,13 @@ class _Stream:
         self._expect_nothing()
         self._believe()
         self._replica.end(self._channel)
-        if self._writer is not None:
-            self._writer.cancel()
-            await asyncio.wait((self._writer,))
-            self._writers_error()  # so that it counts as seen
-        await self._call.close()
+        if self._stuck is not None:
+            self._stuck.cancel()
+        try:
+            await self._call.close()
+        finally:
+            if self._writing_since is not None:  # still, on a stuck connection: the source shall not wait for that
+                await _close_source(self._audio)
 
     async def _write_all(self, audio: AsyncIterator[bytes]) -> None:
         try:
@@ -250,8 +256,7 @@ class _Stream:
             self._read_within(0)  # wakes the reader, which raises this
             raise
         finally:
-            if isinstance(audio, AsyncGenerator):
-                await audio.aclose()  # who is cancelled while it writes leaves a source open
+            await _close_source(audio)  # who is cancelled while it writes leaves it open
         self._is_audio_over = True
         self._expect_nothing()
         self._read_within(self._finish_s)
@@ -260,19 +265,29 @@ class _Stream:
 
     async def _write(self, message: Any) -> bool:
         """False when the call has ended; the reader learns why."""
-        self._doubt_while_stuck()
+        loop = asyncio.get_running_loop()
+        self._writing_since = loop.time()
+        if self._stuck is None:
+            self._stuck = loop.call_at(self._writing_since + STUCK_S, self._doubt_if_stuck)
         try:
-            await self._call.write(message)
+            await self._call.write_next(message)
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             return False
         finally:
-            self._stuck.cancel()
+            self._writing_since = None
         return True
 
-    def _doubt_while_stuck(self, *, is_stuck: bool = False) -> None:
-        if is_stuck:
+    def _doubt_if_stuck(self) -> None:
+        """Called when the piece that was written last, or one before it, may have been stuck for `STUCK_S`."""
+        self._stuck = None
+        if self._writing_since is None:
+            return
+        loop = asyncio.get_running_loop()
+        due = self._writing_since + STUCK_S
+        if due <= loop.time():
             self._begin_to_doubt(0)
-        self._stuck = asyncio.get_running_loop().call_later(STUCK_S, lambda: self._doubt_while_stuck(is_stuck=True))
+            due = loop.time() + STUCK_S
+        self._stuck = loop.call_at(due, self._doubt_if_stuck)
 
     def _expect_answer(self) -> None:
         """While somebody speaks, wait for an answer only so long; asked with each batch of audio, 100 ms of it."""
@@ -333,3 +348,8 @@ class _Stream:
     def _writers_error(self) -> BaseException | None:
         writer = self._writer
         return writer.exception() if writer is not None and writer.done() and not writer.cancelled() else None
+
+
+async def _close_source(audio: AsyncIterator[bytes] | None) -> None:
+    if isinstance(audio, AsyncGenerator):
+        await audio.aclose()
