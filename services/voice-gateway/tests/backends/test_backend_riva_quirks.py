@@ -141,6 +141,45 @@ def test_a_header_with_more_in_it_is_taken_out() -> None:
     assert assembled(responses(named + b"\1\2\3\4", [])) == b"\1\2\3\4"
 
 
+def chunk(name: bytes, content: bytes) -> bytes:
+    """One of a RIFF file, padded."""
+    return name + len(content).to_bytes(4, "little") + content + bytes(len(content) % 2)
+
+
+TRAILERS = (chunk(b"LIST", b"INFOISFT" + chunk(b"Lavf", b"58.76")), chunk(b"id3 ", b"abc"), chunk(b"LIST", b""))
+EVEN = st.binary(max_size=40).map(lambda pcm: bytes(len(pcm) % 2) + pcm).filter(lambda pcm: b"R" not in pcm)
+"""Audio; whatever is cut off behind an R waits for the rest of a header."""
+
+
+@given(st.lists(st.integers(1, 60), max_size=9), EVEN, EVEN, st.lists(st.sampled_from(TRAILERS), max_size=3))
+def test_what_follows_the_samples_of_a_file_is_no_sound(
+    cuts: list[int], first: bytes, second: bytes, trailers: list[bytes]
+) -> None:
+    """Tags behind the samples are taken out wherever they are cut, and so is the header of the next file."""
+    files = [wav_header(len(pcm), RATE_HZ) + pcm + b"".join(trailers) for pcm in (first, second)]
+    assert assembled(responses(b"".join(files), cuts)) == first + second
+
+
+@pytest.mark.parametrize("pcm", [b"\1\2\3\4", b"LIST\xff\xff\xff\x7f", b"a\xffbcdefg", b"abc\0\0\0\0\0"])
+def test_a_file_that_is_longer_than_it_says_is_heard_to_its_end(pcm: bytes) -> None:
+    """A server that writes the length of its first buffer, or none, streams on; what is no chunk is sound."""
+    for told in (0, 4):
+        header = wav_header(told, RATE_HZ)
+        assert assembled(responses(header + bytes(4) + pcm + b"LIST", [len(header) + 4])) == bytes(4) + pcm + b"LIST"
+
+
+def test_samples_of_an_odd_length_are_not_believed() -> None:
+    """Half a sample is none: such a length is a lie, and nothing is cut at it."""
+    assert assembled(responses(wav_header(3, RATE_HZ) + b"\1\2\3\4", [])) == b"\1\2\3\4"
+
+
+def test_a_tag_that_is_cut_off_is_no_sound() -> None:
+    """A reply that ends in the midst of a tag ends with its samples."""
+    for length in range(1, 12):
+        sent = wav_header(4, RATE_HZ) + b"\1\2\3\4" + chunk(b"LIST", b"INFO")[:length]
+        assert assembled(responses(sent, [])) == b"\1\2\3\4"
+
+
 @pytest.mark.parametrize("pcm", [b"RI", b"RIFFxxxxABCD" * 2, b"R\0" * 3, b"RIFF" + bytes(8) + b"WAVE"])
 def test_audio_that_looks_a_little_like_a_header_is_audio(pcm: bytes) -> None:
     """Only a whole header is taken out."""
