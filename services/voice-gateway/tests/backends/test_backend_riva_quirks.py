@@ -51,6 +51,7 @@ PLENTY = 10**9
         ("de-DE", ["en-US", "de-DE", "multi"], "de-DE"),
         ("en-US", ["en-us"], "en-us"),
         ("en-US", ["EN_US"], "EN_US"),
+        ("de-DE", ["Multi"], "Multi"),
         ("fr-FR", ["en-US"], None),
     ],
 )
@@ -59,7 +60,7 @@ def test_a_language_is_asked_for_as_its_server_calls_it(wanted: str, offered: li
     assert spelled(wanted, dict.fromkeys(offered, ())) == sent
 
 
-@pytest.mark.parametrize("listed", ["multi", "en-us", "EN-US"])
+@pytest.mark.parametrize("listed", ["multi", "en-us", "EN-US", "en_US"])
 async def test_a_recogniser_is_asked_for_what_it_lists(listed: str) -> None:
     """A recogniser that lists `multi`, or writes its language otherwise, hears the session all the same."""
     row = ConfigRow("nemotron", {"type": "online", "language_code": listed})
@@ -67,6 +68,7 @@ async def test_a_recogniser_is_asked_for_what_it_lists(listed: str) -> None:
     async with FakeAsr([Utterance("hello there")], timing=timing, rows=[row]) as fake:
         client = RivaRecognizer(RivaSettings((fake.address,)))
         await client.probe()
+        assert client.languages() == {listed.replace("_", "-")}
 
         async def microphone() -> AsyncIterator[bytes]:
             yield utterance_pcm(800, 600, RATE_HZ)

@@ -14,7 +14,7 @@ from voice_gateway.backends.addresses.pool import Request
 from voice_gateway.backends.riva.asr_codec import ResultDecoder, decode_languages, encode_audio, encode_config
 from voice_gateway.backends.riva.channels import SLOW_MS, Replica, RivaChannel, RivaChannels, blame
 from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedError, ended_too_early, failure_of
-from voice_gateway.backends.riva.offers import Offers
+from voice_gateway.backends.riva.offers import Offers, hyphened
 from voice_gateway.backends.riva.settings import RivaSettings
 from voice_gateway.backends.riva.whole_call import WholeCall
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
@@ -67,7 +67,7 @@ class RivaRecognizer:
 
     def languages(self) -> frozenset[str]:
         """Language codes the addresses last said they hear; empty before the first answer."""
-        return frozenset(self._channels.offers)
+        return frozenset(hyphened(self._channels.offers))
 
     async def probe(self) -> None:
         """Resolve every name and ask each address for its models, once."""
