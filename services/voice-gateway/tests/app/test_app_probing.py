@@ -16,6 +16,7 @@ from voice_gateway.domain.backend_status import BackendStatus, NameStatus
 from voicegateway_testkit.fake_asr import FakeAsr
 from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming, Reply, ToolCall
 from voicegateway_testkit.fake_tts import FakeTts
+from voicegateway_testkit.grpc_fake import ConfigRow
 
 AT_ONCE = LlmTiming(ttft_ms=0, token_ms=0)
 KEY = "sk-hunter2"
@@ -120,6 +121,35 @@ async def test_a_language_that_is_not_served_is_found() -> None:
         findings = await found(**settings, LLM_SERVICE_URL=llm.base_url, ASR_LANGUAGE="tlh")
     assert [line for line in findings.lines if "does not serve ASR_LANGUAGE tlh" in line]
     assert findings.has_failure
+
+
+@pytest.mark.parametrize(
+    ("heard", "spoken", "wanted", "refused"),
+    [
+        ("en-us", "EN-US", "en-US", []),
+        ("en_US", "en_US", "en-US", []),
+        ("en-US", "en-US", "EN-us", []),
+        ("multi", "en-US", "en-US", []),
+        ("en-US", "en-US", "en", []),
+        ("en-US", "multi", "en-US", ["TTS"]),
+        ("multi", "de-DE", "en-US", ["TTS"]),
+        ("en-GB", "en-US", "en-US", ["ASR"]),
+    ],
+)
+async def test_languages_are_compared_as_calls_do(heard: str, spoken: str, wanted: str, refused: list[str]) -> None:
+    """In any case, with `_` for `-`, by the primary tag; a recogniser may hear all languages, no voice speaks all."""
+    hears = ConfigRow("asr", {"type": "online", "language_code": heard})
+    speaks = ConfigRow("tts", {"language_code": spoken, "voice_name": "Leo", "subvoices": ""})
+    async with (
+        FakeAsr(rows=[hears]) as asr,
+        FakeTts(rows=[speaks]) as tts,
+        FakeLlm(["Yes."], timing=AT_ONCE) as llm,
+    ):
+        findings = await found(
+            ASR_URI=asr.address, TTS_URI=tts.address, LLM_SERVICE_URL=llm.base_url, ASR_LANGUAGE=wanted, TTS_VOICE="Ada"
+        )
+    assert [line.split(":")[0] for line in findings.lines if "does not serve" in line] == refused
+    assert len([line for line in findings.lines if "has no voice Ada" in line]) == ("TTS" not in refused)
 
 
 async def test_the_model_is_asked_with_the_tools_and_no_tool_is_called(tmp_path: Path) -> None:

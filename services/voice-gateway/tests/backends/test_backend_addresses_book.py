@@ -123,6 +123,25 @@ def test_failed_calls_never_eject_the_last_healthy_address() -> None:
     assert fail(book, B, SESSIONS[0], at(1_000)) is Change.EJECTED
 
 
+def test_failed_calls_do_not_help_to_eject_the_last_healthy_address() -> None:
+    """One lost health check after the calls of three odd sessions refuses no newcomer; three in a row do."""
+    book = healthy(A)
+    eject(book, A)
+    states = []
+    for check in range(MAX_FAILURES):
+        book.checked(A, "UNAVAILABLE", at(check))
+        states.append((status(book, A).state, book.is_healthy))
+    assert states == [(AddressState.HEALTHY, True), (AddressState.HEALTHY, True), (AddressState.EJECTED, False)]
+
+
+def test_failed_calls_count_in_a_health_check_while_others_are_healthy() -> None:
+    """Where another can take the calls, whoever fails them and its health check is left alone sooner."""
+    book = healthy(A, B)
+    for session in SESSIONS[:2]:
+        fail(book, A, session)
+    assert book.checked(A, "UNAVAILABLE", T0) is Change.EJECTED
+
+
 def test_whoever_passes_its_health_checks_is_there_for_newcomers() -> None:
     """The last healthy address dies while another is ejected for its calls alone: that one answers, so it serves."""
     book = healthy(A, B)

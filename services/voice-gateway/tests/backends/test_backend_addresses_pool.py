@@ -377,6 +377,56 @@ def test_a_check_that_hangs_delays_nothing_else() -> None:
     play(scene())
 
 
+def test_an_address_may_go_while_it_is_asked_in_the_midst_of_a_call() -> None:
+    """A call that ends meanwhile takes its address along; the question ends in peace, and then the connection does."""
+
+    async def scene() -> None:
+        rig = Rig(hosts=(ONE, TWO))
+        async with rig.running():
+            call = rig.begin()
+            rig.hosts = (TWO,)
+            await asyncio.sleep(pool_module.RESOLVE_S)
+            answer = asyncio.Event()
+
+            async def wait(_: FakeConnection) -> None:
+                await answer.wait()
+                raise CheckFailedError("UNAVAILABLE")
+
+            rig.pool._check = wait
+            asking = asyncio.create_task(call.ask())
+            await asyncio.sleep(0)
+            call.end(call.connection)
+            await asyncio.sleep(0)
+            assert [each.address for each in rig.pool.status().addresses] == [f"{TWO}:50051"]
+            assert not rig.connections[ONE].is_closed
+            rig.failures.clear()
+            answer.set()
+            assert await asking is False
+            await asyncio.sleep(0)
+            assert rig.connections[ONE].is_closed
+            assert rig.failures == []
+            assert await call.ask() is False
+
+    play(scene())
+
+
+def test_two_questions_at_once_may_outlive_their_address() -> None:
+    """The first answer ends the check that the other one is still part of, and the address is let go between them."""
+
+    async def scene() -> None:
+        rig = Rig(hosts=(ONE, TWO))
+        async with rig.running():
+            call = rig.begin()
+            questions = [asyncio.create_task(call.ask()) for _ in range(2)]
+            call.end(call.connection)
+            rig.hosts = ()
+            await rig.pool.probe()
+            assert [await question for question in questions] == [True, True]
+            assert rig.pool.status().addresses == ()
+
+    play(scene())
+
+
 def test_a_fault_of_ours_in_a_check_is_logged_and_counts(caplog: pytest.LogCaptureFixture) -> None:
     """A bug in one health check must not end them all, nor let an address pass for healthy."""
 

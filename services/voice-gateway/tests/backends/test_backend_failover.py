@@ -17,6 +17,7 @@ from aiohttp import web
 from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
+from voice_gateway.backends.riva import asr
 from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
 from voice_gateway.backends.riva.tts import RivaSynthesizer
@@ -29,7 +30,15 @@ from voice_gateway.session.ports import RecognitionSpec, VoiceSpec
 from voicegateway_testkit.fake_asr import AsrTiming, FakeAsr
 from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming
 from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
-from voicegateway_testkit.faults import CloseBeforeAnswer, DieAfterTokens, Hang, HttpFailure, LlmFault, Refuse
+from voicegateway_testkit.faults import (
+    CloseBeforeAnswer,
+    DieAfterAudio,
+    DieAfterTokens,
+    Hang,
+    HttpFailure,
+    LlmFault,
+    Refuse,
+)
 from voicegateway_testkit.script import Utterance
 from voicegateway_testkit.speech import utterance_pcm
 
@@ -224,7 +233,7 @@ async def recognizers(*scripts: str) -> AsyncGenerator[tuple[RivaRecognizer, lis
     names = Names(*HOSTS[: len(scripts)])
     async with AsyncExitStack() as stack:
         fakes = [
-            await stack.enter_async_context(FakeAsr([Utterance(script)], timing=at_once).at(host, port))
+            await stack.enter_async_context(FakeAsr([Utterance(script)] * 8, timing=at_once).at(host, port))
             for host, script in zip(names.hosts, scripts, strict=True)
         ]
         client = RivaRecognizer(RivaSettings((f"asr.test:{port}",)), names)
@@ -265,6 +274,49 @@ async def test_a_dying_recogniser_is_left_by_new_streams_at_once() -> None:
         assert len(second.streams) == 1
 
 
+async def _fails(client: RivaRecognizer, session: SessionId) -> None:
+    with pytest.raises(BackendError):
+        # one message alone: a write that meets the end of the call loses the status
+        async for _ in client.recognize(session, SPEC, microphone(bytes(3_200), ends=False), lambda: None):
+            pass
+
+
+async def test_streams_that_no_recogniser_answers_eject_none() -> None:
+    """To take audio is no answer: what a caller says may be why each recogniser breaks, and others need them."""
+    async with recognizers("hello there", "hello there") as (client, (first, second), _):
+        for fake in (first, second):
+            fake.faults.always(DieAfterAudio(10, grpc.StatusCode.INTERNAL))
+        for number in range(4):
+            await _fails(client, SessionId(f"s{number}"))
+            await _fails(client, SessionId(f"s{number}"))
+        assert min(len(first.streams), len(second.streams)) > 2
+        assert {address.state for address in client.status().addresses} == {AddressState.HEALTHY}
+
+
+async def test_a_recogniser_is_blamed_when_another_answers_the_next_stream() -> None:
+    """One that breaks every stream before its first word is left alone, once three sessions were heard elsewhere."""
+    pcm = utterance_pcm(800, 600, RATE_HZ)
+    async with recognizers("hello there", "hello there") as (client, (broken, good), _):
+        broken.faults.always(DieAfterAudio(10, grpc.StatusCode.INTERNAL))
+        for number in range(3):
+            await client.probe()  # each time it says that it is well
+            session = SessionId(f"s{number}")
+            await _fails(client, session)  # its turn, as it was used before the other
+            assert (await _all(client, microphone(pcm), session))[-1].is_final
+        assert (len(broken.streams), len(good.streams)) == (3, 3)
+        assert [address.state for address in client.status().addresses] == [AddressState.EJECTED, AddressState.HEALTHY]
+
+
+async def test_sessions_that_nobody_answers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes, fails and never returns leaves nothing behind for good."""
+    monkeypatch.setattr(asr, "MAX_UNSERVED", 2)
+    async with recognizers("hello there") as (client, (only,), _):
+        only.faults.always(DieAfterAudio(10, grpc.StatusCode.INTERNAL))
+        for number in range(4):
+            await _fails(client, SessionId(f"s{number}"))
+        assert list(client._unserved) == ["s2", "s3"]
+
+
 async def test_added_and_removed_recognisers_are_followed() -> None:
     """After a new resolution new streams go to the added pod; the removed one keeps its stream to its end."""
     pcm = utterance_pcm(800, 600, RATE_HZ)
@@ -292,8 +344,8 @@ async def test_added_and_removed_recognisers_are_followed() -> None:
         assert [address.is_leaving for address in client.status().addresses] == [False]
 
 
-async def _all(client: RivaRecognizer, audio: AsyncIterator[bytes]) -> list[Any]:
-    return [result async for result in client.recognize(SESSION, SPEC, audio, lambda: None)]
+async def _all(client: RivaRecognizer, audio: AsyncIterator[bytes], session: SessionId = SESSION) -> list[Any]:
+    return [result async for result in client.recognize(session, SPEC, audio, lambda: None)]
 
 
 async def test_a_recogniser_that_says_it_does_not_serve_is_ejected() -> None:

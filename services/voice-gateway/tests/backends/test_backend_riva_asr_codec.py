@@ -117,6 +117,18 @@ def test_unset_position_means_all_that_was_sent() -> None:
     assert decoded.end_samples == 4_800
 
 
+def test_no_word_lies_outside_its_result() -> None:
+    """Word times before the audio, after it, or the wrong way round are set right."""
+    odd = ((-200, 300), (400, 2_000_000_000), (700, 500))
+    words = [riva_asr_pb2.WordInfo(word="w", start_time=start, end_time=end) for start, end in odd]
+    (decoded,) = decode_response(response(result("w w w", audio_processed=1.0, words=words)), RATE_HZ, PLENTY)
+    assert [(word.start_samples, word.end_samples) for word in decoded.words] == [
+        (0, 4_800),
+        (6_400, 16_000),
+        (11_200, 11_200),
+    ]
+
+
 @given(audio_processed=st.floats(min_value=0, max_value=36_000, width=32), sent_samples=st.integers(0, 10**9))
 def test_no_result_covers_more_than_was_sent(audio_processed: float, sent_samples: int) -> None:
     """Padding that a server adds never moves a result past the audio, from which a replay starts."""

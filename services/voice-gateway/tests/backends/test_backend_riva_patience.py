@@ -11,6 +11,7 @@ from riva.client.proto import riva_asr_pb2
 from voice_gateway.backends.addresses.pool import Request
 from voice_gateway.backends.riva.asr import OWED_S, STUCK_S, _Stream
 from voice_gateway.backends.riva.settings import RivaSettings
+from voice_gateway.backends.riva.whole_call import CLOSE_S
 from voice_gateway.domain.errors import RecognitionStalled
 from voice_gateway.domain.ids import SessionId
 
@@ -26,6 +27,8 @@ class FakeReplica:
     """So many messages are taken, and then no more; None: any number."""
     answers: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     told: list[str] = field(default_factory=list)
+    is_cut_off: bool = False
+    """A cut cable: not even a cancelled call ends what is being written or read."""
     asked: int = 0
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -67,7 +70,8 @@ class FakeReplica:
 
     def cancel(self) -> None:
         """Whoever reads or writes waits no longer."""
-        self.cancelled.set()
+        if not self.is_cut_off:
+            self.cancelled.set()
 
     async def ask(self) -> bool:
         """Whether it lives."""
@@ -207,6 +211,37 @@ def test_a_call_that_takes_no_more_silence_is_not_kept() -> None:
         replica = FakeReplica(lives=False, takes=20)
         assert await stalls_after_s(replica, lambda _: False) == pytest.approx(2 + STUCK_S, abs=0.11)
         assert replica.asked == 1
+
+    play(scene())
+
+
+def test_a_write_that_never_ends_holds_up_nobody() -> None:
+    """Behind a cut cable a stream is closed at once, its source of audio too, and what is left ends with the cable."""
+
+    async def scene() -> None:
+        replica = FakeReplica(takes=5, is_cut_off=True)
+        is_closed = asyncio.Event()
+
+        async def microphone() -> AsyncIterator[bytes]:
+            try:
+                async for pcm in line():
+                    yield pcm
+            finally:
+                is_closed.set()
+
+        stream = _Stream(cast("Any", replica), SETTINGS, Request(SessionId("s1")))
+        stream.begin(microphone(), lambda: None)
+        reading = asyncio.create_task(stream.read())
+        await asyncio.sleep(2)
+        began_s = now_s()
+        await stream.close()
+        assert now_s() - began_s == pytest.approx(CLOSE_S)
+        assert is_closed.is_set()
+        reading.cancel()
+        await asyncio.wait((reading,))
+        replica.cancelled.set()  # TCP gives up
+        await asyncio.sleep(1)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
     play(scene())
 

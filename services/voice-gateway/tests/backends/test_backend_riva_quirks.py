@@ -51,6 +51,7 @@ PLENTY = 10**9
         ("de-DE", ["en-US", "de-DE", "multi"], "de-DE"),
         ("en-US", ["en-us"], "en-us"),
         ("en-US", ["EN_US"], "EN_US"),
+        ("de-DE", ["Multi"], "Multi"),
         ("fr-FR", ["en-US"], None),
     ],
 )
@@ -59,7 +60,7 @@ def test_a_language_is_asked_for_as_its_server_calls_it(wanted: str, offered: li
     assert spelled(wanted, dict.fromkeys(offered, ())) == sent
 
 
-@pytest.mark.parametrize("listed", ["multi", "en-us", "EN-US"])
+@pytest.mark.parametrize("listed", ["multi", "en-us", "EN-US", "en_US"])
 async def test_a_recogniser_is_asked_for_what_it_lists(listed: str) -> None:
     """A recogniser that lists `multi`, or writes its language otherwise, hears the session all the same."""
     row = ConfigRow("nemotron", {"type": "online", "language_code": listed})
@@ -67,6 +68,7 @@ async def test_a_recogniser_is_asked_for_what_it_lists(listed: str) -> None:
     async with FakeAsr([Utterance("hello there")], timing=timing, rows=[row]) as fake:
         client = RivaRecognizer(RivaSettings((fake.address,)))
         await client.probe()
+        assert client.languages() == {listed.replace("_", "-")}
 
         async def microphone() -> AsyncIterator[bytes]:
             yield utterance_pcm(800, 600, RATE_HZ)
@@ -141,6 +143,45 @@ def test_a_header_with_more_in_it_is_taken_out() -> None:
     assert assembled(responses(named + b"\1\2\3\4", [])) == b"\1\2\3\4"
 
 
+def chunk(name: bytes, content: bytes) -> bytes:
+    """One of a RIFF file, padded."""
+    return name + len(content).to_bytes(4, "little") + content + bytes(len(content) % 2)
+
+
+TRAILERS = (chunk(b"LIST", b"INFOISFT" + chunk(b"Lavf", b"58.76")), chunk(b"id3 ", b"abc"), chunk(b"LIST", b""))
+EVEN = st.binary(max_size=40).map(lambda pcm: bytes(len(pcm) % 2) + pcm).filter(lambda pcm: b"R" not in pcm)
+"""Audio; whatever is cut off behind an R waits for the rest of a header."""
+
+
+@given(st.lists(st.integers(1, 60), max_size=9), EVEN, EVEN, st.lists(st.sampled_from(TRAILERS), max_size=3))
+def test_what_follows_the_samples_of_a_file_is_no_sound(
+    cuts: list[int], first: bytes, second: bytes, trailers: list[bytes]
+) -> None:
+    """Tags behind the samples are taken out wherever they are cut, and so is the header of the next file."""
+    files = [wav_header(len(pcm), RATE_HZ) + pcm + b"".join(trailers) for pcm in (first, second)]
+    assert assembled(responses(b"".join(files), cuts)) == first + second
+
+
+@pytest.mark.parametrize("pcm", [b"\1\2\3\4", b"LIST\xff\xff\xff\x7f", b"a\xffbcdefg", b"abc\0\0\0\0\0"])
+def test_a_file_that_is_longer_than_it_says_is_heard_to_its_end(pcm: bytes) -> None:
+    """A server that writes the length of its first buffer, or none, streams on; what is no chunk is sound."""
+    for told in (0, 4):
+        header = wav_header(told, RATE_HZ)
+        assert assembled(responses(header + bytes(4) + pcm + b"LIST", [len(header) + 4])) == bytes(4) + pcm + b"LIST"
+
+
+def test_samples_of_an_odd_length_are_not_believed() -> None:
+    """Half a sample is none: such a length is a lie, and nothing is cut at it."""
+    assert assembled(responses(wav_header(3, RATE_HZ) + b"\1\2\3\4", [])) == b"\1\2\3\4"
+
+
+def test_a_tag_that_is_cut_off_is_no_sound() -> None:
+    """A reply that ends in the midst of a tag ends with its samples."""
+    for length in range(1, 12):
+        sent = wav_header(4, RATE_HZ) + b"\1\2\3\4" + chunk(b"LIST", b"INFO")[:length]
+        assert assembled(responses(sent, [])) == b"\1\2\3\4"
+
+
 @pytest.mark.parametrize("pcm", [b"RI", b"RIFFxxxxABCD" * 2, b"R\0" * 3, b"RIFF" + bytes(8) + b"WAVE"])
 def test_audio_that_looks_a_little_like_a_header_is_audio(pcm: bytes) -> None:
     """Only a whole header is taken out."""
@@ -198,6 +239,56 @@ def test_the_same_words_said_again_are_two() -> None:
     assert texts([final("Yes.", 500)], [final("Yes.", 1_500)]) == ["Yes.", "Yes."]
     assert texts([final("Yes.", covered_s=1)], [final("Yes.", covered_s=2)]) == ["Yes.", "Yes."]
     assert texts([final("One.", 500), final("Two.", 900)]) == ["One.", "Two."]
+
+
+def test_a_word_time_beyond_the_audio_silences_nobody() -> None:
+    """A server that gives one word an impossible end is heard for the rest of the call."""
+    broken = final("Hello there.", 500, 2_000_000_000, covered_s=1)
+    assert texts([broken], [final("Book a table.", 2_000, 2_200, 2_600, covered_s=3)]) == [
+        "Hello there.",
+        "Book a table.",
+    ]
+
+
+def test_word_times_that_start_anew_lose_no_words() -> None:
+    """A server that counts the times of each utterance from its own beginning is heard, also where it repeats some."""
+    first, second, third = (
+        final("Good morning to you.", 500, 900, 1_300, 1_700, covered_s=2),
+        final("Book a table.", 500, 700, 900, covered_s=4),
+        final("For two.", 600, 1_100, covered_s=6),
+    )
+    again = final("For two, please.", 600, 1_100, 1_500, covered_s=6)
+    assert texts([first], [second], [third], [again]) == [
+        "Good morning to you.",
+        "Book a table.",
+        "For two.",
+        "please.",
+    ]
+
+
+def test_audio_positions_that_start_anew_lose_no_words() -> None:
+    """The same holds where the audio that is covered is counted anew, too."""
+    first = final("Good morning to you.", 500, 900, 1_300, 1_700, covered_s=2)
+    assert texts([first], [final("A table.", 500, 900, covered_s=1)]) == ["Good morning to you.", "A table."]
+
+
+@pytest.mark.parametrize(
+    ("heard", "text", "words", "left"),
+    [
+        ("你好", "你好。世界。", ["你", "好", "世", "界"], "世界。"),
+        ("こんにちは", "こんにちは。元気ですか", ["こんにちは", "元気", "です", "か"], "元気ですか"),
+        ("I use", "I use iPhone 16, daily.", ["I", "use", "iPhone", "16,", "daily."], "iPhone 16, daily."),
+        ("one two", "1 2 three four", ["one", "two", "three", "four"], "three four"),
+        ("一二", "12三四", ["一", "二", "三", "四"], "三四"),
+    ],
+)
+def test_further_words_are_spaced_as_the_server_has_them(heard: str, text: str, words: list[str], left: str) -> None:
+    """Chinese and Japanese get no spaces between words, whether or not the words are written as in the text."""
+    ends = [300 * (number + 1) for number in range(len(words))]
+    count = next(n for n in range(1, len(words)) if "".join(words[:n]) == heard.replace(" ", ""))
+    first, second = final(" ".join(words[:count]), *ends), final(" ".join(words), *ends)
+    first.alternatives[0].transcript, second.alternatives[0].transcript = heard, text
+    assert texts([first], [second]) == [heard, left]
 
 
 def test_responses_of_nothing_and_of_new_kinds_are_passed_over() -> None:

@@ -13,7 +13,7 @@ from grpc.aio import _call as grpc_calls
 from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
 from voice_gateway.backends.riva.tts import RivaSynthesizer
-from voice_gateway.backends.riva.whole_call import WholeCall
+from voice_gateway.backends.riva.whole_call import READ_AHEAD, WholeCall
 from voice_gateway.domain.errors import BackendError, RecognitionStalled
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import RecognitionSpec, VoiceSpec
@@ -288,3 +288,131 @@ def test_a_failure_that_nobody_waits_for_any_more_is_seen(steps: int) -> None:
     virtual_time.run(main())
     gc.collect()
     assert unseen == []
+
+
+@dataclass
+class Endless:
+    """A call that takes every message and has always another one to read, a millisecond apart."""
+
+    written: int = 0
+    read_count: int = 0
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def wait_for_connection(self) -> None:
+        """It is there."""
+
+    async def write(self, message: object) -> None:
+        """Take it."""
+        del message
+        await asyncio.sleep(0.001)
+        self.written += 1
+
+    async def read(self) -> int:
+        """The next number."""
+        await asyncio.sleep(0.001)
+        if self.over.is_set():
+            raise asyncio.CancelledError
+        self.read_count += 1
+        return self.read_count
+
+    def cancel(self) -> None:
+        """Operations end."""
+        self.over.set()
+
+
+def test_messages_cost_no_task_each() -> None:
+    """Audio is written in small pieces in every session: one task writes them all, and one reads all answers."""
+    made: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        call = WholeCall(endless := Endless())
+
+        async def write_all() -> None:
+            for _ in range(100):
+                await call.write_next(b"")
+
+        def make(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+            made.append(str(work))
+            return asyncio.Task(work, loop=loop, **options)
+
+        loop.set_task_factory(make)
+        writer = call.write_in(write_all())
+        assert [await call.read() for _ in range(100)] == list(range(1, 101))
+        await writer
+        assert endless.written == 100
+        loop.set_task_factory(None)
+        await call.close()
+
+    virtual_time.run(main())
+    assert len(made) == 2
+
+
+def test_what_nobody_takes_is_not_read() -> None:
+    """A slow taker leaves the backlog to gRPC's flow control, and the reader that waits for it ends with the call."""
+
+    async def main() -> None:
+        call = WholeCall(endless := Endless())
+        assert await call.read() == 1
+        await asyncio.sleep(1)
+        assert endless.read_count == 1 + READ_AHEAD
+        assert await call.read() == 2
+        await call.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("is_writing", [True, False])
+def test_a_writer_ends_with_its_call_wherever_it_is(is_writing: bool) -> None:  # noqa: FBT001 - a case
+    """In the midst of a write that succeeds all the same, or waiting for something to write."""
+    broken_off: list[bool] = []
+
+    async def main() -> None:
+        call = WholeCall(endless := Endless())
+
+        async def write_all() -> None:
+            try:
+                if is_writing:
+                    await call.write_next(b"")
+                await asyncio.Event().wait()
+            finally:
+                broken_off.append(endless.written == 0)
+
+        writer = call.write_in(write_all())
+        await asyncio.sleep(0)
+        await call.close()
+        assert writer.cancelled()
+
+    virtual_time.run(main())
+    assert broken_off == [not is_writing]
+
+
+def test_a_call_that_is_closed_before_its_operation_began_leaves_nothing() -> None:
+    """Who is cancelled in the very step in which it begins to write or to read has begun neither."""
+
+    async def main() -> None:
+        call = WholeCall(endless := Endless())
+        tasks = [asyncio.create_task(call.write(b"")), asyncio.create_task(call.read())]
+        await asyncio.sleep(0)
+        await call.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert (endless.written, endless.read_count) == (0, 0)
+
+    virtual_time.run(main())
+
+
+def test_the_end_of_a_call_is_told_again() -> None:
+    """Whoever reads on after the end, or after a failure, is told the same."""
+
+    async def main() -> None:
+        failing = Failing()
+        failing.fails.set()
+        call = WholeCall(failing)
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                await call.read()
+
+    virtual_time.run(main())

@@ -161,8 +161,9 @@ def jwt_settings(jwks: str) -> dict[str, str]:
     return {"JWT_JWKS": jwks, "JWT_ISSUER": NAME, "JWT_AUDIENCE": AUDIENCE}
 
 
-async def test_each_forgery_has_its_status_and_reason() -> None:
+async def test_each_forgery_has_its_status_and_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """A genuine JWT opens; each other is UNAUTHENTICATED with TOKEN_INVALID and words of its own."""
+    monkeypatch.setattr(key_ring, "RETRY_INTERVAL_S", 0.0)  # an unknown key is one once the issuer has been asked
     signer = live_issuer()
     invalid = "UNAUTHENTICATED TOKEN_INVALID: "
     expected: dict[str, str] = {

@@ -80,11 +80,17 @@ def test_tokens_and_jwts_open_side_by_side() -> None:
     assert refusal(Shown(authorization="Bearer a.b"), both) == (Reason.TOKEN_INVALID, "the token is unknown")
 
 
-@pytest.mark.parametrize("allowed", ["spiffe://x/desk", "desk.example", "Desk.Example", "desk"])
+@pytest.mark.parametrize("allowed", ["spiffe://x/desk", "desk.example", "Desk.Example"])
 def test_any_name_of_a_certificate_opens(allowed: str) -> None:
-    """URI, DNS name in any case, or common name: the one that opened is who calls."""
+    """URI, or DNS name in any case: the one that opened is who calls."""
     caller = identify(Shown(certificate=DESK), known(asks_certificate=True, certificate_names=("x", allowed)))
     assert (caller.name, caller.proof) == (allowed.lower(), Proof.CERTIFICATE)
+
+
+def test_a_common_name_opens_where_it_is_the_only_name() -> None:
+    """Old authorities write nothing else."""
+    of = known(asks_certificate=True, certificate_names=("desk",))
+    assert identify(Shown(certificate=PeerCertificate(common_name="desk")), of).name == "desk"
 
 
 @pytest.mark.parametrize(
@@ -93,6 +99,12 @@ def test_any_name_of_a_certificate_opens(allowed: str) -> None:
         (None, "show a client certificate"),
         (PeerCertificate(), "the client certificate holds no name that may call"),
         (PeerCertificate(common_name="desk.example.evil"), "the client certificate holds no name that may call"),
+        (PeerCertificate(common_name="spiffe://x/desk"), "the client certificate holds no name that may call"),
+        (
+            PeerCertificate(dns=("evil.example",), common_name="desk.example"),
+            "the client certificate holds no name that may call",
+        ),
+        (PeerCertificate(uris=("spiffe://X/DESK",)), "the client certificate holds no name that may call"),
         (
             PeerCertificate(("spiffe://x/desk/2",), ("evil.example",)),
             "the client certificate holds no name that may call",
@@ -114,7 +126,7 @@ def test_without_names_any_certificate_opens() -> None:
 
 def test_a_certificate_and_a_token_are_both_asked_for() -> None:
     """Each that is set is asked for; the bearer is who calls, since a certificate may be that of a proxy for many."""
-    of = known(asks_certificate=True, certificate_names=("desk",), tokens=("hush",))
+    of = known(asks_certificate=True, certificate_names=("desk.example",), tokens=("hush",))
     assert identify(Shown("", "Bearer hush", DESK), of) == Caller(TOKEN_NAME, Proof.TOKEN)
     assert refusal(Shown("", "Bearer hush"), of)[0] is Reason.CALLER_NOT_ALLOWED
     assert refusal(Shown("", None, DESK), of)[0] is Reason.TOKEN_INVALID

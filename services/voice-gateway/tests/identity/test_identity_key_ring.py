@@ -10,7 +10,7 @@ from gateway_kit.issuer import NAME, NOW_S, Issuer, new_key
 from gateway_kit.virtual_time import run
 from voice_gateway.domain.caller import Proof
 from voice_gateway.domain.errors import ClientError, Reason, Unavailable
-from voice_gateway.identity.entrance import Entrance
+from voice_gateway.identity.entrance import RETRY_MS, Entrance
 from voice_gateway.identity.key_ring import FETCH_INTERVAL_S, MAX_WAITING, RETRY_INTERVAL_S
 from voice_gateway.identity.ports import IssuerAway
 from voice_gateway.identity.settings import IdentitySettings, JwtSettings
@@ -52,7 +52,7 @@ class World:
         """Whether that token opens."""
         try:
             caller = await self.entrance.caller(Shown(authorization=f"Bearer {token}"))
-        except ClientError:
+        except (ClientError, Unavailable):
             return False
         return caller.proof is Proof.JWT
 
@@ -133,6 +133,33 @@ def test_a_flood_of_unknown_keys_does_not_reach_the_issuer() -> None:
     play(scene())
 
 
+@pytest.mark.parametrize("is_away", [False, True])
+def test_a_new_key_that_cannot_be_fetched_yet_is_not_refused_for_good(is_away: bool) -> None:  # noqa: FBT001 - a case
+    """A caller whose key is seconds old, just after a forged one or while the issuer is away, is told to try again."""
+
+    async def scene() -> None:
+        world = World()
+        await world.entrance.prepare()
+        await asyncio.sleep(RETRY_INTERVAL_S)
+        if is_away:
+            world.page.is_away = True
+        else:
+            forged = Shown(authorization=f"Bearer {Issuer({'forged': new_key()}).token()}")
+            with pytest.raises(ClientError) as refused:
+                await world.entrance.caller(forged)
+            assert refused.value.reason is Reason.TOKEN_INVALID  # the issuer has just been asked
+        world.issuer.rotate("second")
+        shown = Shown(authorization=f"Bearer {world.issuer.token()}")
+        with pytest.raises(Unavailable) as caught:
+            await world.entrance.caller(shown)
+        assert (caught.value.reason, caught.value.retry_after_ms) == (Reason.BACKEND_UNAVAILABLE, RETRY_MS)
+        world.page.is_away = False
+        await asyncio.sleep(RETRY_MS / 1_000)
+        assert (await world.entrance.caller(shown)).proof is Proof.JWT
+
+    play(scene())
+
+
 def test_only_so_many_wait_for_one_fetch() -> None:
     """Callers with forged keys cannot fill the process while the issuer takes its time: most are refused at once."""
 
@@ -199,7 +226,7 @@ def test_before_the_first_keys_a_caller_may_try_again() -> None:
         world.page.is_away = True
         await world.entrance.prepare()
         with pytest.raises(Unavailable) as caught:
-            await world.comes_in(world.issuer.token())
+            await world.entrance.caller(Shown(authorization=f"Bearer {world.issuer.token()}"))
         assert caught.value.reason is Reason.BACKEND_UNAVAILABLE
         world.page.is_away = False
         watching = asyncio.create_task(world.entrance.watch())

@@ -52,6 +52,24 @@ def test_a_chain_without_end_is_not_walked() -> None:
 
 def test_names_that_nobody_can_read_are_none() -> None:
     """A name goes into logs and counts: no control characters, no padding that looks like another, no novel."""
-    certificate = PeerCertificate(("spiffe://x/desk", "a\nb"), ("Desk.Example", "x\x00y", ""), " padded")
+    certificate = PeerCertificate(("spiffe://x/desk", "x:a\nb"), ("Desk.Example", "x\x00y", ""))
     assert certificate.names() == ("spiffe://x/desk", "desk.example")
-    assert PeerCertificate(common_name="n" * 256).names() == ()
+    assert [PeerCertificate(common_name=name).names() for name in ("n" * 256, " padded", "")] == [(), (), ()]
+
+
+@pytest.mark.parametrize(
+    ("certificate", "names"),
+    [
+        (PeerCertificate(common_name="desk"), ("desk",)),
+        (PeerCertificate(dns=("desk.example",), common_name="admin"), ("desk.example",)),
+        (PeerCertificate(uris=("spiffe://x/desk",), common_name="admin"), ("spiffe://x/desk",)),
+        (PeerCertificate(common_name="admin", has_others=True), ()),
+        (PeerCertificate(common_name="spiffe://x/admin"), ()),
+        (PeerCertificate(common_name="urn:admin"), ()),
+        (PeerCertificate(dns=("spiffe://x/admin", "desk.example")), ("desk.example",)),
+        (PeerCertificate(uris=("admin.example", "spiffe://x/desk")), ("spiffe://x/desk",)),
+    ],
+)
+def test_a_name_counts_as_what_its_authority_signed(certificate: PeerCertificate, names: tuple[str, ...]) -> None:
+    """A common name beside alternative names is decoration, and no kind of name passes for another."""
+    assert certificate.names() == names

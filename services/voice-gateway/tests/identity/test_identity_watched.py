@@ -4,6 +4,7 @@ import logging
 import ssl
 from pathlib import Path
 
+import grpc
 import pytest
 import trustme
 from voice_gateway.identity.certificates import Certificates, ClientCaInvalid, server_context, watched_certificates
@@ -148,6 +149,30 @@ def test_a_context_of_the_standard_library_is_made_of_the_same_bytes(tmp_path: P
     AUTHORITY.configure_trust(nameless)
     with pytest.raises(ssl.SSLError, match="PEER_DID_NOT_RETURN_A_CERTIFICATE"):
         handshake(server, nameless)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "# Zertifizierungsstelle für München, Čeština, 認証局\n".encode(),
+        b"\xff\xfe caf\xe9\n",
+        b"\xef\xbb\xbf",
+        b"\r\n",
+    ],
+    ids=["UTF-8", "no UTF-8", "byte order mark", "DOS"],
+)
+def test_a_bundle_of_authorities_is_read_as_people_write_it(tmp_path: Path, around: bytes) -> None:
+    """Bundles have comments between their certificates, in any language, and each certificate of them counts."""
+    chain, key = issue(tmp_path, "gateway.example")
+    bundle = tmp_path / "clients.pem"
+    bundle.write_bytes(around + trustme.CA().cert_pem.bytes() + around + AUTHORITY.cert_pem.bytes() + around)
+    files = watched_certificates(TlsFiles(tmp_path / "cert.pem", tmp_path / "key.pem", bundle))
+    assert len(server_context(files.value).get_ca_certs()) == 2
+    grpc.ssl_server_credentials([(key, chain)], files.value.client_ca, require_client_auth=True)
+    client = ssl.create_default_context()
+    AUTHORITY.configure_trust(client)
+    AUTHORITY.issue_cert("desk.example").configure_cert(client)
+    assert handshake(server_context(files.value), client)["subjectAltName"]
 
 
 def handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> dict[str, tuple[tuple[str, str], ...]]:

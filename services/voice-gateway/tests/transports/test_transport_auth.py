@@ -39,13 +39,14 @@ def test_a_certificate_has_its_names() -> None:
         "transport_security_type": [b"ssl"],
         "x509_pem_cert": [b"-----BEGIN"],
         "x509_common_name": [b"desk"],
-        "x509_subject_alternative_name": [b"spiffe://x/desk", b"desk.example", b"192.0.2.1"],
+        "x509_subject_alternative_name": [b"spiffe://x/desk", b"desk.example", b"\xff.example", b"192.0.2.1"],
         "peer_uri": [b"spiffe://x/desk"],
         "peer_dns": [b"desk.example", b"\xff.example"],
         "peer_ip": [b"192.0.2.1"],
     }
     certificate = peer_certificate(properties)
-    assert certificate == PeerCertificate(("spiffe://x/desk",), ("desk.example", "\ufffd.example"), "desk")
+    dns = ("desk.example", "\ufffd.example")
+    assert certificate == PeerCertificate(("spiffe://x/desk",), dns, "desk", has_others=True)
     assert peer_certificate({"transport_security_type": [b"ssl"]}) is None
     assert peer_certificate({"x509_pem_cert": [b""]}) == PeerCertificate()
 

@@ -1,6 +1,7 @@
 """Asks each backend once, the way that calls will, and says in words what would fail."""
 
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 
 from voice_gateway import config
 from voice_gateway.backends.http_tools.client import HttpTools
@@ -12,8 +13,9 @@ from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.tts import RivaSynthesizer
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
-from voice_gateway.domain.errors import BackendError
+from voice_gateway.domain.errors import BackendError, ClientError
 from voice_gateway.domain.ids import SessionId
+from voice_gateway.session.negotiation import match_language
 from voice_gateway.session.ports import ANY_LANGUAGE
 
 QUESTION = "Please answer with the one word: yes."
@@ -64,7 +66,9 @@ async def _probe_recognition(settings: config.Settings, findings: Findings) -> N
         await recognizer.probe()
         _tell_addresses("ASR", recognizer.status(), findings)
         if recognizer.is_healthy:
-            _tell_language("ASR", settings.session.language_code, recognizer.languages() - {""}, findings)
+            codes = recognizer.languages()
+            hears_all = ANY_LANGUAGE in {each.casefold() for each in codes}
+            _tell_language("ASR", settings.session.language_code, codes, findings, serves_all=hears_all)
     finally:
         await recognizer.close()
 
@@ -76,10 +80,9 @@ async def _probe_synthesis(settings: config.Settings, findings: Findings) -> Non
         await synthesizer.probe()
         _tell_addresses("TTS", synthesizer.status(), findings)
         voices = synthesizer.voices()
-        if synthesizer.is_healthy:
-            _tell_language("TTS", code, voices, findings)
-        if voice and code in voices and voice not in voices[code]:
-            findings.good(f"TTS: has no voice {voice} in {code}, and will choose among {_listed(voices[code])}")
+        named = _tell_language("TTS", code, voices, findings) if synthesizer.is_healthy else None
+        if voice and named and voice not in voices[named]:
+            findings.good(f"TTS: has no voice {voice} in {named}, and will choose among {_listed(voices[named])}")
     finally:
         await synthesizer.close()
 
@@ -134,12 +137,19 @@ def _tell_addresses(name: str, status: BackendStatus, findings: Findings) -> Non
         findings.bad(f"{name} {unresolved.name}: {unresolved.cause}")
 
 
-def _tell_language(name: str, code: str, served: Iterable[str], findings: Findings) -> None:
+def _tell_language(
+    name: str, code: str, served: Iterable[str], findings: Findings, *, serves_all: bool = False
+) -> str | None:
+    """The language that a call gets, as the server calls it; None: none that is listed."""
     codes = sorted(served)
-    if code in codes or ANY_LANGUAGE in codes:
+    found = None
+    with suppress(ClientError):
+        found = match_language(code, dict.fromkeys(codes, ()))
+    if found or serves_all:
         findings.good(f"{name}: serves {_listed(codes)}")
     else:
         findings.bad(f"{name}: does not serve ASR_LANGUAGE {code}, but {_listed(codes)}")
+    return found
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -32,7 +32,7 @@ JWT_CLOCK_SKEW_MS = integer(
 JWT_ALGORITHMS = choices("JWT_ALGORITHMS", ASYMMETRIC, "signatures that are taken")
 GRPC_TLS_CLIENT_NAMES = names(
     "GRPC_TLS_CLIENT_NAMES",
-    "names (URI, DNS or common name) of which a client's certificate must hold one",
+    "names (URI or DNS; common name where there is neither) of which a client's certificate must hold one",
     default_note="any that the client CA signed",
 )
 TRUSTED_PROXIES = networks(

@@ -2,6 +2,7 @@
 
 import os
 import ssl
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -32,7 +33,8 @@ def watched_certificates(files: TlsFiles) -> WatchedFiles[Certificates]:
 
 
 def _read(contents: tuple[bytes, ...]) -> Certificates:
-    certificates = Certificates(*contents)
+    # Editors of Windows begin a file so, and no reader of PEM finds a certificate right behind it.
+    certificates = Certificates(*(content.replace(BOM_UTF8, b"") for content in contents))
     server_context(certificates)
     return certificates
 
@@ -55,8 +57,10 @@ def server_context(certificates: Certificates) -> ssl.SSLContext:
     if certificates.client_ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
         try:
-            context.load_verify_locations(cadata=certificates.client_ca.decode("ascii"))
-        except (ssl.SSLError, ValueError) as error:
+            # as a file, in which comments may be written in any letters
+            with _as_file(certificates.client_ca) as path:
+                context.load_verify_locations(path)
+        except (ssl.SSLError, OSError) as error:
             raise ClientCaInvalid("has no PEM certificates") from error
     return context
 

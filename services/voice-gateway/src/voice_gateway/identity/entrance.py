@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from voice_gateway.domain.caller import Caller
+from voice_gateway.domain.errors import Reason, Unavailable
 from voice_gateway.identity.identify import KeyUnknown, Known, identify
 from voice_gateway.identity.ports import KeysPage
 from voice_gateway.identity.settings import IdentitySettings, JwtSettings
@@ -15,6 +16,9 @@ from voice_gateway.identity.watched import WATCH_INTERVAL_S, WatchedFiles
 
 if TYPE_CHECKING:
     from voice_gateway.identity.jwt_door import JwtDoor
+
+RETRY_MS = 10_000
+"""By then the issuer may be asked again (`key_ring.RETRY_INTERVAL_S`)."""
 
 
 class Entrance:
@@ -52,15 +56,21 @@ class Entrance:
 
         Raises:
             ClientError: as `identify` does.
-            Unavailable: the issuer's keys have never been read.
+            Unavailable: the issuer's keys have never been read, or not since a moment ago, and the caller's is new.
         """
         try:
             return identify(shown, self._known())
         except KeyUnknown:
             if self._ring is None:
                 raise
-            await self._ring.refresh()
-        return identify(shown, self._known())
+            is_fresh = await self._ring.refresh()
+        try:
+            return identify(shown, self._known())
+        except KeyUnknown as unknown:
+            if is_fresh:
+                raise
+            told = "the token's key is unknown, and the issuer cannot be asked for new ones just now; try again"
+            raise Unavailable(Reason.BACKEND_UNAVAILABLE, told, retry_after_ms=RETRY_MS) from unknown
 
     async def prepare(self) -> None:
         """Fetch the issuer's keys for the first time."""

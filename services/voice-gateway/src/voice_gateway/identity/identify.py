@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from voice_gateway.domain.caller import Caller, Proof
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.identity.settings import IdentitySettings
-from voice_gateway.identity.shown import PeerCertificate, Shown, caller_address
+from voice_gateway.identity.shown import PeerCertificate, Shown, caller_address, is_uri
 from voice_gateway.identity.tokens import TokenHashes
 
 _SCHEME = "bearer "
@@ -60,7 +60,8 @@ def _certified(certificate: PeerCertificate | None, settings: IdentitySettings) 
     if not settings.certificate_names:
         return next(iter(names), "")
     # a DNS name means the same in any case, and an operator writes it in any
-    allowed = {*settings.certificate_names, *(name.lower() for name in settings.certificate_names)}
+    written = settings.certificate_names
+    allowed = {*written, *(name.lower() for name in written if not is_uri(name))}
     for name in names:
         if name in allowed:
             return name

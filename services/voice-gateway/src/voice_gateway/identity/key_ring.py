@@ -33,22 +33,26 @@ class KeyRing:
         self.keys: IssuerKeys | None = None
         """None: they have never been fetched."""
 
-    async def refresh(self) -> None:
-        """Fetch the keys, unless that was tried a moment ago; callers at the same time wait for the same fetch."""
+    async def refresh(self) -> bool:
+        """Fetch the keys, unless that was tried a moment ago; callers at the same time wait for the same fetch.
+
+        True: the keys are those that the issuer has now.
+        """
         if self._fetching is None:
             now = asyncio.get_running_loop().time()
             if self._asked_at is not None and now - self._asked_at < RETRY_INTERVAL_S:
-                return
+                return False
             self._asked_at = now
             self._fetching = asyncio.create_task(self._fetch(), name="issuer keys")
         if self._waiting >= MAX_WAITING:
-            return
+            return False
         self._waiting += 1
         try:
             # shielded: a caller who hangs up does not end what others wait for
             await asyncio.shield(self._fetching)
         finally:
             self._waiting -= 1
+        return not self._is_away
 
     async def follow(self) -> None:
         """Fetch again and again until cancelled."""

@@ -1,6 +1,7 @@
 """What a peer shows of itself, as every wire can say it, and where it calls from."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -17,10 +18,18 @@ class PeerCertificate:
     uris: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
     common_name: str = ""
+    has_others: bool = False
+    """Alternative names of other kinds, such as addresses."""
 
     def names(self) -> tuple[str, ...]:
-        """Every name, the most telling first; DNS names in lower case, as they mean the same in any (RFC 4343)."""
-        found = (*self.uris, *(name.lower() for name in self.dns), self.common_name)
+        """Every name that counts, the most telling first; DNS names in lower case, which mean the same (RFC 4343).
+
+        The common name counts only where there is no alternative name, and neither it nor a DNS name is ever a URI
+        (RFC 6125 section 6.4.4, RFC 9525 section 2): an authority may have checked the one and not the other.
+        """
+        is_named = bool(self.uris or self.dns or self.has_others)
+        hosts = (*(name.lower() for name in self.dns), *(() if is_named else (self.common_name,)))
+        found = (*filter(is_uri, self.uris), *(name for name in hosts if not is_uri(name)))
         return tuple(name for name in dict.fromkeys(found) if is_printable(name))
 
 
@@ -39,6 +48,14 @@ class Shown:
 
 MAX_NAME_CHARS = 255
 """A name is kept and logged with each call; OpenID Connect Core section 2 has the same limit for a subject."""
+
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+def is_uri(name: str) -> bool:
+    """Whether a name is a URI: it begins with a scheme (RFC 3986 section 3.1), as no DNS name does."""
+    return _SCHEME.match(name) is not None
 
 
 def is_printable(name: str) -> bool:

@@ -127,7 +127,7 @@ class Negotiator:
     def _spoken(self, wanted_language: str, wanted_voice: str, usual_voice: str) -> tuple[str, str]:
         """Language code and voice; a voice that is not asked for is the usual one, if the language has it."""
         languages = {language.code: language.voices for language in self.capabilities()}
-        code = _match_language(wanted_language or self._settings.language_code, languages)
+        code = match_language(wanted_language or self._settings.language_code, languages)
         voices = languages[code]
         if wanted_voice and wanted_voice not in voices:
             raise ClientError(Reason.VOICE_UNSUPPORTED, f"no voice {wanted_voice!r}; {code} has {', '.join(voices)}")
@@ -149,7 +149,7 @@ def unavailable(backend: Backend) -> BackendError:
     return BackendError(backend, Reason.BACKEND_UNAVAILABLE, f"no {backend} backend answers")
 
 
-def _match_language(wanted: str, languages: Mapping[str, tuple[str, ...]]) -> str:
+def match_language(wanted: str, languages: Mapping[str, tuple[str, ...]]) -> str:
     """The language of that code, in any case; of a bare primary tag ("en") the first that has it."""
     folded = wanted.casefold()
     for code in languages:

@@ -146,7 +146,8 @@ def peer_certificate(properties: "dict[str, Iterable[bytes]] | Any") -> PeerCert
     if "x509_pem_cert" not in properties:
         return None
     uris, dns, common = (_texts(properties, name) for name in ("peer_uri", "peer_dns", "x509_common_name"))
-    return PeerCertificate(uris, dns, next(iter(common), ""))
+    others = len(_texts(properties, "x509_subject_alternative_name")) > len(uris) + len(dns)
+    return PeerCertificate(uris, dns, next(iter(common), ""), has_others=others)
 
 
 def _texts(properties: Any, name: str) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ to the one with the fewest calls in progress. Rules:
    others if there are any. The same holds for one that is full or has kept a caller waiting, which are no failures.
 4. Where nobody else is left, doubted and ejected addresses are tried all the same: there is nothing to lose.
 5. An address that is listed no more gets no calls, and is gone when its last one has ended.
-6. Failed calls never eject the last healthy address; a failed health check may. Who passes its health checks is there
-   for newcomers, ejected or not, if nobody better is.
+6. Failed calls never eject the last healthy address, nor help to: `MAX_FAILURES` failed health checks in a row may. Who
+   passes its health checks is there for newcomers, ejected or not, if nobody better is.
 """
 
 from collections.abc import Iterable
@@ -104,6 +104,11 @@ class _Entry:
     def is_bad(self) -> bool:
         """Whether it has failed often enough to be ejected."""
         return len(self.failed_sessions) + self.failed_checks >= MAX_FAILURES
+
+    @property
+    def is_down(self) -> bool:
+        """Whether its health checks alone have failed often enough."""
+        return self.failed_checks >= MAX_FAILURES
 
     def eject(self, now: Instant) -> None:
         """No calls until a health check has succeeded, which waits the longer the more often this happens."""
@@ -230,7 +235,7 @@ class AddressBook:
             entry.failed_checks += 1
             was_ejected = entry.state is AddressState.EJECTED
             change = self._doubt(entry, cause, now)
-            if was_ejected or entry.is_bad:
+            if was_ejected or entry.is_down or (entry.is_bad and self._has_healthy(but=entry)):
                 entry.eject(now)
                 return change if was_ejected else Change.EJECTED
             return change

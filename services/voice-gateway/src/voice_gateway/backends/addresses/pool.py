@@ -56,6 +56,8 @@ class Member(Generic[C]):
         self.address = address
         self.connection = connection
         self._uses: Counter[C] = Counter()
+        self.is_gone = False
+        """Nobody will call it any more; who still asks for its health may end that."""
 
     def begin(self) -> C:
         """A call begins on this connection; `end` is to follow."""
@@ -78,8 +80,14 @@ class Member(Generic[C]):
         self._uses[connection] -= 1
         if not self._uses[connection]:
             del self._uses[connection]
-            if connection is not self.connection:
+            if self.is_gone or connection is not self.connection:
                 self._pool.close_soon(connection)
+
+    def go(self) -> None:
+        """It is needed no more."""
+        self.is_gone = True
+        if self.connection not in self._uses:
+            self._pool.close_soon(self.connection)
 
     def renew(self, connection: C) -> None:
         """Replace the connection. Calls on the old one go on, if they can."""
@@ -106,7 +114,7 @@ class Member(Generic[C]):
 
     async def ask(self) -> bool:
         """Check its health now, in the midst of a call; whether it is good."""
-        return await self._pool.ask(self.address)
+        return await self._pool.ask(self)
 
     def rest(self, duration_ms: int) -> None:
         """It is full, or slow: new calls go to others for a while."""
@@ -123,6 +131,11 @@ class Request(Generic[C]):
         self.session = session
         self._failed: dict[Member[C], str] = {}
         self._is_served = False
+
+    @property
+    def is_unserved(self) -> bool:
+        """Whether it failed somewhere and nobody has answered it yet."""
+        return bool(self._failed)
 
     def failed(self, member: Member[C], cause: str) -> None:
         """This address did not serve it, or not to its end."""
@@ -213,7 +226,7 @@ class AddressPool(Generic[C]):
     async def probe(self) -> None:
         """Resolve every name and check every address, once."""
         await asyncio.gather(*(self._resolve(each) for each in self._known if not each.is_final))
-        await asyncio.gather(*(self.ask(address) for address in self.book.all_due(now())))
+        await asyncio.gather(*(self.ask(self._members[address]) for address in self.book.all_due(now())))
 
     async def run(self) -> None:
         """Keep the addresses and what is known of them up to date, until cancelled."""
@@ -224,7 +237,7 @@ class AddressPool(Generic[C]):
                     tasks.create_task(self._follow(each), name=f"resolve-{each.name}")
             while True:
                 for address in self.book.due(now()):
-                    tasks.create_task(self.ask(address), name=f"check-{address}")
+                    tasks.create_task(self.ask(self._members[address]), name=f"check-{address}")
                 await self._wait_until_due()
 
     async def close(self) -> None:
@@ -234,23 +247,25 @@ class AddressPool(Generic[C]):
             task.cancel()
         if self._asking:
             await asyncio.wait(self._asking)
+        await asyncio.gather(*self._closing)
 
-    async def ask(self, address: Address) -> bool:
-        """Check the health of an address that is listed or has calls; whether it is good.
+    async def ask(self, member: Member[C]) -> bool:
+        """Check the health of an address; whether it is good. One that is gone is not.
 
         Whoever waits may be cancelled: the check is not, because what it learns is everybody's.
         """
-        task = asyncio.create_task(self._ask(address), name=f"ask-{address}")
+        if member.is_gone:
+            return False
+        task = asyncio.create_task(self._ask(member, member.use()), name=f"ask-{member.address}")
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
         await asyncio.wait((task,))
         return task.result()
 
-    async def _ask(self, address: Address) -> bool:
+    async def _ask(self, member: Member[C], connection: C) -> bool:
         cause: str | None = None
         detail = ""
-        member = self._members[address]
-        connection = member.use()
+        address = member.address
         try:
             await self._check(connection)
         except CheckFailedError as error:
@@ -260,6 +275,8 @@ class AddressPool(Generic[C]):
             _log.exception("health check failed", extra=self._fields(address))
         finally:
             member.leave(connection)
+        if member.is_gone:  # meanwhile; another member may have its address by now
+            return cause is None
         change = self.book.checked(address, cause, now())
         if cause is None:
             self.note(address, change)
@@ -282,7 +299,7 @@ class AddressPool(Generic[C]):
     def let_go(self) -> None:
         """Close connections to addresses that nobody needs any more."""
         for address in self.book.sweep():
-            self.close_soon(self._members.pop(address).connection)
+            self._members.pop(address).go()
 
     def note(self, address: Address, change: Change | None) -> None:
         """An address did what was asked of it."""

@@ -14,7 +14,7 @@ from voice_gateway.backends.addresses.pool import Request
 from voice_gateway.backends.riva.asr_codec import ResultDecoder, decode_languages, encode_audio, encode_config
 from voice_gateway.backends.riva.channels import SLOW_MS, Replica, RivaChannel, RivaChannels, blame
 from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedError, ended_too_early, failure_of
-from voice_gateway.backends.riva.offers import Offers
+from voice_gateway.backends.riva.offers import Offers, hyphened
 from voice_gateway.backends.riva.settings import RivaSettings
 from voice_gateway.backends.riva.whole_call import WholeCall
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
@@ -32,6 +32,8 @@ OWED_S = 1.0
 STUCK_S = 1.0
 """A call that has not taken a piece of audio for so long has its server asked, and again as long as it takes none:
 behind a cut cable the call's window fills up in 2 s, in silence too, and whoever speaks then is not heard."""
+MAX_UNSERVED = 256
+"""Sessions whose streams failed and have not been answered since; an older one's blame is forgotten."""
 
 
 class RivaRecognizer:
@@ -42,6 +44,8 @@ class RivaRecognizer:
         stub_type = riva_asr_pb2_grpc.RivaSpeechRecognitionStub
         self._channels = RivaChannels(Backend.ASR, settings, stub_type, self._ask, resolve)
         self._pool = self._channels.pool
+        self._unserved: dict[SessionId, Request[RivaChannel]] = {}
+        """Requests that go on with their session's next stream, the oldest first."""
 
     @property
     def backend(self) -> Backend:
@@ -63,7 +67,7 @@ class RivaRecognizer:
 
     def languages(self) -> frozenset[str]:
         """Language codes the addresses last said they hear; empty before the first answer."""
-        return frozenset(self._channels.offers)
+        return frozenset(hyphened(self._channels.offers))
 
     async def probe(self) -> None:
         """Resolve every name and ask each address for its models, once."""
@@ -93,8 +97,9 @@ class RivaRecognizer:
             RecognitionStalled: nothing was answered in time while somebody spoke.
             BackendError: BACKEND_UNAVAILABLE; its cause tells what happened.
         """
+        request = self._unserved.pop(session, None) or Request(session)
         try:
-            stream = await self._open(session, spec)
+            stream = await self._open(request, spec)
             decoder = ResultDecoder(spec.rate_hz)
             try:
                 stream.begin(audio, answer_within_ms)
@@ -106,9 +111,17 @@ class RivaRecognizer:
         except CallFailedError as failure:
             message = f"speech recognition failed: {failure.cause}"
             raise BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, message) from failure
+        finally:
+            self._carry_on(request)
 
-    async def _open(self, session: SessionId, spec: RecognitionSpec) -> "_Stream":
-        request: Request[RivaChannel] = Request(session)
+    def _carry_on(self, request: Request[RivaChannel]) -> None:
+        """A stream takes audio before anybody knows whether it will answer; the answer may come on the next one."""
+        if request.is_unserved:
+            self._unserved[request.session] = request
+            if len(self._unserved) > MAX_UNSERVED:
+                del self._unserved[next(iter(self._unserved))]
+
+    async def _open(self, request: Request[RivaChannel], spec: RecognitionSpec) -> "_Stream":
         failure = CallFailedError(Blame.REPLICA, "no address")
         for replica in self._channels.candidates(spec.language_code):
             stream = _Stream(replica, self._settings, request)
@@ -117,7 +130,6 @@ class RivaRecognizer:
             except CallFailedError as error:
                 failure = error
             else:
-                request.served(by=replica)
                 return stream
         raise failure
 
@@ -147,8 +159,11 @@ class _Stream:
         self._reading: asyncio.Timeout | None = None
         self._answer_within_ms: AnswerWithin = lambda: None
         self._patience: asyncio.TimerHandle | None = None
-        self._stuck: asyncio.TimerHandle
-        """While a piece of audio is being written."""
+        self._audio: AsyncIterator[bytes] | None = None
+        self._writing_since: float | None = None
+        """On the loop's clock; None while no piece of audio is being written."""
+        self._stuck: asyncio.TimerHandle | None = None
+        """One timer for all pieces: most are written at once."""
         self._unanswered_since = 0.0
         """On the loop's clock: when `patience` began."""
         self._doubt: asyncio.Task[None] | None = None
@@ -178,7 +193,8 @@ class _Stream:
     def begin(self, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin) -> None:
         """Start to write `audio`."""
         self._answer_within_ms = answer_within_ms
-        self._writer = asyncio.create_task(self._write_all(audio), name="riva-asr-writer")
+        self._audio = audio
+        self._writer = self._call.write_in(self._write_all(audio))
 
     async def read(self) -> Any:
         """The next response, or grpc.aio.EOF at the proper end.
@@ -203,6 +219,7 @@ class _Stream:
             self._reading = None
         if response is not grpc.aio.EOF:
             self._replica.answered()
+            self._request.served(by=self._replica)
             self._expect_nothing()
             self._believe()
             if self._is_audio_over:
@@ -220,11 +237,13 @@ class _Stream:
         self._expect_nothing()
         self._believe()
         self._replica.end(self._channel)
-        if self._writer is not None:
-            self._writer.cancel()
-            await asyncio.wait((self._writer,))
-            self._writers_error()  # so that it counts as seen
-        await self._call.close()
+        if self._stuck is not None:
+            self._stuck.cancel()
+        try:
+            await self._call.close()
+        finally:
+            if self._writing_since is not None:  # still, on a stuck connection: the source shall not wait for that
+                await _close_source(self._audio)
 
     async def _write_all(self, audio: AsyncIterator[bytes]) -> None:
         try:
@@ -237,8 +256,7 @@ class _Stream:
             self._read_within(0)  # wakes the reader, which raises this
             raise
         finally:
-            if isinstance(audio, AsyncGenerator):
-                await audio.aclose()  # who is cancelled while it writes leaves a source open
+            await _close_source(audio)  # who is cancelled while it writes leaves it open
         self._is_audio_over = True
         self._expect_nothing()
         self._read_within(self._finish_s)
@@ -247,19 +265,29 @@ class _Stream:
 
     async def _write(self, message: Any) -> bool:
         """False when the call has ended; the reader learns why."""
-        self._doubt_while_stuck()
+        loop = asyncio.get_running_loop()
+        self._writing_since = loop.time()
+        if self._stuck is None:
+            self._stuck = loop.call_at(self._writing_since + STUCK_S, self._doubt_if_stuck)
         try:
-            await self._call.write(message)
+            await self._call.write_next(message)
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             return False
         finally:
-            self._stuck.cancel()
+            self._writing_since = None
         return True
 
-    def _doubt_while_stuck(self, *, is_stuck: bool = False) -> None:
-        if is_stuck:
+    def _doubt_if_stuck(self) -> None:
+        """Called when the piece that was written last, or one before it, may have been stuck for `STUCK_S`."""
+        self._stuck = None
+        if self._writing_since is None:
+            return
+        loop = asyncio.get_running_loop()
+        due = self._writing_since + STUCK_S
+        if due <= loop.time():
             self._begin_to_doubt(0)
-        self._stuck = asyncio.get_running_loop().call_later(STUCK_S, lambda: self._doubt_while_stuck(is_stuck=True))
+            due = loop.time() + STUCK_S
+        self._stuck = loop.call_at(due, self._doubt_if_stuck)
 
     def _expect_answer(self) -> None:
         """While somebody speaks, wait for an answer only so long; asked with each batch of audio, 100 ms of it."""
@@ -320,3 +348,8 @@ class _Stream:
     def _writers_error(self) -> BaseException | None:
         writer = self._writer
         return writer.exception() if writer is not None and writer.done() and not writer.cancelled() else None
+
+
+async def _close_source(audio: AsyncIterator[bytes] | None) -> None:
+    if isinstance(audio, AsyncGenerator):
+        await audio.aclose()

@@ -1,8 +1,8 @@
 """Riva speech recognition on the wire: messages of riva_asr.proto to and from the domain. Messages have no types."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Any
 
 from riva.client.proto import riva_asr_pb2, riva_audio_pb2
@@ -64,12 +64,15 @@ class ResultDecoder:
     Some servers send a second final of an utterance, with punctuation or with more of its words. What a final tells of
     audio that an earlier final has told of is left out: words are neither doubled nor lost. One that tells nothing new
     is a final without words, which still says how far its stream has come.
+
+    Times alone are no proof of that: some servers count them anew with each utterance. A final that covers other audio
+    than the one before repeats it only if it also has its words.
     """
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
         self._told_until = 0
-        """End of the last word of the finals so far, in samples; 0 while words have no times."""
+        """Where the words of the last utterance end, in samples; 0 while words have no times."""
         self._last = RecognitionResult("", is_final=True, stability=0.0, end_samples=-1, words=())
 
     def take(self, response: Any, sent_samples: int) -> tuple[RecognitionResult, ...]:
@@ -81,16 +84,41 @@ class ResultDecoder:
         if not result.is_final or not result.text:
             return result
         last, self._last = self._last, result
-        if not result.words or not result.words[-1].end_samples or not self._told_until:
+        until = max((word.end_samples for word in result.words), default=0)
+        if not until or not self._told_until:
+            self._told_until = until or self._told_until
             is_repeat = result.end_samples == last.end_samples and _bare(result.text) == _bare(last.text)
-            self._tell(result)
             return replace(result, text="", words=()) if is_repeat else result
-        new = tuple(word for word in result.words if word.end_samples > self._told_until)
-        self._tell(result)
-        return result if new == result.words else replace(result, text=" ".join(word.text for word in new), words=new)
+        told, new = _split(result.words, self._told_until)
+        if not told or not (result.end_samples == last.end_samples or _ends_with(last.text, told)):
+            self._told_until = until
+            return result
+        self._told_until = max(self._told_until, until)
+        return replace(result, text=_text_of(new, told, result.text), words=new)
 
-    def _tell(self, result: RecognitionResult) -> None:
-        self._told_until = max([self._told_until, *(word.end_samples for word in result.words)])
+
+def _split(words: tuple[Word, ...], at_samples: int) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
+    """The words that have ended by then, and the rest."""
+    told = tuple(takewhile(lambda word: word.end_samples <= at_samples, words))
+    return told, words[len(told) :]
+
+
+def _ends_with(text: str, words: Iterable[Word]) -> bool:
+    said = _bare("".join(word.text for word in words))
+    return bool(said) and _bare(text).endswith(said)
+
+
+def _text_of(new: Sequence[Word], told: Iterable[Word], text: str) -> str:
+    """What is left of a text, spaced as the server has it: some languages put no spaces between their words."""
+    if not new:
+        return ""
+    lettered = [at for at, character in enumerate(text) if character.isalnum()]
+    told_letters = sum(map(str.isalnum, "".join(word.text for word in told)))
+    after = lettered[told_letters - 1] + 1 if 0 < told_letters <= len(lettered) else 0
+    begin = text.find(new[0].text, after)
+    if after and begin >= 0 and _bare(text[begin:]) == _bare("".join(word.text for word in new)):
+        return text[begin:]
+    return (" " if " " in text else "").join(word.text for word in new)  # the words are written otherwise than the text
 
 
 def _bare(text: str) -> str:
@@ -117,21 +145,24 @@ def _decode_parts(parts: Sequence[Any], rate_hz: int, sent_samples: int) -> Reco
     is_final = bool(parts[0].is_final)
     covered_s = max(part.audio_processed for part in parts)
     covered_samples = round(covered_s * rate_hz) if covered_s > 0 else sent_samples
+    end_samples = min(covered_samples, sent_samples)
+    words = (word for alternative in alternatives for word in alternative.words)
     return RecognitionResult(
         text="".join(alternative.transcript for alternative in alternatives).strip(),
         is_final=is_final,
         # A text is as stable as its least stable part.
         stability=0.0 if is_final else min(max(min(part.stability for part in parts), 0.0), 1.0),
-        end_samples=min(covered_samples, sent_samples),
-        words=tuple(_decode_word(word, rate_hz) for alternative in alternatives for word in alternative.words),
+        end_samples=end_samples,
+        words=tuple(_decode_word(word, rate_hz, end_samples) for word in words),
     )
 
 
-def _decode_word(word: Any, rate_hz: int) -> Word:
-    """Riva's word times are milliseconds of the stream's audio; a confidence of 0 is one that is not set."""
-    return Word(
-        text=word.word,
-        start_samples=word.start_time * rate_hz // _MS_PER_S,
-        end_samples=word.end_time * rate_hz // _MS_PER_S,
-        confidence=word.confidence or None,
+def _decode_word(word: Any, rate_hz: int, covered_samples: int) -> Word:
+    """Riva's word times are milliseconds of the stream's audio; a confidence of 0 is one that is not set.
+
+    No word sounds before the audio or after what its result covers.
+    """
+    start_samples, end_samples = (
+        min(max(time_ms * rate_hz // _MS_PER_S, 0), covered_samples) for time_ms in (word.start_time, word.end_time)
     )
+    return Word(word.word, start_samples, max(start_samples, end_samples), word.confidence or None)

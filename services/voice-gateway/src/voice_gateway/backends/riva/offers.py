@@ -16,11 +16,16 @@ def spelled(language_code: str, offers: Offers) -> str | None:
     """What a server calls a language, in any case and with `_` for `-`; `multi` if it has that; None: not on offer."""
     wanted = _folded(language_code)
     named = next((code for code in offers if _folded(code) == wanted), None)
-    return named or (MULTI if MULTI in offers else None)
+    return named or next((code for code in offers if _folded(code) == MULTI), None)
 
 
 def _folded(language_code: str) -> str:
     return language_code.replace("_", "-").casefold()
+
+
+def hyphened(offers: Offers) -> Offers:
+    """The offers under the codes that clients know, with `-` for `_` (RFC 5646)."""
+    return merge_offers({code.replace("_", "-"): voices} for code, voices in offers.items())
 
 
 def merge_offers(offers: Iterable[Offers]) -> Offers:

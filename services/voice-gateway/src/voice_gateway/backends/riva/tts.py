@@ -13,7 +13,7 @@ from voice_gateway.backends.addresses.names import Resolve, resolve
 from voice_gateway.backends.addresses.pool import Request
 from voice_gateway.backends.riva.channels import Replica, RivaChannel, RivaChannels, blame
 from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedError, failure_of
-from voice_gateway.backends.riva.offers import Offers
+from voice_gateway.backends.riva.offers import Offers, hyphened
 from voice_gateway.backends.riva.settings import RivaTtsSettings
 from voice_gateway.backends.riva.tts_codec import SpeechAssembler, decode_voices, encode_request
 from voice_gateway.backends.riva.whole_call import WholeCall
@@ -54,7 +54,7 @@ class RivaSynthesizer:
 
     def voices(self) -> Mapping[str, tuple[str, ...]]:
         """Voices by language code, as the addresses last said; empty before the first answer."""
-        return self._channels.offers
+        return hyphened(self._channels.offers)
 
     async def probe(self) -> None:
         """Resolve every name and ask each address for its voices, once."""

@@ -26,36 +26,85 @@ def encode_request(spec: VoiceSpec, text: str) -> Any:
 
 _RIFF, _WAVE, _DATA = b"RIFF", b"WAVE", b"data"
 _RIFF_BYTES = 12
+_NAME_BYTES = 4
 _CHUNK_HEAD_BYTES = 8
 _MAX_HEADER_BYTES = 4_096
 """A longer header is none: common ones have 44 bytes, some more for a list of names."""
+_MAX_TRAILER_BYTES = 65_536
+"""A longer chunk behind the samples is none: those in use name the encoder, or hold a title and a few tags."""
 
 
 class HeaderStripper:
-    """Takes WAV headers out of audio that should have none: some servers send a file for a sentence, or for a message.
+    """Takes WAV files out of audio that should have none: some servers send one for a sentence, or for each message.
 
-    A header stands at the beginning of a message and may go on in the next ones. (RIFF: chunks of a four-letter name,
-    a length and content, padded to an even length; the samples are those of `data`.)
+    A header stands at the beginning of a message, or where the file before it ends, and may go on in the next messages.
+    (RIFF: chunks of a four-letter name, a length and content, padded to an even length; the samples are those of
+    `data`, and other chunks may follow.) Its length may be a lie, as a stream's has to be: what follows so many samples
+    and is no chunk are samples too.
     """
 
     def __init__(self) -> None:
         self._held = b""
+        self._data_bytes: int | None = None
+        """Samples to come before the file may go on with something else; None: it does not, or there is none."""
+        self._trailer_bytes = 0
+        """Of a chunk behind the samples: so much of it is to come."""
 
     def take(self, audio: bytes) -> bytes:
-        """The samples of a message; those that may yet be a header are held."""
+        """The samples of a message; those that may yet be a header are held. Linear in the message's length."""
         data, self._held = self._held + audio, b""
-        if not _begins_header(data):
-            return data
-        end = _header_end(data)
-        if end is None and len(data) <= _MAX_HEADER_BYTES:
-            self._held = data
-            return b""
-        return data[end or 0 :]
+        samples: list[bytes] = []
+        at = self._begin(data, 0)
+        while at < len(data):
+            if self._trailer_bytes:
+                skipped = min(self._trailer_bytes, len(data) - at)
+                self._trailer_bytes -= skipped
+                at += skipped
+            elif self._data_bytes == 0:
+                at = self._go_on(data, at)
+            else:
+                end = len(data) if self._data_bytes is None else min(at + self._data_bytes, len(data))
+                samples.append(data[at:end])
+                self._data_bytes = None if self._data_bytes is None else self._data_bytes - (end - at)
+                at = end
+        return b"".join(samples)
 
     def finish(self) -> bytes:
         """What was held and is no header."""
         held, self._held = self._held, b""
-        return b"" if len(held) >= _RIFF_BYTES else held
+        return b"" if len(held) >= _RIFF_BYTES or self._data_bytes == 0 else held
+
+    def _begin(self, data: bytes, at: int) -> int:
+        """Where to go on: behind a header if there is one; at the end of the message if it goes on in the next."""
+        if not _begins_header(data[at : at + _RIFF_BYTES]):
+            return at
+        end = _header_end(data, at)
+        if end is None and len(data) - at <= _MAX_HEADER_BYTES:
+            self._held = data[at:]
+            return len(data)
+        self._trailer_bytes, self._data_bytes = 0, None
+        if end is not None:
+            length = _length(data, end - _CHUNK_HEAD_BYTES)
+            self._data_bytes = None if length % 2 else length
+        return end or at
+
+    def _go_on(self, data: bytes, at: int) -> int:
+        """The same where the samples of a file should end: another one begins, or a chunk, or the samples go on."""
+        begin = self._begin(data, at)
+        if begin > at or self._data_bytes is None:
+            return begin
+        head = data[at : at + _CHUNK_HEAD_BYTES]
+        name = head[:_NAME_BYTES]
+        if not (name.isascii() and name.replace(b" ", b"").replace(b"_", b"").isalnum()):
+            self._data_bytes = None
+        elif len(head) < _CHUNK_HEAD_BYTES:
+            self._held = head
+            return len(data)
+        elif (length := _length(data, at)) <= _MAX_TRAILER_BYTES:
+            self._trailer_bytes = _CHUNK_HEAD_BYTES + length + length % 2
+        else:
+            self._data_bytes = None
+        return at
 
 
 def _begins_header(data: bytes) -> bool:
@@ -63,15 +112,20 @@ def _begins_header(data: bytes) -> bool:
     return bool(data) and _RIFF.startswith(data[:4]) and _WAVE.startswith(wave)
 
 
-def _header_end(data: bytes) -> int | None:
+def _header_end(data: bytes, begin: int) -> int | None:
     """Where the samples begin; None while the header goes on."""
-    at = _RIFF_BYTES
+    at = begin + _RIFF_BYTES
     while len(data) >= at + _CHUNK_HEAD_BYTES:
-        length = int.from_bytes(data[at + 4 : at + _CHUNK_HEAD_BYTES], "little")
-        if data[at : at + 4] == _DATA:
+        if data[at : at + _NAME_BYTES] == _DATA:
             return at + _CHUNK_HEAD_BYTES
+        length = _length(data, at)
         at += _CHUNK_HEAD_BYTES + length + length % 2
     return None
+
+
+def _length(data: bytes, at: int) -> int:
+    """Of the content of the chunk that begins there."""
+    return int.from_bytes(data[at + _NAME_BYTES : at + _CHUNK_HEAD_BYTES], "little")
 
 
 class SpeechAssembler:
