@@ -112,10 +112,10 @@ class BackendCalls:
         """Transcribe a feed."""
 
         def failed(_: Reason, message: str) -> inputs.Input:
-            self._hearing.leave_feed(feed)
             return inputs.RecognitionFailed(stream, message)
 
-        self._spawn(f"asr-{stream}", self._guard(partial(self._recognise, stream, feed), failed))
+        task = self._spawn(f"asr-{stream}", self._guard(partial(self._recognise, stream, feed), failed))
+        task.add_done_callback(lambda _: self._hearing.leave_feed(feed))  # whether it broke, ended or was dropped
 
     def write(self, reply: ReplyId, messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> None:
         """Ask the language model."""
@@ -166,9 +166,10 @@ class BackendCalls:
         if tasks:
             await asyncio.wait(tasks)  # unlike `gather`, cancels nobody a second time when it is cancelled itself
 
-    def _spawn(self, name: str, call: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, name: str, call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._tasks[name] = asyncio.create_task(call, name=f"{self._info.session_id}-{name}")
         task.add_done_callback(lambda done: self._tasks.pop(name, None) if self._tasks.get(name) is done else None)
+        return task
 
     def _cancel(self, name: str) -> None:
         task = self._tasks.get(name)
