@@ -108,7 +108,7 @@ async def _read_log(process: asyncio.subprocess.Process) -> None:
 
 
 FLOODS: dict[str, tuple[Callable[[], Iterator[service_pb2.ConverseRequest]], int, str]] = {
-    "gaps": (attacks.gaps, 6_000, STILL_OPEN),
+    "gaps": (attacks.gaps, 2_000, STILL_OPEN),
     "loud": (attacks.loud, 10, STILL_OPEN),
     "keys": (lambda: attacks.keys("#" * 4_000), 1, "INVALID_ARGUMENT / TEXT_INVALID"),
     "few keys": (lambda: attacks.keys("#" * 16), 1_000, TOO_MUCH),
@@ -117,7 +117,7 @@ FLOODS: dict[str, tuple[Callable[[], Iterator[service_pb2.ConverseRequest]], int
     "texts": (lambda: attacks.texts("hello"), 2_000, TOO_MUCH),
     "commits": (attacks.commits, 4_000, TOO_MUCH),
     "interrupts": (attacks.interrupts, 2_000, TOO_MUCH),
-    "reports": (attacks.reports, 3_000, STILL_OPEN),
+    "reports": (attacks.reports, 2_000, STILL_OPEN),
     "tool results": (attacks.tool_results, 500, STILL_OPEN),
 }
 """Messages, how many of them at most, and how the call then stands."""

@@ -41,6 +41,7 @@ FLOODS: dict[str, Deed] = {
     "update": lambda session, number: session.update(SessionUpdate(language_code=("en-US", "fr-FR")[number % 2])),
     "interrupt": lambda session, _: session.interrupt(),
     "commit": commit,
+    "ends of playback": lambda session, _: session.report_playback(ReplyId(1), 0, is_final=True),
     "tool results": lambda session, number: session.return_tool(CallId(number), "x", is_error=False),
 }
 
@@ -95,6 +96,26 @@ def test_nobody_reaches_the_bounds(deed: Deed) -> None:
         for number in range(30):
             await asyncio.sleep(2)
             deed(session, 10 + number)
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+def test_of_positions_that_come_too_fast_some_dozens_a_second_count() -> None:
+    """A client that reports a thousand times a second is not ended for it: of its reports of a reply that there is not,
+    each of which is told, 100 at once and 50 a second count.
+    """
+
+    async def main() -> None:
+        around = world()
+        session, run = await around.open()
+        for _ in range(4_000):
+            session.report_playback(ReplyId(7), 1, is_final=False)
+            await asyncio.sleep(0.001)
+        told = [event.reason for event in around.sink.of(Notice) if isinstance(event, Notice)]
+        assert set(told) == {Reason.PLAYBACK_IMPLAUSIBLE}
+        assert 100 + 50 * 3.9 <= len(told) <= 100 + 50 * 4.1
         session.end()
         await run
 

@@ -37,9 +37,10 @@ SERVER_OPTIONS: Final = (
 )
 """Options that the server of these transports needs."""
 
-MESSAGES: Final = TokenBucket(capacity=4_000, per_s=2_000)
-"""Messages of one call that are read, whatever is in them; more wait to be read. Frames of 20 ms come to 40 times real
-time, and 2,000 a second cost a tenth of a core (50 us each, the least that a message costs grpc.aio)."""
+MESSAGES: Final = TokenBucket(capacity=1_000, per_s=400)
+"""Messages of one call that are read, whatever is in them; more wait to be read. Clients of the older contract push
+64 ms at 12.8 times real time, 200 a second; who pushes a recording in frames of 20 ms comes to 8 times real time, after
+20 s of it at once. 400 cost a fiftieth of a core (50 us each, the least that a message costs grpc.aio)."""
 
 _CALL_ENDED: Final = (grpc.aio.BaseError, asyncio.InvalidStateError)
 """What gRPC raises when a call has ended under its handler."""
