@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from voicegateway.v1 import client_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 
-from voicegateway_testkit.hostile.backends import FLOODED_LANGUAGE
+from voicegateway_testkit.hostile.backends import FLOODED_LANGUAGE, LANGUAGE_OF_FINALS
 from voicegateway_testkit.hostile.calls import OWN_CONNECTION, HostileCall, start
 from voicegateway_testkit.hostile.half_sent import HalfSentCalls
 from voicegateway_testkit.load import RATE_HZ
@@ -66,13 +66,13 @@ def gaps() -> Iterator[Request]:
         offset_samples += GAP_S * RATE_HZ
 
 
-def loud() -> Iterator[Request]:
-    """Half a minute of noise a message, as fast as it is taken."""
+def loud(sample_bytes: int = 2) -> Iterator[Request]:
+    """Noise as fast as it is taken: half a minute a message, and of a telephone two minutes."""
     noise = random.Random(0).randbytes(LOUD_BYTES)  # noqa: S311 - any noise
     offset_samples = 0
     while True:
         yield Request(audio=client_pb2.AudioInput(data=noise, offset_samples=offset_samples))
-        offset_samples += LOUD_BYTES // 2
+        offset_samples += LOUD_BYTES // sample_bytes
 
 
 def keys(digits: str) -> Iterator[Request]:
@@ -131,13 +131,13 @@ def tool_results() -> Iterator[Request]:
         yield Request(tool_result=client_pb2.ToolResult(call_id="y" * 1_000, output="z" * 60_000))
 
 
-def pouring(messages: Callable[[], Iterator[Request]], language_code: str = "") -> Attack:
+def pouring(messages: Callable[[], Iterator[Request]], opening: Request | None = None) -> Attack:
     """Makes an attack that sends messages as fast as they are taken, in a new call whenever one is ended."""
 
     async def attack(target: Target, damage: Damage) -> None:
         while damage.calls < MAX_CALLS:
             damage.calls += 1
-            async with HostileCall(target.address, start(language_code)) as call:
+            async with HostileCall(target.address, opening) as call:
                 try:
                     for request in messages():
                         if call.is_over or not await call.send(request):
@@ -171,12 +171,12 @@ def asking(text: str, calls: int = 5) -> Attack:
     return attack
 
 
-async def speak_in_the_flooded_language(target: Target, damage: Damage) -> None:
-    """Sessions whose recogniser tells interims without end."""
+def speaking(language_code: str) -> Attack:
+    """Makes an attack of sessions whose recogniser floods who speaks this language."""
 
-    async def hold() -> None:
+    async def hold(target: Target, damage: Damage) -> None:
         damage.calls += 1
-        async with HostileCall(target.address, start(FLOODED_LANGUAGE)) as call:
+        async with HostileCall(target.address, start(language_code)) as call:
             try:
                 await call.send(Request(audio=client_pb2.AudioInput(data=bytes(6_400))))
                 await call.wait_for("ended", timeout_s=target.seconds)
@@ -184,7 +184,10 @@ async def speak_in_the_flooded_language(target: Target, damage: Damage) -> None:
                 damage.messages += call.received["transcript"]
                 damage.outcomes[await call.outcome()] += 1
 
-    await asyncio.gather(*(hold() for _ in range(3)))
+    async def attack(target: Target, damage: Damage) -> None:
+        await asyncio.gather(*(hold(target, damage) for _ in range(3)))
+
+    return attack
 
 
 async def send_half_a_start(target: Target, damage: Damage) -> None:
@@ -254,6 +257,7 @@ async def send_garbage(target: Target, damage: Damage) -> None:
 ATTACKS: Final[dict[str, Attack]] = {
     "gaps": pouring(gaps),
     "loud": pouring(loud),
+    "loud-telephone": pouring(lambda: loud(sample_bytes=1), start(is_telephone=True)),
     "keys": pouring(lambda: keys("#" * 4_000)),
     "few-keys": pouring(lambda: keys("#" * 16)),
     "updates": pouring(updates),
@@ -275,7 +279,8 @@ ATTACKS: Final[dict[str, Attack]] = {
     "one-sentence": asking("one sentence"),
     "many-sentences": asking("many sentences"),
     "tokens": asking("tokens"),
-    "interims": speak_in_the_flooded_language,
+    "interims": speaking(FLOODED_LANGUAGE),
+    "finals": speaking(LANGUAGE_OF_FINALS),
 }
 
 

@@ -19,7 +19,7 @@ from voice_gateway.domain.instant import NS_PER_S, Instant
 from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.session.ports import AdmitCaller, OpenSession, Session, SessionInfo, SessionRequest
 from voice_gateway.transports import inputs
-from voice_gateway.transports.audio_in import AudioIn, open_audio_in
+from voice_gateway.transports.audio_in import AudioIn, open_audio_in, slices
 from voice_gateway.transports.auth import CALLER
 from voice_gateway.transports.outbox import Encoder, Outbox
 from voice_gateway.transports.refusal_log import RefusalLog
@@ -179,6 +179,7 @@ class _Call:
         self._codec = codec
         self._session = session
         self._audio_in: AudioIn = open_audio_in(codec.audio_in, session.info.asr_rate_hz, session.hear)
+        self._encoding = codec.audio_in.encoding
         self.outbox = outbox
         self.session_id = session.info.session_id
         self.is_ended = False
@@ -194,14 +195,21 @@ class _Call:
             pace = await paced(pace)
             said = self._codec.receive(raw)
             if isinstance(said, inputs.Audio):
-                self._audio_in.feed(said.data, said.offset_samples)
-                if not self._session.has_room():
-                    await self._session.wait_for_room()
+                await self._hear(said)
             else:
                 self._do(said)
         if not self.is_ended:
             self._audio_in.flush()
             self._session.finish()
+
+    async def _hear(self, said: inputs.Audio) -> None:
+        """Feed the session audio, no more at once than it has room for and than others may wait for."""
+        for number, (data, offset_samples) in enumerate(slices(said.data, said.offset_samples, self._encoding)):
+            if number:
+                await asyncio.sleep(0)
+            self._audio_in.feed(data, offset_samples)
+            if not self._session.has_room():
+                await self._session.wait_for_room()
 
     async def greet(self) -> None:
         """Send the headers: a status cannot be sent while they are on their way with a message that is cancelled."""
