@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from gateway_kit import virtual_time
 from gateway_kit.port_fakes import FakeLlm, FakeRecognizer, FakeSynthesizer
-from gateway_kit.session_world import World, heard
+from gateway_kit.session_world import FRAME, World, heard
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
-from voice_gateway.domain.errors import Backend, Reason, Unavailable
+from voice_gateway.domain.errors import Backend, BackendError, Reason, Unavailable
 from voice_gateway.domain.events import EndCause, Ended, Notice, ReplyFinished, ReplyText, Transcript
 from voice_gateway.domain.ids import CallId, ReplyId, SessionId
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord, Word
@@ -264,6 +264,30 @@ def test_a_long_reply_is_no_idleness() -> None:
         ended_s = asyncio.get_running_loop().time()
         await run
         assert asyncio.get_running_loop().time() - ended_s == pytest.approx(60, abs=1)
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_session_whose_words_nobody_transcribes_ends(*, is_committed: bool) -> None:
+    """A turn that is called while the recogniser is away is awaited for no longer than anything else: without audio the
+    session ends when its time has come.
+    """
+
+    async def main() -> None:
+        around = Patient()
+        gone = BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "connection refused")
+        around.recognizer.scripts = [[gone] for _ in range(100)]
+        session, run = await around.open()
+        for number in range(50):
+            session.hear(FRAME, number * 320)
+            await asyncio.sleep(0.02)
+        if is_committed:
+            session.commit()
+        began_s = asyncio.get_running_loop().time()
+        assert (await run).cause is EndCause.IDLE
+        assert asyncio.get_running_loop().time() - began_s == pytest.approx(60, abs=1)
+        assert around.nothing_is_left()
 
     virtual_time.run(main())
 
