@@ -24,7 +24,7 @@ from voice_gateway.domain.events import (
     Transcript,
     TurnReport,
 )
-from voice_gateway.domain.ids import ReplyId, SessionId
+from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.session import clock
 from voice_gateway.session.runner import MAX_INBOX
@@ -297,7 +297,7 @@ def test_facts_that_nobody_takes_end_the_session() -> None:
         world = World()
         session, run = await world.open()
         for _ in range(MAX_INBOX):  # one more than there is room for: the beginning is a fact, too
-            session.report_playback(ReplyId(1), 0, is_final=False)
+            session.finish()  # of what a client does nothing else is unbounded
         with pytest.raises(GatewayError, match="inbox is full"):
             await run
         assert world.nothing_is_left()
