@@ -70,11 +70,11 @@ PLACES: Final = 100
 START_TIMEOUT_MS: Final = 3_000
 """Well within an attack, so that its end is seen."""
 ENDS: Final[dict[str, frozenset[str]]] = {
-    **dict.fromkeys(("gaps", "loud", "reports", "tool-results"), frozenset({STILL_OPEN})),
+    **dict.fromkeys(("gaps", "loud", "loud-telephone", "reports", "tool-results"), frozenset({STILL_OPEN})),
     **dict.fromkeys(("keys", "garbage"), frozenset({INVALID_TEXT})),
     **dict.fromkeys(("few-keys", "updates", "policies", "texts", "commits", "interrupts"), frozenset({TOO_MUCH})),
     **dict.fromkeys((harm.replace(" ", "-") for harm in HARMFUL_REPLIES), frozenset({STILL_OPEN})),
-    "interims": frozenset({STILL_OPEN}),
+    **dict.fromkeys(("interims", "finals"), frozenset({STILL_OPEN})),
     "half-starts": frozenset({NO_START_IN_TIME}),
     "never-read": frozenset({STILL_OPEN}),
     "newcomers": frozenset({STILL_OPEN, FULL}),

@@ -81,9 +81,10 @@ class VoiceGatewayServiceServicer:
         both use the reasons of ErrorReason.
         9. When the server leaves: `going_away`, the running turn finishes, `ended`, status OK; at the deadline
         UNAVAILABLE / DRAIN_DEADLINE. A new `start` gets UNAVAILABLE / DRAINING.
-        10. A client may do 60 things at once and 10 a second: `interrupt` and `tool_result` are one, `dtmf` is one and
-        one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED / RATE_EXCEEDED.
-        Of all messages, audio and `playback` too, the server reads 2000 a second; more wait.
+        10. A client may do 60 things at once and 10 a second: `interrupt`, `tool_result` and a final `playback` are one,
+        `dtmf` is one and one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED /
+        RATE_EXCEEDED. Of other `playback` 100 at once and 50 a second count; more are ignored.
+        Of all messages, audio and `playback` too, the server reads 1000 at once and 400 a second; more wait.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

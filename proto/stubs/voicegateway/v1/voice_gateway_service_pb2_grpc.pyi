@@ -60,9 +60,10 @@ class VoiceGatewayServiceStub:
          both use the reasons of ErrorReason.
       9. When the server leaves: `going_away`, the running turn finishes, `ended`, status OK; at the deadline
          UNAVAILABLE / DRAIN_DEADLINE. A new `start` gets UNAVAILABLE / DRAINING.
-     10. A client may do 60 things at once and 10 a second: `interrupt` and `tool_result` are one, `dtmf` is one and
-         one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED / RATE_EXCEEDED.
-         Of all messages, audio and `playback` too, the server reads 2000 a second; more wait.
+     10. A client may do 60 things at once and 10 a second: `interrupt`, `tool_result` and a final `playback` are one,
+         `dtmf` is one and one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED /
+         RATE_EXCEEDED. Of other `playback` 100 at once and 50 a second count; more are ignored.
+         Of all messages, audio and `playback` too, the server reads 1000 at once and 400 a second; more wait.
     """
     GetCapabilities: _grpc.UnaryUnaryMultiCallable[_voice_gateway_service_pb2.GetCapabilitiesRequest, _voice_gateway_service_pb2.GetCapabilitiesResponse]
     """Tells what the server can do now: languages and voices as its backends report them.
@@ -101,9 +102,10 @@ class VoiceGatewayServiceAsyncStub(VoiceGatewayServiceStub):
          both use the reasons of ErrorReason.
       9. When the server leaves: `going_away`, the running turn finishes, `ended`, status OK; at the deadline
          UNAVAILABLE / DRAIN_DEADLINE. A new `start` gets UNAVAILABLE / DRAINING.
-     10. A client may do 60 things at once and 10 a second: `interrupt` and `tool_result` are one, `dtmf` is one and
-         one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED / RATE_EXCEEDED.
-         Of all messages, audio and `playback` too, the server reads 2000 a second; more wait.
+     10. A client may do 60 things at once and 10 a second: `interrupt`, `tool_result` and a final `playback` are one,
+         `dtmf` is one and one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED /
+         RATE_EXCEEDED. Of other `playback` 100 at once and 50 a second count; more are ignored.
+         Of all messages, audio and `playback` too, the server reads 1000 at once and 400 a second; more wait.
     """
     GetCapabilities: _aio.UnaryUnaryMultiCallable[_voice_gateway_service_pb2.GetCapabilitiesRequest, _voice_gateway_service_pb2.GetCapabilitiesResponse]  # type: ignore[assignment]
     """Tells what the server can do now: languages and voices as its backends report them.
@@ -145,9 +147,10 @@ class VoiceGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
              both use the reasons of ErrorReason.
           9. When the server leaves: `going_away`, the running turn finishes, `ended`, status OK; at the deadline
              UNAVAILABLE / DRAIN_DEADLINE. A new `start` gets UNAVAILABLE / DRAINING.
-         10. A client may do 60 things at once and 10 a second: `interrupt` and `tool_result` are one, `dtmf` is one and
-             one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED / RATE_EXCEEDED.
-             Of all messages, audio and `playback` too, the server reads 2000 a second; more wait.
+         10. A client may do 60 things at once and 10 a second: `interrupt`, `tool_result` and a final `playback` are one,
+             `dtmf` is one and one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED /
+             RATE_EXCEEDED. Of other `playback` 100 at once and 50 a second count; more are ignored.
+             Of all messages, audio and `playback` too, the server reads 1000 at once and 400 a second; more wait.
         """
 
     @_abc_1.abstractmethod

@@ -22,7 +22,7 @@ from voicegateway_testkit.faults import (
     DieAfterAudio,
     DieAfterWords,
     FaultPlan,
-    FloodInterims,
+    Flood,
     Hang,
     LateFinal,
     NeverFinalise,
@@ -191,7 +191,7 @@ class _Recognition:
 
     async def _recognise(self) -> None:
         ears, transcriber = self._open(await self._context.read())
-        if isinstance(self._stream.fault, FloodInterims):
+        if isinstance(self._stream.fault, Flood):
             await self._flood(self._stream.fault)
         writer = asyncio.create_task(self._write())
         try:
@@ -224,15 +224,16 @@ class _Recognition:
             self._fake.script, rate_hz
         )
 
-    async def _flood(self, fault: FloodInterims) -> None:
-        """Tells interims until the call is cancelled, several at a time."""
+    async def _flood(self, fault: Flood) -> None:
+        """Tells results until the call is cancelled, several at a time."""
         encode = ResponseEncoder(self._stream.config.config, self._stream.request_id, has_stability=False)
         number, pause_s = 0, 0.02
         while True:
-            for _ in range(max(1, int(fault.interims_per_s * pause_s))):
+            for _ in range(max(1, int(fault.results_per_s * pause_s))):
                 number += 1
                 text = f"{number} ".ljust(fault.chars, "x")
-                await self._context.write(encode(Result(text, 0, is_final=False, is_suspected_end=False)))
+                result = Result(text, number, is_final=fault.is_final, is_suspected_end=False)
+                await self._context.write(encode(result))
             await asyncio.sleep(pause_s)
 
     async def _listen(self, ears: Ears, transcriber: Transcriber) -> None:

@@ -51,12 +51,13 @@ class LateFinal:
 
 
 @dataclass(frozen=True, slots=True)
-class FloodInterims:
-    """Interim results come without end, whatever is said, and a final one never does."""
+class Flood:
+    """Interim results come without end, whatever is said, and a final one never does; or nothing but finals."""
 
-    interims_per_s: int
+    results_per_s: int
     chars: int
     """Length of each."""
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class MalformedAfterTokens:
     tokens: int
 
 
-AsrFault = Refuse | Hang | DieAfterAudio | DieAfterWords | NeverFinalise | LateFinal | FloodInterims
+AsrFault = Refuse | Hang | DieAfterAudio | DieAfterWords | NeverFinalise | LateFinal | Flood
 TtsFault = Refuse | Hang | DieAfterSamples | StallAfterSamples
 LlmFault = HttpFailure | CloseBeforeAnswer | Hang | DieAfterTokens | StallAfterTokens | MalformedAfterTokens
 

@@ -108,7 +108,7 @@ async def _read_log(process: asyncio.subprocess.Process) -> None:
 
 
 FLOODS: dict[str, tuple[Callable[[], Iterator[service_pb2.ConverseRequest]], int, str]] = {
-    "gaps": (attacks.gaps, 6_000, STILL_OPEN),
+    "gaps": (attacks.gaps, 2_000, STILL_OPEN),
     "loud": (attacks.loud, 10, STILL_OPEN),
     "keys": (lambda: attacks.keys("#" * 4_000), 1, "INVALID_ARGUMENT / TEXT_INVALID"),
     "few keys": (lambda: attacks.keys("#" * 16), 1_000, TOO_MUCH),
@@ -117,7 +117,7 @@ FLOODS: dict[str, tuple[Callable[[], Iterator[service_pb2.ConverseRequest]], int
     "texts": (lambda: attacks.texts("hello"), 2_000, TOO_MUCH),
     "commits": (attacks.commits, 4_000, TOO_MUCH),
     "interrupts": (attacks.interrupts, 2_000, TOO_MUCH),
-    "reports": (attacks.reports, 3_000, STILL_OPEN),
+    "reports": (attacks.reports, 2_000, STILL_OPEN),
     "tool results": (attacks.tool_results, 500, STILL_OPEN),
 }
 """Messages, how many of them at most, and how the call then stands."""
@@ -152,10 +152,23 @@ async def test_a_model_out_of_its_mind_ends_its_reply_at_most(attacked: Attacked
         assert attacked.resident_mib() - before_mib < MAX_GROWN_MIB
 
 
-async def test_interims_without_end_hurt_nobody(attacked: Attacked) -> None:
-    """A recogniser that tells interims as fast as it can takes neither the memory nor the others' service."""
+async def test_a_telephone_that_pours_audio_in_is_made_to_wait(attacked: Attacked) -> None:
+    """Messages of a megabyte of mu-law, two minutes each, take no memory to speak of and nobody's service."""
     before_mib = attacked.resident_mib()
-    async with HostileCall(attacked.address, start(backends.FLOODED_LANGUAGE)) as call:
+    async with HostileCall(attacked.address, start(is_telephone=True)) as call:
+        for request in islice(attacks.loud(sample_bytes=1), 4):
+            if not await call.send(request):
+                break
+        assert await attacked.serves()
+        assert await call.outcome(timeout_s=0) == STILL_OPEN
+        assert attacked.resident_mib() - before_mib < MAX_GROWN_MIB
+
+
+@pytest.mark.parametrize("language_code", [backends.FLOODED_LANGUAGE, backends.LANGUAGE_OF_FINALS])
+async def test_results_without_end_hurt_nobody(attacked: Attacked, language_code: str) -> None:
+    """A recogniser that tells interims, or finals, as fast as it can takes neither memory nor the others' service."""
+    before_mib = attacked.resident_mib()
+    async with HostileCall(attacked.address, start(language_code)) as call:
         await call.send(service_pb2.ConverseRequest(audio=client_pb2.AudioInput(data=bytes(6_400))))
         assert await call.wait_for("transcript", count=5, timeout_s=BOUND_S) is not None
         assert await attacked.serves()

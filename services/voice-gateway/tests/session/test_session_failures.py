@@ -1,13 +1,13 @@
 """Whole sessions on fakes of the ports, in virtual time, when backends fail, clients vanish and servers leave."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from unittest.mock import patch
 
 import pytest
 from gateway_kit import virtual_time
-from gateway_kit.port_fakes import FakeLlm, Step
+from gateway_kit.port_fakes import FakeLlm, FakeRecognizer, Step
 from gateway_kit.session_world import FRAME, World, heard
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,12 +24,14 @@ from voice_gateway.domain.events import (
     Transcript,
     TurnReport,
 )
-from voice_gateway.domain.ids import ReplyId, SessionId
+from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.session import clock
 from voice_gateway.session.runner import MAX_INBOX
 
 pytestmark = pytest.mark.usefixtures("every_session_replays")
+
+GONE = BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "connection refused")
 
 
 def test_recognition_dies_mid_utterance_and_no_word_is_lost() -> None:
@@ -37,8 +39,7 @@ def test_recognition_dies_mid_utterance_and_no_word_is_lost() -> None:
 
     async def main() -> None:
         world = World()
-        gone = BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "connection lost")
-        world.recognizer.scripts = [[1.0, heard("First.", 600), 0.4, gone], [0.8, heard("Second.", 1_600)]]
+        world.recognizer.scripts = [[1.0, heard("First.", 600), 0.4, GONE], [0.8, heard("Second.", 1_600)]]
         world.llm.scripts = [["One."], ["Two."]]
         session, run = await world.open()
         frames = [index.to_bytes(2, "little") * 320 for index in range(100)]
@@ -65,8 +66,7 @@ def test_who_types_does_not_notice_that_recognition_is_away_for_a_minute() -> No
 
     async def main() -> None:
         world = World()
-        gone = BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "connection refused")
-        world.recognizer.scripts = [[gone] for _ in range(18)]
+        world.recognizer.scripts = [[GONE] for _ in range(18)]
         world.llm.scripts = [["One."], ["Two."]]
         session, run = await world.open()
         for index in range(65 * 50):
@@ -86,13 +86,35 @@ def test_who_types_does_not_notice_that_recognition_is_away_for_a_minute() -> No
     virtual_time.run(main())
 
 
+@pytest.mark.parametrize("script", [[], [GONE]], ids=["politely", "with a failure"])
+def test_a_recogniser_that_ends_its_streams_at_once_holds_up_nobody(script: list[Step]) -> None:
+    """However a stream ends that took no audio: the next is 4 s away, and meanwhile nobody waits for the old one."""
+
+    class Deaf(FakeRecognizer):
+        async def _listen(self, audio: AsyncIterator[bytes], taken: bytearray) -> None:
+            """Not at all."""
+
+    async def main() -> None:
+        world = World(recognizer=Deaf(scripts=[script] * 6))
+        session, run = await world.open()
+        await asyncio.sleep(8)  # streams at 0, 0, 0.5, 1.5, 3.5 and 7.5 s; the next comes at 11.5 s
+        assert len(world.recognizer.specs) == 6
+        session.hear(bytes(32 * 6_000), 0)
+        await asyncio.sleep(1)  # whoever listens for speech has listened
+        assert session.has_room()
+        session.end()
+        await run
+        assert world.nothing_is_left()
+
+    virtual_time.run(main())
+
+
 def test_speech_goes_on_when_recognition_is_back_after_a_minute() -> None:
     """What was said while nobody heard is replayed to the first stream that holds, and the turn is answered."""
 
     async def main() -> None:
         world = World()
-        gone = BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "connection refused")
-        away: list[list[Step]] = [[gone] for _ in range(18)]
+        away: list[list[Step]] = [[GONE] for _ in range(18)]
         world.recognizer.scripts = [*away, [0.5, heard("Are you back?", 2_000)]]
         world.llm.scripts = [["Yes."]]
         session, run = await world.open()
@@ -112,9 +134,8 @@ def test_what_was_said_before_the_half_close_is_waited_for_and_then_given_up() -
 
     async def main() -> None:
         world = World()
-        gone = BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "connection refused")
-        away: list[list[Step]] = [[gone] for _ in range(10)]
-        world.recognizer.scripts = [[0.5, heard("Hello", 300, is_final=False), gone], *away]
+        away: list[list[Step]] = [[GONE] for _ in range(10)]
+        world.recognizer.scripts = [[0.5, heard("Hello", 300, is_final=False), GONE], *away]
         session, run = await world.open()
         session.hear(FRAME * 50, 0)
         await asyncio.sleep(1)
@@ -276,7 +297,7 @@ def test_facts_that_nobody_takes_end_the_session() -> None:
         world = World()
         session, run = await world.open()
         for _ in range(MAX_INBOX):  # one more than there is room for: the beginning is a fact, too
-            session.report_playback(ReplyId(1), 0, is_final=False)
+            session.finish()  # of what a client does nothing else is unbounded
         with pytest.raises(GatewayError, match="inbox is full"):
             await run
         assert world.nothing_is_left()

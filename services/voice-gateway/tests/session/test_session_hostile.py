@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from gateway_kit import virtual_time
 from gateway_kit.port_fakes import FakeLlm, FakeRecognizer, FakeSynthesizer
-from gateway_kit.session_world import World, heard
+from gateway_kit.session_world import FRAME, World, heard
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
-from voice_gateway.domain.errors import Backend, Reason, Unavailable
+from voice_gateway.domain.errors import Backend, BackendError, Reason, Unavailable
 from voice_gateway.domain.events import EndCause, Ended, Notice, ReplyFinished, ReplyText, Transcript
 from voice_gateway.domain.ids import CallId, ReplyId, SessionId
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord, Word
-from voice_gateway.session.excess import BREATH, INTERIMS, MAX_REPLY_CHARS, MAX_RESULT_CHARS, MAX_SENTENCE_MS
+from voice_gateway.session.excess import BREATH, INTERIMS, MAX_CALLS, MAX_REPLY_CHARS, MAX_RESULT_CHARS, MAX_SENTENCE_MS
 from voice_gateway.session.hearing import MAX_SILENCE_MS, MAX_TAPE_MS
 from voice_gateway.session.ports import AnswerWithin, RecognitionSpec, Session, SessionUpdate, SpeechChunk, VoiceSpec
 from voice_gateway.session.runner import DEEDS, SessionRunner
@@ -41,6 +41,7 @@ FLOODS: dict[str, Deed] = {
     "update": lambda session, number: session.update(SessionUpdate(language_code=("en-US", "fr-FR")[number % 2])),
     "interrupt": lambda session, _: session.interrupt(),
     "commit": commit,
+    "ends of playback": lambda session, _: session.report_playback(ReplyId(1), 0, is_final=True),
     "tool results": lambda session, number: session.return_tool(CallId(number), "x", is_error=False),
 }
 
@@ -96,6 +97,26 @@ def test_nobody_reaches_the_bounds(deed: Deed) -> None:
         for number in range(30):
             await asyncio.sleep(2)
             deed(session, 10 + number)
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+def test_of_positions_that_come_too_fast_some_dozens_a_second_count() -> None:
+    """A client that reports a thousand times a second is not ended for it: of its reports of a reply that there is not,
+    each of which is told, 100 at once and 50 a second count.
+    """
+
+    async def main() -> None:
+        around = world()
+        session, run = await around.open()
+        for _ in range(4_000):
+            session.report_playback(ReplyId(7), 1, is_final=False)
+            await asyncio.sleep(0.001)
+        told = [event.reason for event in around.sink.of(Notice) if isinstance(event, Notice)]
+        assert set(told) == {Reason.PLAYBACK_IMPLAUSIBLE}
+        assert 100 + 50 * 3.9 <= len(told) <= 100 + 50 * 4.1
         session.end()
         await run
 
@@ -248,6 +269,30 @@ def test_a_long_reply_is_no_idleness() -> None:
     virtual_time.run(main())
 
 
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_session_whose_words_nobody_transcribes_ends(*, is_committed: bool) -> None:
+    """A turn that is called while the recogniser is away is awaited for no longer than anything else: without audio the
+    session ends when its time has come.
+    """
+
+    async def main() -> None:
+        around = Patient()
+        gone = BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "connection refused")
+        around.recognizer.scripts = [[gone] for _ in range(100)]
+        session, run = await around.open()
+        for number in range(50):
+            session.hear(FRAME, number * 320)
+            await asyncio.sleep(0.02)
+        if is_committed:
+            session.commit()
+        began_s = asyncio.get_running_loop().time()
+        assert (await run).cause is EndCause.IDLE
+        assert asyncio.get_running_loop().time() - began_s == pytest.approx(60, abs=1)
+        assert around.nothing_is_left()
+
+    virtual_time.run(main())
+
+
 def test_no_idle_timeout_is_no_end() -> None:
     """Half an hour of nothing, where the server waits for ever."""
 
@@ -321,8 +366,9 @@ class Endless(FakeLlm):
         "x" * 5_000_000,
         ToolCall("c1", "clock", "{}"),
         ToolCall("c1", "clock", "{" * 5_000_000),
+        ToolCall("", "", ""),
     ],
-    ids=["nothing", "letters", "newlines", "lines", "sentences", "words", "one word", "calls", "a call"],
+    ids=["nothing", "letters", "newlines", "lines", "sentences", "words", "one word", "calls", "a call", "no calls"],
 )
 def test_a_model_without_end_loses_its_reply_and_no_session(piece: str | ToolCall) -> None:
     """Whatever it writes for ever: the reply is cut with the notice LLM_FAILED, what was written before is told, others
@@ -348,6 +394,41 @@ def test_a_model_without_end_loses_its_reply_and_no_session(piece: str | ToolCal
         session.end()
         assert (await run).cause is EndCause.CLIENT_ENDED
         assert around.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("piece", ["a b. c " * 16, "\n" * 128, "word " * 25])
+def test_a_model_in_long_pieces_lets_others_have_their_turns(piece: str) -> None:
+    """Others have a turn after every two pieces of more than 64 characters, not only after 32 of whatever length."""
+
+    async def main() -> None:
+        model = Endless(piece=piece)
+        around = World(llm=model)
+        session, run = await around.open()
+        beside = Beside()
+        session.type_text("Go on.")
+        await around.sink.wait_for(Notice)
+        assert beside.turns >= model.written // 2
+        await beside.stop()
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+def test_a_model_that_calls_more_tools_than_there_may_be_is_cut() -> None:
+    """Calls that say next to nothing are counted, too: 64 are taken and the next one ends the reply."""
+
+    async def main() -> None:
+        model = Endless(piece=ToolCall("", "", ""))
+        around = World(llm=model)
+        session, run = await around.open()
+        session.type_text("Go on.")
+        await around.sink.wait_for(Notice)
+        assert model.written == MAX_CALLS + 1
+        session.end()
+        await run
 
     virtual_time.run(main())
 
@@ -391,6 +472,19 @@ class Babbling(FakeRecognizer):
             yield result
         async for result in super().recognize(session, spec, audio, answer_within_ms):
             yield result
+
+
+@dataclass
+class OneEach(FakeRecognizer):
+    """Ends each stream after a final, at once."""
+
+    async def recognize(
+        self, session: SessionId, spec: RecognitionSpec, audio: AsyncIterator[bytes], answer_within_ms: AnswerWithin
+    ) -> AsyncGenerator[RecognitionResult, None]:
+        """Say something new and end."""
+        del session, audio, answer_within_ms
+        self.specs.append(spec)
+        yield heard("This is it.", 1_000 * len(self.specs))
 
 
 def test_interims_without_end_are_taken_together() -> None:
@@ -437,19 +531,85 @@ def test_the_newest_interim_is_told_in_the_end() -> None:
 
 
 def test_finals_without_end_are_all_heard() -> None:
-    """Six hundred finals at once fill no inbox and end no session; each is told, and no turn grows for ever."""
+    """Six hundred finals at once fill no inbox and end no session; each is told, no turn grows for ever, and they are
+    taken no faster than somebody speaks: the last after 116 s.
+    """
 
     async def main() -> None:
         babble = [heard(f"This is sentence {number}.", 1_000 + number) for number in range(600)]
         around = World(recognizer=Babbling(results=babble))
         around.llm.scripts = [[1_000.0]] * 1_000
         session, run = await around.open()
+        await asyncio.sleep(115)
+        assert not any(
+            "sentence 599." in event.text for event in around.sink.of(Transcript) if isinstance(event, Transcript)
+        )
         await asyncio.sleep(5)
         told = (event for event in around.sink.of(Transcript) if isinstance(event, Transcript))
         finals = [event.text for event in told if event.is_final]
         assert {int(number) for text in finals for number in re.findall(r"\d+", text)} == set(range(600))
         assert max(map(len, finals)) < MAX_TURN_CHARS + len("This is sentence 600.") + 1
         assert not run.done()
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+def test_finals_cost_a_model_a_few_requests_a_second() -> None:
+    """A thousand utterances at once, each a turn of its own: in ten seconds the model is asked no more often than there
+    are finals to take, 20 at once and 5 a second, with what it is asked ahead of each.
+    """
+
+    async def main() -> None:
+        babble = [heard(f"This is sentence {number}.", 1_000 + number) for number in range(1_000)]
+        around = World(recognizer=Babbling(results=babble))
+        around.llm.scripts = [["Yes."]] * 2_000
+        session, run = await around.open()
+        await asyncio.sleep(10)
+        assert 1 <= len(around.llm.requests) <= 2 * (20 + 5 * 10)
+        told = [event for event in around.sink.of(Transcript) if isinstance(event, Transcript) and event.is_final]
+        assert len(told) <= 20 + 5 * 10 + 1
+        session.end()
+        await run
+        assert around.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+def test_a_final_in_each_stream_is_no_way_round_the_bound() -> None:
+    """A recogniser that says something in each stream and ends it is asked again at once, and 5 times a second then."""
+
+    async def main() -> None:
+        around = World()
+        around.recognizer = OneEach()
+        around.llm.scripts = [[1_000.0]] * 1_000
+        session, run = await around.open()
+        await asyncio.sleep(10)
+        assert 20 <= len(around.recognizer.specs) <= 20 + 5 * 10 + 2
+        session.end()
+        await run
+        assert around.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("is_final", [True, False])
+def test_long_transcripts_let_others_have_their_turns(*, is_final: bool) -> None:
+    """Fifteen transcripts of 4,000 characters at once, which fit every bucket: others have a turn after each."""
+
+    async def main() -> None:
+        babble = [heard(f"{number} ".ljust(4_000, "x"), 1_000 + number, is_final=is_final) for number in range(15)]
+        around = World(recognizer=Babbling(results=babble))
+        around.llm.scripts = [[1_000.0]] * 100
+        session, run = await around.open()
+        beside = Beside()
+        turns: list[int] = []
+        while len(turns) < 15:
+            turns += [beside.turns] * (len(around.sink.of(Transcript)) - len(turns))
+            await asyncio.sleep(0)
+        assert turns == sorted(set(turns))
+        await beside.stop()
         session.end()
         await run
 

@@ -86,6 +86,17 @@ def test_audio_is_counted_while_it_is_heard_and_after() -> None:
     assert refusal(quotas, BOB) is None
 
 
+def test_the_day_begins_with_the_first_session() -> None:
+    """Not when what it has heard is first counted, which may be hours later: the refusal ends when that day does."""
+    quotas = Quotas(QuotaSettings(audio_s_per_day=10))
+    running = quotas.begin(ADA, START)
+    running.heard_ms = listening(10_000)
+    assert refusal(quotas, ADA, after_ms(START, DAY_MS // 4)) == (Limit.CALLER_AUDIO, DAY_MS * 3 // 4)
+    quotas.begin(ADA, after_ms(START, DAY_MS // 2))
+    assert refusal(quotas, ADA, after_ms(START, DAY_MS - 1)) == (Limit.CALLER_AUDIO, 1)
+    assert refusal(quotas, ADA, after_ms(START, DAY_MS)) is None
+
+
 def test_a_new_day_begins_with_what_is_heard_in_it() -> None:
     """A session that runs over the end of a day does not carry the old day's audio into the new one."""
     quotas = Quotas(QuotaSettings(audio_s_per_day=10))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from voice_gateway.domain.audio import INPUT_RATES_HZ, AudioFormat, Encoding
 from voice_gateway.transports import g711
-from voice_gateway.transports.audio_in import AudioIn, open_audio_in
+from voice_gateway.transports.audio_in import SLICE_SAMPLES, AudioIn, open_audio_in, slices
 
 G711 = [Encoding.MULAW, Encoding.ALAW]
 ALL_CODES = bytes(range(256))
@@ -176,3 +176,27 @@ def test_split_of_the_input_does_not_matter(sizes: list[int]) -> None:
     one, other = (np.frombuffer(b"".join(pcm for pcm, _ in each), "<i2") for each in (heard_whole, heard_parts))
     assert len(one) == len(other)
     assert np.max(np.abs(one.astype(int) - other), initial=0) <= 2
+
+
+@pytest.mark.parametrize("encoding", list(Encoding))
+@pytest.mark.parametrize("samples", [0, 1, SLICE_SAMPLES - 1, SLICE_SAMPLES, SLICE_SAMPLES + 1, 100_000])
+def test_a_message_is_taken_in_slices_without_a_seam(encoding: Encoding, samples: int) -> None:
+    """None is longer than may be taken at once, each begins where the last one ended, and together they are all of it:
+    what is heard is what is heard of the whole.
+    """
+    data = bytes(index * 7 % 251 for index in range(samples * encoding.sample_bytes))
+    parts = list(slices(data, 700, encoding))
+    assert b"".join(part for part, _ in parts) == data
+    assert [offset for _, offset in parts] == list(range(700, 700 + samples, SLICE_SAMPLES))
+    assert all(len(part) <= SLICE_SAMPLES * encoding.sample_bytes for part, _ in parts)
+    (whole, of_whole), (sliced, of_slices) = (way_in(encoding, 8_000) for _ in range(2))
+    whole.feed(data, 700)
+    for part, offset in parts:
+        sliced.feed(part, offset)
+    for way in (whole, sliced):
+        way.flush()
+    heard, expected = (
+        np.frombuffer(b"".join(pcm for pcm, _ in of), "<i2").astype(np.int32) for of in (of_slices, of_whole)
+    )
+    assert len(heard) == len(expected)
+    assert np.all(np.abs(heard - expected) <= 2)  # the filter dithers

@@ -50,6 +50,23 @@ def test_messages_are_read_at_a_pace() -> None:
     assert virtual_time.run(main()) == pytest.approx(5, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("chunk_ms", "speed"), [(64, 12.8), (20, 8), (10, 4), (20, 1)], ids=["older contract", "pushed", "WebRTC", "calls"]
+)
+def test_real_clients_are_not_paced(chunk_ms: int, speed: float) -> None:
+    """Five minutes of audio as clients send it are read as they come: nobody waits for a token."""
+
+    async def main() -> None:
+        loop, pace = asyncio.get_running_loop(), MESSAGES
+        for _ in range(300_000 // chunk_ms):
+            await asyncio.sleep(chunk_ms / 1_000 / speed)
+            came_s = loop.time()
+            pace = await paced(pace)
+            assert loop.time() == came_s
+
+    virtual_time.run(main())
+
+
 async def test_a_client_over_its_bounds_is_told_so() -> None:
     """What a session refuses as too much ends the call RESOURCE_EXHAUSTED / RATE_EXCEEDED, and leaves nothing."""
 

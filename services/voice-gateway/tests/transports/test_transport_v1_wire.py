@@ -33,6 +33,7 @@ from voice_gateway.domain.errors import (
 from voice_gateway.domain.events import ToolCalled
 from voice_gateway.domain.ids import CallId, TurnId
 from voice_gateway.session.ports import SessionRequest, SessionUpdate
+from voice_gateway.transports.audio_in import SLICE_SAMPLES
 from voicegateway.v1 import audio_pb2, client_pb2, error_pb2, server_pb2
 from voicegateway.v1.voice_gateway_service_pb2 import (
     ConverseRequest,
@@ -182,6 +183,24 @@ async def test_reading_stops_while_there_is_no_room() -> None:
         await call.done_writing()
         await read_all(call)
     assert session.told == [("hear", b"\1\0", 0), ("hear", b"\2\0", 1), ("finish",)]
+
+
+async def test_a_long_message_waits_within_itself() -> None:
+    """Of a message that is longer than there is room for only so much is heard, and the rest when there is room."""
+    gateway, data = FakeGateway(), bytes(2 * (SLICE_SAMPLES + 1))
+    async with serving(gateway) as channel:
+        call = converse(channel)
+        await send(call, START)
+        session = await gateway.sessions.get()
+        session.is_full = True
+        await send(call, sound(data))
+        await session.waits_for_room.wait()
+        assert session.told == [("hear", bytes(2 * SLICE_SAMPLES), 0)]
+        session.is_full = False
+        session.room.set()
+        await call.done_writing()
+        await read_all(call)
+    assert session.told[1:] == [("hear", b"\0\0", SLICE_SAMPLES), ("finish",)]
 
 
 async def test_server_may_end_first() -> None:

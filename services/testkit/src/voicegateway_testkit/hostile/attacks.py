@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from voicegateway.v1 import client_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 
-from voicegateway_testkit.hostile.backends import FLOODED_LANGUAGE
+from voicegateway_testkit.hostile.backends import FLOODED_LANGUAGE, LANGUAGE_OF_FINALS
 from voicegateway_testkit.hostile.calls import OWN_CONNECTION, STILL_OPEN, HostileCall, start
 from voicegateway_testkit.hostile.half_sent import HalfSentCalls
 from voicegateway_testkit.load import RATE_HZ
@@ -65,13 +65,13 @@ def gaps() -> Iterator[Request]:
         offset_samples += GAP_S * RATE_HZ
 
 
-def loud() -> Iterator[Request]:
-    """Half a minute of noise a message, as fast as it is taken."""
+def loud(sample_bytes: int = 2) -> Iterator[Request]:
+    """Noise as fast as it is taken: half a minute a message, and of a telephone two minutes."""
     noise = random.Random(0).randbytes(LOUD_BYTES)  # noqa: S311 - any noise
     offset_samples = 0
     while True:
         yield Request(audio=client_pb2.AudioInput(data=noise, offset_samples=offset_samples))
-        offset_samples += LOUD_BYTES // 2
+        offset_samples += LOUD_BYTES // sample_bytes
 
 
 def keys(digits: str) -> Iterator[Request]:
@@ -130,7 +130,9 @@ def tool_results() -> Iterator[Request]:
         yield Request(tool_result=client_pb2.ToolResult(call_id="y" * 1_000, output="z" * 60_000))
 
 
-def pouring(messages: Callable[[], Iterator[Request]], comes_again_s: float = 0.0) -> Attack:
+def pouring(
+    messages: Callable[[], Iterator[Request]], opening: Request | None = None, comes_again_s: float = 0.0
+) -> Attack:
     """Makes an attack that sends messages as fast as they are taken.
 
     When its call is ended it makes another one, after so many seconds.
@@ -139,7 +141,7 @@ def pouring(messages: Callable[[], Iterator[Request]], comes_again_s: float = 0.
     async def attack(target: Target, damage: Damage) -> None:
         for _ in range(MAX_CALLS):
             damage.calls += 1
-            async with HostileCall(target.address) as call:
+            async with HostileCall(target.address, opening) as call:
                 try:
                     for request in messages():
                         if call.is_over or not await call.send(request):
@@ -174,12 +176,12 @@ def asking(text: str, calls: int = 5) -> Attack:
     return attack
 
 
-def speaking_the_flooded_language(calls: int = 3) -> Attack:
-    """Makes an attack of sessions whose recogniser tells interims without end."""
+def speaking(language_code: str, calls: int = 3) -> Attack:
+    """Makes an attack of sessions whose recogniser floods who speaks this language."""
 
     async def hold(target: Target, damage: Damage) -> None:
         damage.calls += 1
-        async with HostileCall(target.address, start(FLOODED_LANGUAGE)) as call:
+        async with HostileCall(target.address, start(language_code)) as call:
             try:
                 await call.send(Request(audio=client_pb2.AudioInput(data=bytes(6_400))))
                 await call.wait_for("ended", timeout_s=target.seconds)
@@ -288,10 +290,12 @@ FLOODS: Final[dict[str, Callable[[], Iterator[Request]]]] = {
 HARMFUL_REPLIES: Final = ("newlines", "brackets", "dots", "marks", "one sentence", "many sentences", "tokens")
 COMES_AGAIN_S: Final = 1.0
 ONE_OF_EACH: Final = (
-    *(pouring(messages, COMES_AGAIN_S) for messages in FLOODS.values()),
+    *(pouring(messages, comes_again_s=COMES_AGAIN_S) for messages in FLOODS.values()),
+    pouring(lambda: loud(sample_bytes=1), start(is_telephone=True), COMES_AGAIN_S),
     *(asking(harm, calls=1) for harm in HARMFUL_REPLIES),
     sending_garbage(COMES_AGAIN_S),
-    speaking_the_flooded_language(calls=1),
+    speaking(FLOODED_LANGUAGE, calls=1),
+    speaking(LANGUAGE_OF_FINALS, calls=1),
     sending_half_a_start(calls=1),
     never_reading(calls=1),
 )
@@ -305,9 +309,11 @@ async def attack_in_every_way(target: Target, damage: Damage) -> None:
 
 ATTACKS: Final[dict[str, Attack]] = {
     **{name: pouring(messages) for name, messages in FLOODS.items()},
+    "loud-telephone": pouring(lambda: loud(sample_bytes=1), start(is_telephone=True)),
     **{harm.replace(" ", "-"): asking(harm) for harm in HARMFUL_REPLIES},
     "garbage": sending_garbage(),
-    "interims": speaking_the_flooded_language(),
+    "interims": speaking(FLOODED_LANGUAGE),
+    "finals": speaking(LANGUAGE_OF_FINALS),
     "half-starts": sending_half_a_start(),
     "never-read": never_reading(),
     "newcomers": come_all_at_once,

@@ -6,14 +6,16 @@ from typing import Final
 from voicegateway_testkit.fake_asr import FakeAsr
 from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming
 from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
-from voicegateway_testkit.faults import FloodInterims
+from voicegateway_testkit.faults import Flood
 from voicegateway_testkit.grpc_fake import ConfigRow
 from voicegateway_testkit.llm_codec import JsonObject, Reply
 from voicegateway_testkit.script import Utterance
 
 FLOODED_LANGUAGE: Final = "de-DE"
 """Who speaks it gets interims without end."""
-LANGUAGES: Final = ("en-US", FLOODED_LANGUAGE)
+LANGUAGE_OF_FINALS: Final = "fr-FR"
+"""Who speaks it gets finals without end, each a turn."""
+LANGUAGES: Final = ("en-US", FLOODED_LANGUAGE, LANGUAGE_OF_FINALS)
 _MARK: Final = "\u0301"
 """A combining accent."""
 HARMS: Final[dict[str, Callable[[], Reply]]] = {
@@ -37,18 +39,19 @@ def answer(messages: list[JsonObject]) -> Reply | str:
 
 
 def recogniser(words: str) -> FakeAsr:
-    """Makes a recogniser of both languages; every utterance says `words`, those of the flooded language no end."""
+    """Makes a recogniser of all languages; every utterance says `words`, those of the flooded languages no end."""
     rows = [
         ConfigRow(f"fake-asr-{code}", {"type": "online", "language_code": code, "sample_rate": "16000"})
         for code in LANGUAGES
     ]
     asr = FakeAsr([Utterance(words)], repeats=True, keeps_audio=False, rows=rows)
-    asr.language_faults[FLOODED_LANGUAGE] = FloodInterims(interims_per_s=2_000, chars=2_000)
+    asr.language_faults[FLOODED_LANGUAGE] = Flood(results_per_s=2_000, chars=2_000)
+    asr.language_faults[LANGUAGE_OF_FINALS] = Flood(results_per_s=1_000, chars=40, is_final=True)
     return asr
 
 
 def synthesizer(timing: TtsTiming = TtsTiming()) -> FakeTts:  # noqa: B008  a frozen value
-    """Makes a synthesizer of both languages."""
+    """Makes a synthesizer of all languages."""
     return FakeTts(
         timing=timing,
         rows=[

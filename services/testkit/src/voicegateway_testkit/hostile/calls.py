@@ -15,6 +15,7 @@ from voicegateway_testkit.call import watch_status
 from voicegateway_testkit.load import METHOD, RATE_HZ
 
 OWN_CONNECTION: Final = (("grpc.use_local_subchannel_pool", 1),)
+TELEPHONE_RATE_HZ: Final = 8_000
 STILL_OPEN: Final = "still open"
 """What is told of a call that its server has not ended."""
 _STATUS_S: Final = 30.0
@@ -23,10 +24,12 @@ _WRITE_S: Final = 2.0
 """A write that waits for longer: the server does not read, which is its right."""
 
 
-def start(language_code: str = "") -> service_pb2.ConverseRequest:
-    """Gives the first message of every hostile call."""
+def start(language_code: str = "", *, is_telephone: bool = False) -> service_pb2.ConverseRequest:
+    """Gives the first message of every hostile call; a telephone's audio is mu-law at 8 kHz."""
     audio = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_LINEAR_PCM, sample_rate_hz=RATE_HZ)
-    opening = client_pb2.Start(audio_in=audio, audio_out=audio, language_code=language_code)
+    telephone = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_MULAW, sample_rate_hz=TELEPHONE_RATE_HZ)
+    audio_in = telephone if is_telephone else audio
+    opening = client_pb2.Start(audio_in=audio_in, audio_out=audio, language_code=language_code)
     return service_pb2.ConverseRequest(start=opening)
 
 

@@ -21,15 +21,19 @@ from voice_gateway.domain.errors import (
 from voice_gateway.domain.ids import CallId, ReplyId, StreamId
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord, Word
 from voice_gateway.session.excess import (
+    FINALS,
     MAX_OUTPUT_CHARS,
     MAX_SENTENCE_MS,
     MAX_SENTENCE_WORDS,
     PIECES,
     RESULTS,
     Interims,
+    Pace,
     ReplyBudget,
     bounded,
     breathing,
+    share_of_audio,
+    share_of_text,
 )
 from voice_gateway.session.hearing import Feed, Hearing
 from voice_gateway.session.journal import JournalFolder
@@ -39,6 +43,7 @@ from voice_gateway.session.ports import (
     LanguageModel,
     RecognitionSpec,
     SessionInfo,
+    SpeechChunk,
     SpeechRecognizer,
     SpeechSynthesizer,
     Telemetry,
@@ -103,6 +108,7 @@ class BackendCalls:
         self._post = post
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._sentences: dict[ReplyId, asyncio.Queue[Synthesize]] = {}
+        self._finals = Pace(FINALS)
 
     def reconfigure(self, info: SessionInfo) -> None:
         """Hear and speak by other settings from the next stream and the next sentence on."""
@@ -112,10 +118,10 @@ class BackendCalls:
         """Transcribe a feed."""
 
         def failed(_: Reason, message: str) -> inputs.Input:
-            self._hearing.leave_feed(feed)
             return inputs.RecognitionFailed(stream, message)
 
-        self._spawn(f"asr-{stream}", self._guard(partial(self._recognise, stream, feed), failed))
+        task = self._spawn(f"asr-{stream}", self._guard(partial(self._recognise, stream, feed), failed))
+        task.add_done_callback(lambda _: self._hearing.leave_feed(feed))  # whether it broke, ended or was dropped
 
     def write(self, reply: ReplyId, messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> None:
         """Ask the language model."""
@@ -166,9 +172,10 @@ class BackendCalls:
         if tasks:
             await asyncio.wait(tasks)  # unlike `gather`, cancels nobody a second time when it is cancelled itself
 
-    def _spawn(self, name: str, call: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, name: str, call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._tasks[name] = asyncio.create_task(call, name=f"{self._info.session_id}-{name}")
         task.add_done_callback(lambda done: self._tasks.pop(name, None) if self._tasks.get(name) is done else None)
+        return task
 
     def _cancel(self, name: str) -> None:
         task = self._tasks.get(name)
@@ -192,7 +199,7 @@ class BackendCalls:
         patience, interims = self._hearing.patience, Interims(self._post)
         results = self._around.recognizer.recognize(info.session_id, spec, feed, patience.within_ms)
         try:
-            async with aclosing(results), aclosing(breathing(results, RESULTS)) as paced:
+            async with aclosing(results), aclosing(breathing(results, RESULTS, _share_of_result)) as paced:
                 async for result in paced:
                     patience.answered()
                     heard = self._heard(stream, feed, bounded(result))
@@ -201,6 +208,7 @@ class BackendCalls:
                     else:
                         interims.drop()
                         self._post(heard)
+                        await self._finals.take()
             interims.flush()
         except RecognitionStalled:
             patience.stalled()
@@ -229,7 +237,7 @@ class BackendCalls:
     async def _write(self, reply: ReplyId, messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> None:
         calls, budget = list[ToolCall](), ReplyBudget()
         pieces = self._around.llm.reply(self._info.session_id, messages, tools)
-        async with aclosing(pieces), aclosing(breathing(pieces, PIECES)) as paced:
+        async with aclosing(pieces), aclosing(breathing(pieces, PIECES, _share_of_piece)) as paced:
             async for piece in paced:
                 if isinstance(piece, ToolCall):
                     budget.call(piece)
@@ -268,7 +276,7 @@ class BackendCalls:
         spec = VoiceSpec(self._info.language_code, self._info.voice, self._info.output_rate_hz)
         words: list[SpokenWord] = []
         chunks = self._around.synthesizer.synthesize(self._info.session_id, spec, order.text)
-        async with aclosing(chunks), aclosing(breathing(chunks, PIECES)) as paced:
+        async with aclosing(chunks), aclosing(breathing(chunks, PIECES, _share_of_chunk)) as paced:
             async for chunk in paced:
                 if chunk.pcm and not progress.samples:
                     self._post(inputs.SpeechReady(order.reply, order.sentence))
@@ -283,6 +291,18 @@ class BackendCalls:
                 await self._playout.wait_for_room()
         self._playout.complete(order.reply, order.sentence)
         self._post(inputs.SpeechCompleted(order.reply, order.sentence, progress.samples, tuple(words)))
+
+
+def _share_of_piece(piece: str | ToolCall) -> float:
+    return share_of_text(piece.arguments_json if isinstance(piece, ToolCall) else piece)
+
+
+def _share_of_result(result: RecognitionResult) -> float:
+    return share_of_text(result.text)
+
+
+def _share_of_chunk(chunk: SpeechChunk) -> float:
+    return share_of_audio(chunk.pcm)
 
 
 @dataclass(slots=True)

@@ -21,9 +21,12 @@ MAX_REPLY_CHARS: Final = 16_000
 counts as one character, so that pieces are bounded, too."""
 MAX_CALL_CHARS: Final = 65_536
 """Names and arguments of the tools that one reply calls: as much as a tool may return (client.proto, `ToolResult`)."""
+MAX_CALLS: Final = 64
+"""Tools that one reply calls; turn/tools.py executes 16 of a round. A client that answers them all at once is within
+what it may do (runner.py, `DEEDS`)."""
 PIECE_CHARS: Final = 128
-"""Of the model's text so much is taken at once, which is up to 64 sentences: under 5 ms at its worst, as
-`make bench SECTION=text` prints. Servers send a token in a piece, or some."""
+"""Of a backend's text so much is taken before others have their turn: up to 64 sentences of a model, under 5 ms at
+their worst, as `make bench SECTION=text` prints. Servers send a token in a piece, or some."""
 MAX_RESULT_CHARS: Final = 4_000
 """Text of one transcript, as of a typed turn. A turn lasts a minute, of which nobody speaks more than 1,500."""
 MAX_RESULT_WORDS: Final = 1_000
@@ -40,26 +43,61 @@ PIECES: Final = TokenBucket(capacity=2_000, per_s=2_000)
 """Of a model, or chunks of synthesis: the fastest served models write 2,000 tokens a second. More wait."""
 RESULTS: Final = TokenBucket(capacity=1_000, per_s=1_000)
 """Of a recogniser, which has some 10 a second. More wait."""
+FINALS: Final = TokenBucket(capacity=20, per_s=5)
+"""Of a recogniser in one session, whatever stream they come from: each may be a turn that asks the model. Who speaks
+ends a segment a second at most, and a recording that is pushed at 12.8 times real time has some 5. More wait."""
 INTERIMS: Final = TokenBucket(capacity=50, per_s=25)
 """That are told: recognisers decode each 80 to 160 ms, and no screen shows more. Of more the newest counts."""
 BREATH: Final = 32
-"""Pieces in a row before others have their turn, at the latest: each costs 50 us or so."""
+"""Pieces in a row before others have their turn, at the latest, however short: each costs 50 us or so."""
+PCM_BREATH_BYTES: Final = 65_536
+"""The same of synthesised audio: two seconds at 16 kHz."""
 
 T = TypeVar("T")
 
 
-async def breathing(pieces: AsyncGenerator[T, None], bucket: TokenBucket) -> AsyncGenerator[T, None]:
-    """The same pieces, no faster than the bucket says, and with a turn for others now and then."""
-    count = 0
+class Pace:
+    """Lets its callers wait, no longer than a bucket says."""
+
+    def __init__(self, bucket: TokenBucket) -> None:
+        self._bucket = bucket
+
+    async def take(self) -> bool:
+        """Take one token; whether that had to be waited for."""
+        now = clock.now()
+        self._bucket = self._bucket.take(1, now)
+        wait_ns = self._bucket.debt_ns(now)
+        if wait_ns:
+            await asyncio.sleep(wait_ns / NS_PER_S)
+        return wait_ns > 0
+
+
+async def breathing(
+    pieces: AsyncGenerator[T, None], bucket: TokenBucket, share: Callable[[T], float]
+) -> AsyncGenerator[T, None]:
+    """The same pieces, no faster than the bucket says, and with a turn for others now and then.
+
+    `share` says how much of what may be taken in a row a piece is: 1 and more, and others have their turn at once.
+    """
+    pace, taken = Pace(bucket), 0.0
     async for piece in pieces:
         yield piece
-        count += 1
-        now = clock.now()
-        bucket = bucket.take(1, now)
-        if wait_ns := bucket.debt_ns(now):
-            await asyncio.sleep(wait_ns / NS_PER_S)
-        elif count % BREATH == 0:
+        taken += max(1 / BREATH, share(piece))
+        if await pace.take():
+            taken = 0.0
+        elif taken >= 1:
+            taken = 0.0
             await asyncio.sleep(0)
+
+
+def share_of_text(text: str) -> float:
+    """How much of what may be taken in a row a text is."""
+    return len(text) / PIECE_CHARS
+
+
+def share_of_audio(pcm: bytes) -> float:
+    """How much of what may be taken in a row audio is."""
+    return len(pcm) / PCM_BREATH_BYTES
 
 
 class ReplyBudget:
@@ -68,6 +106,7 @@ class ReplyBudget:
     def __init__(self) -> None:
         self._text_chars = MAX_REPLY_CHARS
         self._call_chars = MAX_CALL_CHARS
+        self._calls = MAX_CALLS
 
     def cut(self, text: str) -> list[str]:
         """Pieces of the text, as far as it may be taken."""
@@ -77,12 +116,15 @@ class ReplyBudget:
 
     def call(self, call: ToolCall) -> None:
         """Count a call of a tool."""
-        self._call_chars -= max(1, len(call.id) + len(call.name) + len(call.arguments_json))
+        self._calls -= 1
+        self._call_chars -= len(call.id) + len(call.name) + len(call.arguments_json)
 
     def check(self) -> None:
         """Raises BackendError, LLM_FAILED, when more was written than there may be."""
         if self._text_chars < 0:
             raise _too_much(f"a reply of more than {MAX_REPLY_CHARS} characters")
+        if self._calls < 0:
+            raise _too_much(f"more than {MAX_CALLS} calls of tools")
         if self._call_chars < 0:
             raise _too_much(f"calls of tools of more than {MAX_CALL_CHARS} characters")
 

@@ -110,7 +110,7 @@ class Hearing:
             self._finished = self._feed.finish(end)
 
     def leave_feed(self, feed: "Feed") -> None:
-        """Its stream broke: until another one is opened nobody is to wait for it, least of all who types."""
+        """Its stream is over: until another one is opened nobody is to wait for it, least of all who types."""
         if self._feed is feed:
             self._feed = None
             self._update_room()

@@ -42,7 +42,10 @@ class Pacer:
         self._paced.pop(paced, None)
 
     def take_lateness_ms(self) -> Sequence[float]:
-        """How late, since the last call, each tick was through with what was due: what every caller waited longer."""
+        """How late, since the last call, each tick was through with what was due: what every caller waited longer.
+
+        Those that a late tick came instead of count as well, or a stall would weigh no more than a tick in time.
+        """
         taken = tuple(self._lateness_ms)
         self._lateness_ms.clear()
         return taken
@@ -63,6 +66,8 @@ class Pacer:
             except Exception as error:  # noqa: BLE001  one that fails is logged by the loop and silences no other
                 told = {"message": "a tick failed", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(told)
-        self._lateness_ms.append(1_000 * (max(0.0, late_s) + time.perf_counter() - began_s))
+        took_ms, late_ms = 1_000 * (time.perf_counter() - began_s), max(0.0, 1_000 * late_s)
+        missed = min(int(late_ms / TICK_MS), MAX_LATENESS)
+        self._lateness_ms.extend(late_ms - TICK_MS * number + took_ms for number in range(missed + 1))
         if self._paced:
             self._arm()

@@ -34,6 +34,9 @@ MAX_INBOX = 4_096
 DEEDS = TokenBucket(capacity=60, per_s=10)
 """What a client may make the session do: voice_gateway_service.proto, rule 10. Who types, presses keys or talks by
 push-to-talk does less than one thing a second; a program that answers 16 tools at once does 16."""
+REPORTS = TokenBucket(capacity=100, per_s=50)
+"""Positions of a client's player that count, but for final ones: clients report each 200 ms, or with each frame of
+20 ms. Of more the next one says as much."""
 PLAIN, DEAR = 1, 2
 """Tokens: of what is done here, and of what opens a call to a backend or checks what the backends have."""
 _TOO_MUCH = (
@@ -81,6 +84,7 @@ class SessionRunner:
         self._calls = BackendCalls(info, around, self._hearing, self._playout, self._post)
         self._outcome: Ended | GatewayError | None = None
         self._deeds = DEEDS
+        self._reports = REPORTS
         self._idle = IdleWatch(idle_timeout_ms, lambda: self._post(inputs.SessionIdled()))
         self._post(inputs.SessionStarted())
         place.count(self.heard_ms)
@@ -129,7 +133,15 @@ class SessionRunner:
         self._post(inputs.SettingsChanged(change))
 
     def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:
-        """Take a position of the client's player, together with what was sent by now."""
+        """Take a position of the client's player, together with what was sent by now; too many are let pass."""
+        if is_final:
+            self._spend(PLAIN)
+        else:
+            now = clock.now()
+            reports = self._reports.take(1, now)
+            if reports.debt_ns(now):
+                return
+            self._reports = reports
         self._post(inputs.PlaybackReported(reply, played_samples, self._playout.sent(reply), is_final))
 
     def interrupt(self) -> None:

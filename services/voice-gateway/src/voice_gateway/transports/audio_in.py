@@ -1,13 +1,18 @@
 """Turns a client's audio into what the session hears: LINEAR_PCM at the recogniser's rate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import soxr
 
 from voice_gateway.domain.audio import AudioFormat, Encoding
 from voice_gateway.transports import g711
+
+SLICE_SAMPLES: Final = 8_192
+"""Of one message so much is taken at once, a second at 8 kHz: to decode it and to bring it to another rate takes 0.4 ms
+(measured 2026-11-28), and the largest message, 1 MiB of mu-law, 50 ms."""
 
 Hear = Callable[[bytes, int], None]
 """Takes LINEAR_PCM and the position of its first sample in the client's input clock."""
@@ -21,6 +26,13 @@ class AudioIn:
     """Takes data in the client's format; it must be whole samples and must not overlap what came before."""
     flush: Callable[[], None]
     """Hands on what a filter still holds: the input pauses or has ended."""
+
+
+def slices(data: bytes, offset_samples: int, encoding: Encoding) -> Iterator[tuple[bytes, int]]:
+    """Parts of a message's audio and where they begin, each small enough to be taken at once."""
+    for first in range(0, len(data) // encoding.sample_bytes, SLICE_SAMPLES):
+        start = first * encoding.sample_bytes
+        yield data[start : start + SLICE_SAMPLES * encoding.sample_bytes], offset_samples + first
 
 
 def open_audio_in(client: AudioFormat, asr_rate_hz: int, hear: Hear) -> AudioIn:

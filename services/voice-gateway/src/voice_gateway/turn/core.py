@@ -261,8 +261,8 @@ class Core:
         return self._end(Close(Ended(EndCause.CLIENT_ENDED)), now)
 
     def _on_session_idled(self, _: inputs.SessionIdled, now: Instant) -> list[Effect]:
-        """Whoever still waits for an answer, however long it takes, is not left."""
-        return self._end(Close(Ended(EndCause.IDLE)), now) if self._dialogue.is_quiet else []
+        """Who still waits for an answer, however long it takes, is not left; words of a recogniser may never come."""
+        return self._end(Close(Ended(EndCause.IDLE)), now) if self._dialogue.is_still else []
 
     def _on_drain_requested(self, fact: inputs.DrainRequested, now: Instant) -> list[Effect]:
         self._drain_deadline = fact.deadline

@@ -49,8 +49,13 @@ class Dialogue:
     @property
     def is_quiet(self) -> bool:
         """Whether no turn is being said, pressed, waiting, answered or settled."""
+        return self.is_still and self._user.is_quiet
+
+    @property
+    def is_still(self) -> bool:
+        """The same, but for what was said to a recogniser that is away."""
         is_answered = self._agent.is_free and not self._waiting
-        return is_answered and self._user.is_quiet and not self.is_pressing
+        return is_answered and self._user.is_still and not self.is_pressing
 
     def reconfigure(self, policy: TurnPolicy) -> None:
         """Go on by another policy."""

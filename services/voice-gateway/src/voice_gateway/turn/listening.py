@@ -75,6 +75,11 @@ class Recognition:
         return self._is_input_over and self.state is Listening.CLOSED and self._reopen_at is None
 
     @property
+    def is_away(self) -> bool:
+        """Whether it broke, and has transcribed nothing for good since."""
+        return self._failures > 0
+
+    @property
     def confirmed_samples(self) -> int:
         """Input before this position is transcribed for good."""
         return self._confirmed_samples

@@ -49,8 +49,14 @@ class User:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing is being said, and no words of what was said are awaited."""
+        return self.is_still and not self.recognition.owes_a_final
+
+    @property
+    def is_still(self) -> bool:
+        """The same, but for words of a recogniser that is away: nobody knows whether they ever come."""
         has_sound = self.utterance.is_speaking or self.utterance.quiet_by is not None
-        return not (self.so_far.text or has_sound or self.recognition.owes_a_final)
+        is_awaited = self.recognition.owes_a_final and not self.recognition.is_away
+        return not (self.so_far.text or has_sound or is_awaited)
 
     def reconfigure(self, policy: TurnPolicy) -> None:
         """Gather by another policy from now on."""

@@ -140,6 +140,7 @@ class Quotas:
         usage = Usage(account)
         account.running.add(usage)
         account.begun = account.begun.adding(1, now)
+        account.audio_ms = account.audio_ms.adding(0, now)  # the day begins with the session, not with its first count
         return usage
 
     def _new(self) -> _Account:
