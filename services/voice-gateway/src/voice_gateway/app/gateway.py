@@ -38,6 +38,7 @@ from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService
+from voice_gateway.session.standing import StandingSpeech
 from voice_gateway.session.voice import VoiceBank
 from voice_gateway.transports.call import CallLimits
 from voice_gateway.transports.grpc_legacy import server as grpc_legacy
@@ -71,7 +72,7 @@ class Gateway:
         around = Surroundings(
             recognizer=self._recognizer,
             llm=self._llm,
-            synthesizer=self._synthesizer,
+            synthesizer=StandingSpeech(self._synthesizer, settings.session.persona.unheard),
             telemetry=SharedTelemetry(LogTelemetry(), self._metrics),
             pacer=pacer,
             roster=self._roster,
