@@ -125,6 +125,7 @@ CASES = [
     Case("config.llm.firstTokenDeadlineMs", 900, "env:LLM_FIRST_TOKEN_DEADLINE_MS", "900"),
     Case("config.llm.totalDeadlineMs", 600_000, "env:LLM_TOTAL_DEADLINE_MS", "600000"),
     Case("config.asr.patienceMs", 3_600_000, "env:BACKEND_PATIENCE_MS", "3600000"),
+    Case("config.asr.apology", "Pardon?", "env:ASR_APOLOGY", "Pardon?"),
     Case("config.tts.firstAudioDeadlineMs", 700, "env:TTS_FIRST_AUDIO_DEADLINE_MS", "700"),
     Case("config.llm.filler", "Hm.", "env:LLM_FILLER", "Hm."),
     Case("config.tools.existingSecret", "tools", f"{POD}.volumes.0.secret.secretName", "tools"),

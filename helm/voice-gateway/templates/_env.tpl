@@ -29,6 +29,8 @@
   value: {{ .Values.config.llm.totalDeadlineMs | int64 | toString | quote }}
 - name: BACKEND_PATIENCE_MS
   value: {{ .Values.config.asr.patienceMs | int64 | toString | quote }}
+- name: ASR_APOLOGY
+  value: {{ .Values.config.asr.apology | quote }}
 - name: TTS_FIRST_AUDIO_DEADLINE_MS
   value: {{ .Values.config.tts.firstAudioDeadlineMs | int64 | toString | quote }}
 - name: LLM_FILLER

@@ -89,7 +89,7 @@ class TurnPolicy(_message.Message):
     no_input_ms: _builtins.int
     """Silence of both sides after which the agent prompts, ms; 0 is never. Default 0. Range [0, 600000].
     Nothing said, typed or pressed for so long: it asks whether somebody is there; after as long again it says goodbye,
-    and the session ends with NO_INPUT.
+    and the session ends with NO_INPUT. This rests while speech recognition is away.
     """
     speculation: _builtins.bool
     """Whether the reply is prepared while the end of the turn is still being confirmed. Default true."""

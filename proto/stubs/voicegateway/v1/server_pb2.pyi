@@ -37,7 +37,9 @@ class _ReplyKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplyKind.V
     REPLY_KIND_REPROMPT: _ReplyKind.ValueType  # 3
     """A prompt to a silent user (`no_input_ms`), the goodbye included."""
     REPLY_KIND_APOLOGY: _ReplyKind.ValueType  # 4
-    """Spoken instead of an answer that could not be made."""
+    """Spoken instead of an answer that could not be made; without a turn: said once to who speaks while speech recognition
+    is away, if it can be spoken.
+    """
 
 class ReplyKind(_ReplyKind, metaclass=_ReplyKindEnumTypeWrapper):
     """What a reply is for. May grow: a client treats an unknown value like ANSWER."""
@@ -51,7 +53,9 @@ REPLY_KIND_FILLER: ReplyKind.ValueType  # 2
 REPLY_KIND_REPROMPT: ReplyKind.ValueType  # 3
 """A prompt to a silent user (`no_input_ms`), the goodbye included."""
 REPLY_KIND_APOLOGY: ReplyKind.ValueType  # 4
-"""Spoken instead of an answer that could not be made."""
+"""Spoken instead of an answer that could not be made; without a turn: said once to who speaks while speech recognition
+is away, if it can be spoken.
+"""
 Global___ReplyKind: _TypeAlias = ReplyKind  # noqa: Y015
 
 class _InterruptReason:

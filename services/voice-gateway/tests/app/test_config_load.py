@@ -201,6 +201,13 @@ def test_tools_are_read_from_their_file(tmp_path: Path) -> None:
     assert (load({}).tools, load({}).session.persona.filler) == ((), "One moment, please.")
 
 
+def test_the_sentence_for_an_outage_reaches_the_session() -> None:
+    """It is part of who the agent is; by default there is one, and `off` is none."""
+    assert load({}).session.persona.unheard == "Sorry, I cannot hear you right now. Please wait a moment."
+    assert load({"ASR_APOLOGY": "Pardon?"}).session.persona.unheard == "Pardon?"
+    assert load({"ASR_APOLOGY": "off"}).session.persona.unheard == ""
+
+
 def test_patience_with_recognition_reaches_the_session() -> None:
     """The setting is what a session is made with; by default there is no end to it."""
     assert load({"BACKEND_PATIENCE_MS": "60000"}).session.backend_patience_ms == 60_000

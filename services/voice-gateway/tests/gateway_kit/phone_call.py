@@ -28,6 +28,7 @@ PERSONA = Persona(
     reprompt="Are you there?",
     goodbye="Goodbye then.",
     filler="One moment.",
+    unheard="I cannot hear you.",
 )
 TOOLBOX = Toolbox(
     (

@@ -28,6 +28,7 @@ from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.ports import Session, SessionRequest
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService
+from voice_gateway.session.standing import StandingSpeech
 from voice_gateway.session.voice import VoiceBank
 
 REQUEST = SessionRequest(transport="grpc_v1", input_rate_hz=16_000)
@@ -56,6 +57,7 @@ class World:
     pacer: Pacer = field(default_factory=Pacer)
     admission: Admission = field(default_factory=lambda: Admission(AdmissionSettings()))
     backend_patience_ms: int = 0
+    persona: Persona = PERSONA
     journals: ClassVar[JournalFolder | None] = None
     idle_timeout_ms: ClassVar[int] = 0
 
@@ -66,13 +68,20 @@ class World:
             "Anna",
             16_000,
             16_000,
-            PERSONA,
+            self.persona,
             backend_patience_ms=self.backend_patience_ms,
             idle_timeout_ms=self.idle_timeout_ms,
         )
         voices = VoiceBank(FakeVoiceModel(), self.pacer)
         around = Surroundings(
-            self.recognizer, self.llm, self.synthesizer, self.telemetry, self.pacer, self.roster, voices, self.journals
+            self.recognizer,
+            self.llm,
+            StandingSpeech(self.synthesizer, self.persona.unheard),
+            self.telemetry,
+            self.pacer,
+            self.roster,
+            voices,
+            self.journals,
         )
         ids = (SessionId(f"s{number}") for number in itertools.count(1))
         return SessionService(

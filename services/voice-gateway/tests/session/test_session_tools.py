@@ -33,6 +33,7 @@ from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.ports import Session, SessionRequest, SessionUpdate
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService
+from voice_gateway.session.standing import StandingSpeech
 from voice_gateway.session.voice import VoiceBank
 
 DOOR = Tool("door", "Opens the door.", "", ToolPlace.CLIENT)
@@ -57,7 +58,7 @@ class World:
         around = Surroundings(
             FakeRecognizer(),
             self.llm,
-            FakeSynthesizer(),
+            StandingSpeech(FakeSynthesizer(), ""),
             self.telemetry,
             pacer,
             Roster(),

@@ -37,6 +37,7 @@ from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService
+from voice_gateway.session.standing import StandingSpeech
 from voice_gateway.session.voice import VoiceBank
 from voice_gateway.transports.auth import account_of
 from voice_gateway.transports.call import CallLimits, Doors
@@ -72,7 +73,7 @@ class Gateway:
         around = Surroundings(
             recognizer=self._recognizer,
             llm=self._llm,
-            synthesizer=self._synthesizer,
+            synthesizer=StandingSpeech(self._synthesizer, settings.session.persona.unheard),
             telemetry=SharedTelemetry(LogTelemetry(), self._metrics),
             pacer=pacer,
             roster=self._roster,

@@ -6,7 +6,18 @@ from pathlib import Path
 from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
 from voice_gateway.config.reader import Reader, Section
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ
-from voice_gateway.setting_kinds import Setting, addresses, file, integer, language, metadata, rate, switch, text
+from voice_gateway.setting_kinds import (
+    Setting,
+    addresses,
+    file,
+    integer,
+    language,
+    metadata,
+    rate,
+    sentence,
+    switch,
+    text,
+)
 
 _TTS = RivaTtsSettings(RivaSettings(("localhost:50061",)))
 
@@ -28,6 +39,11 @@ BACKEND_PATIENCE_MS = integer(
     "ms",
     "a session that has been without speech recognition for so long ends; 0: it waits without end",
 )
+ASR_APOLOGY = sentence(
+    "ASR_APOLOGY",
+    "Sorry, I cannot hear you right now. Please wait a moment.",
+    "what is said, once, to who speaks while speech recognition is away",
+)
 TTS_VOICE = text("TTS_VOICE", "", "voice of sessions that name none", default_note="Riva's choice")
 TTS_SAMPLE_RATE = rate("TTS_SAMPLE_RATE", 22_050, OUTPUT_RATES_HZ, "rate of reply audio in sessions that name none")
 TTS_FIRST_AUDIO_DEADLINE_MS = integer(
@@ -40,7 +56,7 @@ TTS_FIRST_AUDIO_DEADLINE_MS = integer(
 
 SECTIONS = (
     Section("Riva", (RIVA_URI, ASR_URI, TTS_URI, RIVA_TLS, RIVA_TLS_CA, RIVA_METADATA)),
-    Section("Speech recognition", (ASR_LANGUAGE, ASR_SAMPLE_RATE, BACKEND_PATIENCE_MS)),
+    Section("Speech recognition", (ASR_LANGUAGE, ASR_SAMPLE_RATE, BACKEND_PATIENCE_MS, ASR_APOLOGY)),
     Section("Speech synthesis", (TTS_VOICE, TTS_SAMPLE_RATE, TTS_FIRST_AUDIO_DEADLINE_MS)),
 )
 

@@ -7,7 +7,14 @@ from typing import Any
 
 from voice_gateway.config.llm import LLM_APOLOGY, LLM_FILLER, LLM_SYSTEM_PROMPT, TOOL_TIMEOUT_MS
 from voice_gateway.config.reader import Reader, Section
-from voice_gateway.config.riva import ASR_LANGUAGE, ASR_SAMPLE_RATE, BACKEND_PATIENCE_MS, TTS_SAMPLE_RATE, TTS_VOICE
+from voice_gateway.config.riva import (
+    ASR_APOLOGY,
+    ASR_LANGUAGE,
+    ASR_SAMPLE_RATE,
+    BACKEND_PATIENCE_MS,
+    TTS_SAMPLE_RATE,
+    TTS_VOICE,
+)
 from voice_gateway.domain.errors import ClientError
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
@@ -85,6 +92,7 @@ def read_session(reader: Reader) -> SessionSettings:
             reprompt=reader.read(NO_INPUT_REPROMPT),
             goodbye=reader.read(NO_INPUT_GOODBYE),
             filler=reader.read(LLM_FILLER),
+            unheard=reader.read(ASR_APOLOGY),
         ),
         backend_patience_ms=reader.read(BACKEND_PATIENCE_MS),
         tool_timeout_ms=reader.read(TOOL_TIMEOUT_MS),

@@ -16,3 +16,5 @@ class Persona:
     """Said when again nobody has; then the session ends."""
     filler: str = ""
     """Said when tools take long; empty: nothing is."""
+    unheard: str = ""
+    """Said to who speaks while recognition is away; empty: nothing is."""

@@ -1,6 +1,7 @@
 """Backend calls of one session: each is a task, what it delivers and how it fails comes back as facts."""
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from voice_gateway.session.excess import (
     ReplyBudget,
     bounded,
     breathing,
-    share_of_audio,
+    share_of_speech,
     share_of_text,
 )
 from voice_gateway.session.hearing import Feed, Hearing
@@ -43,14 +44,13 @@ from voice_gateway.session.ports import (
     LanguageModel,
     RecognitionSpec,
     SessionInfo,
-    SpeechChunk,
     SpeechRecognizer,
-    SpeechSynthesizer,
     Telemetry,
     ToolRunner,
     VoiceSpec,
 )
 from voice_gateway.session.roster import Roster
+from voice_gateway.session.standing import StandingSpeech
 from voice_gateway.session.voice import VoiceBank
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import RunTool, Synthesize
@@ -80,7 +80,7 @@ class Surroundings:
 
     recognizer: SpeechRecognizer
     llm: LanguageModel
-    synthesizer: SpeechSynthesizer
+    synthesizer: StandingSpeech
     telemetry: Telemetry
     pacer: Pacer
     roster: Roster
@@ -109,10 +109,22 @@ class BackendCalls:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._sentences: dict[ReplyId, asyncio.Queue[Synthesize]] = {}
         self._finals = Pace(FINALS)
+        self._preparations = itertools.count(1)
 
     def reconfigure(self, info: SessionInfo) -> None:
         """Hear and speak by other settings from the next stream and the next sentence on."""
         self._info = info
+
+    def prepare(self) -> None:
+        """Have the standing sentences ready in the voice of the session, before they are needed."""
+        if not self._around.synthesizer.has(self._voice()):
+            self._spawn(f"standing-{next(self._preparations)}", self._guard(self._prepare, _no_fact))
+
+    async def _prepare(self) -> None:
+        await self._around.synthesizer.prepare(self._info.session_id, self._voice())
+
+    def _voice(self) -> VoiceSpec:
+        return VoiceSpec(self._info.language_code, self._info.voice, self._info.output_rate_hz)
 
     def recognise(self, stream: StreamId, feed: Feed) -> None:
         """Transcribe a feed."""
@@ -182,16 +194,20 @@ class BackendCalls:
         if task is not None:
             task.cancel()
 
-    async def _guard(self, call: _Call, failed: Callable[[Reason, str], inputs.Input]) -> None:
-        """Await a call; its failure becomes a log line and a fact, also a failure that is our own fault."""
+    async def _guard(self, call: _Call, failed: Callable[[Reason, str], inputs.Input | None]) -> None:
+        """Await a call; its failure becomes a log line and a fact, if any, also a failure that is our own fault."""
         try:
             await call()
         except GatewayError as error:
             self._around.telemetry.trouble(self._info, error)
-            self._post(failed(error.reason, error.message))
+            fact = failed(error.reason, error.message)
         except Exception as error:  # noqa: BLE001  whatever it is, the session hears of it and goes on
             self._around.telemetry.trouble(self._info, InternalError(f"{type(error).__name__}: {error}"))
-            self._post(failed(Reason.INTERNAL, "internal error"))
+            fact = failed(Reason.INTERNAL, "internal error")
+        else:
+            return
+        if fact is not None:
+            self._post(fact)
 
     async def _recognise(self, stream: StreamId, feed: Feed) -> None:
         policy, info = self._info.policy, self._info
@@ -273,10 +289,10 @@ class BackendCalls:
             await self._guard(partial(self._speak, order, progress), failed)
 
     async def _speak(self, order: Synthesize, progress: "_Progress") -> None:
-        spec = VoiceSpec(self._info.language_code, self._info.voice, self._info.output_rate_hz)
+        spec = self._voice()
         words: list[SpokenWord] = []
         chunks = self._around.synthesizer.synthesize(self._info.session_id, spec, order.text)
-        async with aclosing(chunks), aclosing(breathing(chunks, PIECES, _share_of_chunk)) as paced:
+        async with aclosing(chunks), aclosing(breathing(chunks, PIECES, share_of_speech)) as paced:
             async for chunk in paced:
                 if chunk.pcm and not progress.samples:
                     self._post(inputs.SpeechReady(order.reply, order.sentence))
@@ -301,8 +317,8 @@ def _share_of_result(result: RecognitionResult) -> float:
     return share_of_text(result.text)
 
 
-def _share_of_chunk(chunk: SpeechChunk) -> float:
-    return share_of_audio(chunk.pcm)
+def _no_fact(_: Reason, __: str) -> None:
+    """Nobody waits for it."""
 
 
 @dataclass(slots=True)

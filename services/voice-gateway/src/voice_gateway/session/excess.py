@@ -14,6 +14,7 @@ from voice_gateway.domain.instant import NS_PER_S
 from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.domain.transcript import RecognitionResult
 from voice_gateway.session import clock
+from voice_gateway.session.ports import SpeechChunk
 from voice_gateway.turn.inputs import TranscriptRevised
 
 MAX_REPLY_CHARS: Final = 16_000
@@ -95,9 +96,9 @@ def share_of_text(text: str) -> float:
     return len(text) / PIECE_CHARS
 
 
-def share_of_audio(pcm: bytes) -> float:
-    """How much of what may be taken in a row audio is."""
-    return len(pcm) / PCM_BREATH_BYTES
+def share_of_speech(chunk: SpeechChunk) -> float:
+    """How much of what may be taken in a row synthesised audio is."""
+    return len(chunk.pcm) / PCM_BREATH_BYTES
 
 
 class ReplyBudget:

@@ -197,6 +197,7 @@ class SessionRunner:
     async def _converse(self) -> Ended | GatewayError:
         self._around.voices.add(self._ear)
         self._idle.start()
+        self._calls.prepare()
         try:
             while self._outcome is None:
                 await self._wake.wait()
@@ -284,6 +285,7 @@ class SessionRunner:
         self._info = changed(self._info, effect.change)
         policy = self._info.policy
         self._calls.reconfigure(self._info)
+        self._calls.prepare()
         self._playout.set_lead(policy.lead_ms)
         self._ear.set_onset(policy.vad_onset_ms, policy.pause_ms, policy.input_stall_ms)
 

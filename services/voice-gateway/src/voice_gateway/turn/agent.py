@@ -118,9 +118,10 @@ class Agent:
         copy = History(self._persona.system_prompt)
         copy.resume(self._history.conversation())
         if self._settling is not None:
-            copy.heard(self._settling.reply.heard_text(self._settling.heard.samples))
+            reply = self._settling.reply
+            _remember(copy, reply, reply.heard_text(self._settling.heard.samples))
         if self._reply is not None:
-            copy.heard(self._reply.heard_text(self._reply.playback.heard(now).samples))
+            _remember(copy, self._reply, self._reply.heard_text(self._reply.playback.heard(now).samples))
         if outcomes := self._tools.outcomes():
             copy.called(outcomes)
         return copy
@@ -162,7 +163,8 @@ class Agent:
     def say(self, kind: ReplyKind, text: str, turn: TurnId | None, now: Instant) -> list[Effect]:
         """Begin a reply whose text is fixed, without asking the model; no other may be in flight.
 
-        `turn` is what it belongs to, None when nobody asked for it. What was heard of it enters history.
+        `turn` is what it belongs to, None when nobody asked for it. What was heard of it enters history, except an
+        apology that nobody asked for.
         """
         effects = self._rehearsal.stop()
         self._machine.move(ReplyEvent.ASKED)
@@ -243,7 +245,7 @@ class Agent:
             return []
         self._release(reply, now)
         text = reply.whole_text()
-        self._history.heard(text)
+        _remember(self._history, reply, text)
         outcome = ReplyOutcome.FAILED if reply.has_failed else ReplyOutcome.COMPLETED
         return reply.record(outcome, reply.playback.total_samples, len(text), goes_on=not self._tools.is_idle)
 
@@ -296,6 +298,13 @@ class Agent:
         reply.calls = fact.calls
         return [*reply.finish_writing(now), *self._tools.begin(reply, now)]
 
+    def _on_speech_failed(self, reply: ReplyInFlight, fact: inputs.SpeechFailed, now: Instant) -> list[Effect]:
+        """Go on without a voice; an apology to nobody's turn is for the ear only, and is dropped before it is told."""
+        if reply.is_remembered or not reply.is_untold:
+            return reply.fail_speech(fact)
+        self._release(reply, now)
+        return [CancelReply(reply.id), Flush(reply.id)]
+
     def _on_playout_started(self, reply: ReplyInFlight, fact: inputs.PlayoutStarted, now: Instant) -> list[Effect]:
         reply.playback.started(fact.at_samples, now)
         self._machine.move(ReplyEvent.AUDIBLE)
@@ -326,7 +335,7 @@ class Agent:
 
     def _close_interrupted(self, reply: ReplyInFlight, heard: Heard) -> list[Effect]:
         text = reply.heard_text(heard.samples)
-        self._history.heard(text)
+        _remember(self._history, reply, text)
         told = Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate))
         return [told, *reply.record(ReplyOutcome.INTERRUPTED, heard.samples, len(text), goes_on=False)]
 
@@ -348,11 +357,16 @@ class Agent:
         ),
         inputs.SpeechReady: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.SpeechCompleted: lambda _, reply, fact, now: reply.deliver(fact, now),
-        inputs.SpeechFailed: lambda _, reply, fact, __: reply.fail_speech(fact),
+        inputs.SpeechFailed: _on_speech_failed,
         inputs.PlayoutStarted: _on_playout_started,
         inputs.PlayoutStarved: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.PlayoutCompleted: _on_playout_completed,
     }
+
+
+def _remember(history: History, reply: ReplyInFlight, heard: str) -> None:
+    if reply.is_remembered:
+        history.heard(heard)
 
 
 def _told_if_implausible(fact: inputs.PlaybackReported) -> list[Effect]:

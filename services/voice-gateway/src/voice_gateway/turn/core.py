@@ -41,7 +41,7 @@ from voice_gateway.turn.changes import Changes
 from voice_gateway.turn.contest import Contest
 from voice_gateway.turn.dialogue import Dialogue
 from voice_gateway.turn.effects import Close, Effect, Emit, Fail, Reconfigure
-from voice_gateway.turn.silence import Silence
+from voice_gateway.turn.silence import Silence, Unheard
 from voice_gateway.turn.snapshot import Snapshot, parse
 from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, Reply
 from voice_gateway.turn.user import User
@@ -93,6 +93,7 @@ class Core:
         contest = Contest(policy, self._floor, self._agent, can_pause=can_pause)
         self._dialogue = Dialogue(policy, self._user, self._agent, contest)
         self._silence = Silence(persona)
+        self._unheard = Unheard()
         self._changes = Changes()
         self._drain_deadline: Instant | None = None
 
@@ -156,6 +157,7 @@ class Core:
         else:
             effects = self._HANDLERS[type(fact)](self, fact, now)
         self._silence.noticed(fact, effects)
+        self._unheard.noticed(fact)
         return self._settle_down(effects, now)
 
     def deadline(self) -> Instant | None:
@@ -164,7 +166,7 @@ class Core:
             return None
         awaits_quiet = self._drain_deadline is not None or self._policy.no_input_ms or self._changes.is_pending
         quiet_by = self._user.utterance.quiet_by if awaits_quiet else None
-        prompt_at = self._silence.deadline(self._policy.no_input_ms)
+        prompt_at = self._silence.deadline(self._policy.no_input_ms, self._user.recognition.doubtful_until)
         change_at = self._changes.due if self._dialogue.is_quiet else None
         candidates = (self._dialogue.deadline(), self._drain_deadline, quiet_by, prompt_at, change_at)
         return min((instant for instant in candidates if instant is not None), default=None)
@@ -178,7 +180,9 @@ class Core:
             return self._settle_down([late], now)
         self._user.utterance.keep_quiet_time(now)
         effects = self._dialogue.on_deadline(now)
-        if self._silence.is_due(self._policy.no_input_ms, now) and (prompt := self._silence.next_prompt()):
+        doubtful_until = self._user.recognition.doubtful_until
+        is_due = self._silence.is_due(self._policy.no_input_ms, doubtful_until, now)
+        if is_due and (prompt := self._silence.next_prompt()):
             effects += self._agent.say(ReplyKind.REPROMPT, prompt, None, now)
         return self._settle_down(effects, now)
 
@@ -205,15 +209,25 @@ class Core:
             effects += self._agent.finish(now)
             if self._user.utterance.is_speaking:
                 self._floor.move(FloorEvent.USER_SPOKE)
-            following = self._dialogue.go_on(now)
+            following = self._dialogue.go_on(now) or self._tell_unheard(now)
             effects += following
             if not following:
                 break
         if self._dialogue.is_quiet:
             effects += self._reconfigure(now)
-        self._silence.watch(now, is_quiet=self._dialogue.is_quiet)
+        self._silence.watch(now, is_quiet=self._dialogue.is_quiet, is_away=self._user.recognition.is_away)
         cause = self._reason_to_end()
         return tuple(effects) if cause is None else (*effects, *self._end(Close(Ended(cause)), now))
+
+    def _tell_unheard(self, now: Instant) -> list[Effect]:
+        """Say that nobody can be heard, once everything that was said is answered; not to who has left, or is to."""
+        recognition, text = self._user.recognition, self._persona.unheard
+        is_due = self._unheard.is_due(is_away=recognition.is_away, is_deaf=recognition.is_deaf)
+        stays = self._phase is Phase.RUNNING and self._drain_deadline is None
+        if not (is_due and text and stays and self._dialogue.is_listening):
+            return []
+        self._unheard.told()
+        return self._agent.say(ReplyKind.APOLOGY, text, None, now)
 
     def _reason_to_end(self) -> EndCause | None:
         if not self._agent.is_free:

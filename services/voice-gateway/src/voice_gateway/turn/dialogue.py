@@ -57,6 +57,13 @@ class Dialogue:
         is_answered = self._agent.is_free and not self._waiting
         return is_answered and self._user.is_still and not self.is_pressing
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether nobody speaks or presses keys, and nothing that was said is still to be answered."""
+        is_answered = self._agent.is_free and not self._waiting
+        is_silent = not (self._user.so_far.text or self._user.utterance.is_speaking or self.is_pressing)
+        return is_answered and is_silent
+
     def reconfigure(self, policy: TurnPolicy) -> None:
         """Go on by another policy."""
         self._policy = policy

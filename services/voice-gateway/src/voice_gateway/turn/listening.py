@@ -22,6 +22,9 @@ REOPEN_MS = (0, 500, 1_000, 2_000, 4_000)
 that time or another address answers. The last is for all that follow: an outage ends no session, since who types needs
 no recogniser and who speaks waits for it, and a stream each 4 s is no load on one that comes back. Only what was said
 before the client half-closed is waited for no longer than this: nobody would end such a session."""
+AWAY_FAILURES = 3
+"""So many failures in a row are an outage: the attempts after 0 and 0.5 s have failed, too. Less is mended by replay,
+and nobody notices."""
 STEADY_MS = 30_000
 """A stream that has been open for so long was in order: its end is no failure in a row, such as that of an idle stream,
 which Riva drops every minute. Longer than `FINALISE_MS`, so that a stream that does not finalise stays a failure."""
@@ -70,14 +73,24 @@ class Recognition:
         return self._machine.state
 
     @property
+    def is_away(self) -> bool:
+        """Whether there is an outage. It is over with a final, or when a stream has proved steady."""
+        return self._failures >= AWAY_FAILURES
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether nobody can be heard now: there is an outage, and no attempt to end it is under way."""
+        return self.is_away and self.state is Listening.CLOSED
+
+    @property
+    def doubtful_until(self) -> Instant | None:
+        """When the newest stream, opened after a failure, will have proved steady; None: nothing has failed of late."""
+        return after_ms(self._opened_at, STEADY_MS) if self._failures else None
+
+    @property
     def is_over(self) -> bool:
         """Whether the input has ended and everything in it is transcribed."""
         return self._is_input_over and self.state is Listening.CLOSED and self._reopen_at is None
-
-    @property
-    def is_away(self) -> bool:
-        """Whether it broke, and has transcribed nothing for good since."""
-        return self._failures > 0
 
     @property
     def confirmed_samples(self) -> int:
@@ -230,17 +243,24 @@ class Recognition:
 
     def deadline(self) -> Instant | None:
         """When to look again."""
-        due = (self._reopen_at if self._reopen_at is not None else self._finalise_by, self._grace_by)
+        due = (self._reopen_at if self._reopen_at is not None else self._finalise_by, self._grace_by, self._steady_by)
         return min((instant for instant in due if instant is not None), default=None)
 
     def on_deadline(self, now: Instant) -> list[Effect]:
-        """Open again a stream that broke; give up on one that does not finalise."""
+        """Open again a stream that broke; give up on one that does not finalise; trust one that has proved steady."""
+        if self._steady_by is not None and now >= self._steady_by:
+            self._failures = 0
         if self._reopen_at is not None and now >= self._reopen_at:
             return self.open(now)
         if self._finalise_by is not None and now >= self._finalise_by:
             silent = self._finalising[0]
             return [CancelRecognition(silent), *self.broke(silent, "no final transcript came", now)]
         return []
+
+    @property
+    def _steady_by(self) -> Instant | None:
+        """When the outage is over, if the stream that is open does not break."""
+        return self.doubtful_until if self.is_away and self.state is not Listening.CLOSED else None
 
     def close(self) -> list[Effect]:
         """Drop every stream."""

@@ -122,6 +122,16 @@ class ReplyInFlight:
         """Whether everything has been told and there was nothing to play."""
         return self._is_complete() and not self.has_audio
 
+    @property
+    def is_remembered(self) -> bool:
+        """Whether what was heard of it enters history. An apology to nobody's turn says nothing that the model said."""
+        return self.kind is not ReplyKind.APOLOGY or self.turn is not None
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether the client knows nothing of it."""
+        return self._told == 0
+
     def is_opening(self, now: Instant, opening_ms: int) -> bool:
         """Whether no more than its first `opening_ms` have been heard."""
         return self.playback.heard(now).samples * 1_000 < opening_ms * self.rate_hz
@@ -326,3 +336,10 @@ class ReplyInFlight:
 
     def _is_complete(self) -> bool:
         return self._is_written and all(sentence.speech is _Speech.DONE for sentence in self._sentences)
+
+
+def spoken_sentences(text: str) -> tuple[str, ...]:
+    """What synthesis is given for a reply that is this text."""
+    splitter, speakable = SentenceSplitter(), Speakable()
+    spoken = (speakable.of(sentence).text for sentence in [*splitter.feed(text), *splitter.finish()])
+    return tuple(sentence for sentence in spoken if sentence)

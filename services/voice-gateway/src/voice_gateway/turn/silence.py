@@ -1,4 +1,8 @@
-"""Nobody says anything: the agent asks again, then says goodbye, then the session is over."""
+"""What the agent says of its own accord: to who says nothing, and to who cannot be heard.
+
+When nobody says anything it asks again, then says goodbye, then the session is over. While recognition is away nobody
+can be heard saying anything: that clock rests, and who speaks is told so, once.
+"""
 
 from collections.abc import Iterable
 from enum import Enum
@@ -38,20 +42,24 @@ class Silence:
         if is_said or _is_by_hand(fact):
             self._step, self._since = _Step.LISTENING, None
 
-    def watch(self, now: Instant, *, is_quiet: bool) -> None:
-        """Whether anything happens now."""
-        if not is_quiet:
+    def watch(self, now: Instant, *, is_quiet: bool, is_away: bool) -> None:
+        """Whether anything happens now; an outage of recognition is no silence, and after it all begins anew."""
+        if is_away:
+            self._step, self._since = _Step.LISTENING, None
+        elif not is_quiet:
             self._since = None
         elif self._since is None:
             self._since = now
 
-    def deadline(self, no_input_ms: int) -> Instant | None:
-        """When the next prompt is due; `no_input_ms` 0: never."""
-        return after_ms(self._since, no_input_ms) if no_input_ms and self._since is not None else None
+    def deadline(self, no_input_ms: int, doubtful_until: Instant | None) -> Instant | None:
+        """When the next prompt is due; `no_input_ms` 0: never. Until `doubtful_until` the user may not be heard."""
+        if not no_input_ms or self._since is None:
+            return None
+        return max(after_ms(self._since, no_input_ms), doubtful_until or self._since)
 
-    def is_due(self, no_input_ms: int, now: Instant) -> bool:
+    def is_due(self, no_input_ms: int, doubtful_until: Instant | None, now: Instant) -> bool:
         """Whether the next prompt is due."""
-        deadline = self.deadline(no_input_ms)
+        deadline = self.deadline(no_input_ms, doubtful_until)
         return deadline is not None and now >= deadline
 
     def next_prompt(self) -> str:
@@ -62,6 +70,31 @@ class Silence:
             return self._persona.reprompt
         self._step = _Step.OVER
         return self._persona.goodbye
+
+
+class Unheard:
+    """Whether who speaks is to be told that recognition is away: once for an outage, and never who types."""
+
+    def __init__(self) -> None:
+        self._speaks = False
+        """Whether the user spoke last, rather than typed."""
+        self._is_told = False
+
+    def noticed(self, fact: inputs.Input) -> None:
+        """Whether the user speaks or types; keys are pressed on a telephone, by who speaks."""
+        if isinstance(fact, inputs.SpeechStarted | inputs.TranscriptRevised | inputs.SegmentFinal):
+            self._speaks = True
+        elif isinstance(fact, inputs.TextTyped):
+            self._speaks = False
+
+    def is_due(self, *, is_away: bool, is_deaf: bool) -> bool:
+        """Whether the user is to be told as soon as nothing else is going on."""
+        self._is_told = self._is_told and is_away
+        return is_deaf and self._speaks and not self._is_told
+
+    def told(self) -> None:
+        """The user is being told."""
+        self._is_told = True
 
 
 def _is_by_hand(fact: inputs.Input) -> bool:

@@ -11,8 +11,8 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.settings_change import SettingsChange
 
-VERSION = 2
-PERSONA = ("system_prompt", "apology", "reprompt", "goodbye", "filler")
+VERSION = 3
+PERSONA = ("system_prompt", "apology", "reprompt", "goodbye", "filler", "unheard")
 """Fields of a persona, in their order."""
 T = TypeVar("T")
 
@@ -49,6 +49,7 @@ class Snapshot:
             "reprompt": self.persona.reprompt,
             "goodbye": self.persona.goodbye,
             "filler": self.persona.filler,
+            "unheard": self.persona.unheard,
             "input_rate_hz": self.input_rate_hz,
             "output_rate_hz": self.output_rate_hz,
             "can_pause": self.can_pause,

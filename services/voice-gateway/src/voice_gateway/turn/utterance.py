@@ -74,8 +74,11 @@ class Utterance:
         return max(0, self.sound_end(end_samples) - self._from) * 1_000 // self._rate_hz
 
     def began(self, words_began: int) -> int:
-        """Where it began: by its sound, or by its words when that was not noticed."""
-        return words_began if self._from is None else self._from
+        """Where it began: by its sound, or by its words if the sound was not noticed, or is of later words.
+
+        What is transcribed late, after an outage, has the sound of all that was said since before it.
+        """
+        return words_began if self._from is None else min(words_began, self._from)
 
     def sound_end(self, end_samples: int) -> int:
         """Where its sound ended; `end_samples`, the end of its words, when that was not noticed."""
