@@ -30,8 +30,23 @@ def test_names_from_a_client_are_bounded(log: pytest.LogCaptureFixture) -> None:
     """Who makes up names, long ones and control characters fills neither memory nor terminals."""
     in_vain = WithoutEffect("chat")
     in_vain.note(f"\x1b{number}{'x' * 5_000}" for number in range(1_000))
-    assert len(log.messages) == MAX_NAMES
+    assert len(log.messages) == MAX_NAMES + 1
+    assert log.messages[-1] == f"chat: more than {MAX_NAMES} unknown options: no further ones are named"
     assert all(len(message) < MAX_NAME_CHARS + 60 and message.isprintable() for message in log.messages)
+
+
+def test_made_up_names_silence_none_that_is_known(log: pytest.LogCaptureFixture) -> None:
+    """One client's inventions do not keep another from learning that `top_k` is in vain; nor do known ones count."""
+    in_vain = WithoutEffect("chat", decode.IN_VAIN)
+    in_vain.note(f"x{number}" for number in range(1_000))
+    in_vain.note(["top_k", "nvext", "top_k"])
+    assert log.messages[MAX_NAMES + 1 :] == [
+        "chat: top_k is taken without effect here",
+        "chat: nvext is taken without effect here",
+    ]
+    another = WithoutEffect("chat", decode.IN_VAIN)
+    another.note([*decode.IN_VAIN, *(f"x{number}" for number in range(MAX_NAMES))])
+    assert len(log.messages) == MAX_NAMES + 1 + 2 + len(decode.IN_VAIN) + MAX_NAMES
 
 
 async def test_a_running_stream_says_it_too(log: pytest.LogCaptureFixture) -> None:

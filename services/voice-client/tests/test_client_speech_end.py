@@ -55,6 +55,25 @@ def test_client_speech_end_of_a_long_recording(below_db: int) -> None:
     assert found - len(before) // 2 == pytest.approx(end, abs=RATE_HZ * ERROR_MS // 1_000)
 
 
+@pytest.mark.parametrize("after", ["silence", "noise", "both"])
+def test_client_speech_end_before_a_long_pause(after: str) -> None:
+    """Whoever leaves the recorder running for minutes, with a room's noise or none, has spoken all the same."""
+    speech, end = recording("espeak: What is a pod?")
+    noise = noisy(np.concatenate([speech, np.zeros(100 * RATE_HZ)]), "white", 20)
+    quiet = noisy(speech, "white", 20)
+    recorded = {"silence": quiet + bytes(2 * 130 * RATE_HZ), "noise": noise, "both": noise + bytes(2 * 70 * RATE_HZ)}
+    found = speech_end_samples(recorded[after], RATE_HZ)
+    assert found == pytest.approx(end, abs=RATE_HZ * ERROR_MS // 1_000)
+
+
+def test_client_speech_end_of_a_long_sound_without_pauses() -> None:
+    """Where nothing stands out in any part the sound is heard to its end, not to that of an earlier part."""
+    sound = tone(70_000, RATE_HZ)
+    assert speech_end_samples(sound + bytes(2 * 61 * RATE_HZ), RATE_HZ) == pytest.approx(
+        70 * RATE_HZ, abs=RATE_HZ // 50
+    )
+
+
 def test_client_speech_end_of_a_sound_without_pauses_and_of_silence() -> None:
     """A steady sound is heard to its end, however loud; silence has none."""
     assert speech_end_samples(tone(1_000, RATE_HZ), RATE_HZ) == pytest.approx(RATE_HZ, abs=RATE_HZ // 100)

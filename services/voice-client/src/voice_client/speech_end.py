@@ -36,9 +36,9 @@ STANDS_OUT_OF_TOP: Final = 0.2
 that were synthesised) with white and pink noise and hum 30, 20, 10 and 5 dB below them: the end moves by at most
 150 ms, where a last consonant drowns, and in half of the cases by 10 ms. With 0.15 noise counts, at 5 dB."""
 FEW_CONTRASTS_DB: Final = 6.0
-"""Where nothing stands out that far there are no pauses, and all of it is speech."""
+"""Where nothing stands out that far there are no pauses: all of it is speech, if nothing before it stands out."""
 LONGEST_S: Final = 60
-"""Of a longer recording its end is looked at: enough to know the noise by."""
+"""So much is looked at together, from the end on: enough to know the noise by."""
 SILENT: Final = 1.0
 """Mean square of a window: less is silence, as digital recordings have it."""
 
@@ -46,26 +46,38 @@ SILENT: Final = 1.0
 def speech_end_samples(pcm: bytes, rate_hz: int) -> int:
     """One past the last sample of speech; 0 when all is silence."""
     everything = np.frombuffer(pcm, np.dtype("<i2"))
-    samples = everything[-LONGEST_S * rate_hz :].astype(np.float64)
-    skipped = len(everything) - len(samples)
+    end, sound_end = len(everything), 0
+    while end > 0:
+        begin = max(0, end - LONGEST_S * rate_hz)
+        found, stands_out = _end_of_part(everything[begin:end].astype(np.float64), rate_hz)
+        if stands_out:
+            return begin + found
+        sound_end = sound_end or (begin + found if found else 0)
+        end = begin
+    return sound_end
+
+
+def _end_of_part(samples: Levels, rate_hz: int) -> tuple[int, bool]:
+    """One past the last sample of speech, and whether it stands out of noise; else that of sound, 0 in silence."""
     frames = _frames(samples, rate_hz)
     is_silent = np.mean(frames**2, axis=1) < SILENT
     if is_silent.all():
-        return 0
+        return 0, False
     powers = _band_powers(frames, rate_hz)
     smooth = _smoothed(powers)
     quietest = np.percentile(_db(smooth[~is_silent]), FLOOR_PERCENTILE, axis=0)
     floor = np.maximum(quietest, _db(smooth).max() - RANGE_DB)
     contrast = _contrast(smooth, floor)
     top = float(np.sort(contrast)[-max(1, min(LOUDEST_FRAMES, len(contrast) // 20))])
-    if top < FEW_CONTRASTS_DB:
+    stands_out = top >= FEW_CONTRASTS_DB
+    if not stands_out:
         last = int(np.flatnonzero(~is_silent)[-1])
     else:
         threshold = max(STANDS_OUT_DB, STANDS_OUT_OF_TOP * top)
         last = _last_sustained(contrast >= threshold)
         last = int(np.flatnonzero(_contrast(powers, floor)[: last + 1] >= threshold)[-1])
     middle = last * HOP_MS + WINDOW_MS // 2
-    return skipped + min(len(samples), (middle + HOP_MS // 2) * rate_hz // 1_000)
+    return min(len(samples), (middle + HOP_MS // 2) * rate_hz // 1_000), stands_out
 
 
 def _frames(samples: Levels, rate_hz: int) -> Levels:

@@ -4,6 +4,7 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.backends.openai_chat.codec import encode_messages
@@ -87,7 +88,9 @@ def test_any_messages_are_made_lawful(messages: list[ChatMessage]) -> None:
     sent = encode_messages(messages)
     assert_lawful(sent)
     said = [line for message in sent if message["role"] == "user" for line in message["content"].split("\n")]
-    assert said == [message.text for message in messages if message.role is Role.USER and message.text]
+    assert [line for line in said if line != UNSAID] == [
+        message.text for message in messages if message.role is Role.USER and message.text
+    ]
 
 
 def test_a_user_who_speaks_before_the_outcome_is_told_follows_an_assistant() -> None:
@@ -100,6 +103,25 @@ def test_a_user_who_speaks_before_the_outcome_is_told_follows_an_assistant() -> 
     roles = [(message["role"], message["content"]) for message in encode_messages(history.messages())]
     expected = [("user", "Weather?"), ("assistant", None), ("tool", "sunny"), ("assistant", UNSAID)]
     assert roles == [*expected, ("user", "Stop, please.")]
+
+
+@pytest.mark.parametrize("prompt", ["", "Be brief."])
+def test_the_model_knows_what_it_greeted_with(prompt: str) -> None:
+    """Who was asked "Your name, please?" answers that: the question stays, behind a user who has said nothing yet."""
+    history = History(prompt)
+    history.heard("Hello, your name, please?")
+    history.said("Ada.")
+    sent = [(message["role"], message["content"]) for message in encode_messages(history.messages())]
+    greeted = [("user", UNSAID), ("assistant", "Hello, your name, please?"), ("user", "Ada.")]
+    assert sent == [("system", prompt)] * bool(prompt) + greeted
+
+
+def test_a_call_before_any_word_stays_with_its_outcome() -> None:
+    """What a client's or a shortened conversation begins with is no less true for that."""
+    call = ToolCall("D681PevKs", "weather", "{}")
+    told = [ChatMessage(Role.ASSISTANT, "", (call,)), ChatMessage(Role.TOOL, "sunny", call_id=call.id)]
+    roles = [message["role"] for message in encode_messages([*told, ChatMessage(Role.ASSISTANT, "Sunny.")])]
+    assert roles == ["user", "assistant", "tool", "assistant"]
 
 
 def test_calls_that_were_counted_anew_have_ids_of_their_own() -> None:

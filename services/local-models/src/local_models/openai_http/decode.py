@@ -56,6 +56,36 @@ ABOUT_THE_CALLER = frozenset(
 
 PARALLEL = "parallel_tool_calls"
 """The one field whose default is true."""
+IN_VAIN = frozenset(
+    [
+        PARALLEL,
+        "frequency_penalty",
+        "logit_bias",
+        "prediction",
+        "presence_penalty",
+        "reasoning_effort",
+        "top_logprobs",
+        "verbosity",
+        "chat_template_kwargs",
+        "ignore_eos",
+        "length_penalty",
+        "min_p",
+        "min_tokens",
+        "nvext",
+        "repetition_penalty",
+        "stop_token_ids",
+        "top_k",
+        "typical_p",
+        "cache_prompt",
+        "keep_alive",
+        "mirostat",
+        "options",
+        "repeat_penalty",
+        "think",
+    ]
+)
+"""What clients are known to send in vain: OpenAI's (its reference, chat/create), then those of vLLM and NIM, then of
+llama.cpp and Ollama."""
 
 JsonObject = dict[str, Any]
 

@@ -22,7 +22,7 @@ from local_models.openai_http.chat import (
     TextDelta,
     ToolCall,
 )
-from local_models.openai_http.decode import parse_request
+from local_models.openai_http.decode import IN_VAIN, parse_request
 from local_models.openai_http.encode import (
     SSE_DONE,
     ChunkEncoder,
@@ -74,7 +74,7 @@ class OpenAiServer:
     now_s: Callable[[], int] = _now_s
     is_ready: bool = False
     started_s: int = field(init=False)
-    in_vain: WithoutEffect = field(default_factory=lambda: WithoutEffect("chat"), init=False)
+    in_vain: WithoutEffect = field(default_factory=lambda: WithoutEffect("chat", IN_VAIN), init=False)
 
     def __post_init__(self) -> None:
         self.started_s = self.now_s()

@@ -66,13 +66,12 @@ class History:
         self._shorten()
 
     def messages(self) -> tuple[ChatMessage, ...]:
-        """The system prompt, if any, then the conversation from the user's first words on.
+        """The system prompt, if any, then the conversation, with what was heard before the user's first words.
 
-        Strict chat templates demand that the user begins; a prompt that was heard before that is left out.
+        Templates that demand that the user begins are the backend's affair.
         """
         system = (ChatMessage(Role.SYSTEM, self.system_prompt),) if self.system_prompt else ()
-        begins_unasked = bool(self._messages) and self._messages[0].role is Role.ASSISTANT
-        return (*system, *self._messages[begins_unasked:])
+        return (*system, *self._messages)
 
     def conversation(self) -> tuple[ChatMessage, ...]:
         """The same without the system prompt."""

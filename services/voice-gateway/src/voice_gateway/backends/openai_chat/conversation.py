@@ -12,8 +12,8 @@ from voice_gateway.backends.openai_chat.tool_calls import made_up_id
 from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
 
 UNSAID = "..."
-"""What the assistant said to an outcome of which the user heard nothing: it may not be empty, and is no word that a
-model would take up."""
+"""What the assistant said to an outcome of which the user heard nothing, and the user before the assistant greeted: it
+may not be empty, and is no word that a model would take up."""
 
 
 def lawful(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
@@ -24,7 +24,7 @@ def lawful(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     for group in _groups(message for message in messages if message.role is not Role.SYSTEM):
         first, *outcomes = _with_own_ids(group, ids)
         if not done and first.role is not Role.USER:
-            continue  # a prompt that was heard before the user said anything
+            done.append(ChatMessage(Role.USER, UNSAID))  # a greeting is no answer, but the model is to know of it
         if done and done[-1].role is Role.TOOL and first.role is Role.USER:
             done.append(ChatMessage(Role.ASSISTANT, UNSAID))
         if done and done[-1].role is first.role:
