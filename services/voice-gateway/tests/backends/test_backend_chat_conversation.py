@@ -116,6 +116,14 @@ def test_a_user_who_speaks_before_the_outcome_is_told_follows_an_assistant() -> 
     assert roles == [*expected, ("user", "Stop, please.")]
 
 
+def test_a_call_before_any_word_stays_with_its_outcome() -> None:
+    """What a client's or a shortened conversation begins with is no less true for that."""
+    call = ToolCall("D681PevKs", "weather", "{}")
+    told = [ChatMessage(Role.ASSISTANT, "", (call,)), ChatMessage(Role.TOOL, "sunny", call_id=call.id)]
+    roles = [message["role"] for message in encode_messages([*told, ChatMessage(Role.ASSISTANT, "Sunny.")])]
+    assert roles == ["user", "assistant", "tool", "assistant"]
+
+
 def test_calls_that_were_counted_anew_have_ids_of_their_own() -> None:
     """Servers without ids have us count from 0 in every reply; servers that check ids see each once."""
     history = History("")

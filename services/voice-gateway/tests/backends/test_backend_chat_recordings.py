@@ -112,6 +112,14 @@ CASES = {
     "proxy_not_streamed": Case("It is noon, café open.", calls=(("stop", ""),)),
     "proxy_repeated_message": Case(NOON),
     "proxy_two_choices": Case(NOON),
+    "proxy_stop_in_every_piece": Case(NOON),
+    "proxy_stop_after_each_call": Case(calls=(ROME, ("stop", "{}"))),
+    "proxy_error_after_stop": Case(NOON),
+    "proxy_cut_after_stop": Case(NOON),
+    "proxy_repeated_after_stop": Case(NOON),
+    "proxy_name_in_pieces": Case(calls=(ROME,)),
+    "proxy_repeated_call": Case(calls=(ROME,)),
+    "proxy_empty_object_first": Case(calls=(ROME,)),
 }
 
 

@@ -293,11 +293,31 @@ def test_two_calls_stay_two(pieces: list[CallDelta]) -> None:
         [CallDelta(None, "a", "x", "{"), CallDelta(None, "a", "", "}")],
         [CallDelta(0, "a", "", "{"), CallDelta(0, "", "x", "}"), CallDelta(1, "", "", "{}")],
         [CallDelta(0, "a", "x", '{"b": "\\\\'), CallDelta(0, "", "x", '\\" } "}')],
+        [CallDelta(0, "a", "wea", ""), CallDelta(0, "", "ther", ""), CallDelta(0, "", "", "{}")],
+        [CallDelta(0, "", "wea", ""), CallDelta(0, "", "ther", ""), CallDelta(0, "", "", "{}")],
+        [CallDelta(0, "a", "x", "{}"), CallDelta(0, "a", "x", "{}")],
     ],
 )
 def test_one_call_stays_one(pieces: list[CallDelta]) -> None:
     """Names and ids that are repeated in every piece, or made anew, begin no call; what has no name is none."""
     assert len(_assembled(*pieces)) == 1
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [CallDelta(0, "a", "x", '{"b": 1}'), CallDelta(0, "a", "x", '{"b": 1}')],
+        [CallDelta(0, "a", "x", '{"b": 1}'), CallDelta(0, "a", "x", '{"b":'), CallDelta(0, "", "", " 1}")],
+        [CallDelta(0, "a", "x", "{}"), CallDelta(0, "", "", '{"b": 1}')],
+        [CallDelta(0, "a", "x", "{}"), CallDelta(0, "", "", '{"b":'), CallDelta(0, "", "", " 1}")],
+        [CallDelta(None, "a", "x", '{"b": 1}'), CallDelta(None, "a", "", '\n{"b": 1}')],
+        [CallDelta(0, "a", "", '{"b":'), CallDelta(0, "a", "x", " 1}")],
+    ],
+)
+def test_arguments_are_said_once(pieces: list[CallDelta]) -> None:
+    """A call that is sent again, or whose arguments begin with an empty object, has one object of arguments."""
+    ((name, arguments),) = [(call.name, json.loads(call.arguments_json)) for call in _assembled(*pieces)]
+    assert (name, arguments) == ("x", {"b": 1})
 
 
 @given(

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import web
+from voice_gateway.backends.openai_chat import client as chat_client
 from voice_gateway.backends.openai_chat import oddity_log
 from voice_gateway.backends.openai_chat.chunks import Oddity
 from voice_gateway.backends.openai_chat.client import OpenAiChat
@@ -241,6 +242,28 @@ async def test_stated_end_is_the_end(*, breaks: bool) -> None:
 
     async with http_server(answer) as url, llm(url) as client, asyncio.timeout(5):
         assert await collect(client) == ["Hi."]
+
+
+async def test_what_follows_a_stated_reason_belongs_to_the_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some servers state a reason with every piece or after each call: none of what comes later is lost."""
+    monkeypatch.setattr(chat_client, "_AFTER_REASON_S", 60)
+    is_read = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b'data: {"choices": [{"delta": {"content": "It is"}, "finish_reason": "stop"}]}\n\n')
+        await is_read.wait()
+        await response.write(b'data: {"choices": [{"delta": {"content": " noon."}, "finish_reason": "stop"}]}\n\n')
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    pieces: list[str | ToolCall] = []
+    async with http_server(answer) as url, llm(url) as client, asyncio.timeout(30):
+        async for piece in client.reply(SESSION, MESSAGES):
+            pieces.append(piece)
+            is_read.set()
+    assert pieces == ["It is", " noon."]
 
 
 async def test_closing_aborts_the_request() -> None:

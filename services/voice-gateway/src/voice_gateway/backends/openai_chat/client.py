@@ -33,6 +33,9 @@ _FULL_MS = 1_000
 """An address that refuses for want of room is left alone for so long, if there are others."""
 _RETRY_PAUSE_S = 0.1
 """Enough for a restarted pod's successor to be picked, little enough not to be heard as a pause of its own."""
+_AFTER_REASON_S = 0.5
+"""For the end of the stream, or more of the reply, once the server has said why the model stopped. Most send `[DONE]`
+at once; one that states a reason with every piece, and writes fewer than two a second, is of no use by voice."""
 _DRAIN_S = 0.05
 """After the end of a reply, for what the server still has to say; then its connection can serve the next turn."""
 _TOO_MANY_REQUESTS = 429  # RFC 6585 section 4
@@ -219,8 +222,14 @@ class _Completion:
         await self._cleanup.aclose()
 
     async def _receive(self) -> list[str | ToolCall]:
-        received = await anext(self._received, b"")
-        return self._reader.feed(received) if received else self._reader.finish()
+        try:
+            async with asyncio.timeout(_AFTER_REASON_S if self._reader.is_settled else None):
+                received = await anext(self._received, b"")
+            return self._reader.feed(received) if received else self._reader.finish()
+        except _FAILURES:
+            if not self._reader.is_settled:
+                raise
+            return self._reader.settle()
 
     async def _drain(self) -> None:
         try:

@@ -45,7 +45,7 @@ class ReplyReader:
     _has_pieces: bool = field(default=False, init=False)
     _has_thought: bool = field(default=False, init=False)
     _has_reason: bool = field(default=False, init=False)
-    """The model is said to have stopped, and has written nothing since."""
+    """The model is said to have stopped, and has written nothing new since."""
 
     def __post_init__(self) -> None:
         """Begin where the reply does."""
@@ -55,6 +55,14 @@ class ReplyReader:
     def has_begun(self) -> bool:
         """Whether the model has written anything, if only in thought or as a piece of a call."""
         return self._has_text or self._has_thought or self._thoughts.has_thought or self._calls.has_begun
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the reply is whole if nothing more comes.
+
+        Some servers state a reason to stop with every call or piece, so that only what follows tells.
+        """
+        return self._has_reason and self._is_given and not self.is_over
 
     @property
     def _is_given(self) -> bool:
@@ -93,6 +101,12 @@ class ReplyReader:
             self._end(pieces)
         return pieces
 
+    def settle(self) -> list[str | ToolCall]:
+        """The last pieces of a reply that is settled, when nothing more is waited for."""
+        pieces: list[str | ToolCall] = []
+        self._end(pieces)
+        return pieces
+
     def _look(self, received: bytes) -> bytes:
         """What is to be read of the first bytes, once they tell what kind of answer this is."""
         head = (self._head + received).lstrip(_SPACE)
@@ -110,13 +124,17 @@ class ReplyReader:
     def _take(self, events: list[Event], *, is_whole: bool = False) -> list[str | ToolCall]:
         pieces: list[str | ToolCall] = []
         for event in events:
-            delta = decode_event(event)
+            try:
+                delta = decode_event(event)
+            except ChatStreamError:
+                if not self.is_settled:
+                    raise
+                self._end(pieces)
+                break
             if delta.oddities:
                 self.oddities.update(delta.oddities)
             self._take_delta(delta, pieces)
-            self._has_reason = delta.is_end or (self._has_reason and not delta.text and not delta.calls)
-            # Some servers say that the model stopped while it has only thought, or before its first word.
-            if delta.is_done or (delta.is_end and self._is_given) or (is_whole and self.has_begun):
+            if delta.is_done or (is_whole and self.has_begun):
                 self._end(pieces)
                 break
         return pieces
@@ -126,11 +144,13 @@ class ReplyReader:
             self._has_thought = True
             self._thoughts.are_apart()
         is_repeated = delta.is_whole and self._has_pieces
-        if delta.text and not (is_repeated and self._has_text):
-            self._add(self._thoughts.feed(self._joined(delta.text)), pieces)
-        if delta.calls and not (is_repeated and self._calls.has_begun):
-            for call in delta.calls:
-                self._calls.feed(call)
+        text = "" if is_repeated and self._has_text else delta.text
+        calls = () if is_repeated and self._calls.has_begun else delta.calls
+        if text:
+            self._add(self._thoughts.feed(self._joined(text)), pieces)
+        for call in calls:
+            self._calls.feed(call)
+        self._has_reason = delta.is_end or (self._has_reason and not text and not calls)
         self._has_pieces = self._has_pieces or bool(delta.text or delta.calls)
 
     def _add(self, text: str, pieces: list[str | ToolCall]) -> None:

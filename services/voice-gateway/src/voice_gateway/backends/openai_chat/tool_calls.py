@@ -94,7 +94,11 @@ class CallAssembler:
         if call is None or _is_another(call, delta):
             call = _PartialCall(delta.index)
             self._calls.append(call)
-        call.id, call.name = call.id or delta.id, call.name or delta.name
+        call.id = call.id or delta.id
+        if delta.name != call.name:
+            call.name += delta.name
+        if call.arguments.is_whole and delta.arguments.lstrip().startswith("{"):
+            call.arguments = _Arguments()  # the call once more, or an empty object that stood for what was to come
         call.arguments.add(delta.arguments)
         if len(self._calls) > MAX_CALLS or call.arguments.length_chars > MAX_ARGUMENTS_CHARS:
             raise ChatStreamError("called more than can be")
@@ -133,5 +137,10 @@ def _is_another(call: _PartialCall, delta: CallDelta) -> bool:
     if delta.id and call.id and delta.id != call.id:
         return bool(delta.name) or call.arguments.is_whole
     if delta.name and call.name and delta.name != call.name:
-        return True
+        return not _goes_on_with_its_name(call, delta)
     return bool(delta.name and delta.arguments) and call.arguments.is_whole and not (delta.id and delta.id == call.id)
+
+
+def _goes_on_with_its_name(call: _PartialCall, delta: CallDelta) -> bool:
+    """True if a name comes in pieces, as OpenAI's own clients take it: before any argument, in a place that is told."""
+    return delta.index is not None and not delta.arguments and call.arguments.length_chars == 0
