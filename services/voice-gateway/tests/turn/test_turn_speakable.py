@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from voice_gateway.turn.reply import spoken_sentences
 from voice_gateway.turn.text.speakable import Speakable
 
 
@@ -46,7 +47,7 @@ def test_spoken_form(written: str, spoken: str) -> None:
         ("I\u2764you", ["I", "I\u2764you"]),
         ("|a|b|", ["|a|", "|a|b"]),
         ("say <b>no</b>", ["say", "say <b>no"]),
-        ("x ```y``` z", ["x", "x ```y``` z"]),
+        ("x ```y``` z", ["x", "x ```y", "x ```y``` z"]),
     ],
 )
 def test_each_word_knows_where_it_was_written(written: str, heard: list[str]) -> None:
@@ -63,6 +64,45 @@ def test_code_blocks_are_not_read_across_sentences() -> None:
     assert speakable.of("rm -rf build\n").text == ""
     done = speakable.of("``` Done.")
     assert (done.text, done.word_ends) == ("Done.", (9,))
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("```python\nx. Y = 2\n```\nDone. OK.", ["Done.", "OK."]),
+        ("Here it is: ```python\nprint(1)\n```\nDone.", ["Here it is:", "Done."]),
+        ("- a\n  ```sh\n  ls\n  ```\n- b", ["a", "b"]),
+        ("```\ncode\n~~~\nmore\n```\nDone.", ["Done."]),
+        ("~~~\ncode\n```\nmore\n~~~\nDone.", ["Done."]),
+        ("````\n```\nx\n```\n````\nDone.", ["Done."]),
+        ("```js\nfoo()```\nNext one.", ["Next one."]),
+        ("Use ``` to begin. And go on. Then more.", ["Use to begin.", "And go on.", "Then more."]),
+        ("It ends with ```. More here.", ["It ends with.", "More here."]),
+        ("It ends with ```\nMore here.", ["It ends with", "More here."]),
+        ("```Note. This``` is important. Yes.", ["Note.", "This is important.", "Yes."]),
+        ("Okay. ~~~ Tilde. Yes.", ["Okay.", "Tilde.", "Yes."]),
+    ],
+)
+def test_a_code_block_has_lines_of_its_own(written: str, spoken: list[str]) -> None:
+    """Backticks or tildes within a line silence nothing; a block ends with the mark that it began with."""
+    assert list(spoken_sentences(written)) == spoken
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("It is cold. - 5 degrees. Then.", ["It is cold.", "- 5 degrees.", "Then."]),
+        ("Well. # 1 is good.", ["Well.", "# 1 is good."]),
+        ("Yes. >= 5 is fine. > 6 too.", ["Yes.", ">= 5 is fine.", "> 6 too."]),
+        ("One.\n- two.\n- three. - 4.", ["One.", "two.", "three.", "- 4."]),
+        ("One.  \n  - two\n", ["One.", "two"]),
+        ("<answer>\nYes. No.\n</answer>", ["Yes.", "No."]),
+        ("| a. B | c |\n", ["a. B, c"]),
+    ],
+)
+def test_a_sentence_begins_no_line(written: str, spoken: list[str]) -> None:
+    """What is a bullet, a heading or a quotation where a line begins is a sign elsewhere."""
+    assert list(spoken_sentences(written)) == spoken
 
 
 @given(st.text(max_size=80))

@@ -8,8 +8,13 @@ import re
 
 ANY = re.compile(r"[^A-Za-z0-9\s.,;!?'\"\u2019]|www\.", re.IGNORECASE)
 """What is in every sentence in which there is anything to be found but white space."""
-FENCE = re.compile(r"```|^[^\S\n]*+~~~", re.MULTILINE)
-"""Tildes only where a line begins: "okay~~~" is drawn out, and opens no code block."""
+OPENING_FENCE = re.compile(
+    r"^[^\S\n]*+(?P<run>`{3,}+|~{3,}+)[^`\n]*+\n|(?<=\s)(?P<late>`{3,}+)[\w+.#-]++\n", re.MULTILINE
+)
+"""Begins a line, or stands behind "Here it is:" with the name of a language, and is all of what is left of the line:
+"okay~~~" is drawn out, and three backticks in a line are marks like one."""
+CLOSING_FENCE = re.compile(r"^[^\S\n]*+(?P<run>`{3,}+|~{3,}+)|(?<!`)(?P<late>`{3,}+)[^\S\n]*+$", re.MULTILINE)
+"""Begins a line, whatever follows, or ends one."""
 COMMENT = re.compile(r"<!--(?:[^<>-]|-(?!->))*+-->")
 
 _LABEL = r"(?P<kept>(?:[^\[\]\n]|\[[^\[\]\n]*+\])*+)"
@@ -20,16 +25,29 @@ IMAGE = re.compile(rf"!\[(?P<kept>[^\[\]\n]*+)\]{_TARGET}")
 LINK = re.compile(rf"(?<![A-Za-z0-9_])\[{_LABEL}\]{_TARGET}")
 """Not `f[i](x)`, which is a program."""
 REFERENCE = re.compile(r"(?<![A-Za-z0-9_])\[(?P<kept>[^\[\]\n]++)\]\[[^\[\]\n]*+\]")
-DEFINITION = re.compile(r"^[^\S\n]{0,3}\[[^\[\]^\n]++\]:[^\S\n]++(?:https?://|www\.|[/#<])[^\n]*+", re.MULTILINE)
-"""Of a reference: `[1]: https://example.org "Title"`."""
+DEFINITION = re.compile(
+    r"^[^\S\n]{0,3}\[[^\[\]^\n]++\]:[^\S\n]++(?:https?://|www\.|[/#<])\S*+"
+    r"(?:[^\S\n]++(?:\"[^\"\n]*+\"|'[^'\n]*+'|\([^()\n]*+\)))?+[^\S\n]*+$",
+    re.MULTILINE,
+)
+"""Of a reference: `[1]: https://example.org "Title"`, and nothing else in its line."""
 FOOTNOTE = re.compile(r"\[\^[^\[\]\n]++\]:?")
 _NUMBERS = r"\d{1,3}(?:(?:, ?|[\u2013-])\d{1,3}){0,20}"
 CITATION = re.compile(
-    rf"(?:(?<=[^\W\d_][^\W\d_])|(?<=[.,;:!?)\"\u201d\u3002\uff0c]))\[{_NUMBERS}\](?:\[{_NUMBERS}\]){{0,20}}(?!\()"
+    rf"(?:(?<=[^\W\d_][^\W\d_])|(?<=[.,;:!?)\"\u201d\u3002\uff0c]))\[(?!0){_NUMBERS}\](?:\[{_NUMBERS}\]){{0,20}}"
+    r"(?![(\[]|\.\w| ?[=+*/-])"
 )
-"""Behind a word or a mark, without a space; `a[1]` is a program, and `the interval [0, 1]` is read."""
+"""Behind a word or a mark, without a space; `a[1]`, `list[0]` and `list[1] = 5` are programs, and `the interval [0, 1]`
+is read."""
 CITATION_AT_END = re.compile(r"(?<=[^\s=:]) \[\d{1,3}\](?:,? ?\[\d{1,3}\]){0,20}(?=[.,;:!?\u3002\uff0c]|\s*+\Z)")
 """Numbers alone behind a word, before a mark or the end: how models cite."""
+READ_NUMBER = re.compile(
+    r"(?:^\s*+|(?<!\S)(?:press|dial|type|enter|choose|select|option|step|key|button|number|line|item|table|figure|"
+    r"see|in|of|on|to|by|with|or|and|dr\u00fccken|w\u00e4hlen|oder|und|appuyez|sur|ou|et|pulse|marque|o|y)\s)\[\d{1,3}\]"
+    r"|\s\[\d{1,3}\]\s(?!\[)",
+    re.IGNORECASE,
+)
+"""Where a number in brackets is a word of the sentence: where one is, all are: "Press [1], [2] or [3]."."""
 
 AUTOLINK = re.compile(
     r"<(?:mailto:|tel:)?(?P<kept>[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]++@[\w.-]++|(?:https?|ftp)://[^\s<>]++|\+?[0-9-]{3,20})>"
@@ -55,13 +73,17 @@ BLOCK_TAG = re.compile(rf"</?(?:{_BLOCK}){_ATTRIBUTES}>", re.IGNORECASE)
 INLINE_TAG = re.compile(rf"</?(?:{_INLINE}){_ATTRIBUTES}>", re.IGNORECASE)
 """HTML's own, with attributes as HTML writes them: `a<b and c>d` compares."""
 END_TAG = re.compile(r"</[A-Za-z][\w:-]*+\s*+>")
-PLACEHOLDER = re.compile(r"(?<![\w<>])<(?P<kept>[^\W\d_](?:[^<>\n]*+))>")
-"""`<your name>`: its words are read. Not the `<int>` of `vector<int>`."""
+OPENING_TAG = re.compile(
+    rf"(?<![\w<>])<[A-Za-z][A-Za-z0-9_-]*+{_ATTRIBUTES}>(?=\w)|\A\s*+<[A-Za-z][A-Za-z0-9_-]*+>[^\S\n]*+\n\Z"
+)
+"""Before a word that it is glued to, as in `<answer>Yes`, or alone in its line: a mark, whatever it is called."""
+PLACEHOLDER = re.compile(r"(?<![\w<>])<(?P<kept>[^\W\d_]{2}(?:[^<>\n]*+)(?<=[^\s<>]{2}))>")
+"""`<your name>`: its words are read. Not the `<int>` of `vector<int>`, nor what `x <y and z> w` compares."""
 ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 RULE = re.compile(r"^[^\S\n]*+([-*_=])(?:[^\S\n]*+\1){2,}+[^\S\n]*+$", re.MULTILINE)
 TABLE_RULE = re.compile(r"^(?=[^\n]*--)[|: \t-]++$", re.MULTILINE)
-QUOTE = re.compile(r"^[^\S\n]*+(?:>[^\S\n]*+)++(?=\S)", re.MULTILINE)
+QUOTE = re.compile(r"^[^\S\n]*+(?:>[^\S\n]*+)++(?=[^\s=])", re.MULTILINE)
 HEADING = re.compile(r"^[^\S\n]*+#{1,6}[^\S\n]++", re.MULTILINE)
 HEADING_END = re.compile(r"(?<=\s)#{2,6}[^\S\n]*+$", re.MULTILINE)
 BULLET = re.compile(r"^[^\S\n]*+[-*+\u2022\u25e6\u25aa\u2013][^\S\n]++", re.MULTILINE)
@@ -78,6 +100,9 @@ WIDE = re.compile(r"[\u200d\u20e3\u2100-\U0010ffff]")
 LONE_JOINER = re.compile(r"(?<!\S)\u200d")
 SPACES = re.compile(r"\s+")
 CELL = re.compile(r" ?\| ?")
+SPACED_CELL = re.compile(r" \| ")
+LONE_BAR = re.compile(r"\A\| | \|\Z")
+"""Of a row that was cut at the end of a sentence. `|x|` and `a || b` are read."""
 EMPTY_BRACKETS = re.compile(r"\( ?\)|\[ ?\]")
 SPACE_BEFORE_MARK = re.compile(r" (?=[.,;:!?](?:\s|\Z))")
 

@@ -16,6 +16,10 @@ _SHORT_PATH_CHARS = 30
 """A path up to this, as "github.com/acme/tool" has, is read; longer ones nobody could follow."""
 _JOINERS = "\ufe0e\ufe0f\u20e3"
 """Variation selectors, and the frame round a keycap, whose digit is read."""
+_READ = "\u266d\u266e"
+"""Flat and natural, in music; the sharp is no symbol to Unicode."""
+_UNREAD = "\u2120\u2122"
+"""Nobody says that a name is a trade mark."""
 _ZERO_WIDTH_JOINER = "\u200d"
 """Joins emoji to one; between letters, in Indic scripts, it stays."""
 
@@ -33,38 +37,63 @@ NOTHING = Spoken()
 
 @dataclass(slots=True)
 class Speakable:
-    """Takes the sentences of one reply in order; remembers whether a code block is open."""
+    """Takes the sentences of one reply in order, each with the white space round it.
 
-    _in_code: bool = field(default=False, init=False)
+    Remembers whether a code block is open, and whether the next sentence begins a line: a dash is a bullet only there.
+    """
+
+    _fence: str = field(default="", init=False)
+    """Of the code block that is open."""
+    _begins_line: bool = field(default=True, init=False)
 
     def of(self, sentence: str) -> Spoken:
         """What to say of the sentence; empty when nothing of it is to be said."""
-        text = self._without_code(sentence)
-        for step in _STEPS if marks.ANY.search(text.text) else (_spaces,):
-            text = step(text)
+        first = 0 if self._begins_line else 1
+        text = self._without_code(sentence, first)
+        if ink := sentence.rstrip(" \t"):
+            self._begins_line = ink.endswith("\n")
+        if marks.ANY.search(text.text):
+            text = _lines(_tags(_links(text, first)), first)
+            for step in (_emphasis, _symbols):
+                text = step(text)
+        text = _spaces(text)
         return Spoken(text.text, text.word_ends()) if any(map(str.isalnum, text.text)) else NOTHING
 
-    def _without_code(self, sentence: str) -> Traced:
+    def _without_code(self, sentence: str, first: int) -> Traced:
         kept: list[str] = []
         ends: list[int] = []
-        at = 0
-        for fence in marks.FENCE.finditer(sentence):
-            if not self._in_code:
+        at, look_at = 0, first
+        while (fence := self._next_fence(sentence, look_at)) is not None:
+            if self._fence:
+                self._fence = ""
+            else:
                 kept.append(sentence[at : fence.start()])
                 ends.extend(range(at + 1, fence.start() + 1))
-            at, self._in_code = fence.end(), not self._in_code
-        if not at and not self._in_code:
+                self._fence = fence["run"] or fence["late"]
+            # The line break before a line is what begins it.
+            at = fence.end()
+            look_at = at - (sentence[at - 1] == "\n")
+        if not at and not self._fence:
             return Traced.of(sentence)
-        if not self._in_code:
+        if not self._fence:
             kept.append(sentence[at:])
             ends.extend(range(at + 1, len(sentence) + 1))
         return Traced("".join(kept), ends)
 
+    def _next_fence(self, sentence: str, at: int) -> re.Match[str] | None:
+        """That opens a code block or, where one is open, closes it: of the same mark, and as long at least."""
+        if not self._fence:
+            return marks.OPENING_FENCE.search(sentence, at)
+        closing = marks.CLOSING_FENCE.finditer(sentence, at)
+        return next((fence for fence in closing if (fence["run"] or fence["late"]).startswith(self._fence)), None)
 
-def _links(text: Traced) -> Traced:
-    text = text.without(marks.COMMENT).without(marks.DEFINITION).without(marks.FOOTNOTE)
+
+def _links(text: Traced, first: int) -> Traced:
+    text = text.without(marks.COMMENT).without(marks.DEFINITION, first).without(marks.FOOTNOTE)
     text = text.without(marks.IMAGE).without(marks.LINK).without(marks.REFERENCE)
-    text = text.without(marks.CITATION).without(marks.CITATION_AT_END)
+    text = text.without(marks.CITATION)
+    if marks.READ_NUMBER.search(text.text) is None:
+        text = text.without(marks.CITATION_AT_END)
     return text.without(marks.AUTOLINK).without(marks.MAIL_SCHEME).replaced(marks.WEB, _address)
 
 
@@ -80,6 +109,7 @@ def _address(match: re.Match[str]) -> str:
 
 def _tags(text: Traced) -> Traced:
     text = text.replaced(marks.BLOCK_TAG, " ").without(marks.INLINE_TAG).without(marks.END_TAG)
+    text = text.without(marks.OPENING_TAG)
     return text.without(marks.PLACEHOLDER).replaced(marks.ENTITY, _entity)
 
 
@@ -87,10 +117,10 @@ def _entity(match: re.Match[str]) -> str:
     return html.unescape(match[0])
 
 
-def _lines(text: Traced) -> Traced:
-    text = text.without(marks.RULE).without(marks.TABLE_RULE)
-    text = text.without(marks.QUOTE).without(marks.HEADING).without(marks.HEADING_END)
-    return text.without(marks.BULLET).without(marks.TASK_BOX)
+def _lines(text: Traced, first: int) -> Traced:
+    for mark in (marks.RULE, marks.TABLE_RULE, marks.QUOTE, marks.HEADING, marks.HEADING_END):
+        text = text.without(mark, first)
+    return text.without(marks.BULLET, first).without(marks.TASK_BOX, first)
 
 
 def _emphasis(text: Traced) -> Traced:
@@ -102,13 +132,20 @@ def _emphasis(text: Traced) -> Traced:
 
 
 def _is_emphasis(match: re.Match[str]) -> bool:
-    """Whether stars are no multiplication: "2*3*4", "a*b", "2**8", "5 * 3", "n*(n-1)"."""
-    before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
-    if (not before or before.isspace()) and (not after or after.isspace()):
+    """Whether stars are no multiplication, "2*3*4", "2**8", "a**b", "5 * 3", "n*(n-1)", nor of files, "**/*.py"."""
+    start, end = match.span()
+    before, after = match.string[max(0, start - 1) : start], match.string[end : end + 1]
+    is_free = not before or before.isspace()
+    if (is_free and (not after or after.isspace() or after == "/")) or (before == "/" and after == "."):
         return False
     is_factor = (_is_operand(before) or before == ")") and (_is_operand(after) or after == "(")
-    longest = 2 if before.isdecimal() or after.isdecimal() else 1
-    return not (is_factor and len(match[0]) <= longest)
+    is_power = before.isdecimal() or after.isdecimal() or _are_variables(match.string, start, end)
+    return not (is_factor and len(match[0]) <= (2 if is_power else 1))
+
+
+def _are_variables(text: str, start: int, end: int) -> bool:
+    """Whether what is on both sides is one letter long."""
+    return not (_is_operand(text[max(0, start - 2) : max(0, start - 1)]) or _is_operand(text[end + 1 : end + 2]))
 
 
 def _is_operand(char: str) -> bool:
@@ -131,6 +168,10 @@ def _symbol(match: re.Match[str]) -> str:
     if marks.is_tag_character(char):
         return ""
     category = unicodedata.category(char)
+    if char in _READ:
+        return char
+    if char in _UNREAD:
+        return ""
     if category == "So" and (parts := unicodedata.decomposition(char)):
         made_of = "".join(chr(int(code, 16)) for code in parts.split() if not code.startswith("<"))
         made_of = made_of.replace("\u2215", "/")
@@ -140,9 +181,9 @@ def _symbol(match: re.Match[str]) -> str:
 
 def _spaces(text: Traced) -> Traced:
     text = text.replaced(marks.SPACES, " ").stripped()
-    text = text.stripped("|").replaced(marks.CELL, ", ")
+    if text.text.startswith("|") and text.text.endswith("|"):
+        text = text.stripped("|").replaced(marks.CELL, ", ")
+    else:
+        text = text.without(marks.LONE_BAR).replaced(marks.SPACED_CELL, ", ")
     text = text.replaced(marks.EMPTY_BRACKETS, "").replaced(marks.SPACES, " ").stripped()
     return text.without(marks.SPACE_BEFORE_MARK)
-
-
-_STEPS = (_links, _tags, _lines, _emphasis, _symbols, _spaces)

@@ -20,17 +20,18 @@ class Traced:
         """The original itself."""
         return cls(text, range(1, len(text) + 1))
 
-    def replaced(self, pattern: re.Pattern[str], by: str | Callable[[re.Match[str]], str]) -> "Traced":
+    def replaced(self, pattern: re.Pattern[str], by: str | Callable[[re.Match[str]], str], first: int = 0) -> "Traced":
         """With something else in place of each match, all of it from where the match ends.
 
         Of a pattern with a group `kept`, that is kept as it is instead, and `by` takes the place of what is round it.
+        `first` is where the earliest match may begin; behind 0 the text's own beginning is none of a line.
         """
-        if pattern.search(self.text) is None:
+        if pattern.search(self.text, first) is None:
             return self
         parts: list[str] = []
         ends: list[int] = []
         at = 0
-        for match in pattern.finditer(self.text):
+        for match in pattern.finditer(self.text, first):
             self._keep(parts, ends, at, match.start())
             at = match.end()
             end = self.ends[at - 1] if at else 0
@@ -42,9 +43,9 @@ class Traced:
         self._keep(parts, ends, at, len(self.text))
         return Traced("".join(parts), ends)
 
-    def without(self, pattern: re.Pattern[str]) -> "Traced":
+    def without(self, pattern: re.Pattern[str], first: int = 0) -> "Traced":
         """Without the matches; of a pattern with a group `kept`, that stays."""
-        return self.replaced(pattern, "")
+        return self.replaced(pattern, "", first)
 
     def stripped(self, chars: str | None = None) -> "Traced":
         """Without these characters, or white space, at both ends."""
