@@ -247,9 +247,11 @@ class _Past:
 def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one case for each effect that matters
     """The model reads what users said and what was heard of each reply, by the samples that were told with it.
 
-    A turn that goes on before anything of its reply was heard is read once, as part of the turn it became.
+    A turn that goes on before anything of its reply was heard is read once, as part of the turn it became. What tells
+    of an outage was said by no model, and is not read.
     """
     past, ledger, played, final = _Past(), _Ledger(), set[ReplyId](), 0
+    unread = set[ReplyId]()
     for place, step in enumerate(call.steps):
         ledger.take(step.fact)
         is_committing = False
@@ -261,6 +263,8 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
                     final, is_committing = turn, True
                 case effects.Emit(events.TurnReport(_, reply)):
                     played.add(reply)
+                case effects.Emit(events.ReplyText(reply, turn=None, kind=events.ReplyKind.APOLOGY)):
+                    unread.add(reply)
                 case effects.StartReply(_, asked, messages) if asked is not None:
                     past.answered(asked)
                     _compare(messages, past.messages(), is_prepared=asked > final)
@@ -268,12 +272,13 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
                     assert text == ledger.heard(reply, samples)
                 case effects.Emit(events.ReplyFinished(reply, answered, _, events.ReplyOutcome.INTERRUPTED)):
                     cause = _cause(call.steps[: place + 1], reply)
-                    past.heard(answered or 0, _heard(step, reply))
+                    if reply not in unread:
+                        past.heard(answered or 0, _heard(step, reply))
                     is_by_words = cause is events.InterruptCause.USER_SPEECH and not is_committing
                     is_open = call.steps[place - 1].may_go_on
                     if answered is not None and is_open and is_by_words and reply not in played:
                         past.reopened(answered)
-                case effects.Emit(events.ReplyFinished(reply, answered)):
+                case effects.Emit(events.ReplyFinished(reply, answered)) if reply not in unread:
                     past.heard(answered or 0, ledger.whole(reply))
 
 
