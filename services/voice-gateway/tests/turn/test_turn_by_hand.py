@@ -72,14 +72,15 @@ def test_a_prompt_belongs_to_no_turn_and_has_no_report() -> None:
     assert core.handle(inputs.PlayoutStarted(begin.reply, 0), at(1_100)) == ()
 
 
-def test_the_model_reads_from_the_users_first_words_on() -> None:
-    """A prompt heard before the user spoke stays in the history; a template that demands a user first is not upset."""
+def test_the_model_reads_what_was_heard_before_the_users_first_words() -> None:
+    """What answers a prompt is read with the prompt; what templates make of that is not the history's affair."""
     history = History("Be brief.")
     history.heard("Are you there?")
-    assert [message.role for message in history.messages()] == [Role.SYSTEM]
+    assert [message.role for message in history.messages()] == [Role.SYSTEM, Role.ASSISTANT]
     history.said("Yes.")
     history.heard("Good.")
-    assert [message.role for message in history.messages()] == [Role.SYSTEM, Role.USER, Role.ASSISTANT]
+    roles = [message.role for message in history.messages()]
+    assert roles == [Role.SYSTEM, Role.ASSISTANT, Role.USER, Role.ASSISTANT]
     assert [message.text for message in history.conversation()] == ["Are you there?", "Yes.", "Good."]
 
 

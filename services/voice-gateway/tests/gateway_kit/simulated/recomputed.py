@@ -238,8 +238,6 @@ class _Past:
     def messages(self) -> tuple[ChatMessage, ...]:
         joined = [ChatMessage(Role.SYSTEM, PERSONA.system_prompt)]
         for role, text, _ in self._lines:
-            if role is Role.ASSISTANT and len(joined) == 1:
-                continue  # chat templates demand that the user begins
             if joined[-1].role is role:
                 text = f"{joined.pop().text}\n{text}"  # noqa: PLW2901  the joined line is the line
             joined.append(ChatMessage(role, text))
