@@ -117,9 +117,8 @@ class Agent:
         """A copy of the history, with what has been heard by `now` of the reply in flight or being settled."""
         copy = History(self._persona.system_prompt)
         copy.resume(self._history.conversation())
-        if self._settling is not None:
-            reply = self._settling.reply
-            _remember(copy, reply, reply.heard_text(self._settling.heard.samples))
+        if (settling := self._settling) is not None:
+            _remember(copy, settling.reply, settling.reply.heard_text(settling.heard.samples))
         if self._reply is not None:
             _remember(copy, self._reply, self._reply.heard_text(self._reply.playback.heard(now).samples))
         if outcomes := self._tools.outcomes():
@@ -212,7 +211,7 @@ class Agent:
         effects += [CancelReply(reply.id), Flush(reply.id), Emit(ReplyInterrupted(reply.id, cause))]
         heard = reply.playback.heard(now)
         if reply.clock.played is None or reply.playback.is_settled or not reply.playback.is_reporting:
-            return [*effects, *self._close_interrupted(reply, heard)]
+            return [*effects, *_close_interrupted(self._history, reply, heard)]
         self._settling = _Settling(reply, heard, after_ms(now, self._policy.playback_settle_ms))
         return effects
 
@@ -231,7 +230,7 @@ class Agent:
     def settle(self) -> list[Effect]:
         """Wait no longer for the client's last report."""
         settling, self._settling = self._settling, None
-        return self._close_interrupted(settling.reply, settling.heard) if settling else []
+        return _close_interrupted(self._history, settling.reply, settling.heard) if settling else []
 
     def finish(self, now: Instant) -> list[Effect]:
         """End what is over: the reply in flight, then the tools that were called, after which the model goes on."""
@@ -328,16 +327,10 @@ class Agent:
             reply.playback.reported(played, is_final=fact.is_final, now=now)
         elif settling is not None and fact.reply == settling.reply.id and fact.is_final:
             self._settling = None
-            effects += self._close_interrupted(settling.reply, Heard(played, is_estimate=False))
+            effects += _close_interrupted(self._history, settling.reply, Heard(played, is_estimate=False))
         else:
             return []
         return [*effects, *_told_if_implausible(fact)]
-
-    def _close_interrupted(self, reply: ReplyInFlight, heard: Heard) -> list[Effect]:
-        text = reply.heard_text(heard.samples)
-        _remember(self._history, reply, text)
-        told = Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate))
-        return [told, *reply.record(ReplyOutcome.INTERRUPTED, heard.samples, len(text), goes_on=False)]
 
     def _release(self, reply: ReplyInFlight, now: Instant) -> None:
         self._reply = None
@@ -367,6 +360,13 @@ class Agent:
 def _remember(history: History, reply: ReplyInFlight, heard: str) -> None:
     if reply.is_remembered:
         history.heard(heard)
+
+
+def _close_interrupted(history: History, reply: ReplyInFlight, heard: Heard) -> list[Effect]:
+    text = reply.heard_text(heard.samples)
+    _remember(history, reply, text)
+    told = Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate))
+    return [told, *reply.record(ReplyOutcome.INTERRUPTED, heard.samples, len(text), goes_on=False)]
 
 
 def _told_if_implausible(fact: inputs.PlaybackReported) -> list[Effect]:
