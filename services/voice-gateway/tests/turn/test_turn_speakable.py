@@ -81,6 +81,11 @@ def test_code_blocks_are_not_read_across_sentences() -> None:
         ("It ends with ```\nMore here.", ["It ends with", "More here."]),
         ("```Note. This``` is important. Yes.", ["Note.", "This is important.", "Yes."]),
         ("Okay. ~~~ Tilde. Yes.", ["Okay.", "Tilde.", "Yes."]),
+        ("Wait. ```\ncode\n```\nAfter.", ["Wait.", "After."]),
+        ("Here:  ```\ncode\n```\nAfter.", ["Here:", "After."]),
+        ("- ```\n  code\n  ```\nAfter.", ["After."]),
+        ("1. ```sh\n   ls. Y = 2\n   ```\nAfter.", ["After."]),
+        ("> ```\n> code\n> ```\nAfter.", ["After."]),
     ],
 )
 def test_a_code_block_has_lines_of_its_own(written: str, spoken: list[str]) -> None:

@@ -40,10 +40,12 @@ MAX_SENTENCE_WORDS: Final = 1_000
 """Words of one sentence that come with their times."""
 MAX_OUTPUT_CHARS: Final = 65_536
 """Of a tool of the server, as of a client's."""
-PIECES: Final = TokenBucket(capacity=2_000, per_s=2_000)
-"""Of a model, or chunks of synthesis: the fastest served models write 2,000 tokens a second. More wait."""
-RESULTS: Final = TokenBucket(capacity=1_000, per_s=1_000)
-"""Of a recogniser, which has some 10 a second. More wait."""
+PIECES: Final = TokenBucket(capacity=500, per_s=500)
+"""Of a model, or chunks of synthesis. A reply of a minute has 300 tokens, and is taken as fast as it comes; of longer
+ones 500 a second are a hundred times what is spoken. More wait: each costs some 20 us of the event loop."""
+RESULTS: Final = TokenBucket(capacity=400, per_s=200)
+"""Of a recogniser, which has some 10 a second, and of a recording that is pushed at 12.8 times real time some 130. More
+wait."""
 FINALS: Final = TokenBucket(capacity=20, per_s=5)
 """Of a recogniser in one session, whatever stream they come from: each may be a turn that asks the model. Who speaks
 ends a segment a second at most, and a recording that is pushed at 12.8 times real time has some 5. More wait."""

@@ -8,12 +8,20 @@ import re
 
 ANY = re.compile(r"[^A-Za-z0-9\s.,;!?'\"\u2019]|www\.", re.IGNORECASE)
 """What is in every sentence in which there is anything to be found but white space."""
+_BEFORE_FENCE = r"^[^\S\n]*+(?:(?:[-*+>]|\d{1,3}[.)])[^\S\n]++)*+"
+"""What a line begins with: a list or a quotation may hold a block."""
 OPENING_FENCE = re.compile(
-    r"^[^\S\n]*+(?P<run>`{3,}+|~{3,}+)[^`\n]*+\n|(?<=\s)(?P<late>`{3,}+)[\w+.#-]++\n", re.MULTILINE
+    rf"{_BEFORE_FENCE}(?P<run>`{{3,}}+|~{{3,}}+)[^`\n]*+\n"
+    r"|(?:(?<=[.:!?])\s++|(?<=\s)(?=`++\w))(?P<late>`{3,}+)[\w+.#-]*+[^\S\n]*+\n",
+    re.MULTILINE,
 )
-"""Begins a line, or stands behind "Here it is:" with the name of a language, and is all of what is left of the line:
+"""Begins a line, or stands behind "Here it is:" or with the name of a language, and is all of what is left of the line:
 "okay~~~" is drawn out, and three backticks in a line are marks like one."""
-CLOSING_FENCE = re.compile(r"^[^\S\n]*+(?P<run>`{3,}+|~{3,}+)|(?<!`)(?P<late>`{3,}+)[^\S\n]*+$", re.MULTILINE)
+OPENING_SENTENCE = re.compile(r"\s*+(?P<run>`{3,}+)(?P<late>)[\w+.#-]*+[^\S\n]*+\n")
+"""The same of a sentence that begins no line."""
+CLOSING_FENCE = re.compile(
+    rf"{_BEFORE_FENCE}(?P<run>`{{3,}}+|~{{3,}}+)|(?<!`)(?P<late>`{{3,}}+)[^\S\n]*+$", re.MULTILINE
+)
 """Begins a line, whatever follows, or ends one."""
 COMMENT = re.compile(r"<!--(?:[^<>-]|-(?!->))*+-->")
 

@@ -83,7 +83,8 @@ class Speakable:
     def _next_fence(self, sentence: str, at: int) -> re.Match[str] | None:
         """That opens a code block or, where one is open, closes it: of the same mark, and as long at least."""
         if not self._fence:
-            return marks.OPENING_FENCE.search(sentence, at)
+            opening = marks.OPENING_SENTENCE.match(sentence) if at == 1 else None
+            return opening or marks.OPENING_FENCE.search(sentence, at)
         closing = marks.CLOSING_FENCE.finditer(sentence, at)
         return next((fence for fence in closing if (fence["run"] or fence["late"]).startswith(self._fence)), None)
 
@@ -135,8 +136,10 @@ def _is_emphasis(match: re.Match[str]) -> bool:
     """Whether stars are no multiplication, "2*3*4", "2**8", "a**b", "5 * 3", "n*(n-1)", nor of files, "**/*.py"."""
     start, end = match.span()
     before, after = match.string[max(0, start - 1) : start], match.string[end : end + 1]
-    is_free = not before or before.isspace()
-    if (is_free and (not after or after.isspace() or after == "/")) or (before == "/" and after == "."):
+    is_free = not before or before.isspace() or before == "`"
+    if is_free and (not after or after.isspace() or after == "`"):
+        return False
+    if (after == "/" and (is_free or before == "/")) or (before == "/" and after == "."):
         return False
     is_factor = (_is_operand(before) or before == ")") and (_is_operand(after) or after == "(")
     is_power = before.isdecimal() or after.isdecimal() or _are_variables(match.string, start, end)
