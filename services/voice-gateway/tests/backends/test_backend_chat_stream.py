@@ -219,6 +219,37 @@ def test_calls_are_put_together_from_pieces() -> None:
     ) == (ToolCall("a", "one", "{}"), ToolCall("b", "two", "{}"))
 
 
+@pytest.mark.parametrize(
+    ("pieces", "calls"),
+    [
+        (
+            [CallDelta(0, "a", "say", '{"x": "\ud83d'), CallDelta(0, "", "", '\ude00"}')],
+            (ToolCall("a", "say", '{"x": "\U0001f600"}'),),
+        ),
+        ([CallDelta(0, "a", "say", '{"x": "\ud800"}')], (ToolCall("a", "say", '{"x": "\ufffd"}'),)),
+        (
+            [CallDelta(0, "\ud800", "one", "{}"), CallDelta(1, "\udc00", "t\udc00", "{}")],
+            (ToolCall("\ufffd", "one", "{}"), ToolCall("call00001", "t\ufffd", "{}")),
+        ),
+    ],
+    ids=["in two pieces", "half", "names"],
+)
+def test_no_call_has_half_a_character(pieces: list[CallDelta], calls: tuple[ToolCall, ...]) -> None:
+    """A character that is cut in two is whole again, and half of one ends no call: no wire of ours can carry it."""
+    assembler = CallAssembler()
+    for piece in pieces:
+        assembler.feed(piece)
+    assert assembler.finish() == calls
+
+
+def test_a_name_in_pieces_may_end_with_the_first_arguments() -> None:
+    """The id says that they belong together."""
+    assembler = CallAssembler()
+    for piece in (CallDelta(0, "a", "get_", ""), CallDelta(0, "a", "weather", '{"x":'), CallDelta(0, "a", "", "1}")):
+        assembler.feed(piece)
+    assert assembler.finish() == (ToolCall("a", "get_weather", '{"x":1}'),)
+
+
 def test_each_call_has_an_id_of_its_own() -> None:
     """The protocol joins outcomes to calls by it; some servers give none, or the same twice."""
     ids = [

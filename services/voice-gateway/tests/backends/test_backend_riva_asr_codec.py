@@ -129,7 +129,7 @@ def test_no_word_lies_outside_its_result() -> None:
     ]
 
 
-@given(audio_processed=st.floats(min_value=0, max_value=36_000, width=32), sent_samples=st.integers(0, 10**9))
+@given(audio_processed=st.floats(width=32), sent_samples=st.integers(0, 10**9))
 def test_no_result_covers_more_than_was_sent(audio_processed: float, sent_samples: int) -> None:
     """Padding that a server adds never moves a result past the audio, from which a replay starts."""
     message = response(result("hi", audio_processed=audio_processed))

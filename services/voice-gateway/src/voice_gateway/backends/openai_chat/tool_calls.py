@@ -111,14 +111,23 @@ class CallAssembler:
         self._calls = []
         ids: list[str] = []
         for number, call in enumerate(named):
-            ids.append(call.id if call.id and call.id not in ids else made_up_id(number, ids))
-        return tuple(ToolCall(own, call.name, call.arguments.text()) for own, call in zip(ids, named, strict=True))
+            told = _characters(call.id)
+            ids.append(told if told and told not in ids else made_up_id(number, ids))
+        return tuple(
+            ToolCall(own, _characters(call.name), _characters(call.arguments.text()))
+            for own, call in zip(ids, named, strict=True)
+        )
 
     def _begun(self, delta: CallDelta) -> _PartialCall | None:
         """The call that a piece is likely to belong to: of its index or, without one, of its id; else the last."""
         calls = self._calls if delta.index is None else [call for call in self._calls if call.index == delta.index]
         candidates = [call for call in calls if delta.id and call.id == delta.id] or calls
         return candidates[-1] if candidates else None
+
+
+def _characters(text: str) -> str:
+    """The text without half characters: JSON can carry them, also one in two pieces, and no wire of ours can."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def made_up_id(number: int, taken: "list[str] | set[str]") -> str:
@@ -142,5 +151,9 @@ def _is_another(call: _PartialCall, delta: CallDelta) -> bool:
 
 
 def _goes_on_with_its_name(call: _PartialCall, delta: CallDelta) -> bool:
-    """True if a name comes in pieces, as OpenAI's own clients take it: before any argument, in a place that is told."""
-    return delta.index is not None and not delta.arguments and call.arguments.length_chars == 0
+    """True if a name comes in pieces, as OpenAI's own clients take it: before any argument, in a place that is told.
+
+    The last piece may bring arguments only if it says by its id that it belongs there.
+    """
+    is_same = bool(delta.id) and delta.id == call.id
+    return delta.index is not None and call.arguments.length_chars == 0 and (is_same or not delta.arguments)

@@ -144,8 +144,8 @@ def _decode_parts(parts: Sequence[Any], rate_hz: int, sent_samples: int) -> Reco
     alternatives = [part.alternatives[0] for part in parts if part.alternatives]
     is_final = bool(parts[0].is_final)
     covered_s = max(part.audio_processed for part in parts)
-    covered_samples = round(covered_s * rate_hz) if covered_s > 0 else sent_samples
-    end_samples = min(covered_samples, sent_samples)
+    is_told = 0 < covered_s < sent_samples / rate_hz
+    end_samples = round(covered_s * rate_hz) if is_told else sent_samples
     words = (word for alternative in alternatives for word in alternative.words)
     return RecognitionResult(
         text="".join(alternative.transcript for alternative in alternatives).strip(),
