@@ -179,6 +179,13 @@ def test_thoughts_are_not_for_the_user(text: str, expected: str) -> None:
         (r'<tool_call>[{"a\\": "\"</tool_call><|im_end|>"}]</tool_call>Yes.', "Yes."),
         ('<tool_call>{"a": "b\n</tool_call>Yes.', "Yes."),
         ('<tool_call>f "a</tool_call>Yes.', "Yes."),
+        ('<tool_call>{"a": "it\'s\n"}</tool_call> Yes.', "Yes."),
+        ('<tool_call>{"a": "it\'s\n b"}\n</tool_call> Yes.', "Yes."),
+        ('<tool_call>{"a": "{b}</tool_call>"}</tool_call>Yes.', "Yes."),
+        ("- <think>x</think>y", "- y"),
+        ("1. <think>x</think>y", "1. y"),
+        ("(<think>x</think>) y", "( ) y"),
+        ('"<think>x</think>y"', '" y"'),
     ],
 )
 def test_neither_thoughts_nor_calls_of_other_shapes(text: str, expected: str) -> None:

@@ -47,22 +47,26 @@ class Line:
         """Whether nothing stands before this place in its line."""
         return not self._text or self._text.isspace()
 
-    @property
-    def quotes(self) -> bool:
-        """Whether a mark here is quoted: in code, or behind an opening quotation mark or bracket."""
+    def quotes(self, after: str) -> bool:
+        """Whether a mark here, with this character behind it, is quoted: in code, in quotation marks or in brackets.
+
+        A letter behind it is that of a thought, which may be in brackets itself: `(<think>so` and `"<think>"`.
+        """
         is_fence = _FENCE.fullmatch(self._text) is not None
         if is_fence or self._is_fenced:
             return is_fence is not self._is_fenced
-        return len(_CODE.findall(self._text)) % 2 == 1 or _QUOTE.search(self._text) is not None
+        is_quoted = _QUOTE.search(self._text) is not None and not after.isalnum()
+        return is_quoted or len(_CODE.findall(self._text)) % 2 == 1
 
-    @property
-    def mentions(self) -> bool:
+    def mentions(self, after: str) -> bool:
         """Whether a mark here is part of a sentence: it is quoted, or stands after some of the sentence's words."""
-        if self.quotes:
+        if self.quotes(after):
             return True
-        if self.is_new:
+        if self.is_new or _QUOTE.search(self._text):
             return False
         before = self._text.rstrip()
         if before == self._text:
             return _JOINED.search(before) is not None
-        return _LIST_ITEM.fullmatch(before) is not None or _SENTENCE_END.search(before) is None
+        if _LIST_ITEM.fullmatch(before):
+            return not after.isalnum()
+        return _SENTENCE_END.search(before) is None

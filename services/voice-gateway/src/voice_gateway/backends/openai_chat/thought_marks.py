@@ -191,7 +191,11 @@ def mark_of(written: str) -> Mark:
 
 
 def held_from(text: str) -> int:
-    """Where the end of a text begins that may be the beginning of a mark; its length if none does."""
+    """Where the end of a text begins that may be the beginning of a mark, or is one; its length if none does.
+
+    Of a mark that is complete, what stands behind it may tell whether it is one.
+    """
     at = max(0, len(text) - LONGEST_CHARS)
     places = [place for first in "<[\u25c1" if (place := text.rfind(first, at)) >= 0]
-    return min((place for place in places if _BEGUN.fullmatch(text, place)), default=len(text))
+    begun = (place for place in places if _BEGUN.fullmatch(text, place) or ANY_MARK.fullmatch(text, place))
+    return min(begun, default=len(text))

@@ -29,7 +29,7 @@ _TOO_MANY_MARKS = "wrote more marks of its template than words"
 _FOR_THE_USER = ("", "assistant", "model")
 _MOST_MARKS = 300
 """In one reply. A model that fell into writing marks says nothing; each costs up to 7 us (measured 2026-11-28)."""
-_ESCAPE = re.compile(r"\\.")
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
 
 
 class _State(Enum):
@@ -58,6 +58,10 @@ class _Aside:
         """Whether a call is written in JSON, once it is known."""
         self._is_in_string = False
         self._is_escaped = False
+        self._is_broken = False
+        """A line ended within a string, which no JSON has: where strings begin and end is not known any more."""
+        self._tail = ""
+        """The last character that is no space."""
 
     def add(self, text: str) -> None:
         """Some of its text."""
@@ -71,12 +75,12 @@ class _Aside:
         if self.opening is None:
             return True
         if self.is_call:
-            return not self._is_in_string
+            return not self._is_in_string or self._tail == "\n" or (self._is_broken and self._tail in {"}", "]"})
         if mark.name == self.opening.closing:
             self._depth -= 1
             return self._depth < 0
         # A mark that is written twice at the beginning is ended once.
-        if mark.name == self.opening.name and not self._line.is_empty and not self._line.mentions:
+        if mark.name == self.opening.name and not self._line.is_empty and not self._line.mentions(""):
             self._depth += 1
         return False
 
@@ -85,12 +89,14 @@ class _Aside:
             self._is_json = text.lstrip()[0] in "{["
         if not self._is_json:
             return
-        begin = text.rfind("\n") + 1
-        if begin:  # which no string holds
-            self._is_in_string = self._is_escaped = False
-        bare = _ESCAPE.sub("", text[begin + self._is_escaped :])
+        bare = _ESCAPE.sub("", text[self._is_escaped :])
         self._is_escaped = bare.endswith("\\")
-        self._is_in_string ^= bare.count('"') % 2 == 1
+        self._tail = (self._tail + text).rstrip(" \t")[-1:]
+        *lines, last = bare.split("\n")
+        for line in lines:
+            self._is_in_string ^= line.count('"') % 2 == 1
+            self._is_broken = self._is_broken or self._is_in_string
+        self._is_in_string ^= last.count('"') % 2 == 1
 
 
 class ThoughtFilter:
@@ -155,7 +161,7 @@ class ThoughtFilter:
                 raise ChatStreamError(_TOO_MANY_MARKS)
             self._take(text[at : match.start()], said)
             at = match.end()
-            if self._meets(mark_of(match[0])):
+            if self._meets(mark_of(match[0]), text[at : at + 1]):
                 self._is_gap = True
             else:
                 self._take(match[0], said)
@@ -206,8 +212,8 @@ class ThoughtFilter:
             said.append(text)
             self._last, self._is_gap = text[-1], False
 
-    def _meets(self, mark: Mark) -> bool:
-        """Go on from a mark; False if it is none here, but text."""
+    def _meets(self, mark: Mark, after: str) -> bool:
+        """Go on from a mark, behind which this character stands; False if it is none here, but text."""
         if self._state is _State.THINKING:
             is_end = self._aside.is_ended_by(mark)
             self._state = _State.SAYING if is_end else self._state
@@ -215,11 +221,11 @@ class ThoughtFilter:
         if self._state is _State.HEADING and self._ends_with_line and mark.kind in (Kind.THOUGHT, Kind.CALL):
             self._end_head()
         if self._state is _State.SAYING:
-            return self._meets_saying(mark)
+            return self._meets_saying(mark, after)
         return self._meets_message(mark)
 
-    def _meets_saying(self, mark: Mark) -> bool:
-        if self._is_spoken_of(mark):
+    def _meets_saying(self, mark: Mark, after: str) -> bool:
+        if self._is_spoken_of(mark, after):
             return False
         self._line.meet()
         if mark.kind in (Kind.THOUGHT, Kind.CALL):
@@ -231,17 +237,17 @@ class ThoughtFilter:
             self._meets_message(mark)
         return True
 
-    def _is_spoken_of(self, mark: Mark) -> bool:
+    def _is_spoken_of(self, mark: Mark, after: str) -> bool:
         """Whether the answer only speaks of the mark, as one about models or about HTML does."""
         if mark.name in self._mentioned:
             self._mentioned.remove(mark.name)
             return True
         if mark.is_markup and mark.kind is Kind.THOUGHT:
-            is_spoken_of = self._line.mentions
+            is_spoken_of = self._line.mentions(after)
         elif mark.name == "<s>":
-            is_spoken_of = not self._line.is_new or self._line.quotes
+            is_spoken_of = not self._line.is_new or self._line.quotes("")
         else:
-            is_spoken_of = self._line.quotes
+            is_spoken_of = self._line.quotes("")
         if is_spoken_of and mark.closing:
             self._mentioned.add(mark.closing)
         return is_spoken_of
