@@ -250,6 +250,28 @@ def test_a_name_in_pieces_may_end_with_the_first_arguments() -> None:
     assert assembler.finish() == (ToolCall("a", "get_weather", '{"x":1}'),)
 
 
+@pytest.mark.parametrize(
+    ("pieces", "calls"),
+    [
+        (
+            [("f", ""), ("", '{"a":1}'), ("f", ""), ("", '{"a":2}')],
+            (ToolCall("call00000", "f", '{"a":1}'), ToolCall("call00001", "f", '{"a":2}')),
+        ),
+        (
+            [("f", ""), ("f", '{"a":'), ("f", "1}"), ("f", ""), ("f", "\n")],
+            (ToolCall("call00000", "f", '{"a":1}'),),
+        ),
+    ],
+    ids=["the same tool twice", "its name in every piece"],
+)
+def test_calls_without_ids_stay_apart(pieces: list[tuple[str, str]], calls: tuple[ToolCall, ...]) -> None:
+    """Under one index, without ids, a name behind whole arguments begins a call if arguments follow it."""
+    assembler = CallAssembler()
+    for name, arguments in pieces:
+        assembler.feed(CallDelta(0, "", name, arguments))
+    assert assembler.finish() == calls
+
+
 def test_each_call_has_an_id_of_its_own() -> None:
     """The protocol joins outcomes to calls by it; some servers give none, or the same twice."""
     ids = [

@@ -266,6 +266,15 @@ def test_word_times_that_start_anew_lose_no_words() -> None:
     ]
 
 
+def test_an_answer_that_is_given_twice_is_heard_twice() -> None:
+    """Word times that begin anew with each utterance take no answer for the one before, once enough has been said."""
+    first, second = final("yes", 400, covered_s=2), final("Yes.", 400, covered_s=9)
+    assert texts([first], [second], [final("Yes.", 400, covered_s=10)]) == ["yes", "Yes.", "Yes."]
+    assert texts([first], [final("yes please", 400, 900, covered_s=9)]) == ["yes", "yes please"]
+    assert texts([first], [final("yes", 400, covered_s=1)]) == ["yes", "yes"]
+    assert texts([first], [final("Yes.", 400, covered_s=2.5)]) == ["yes"]
+
+
 def test_audio_positions_that_start_anew_lose_no_words() -> None:
     """The same holds where the audio that is covered is counted anew, too."""
     first = final("Good morning to you.", 500, 900, 1_300, 1_700, covered_s=2)

@@ -71,6 +71,8 @@ class _PartialCall:
     id: str = ""
     name: str = ""
     arguments: _Arguments = field(default_factory=_Arguments)
+    is_repeated: bool = False
+    """So far nothing but the name of the call before, which some servers repeat in every piece."""
 
 
 @dataclass(slots=True)
@@ -92,7 +94,8 @@ class CallAssembler:
         """
         call = self._begun(delta)
         if call is None or _is_another(call, delta):
-            call = _PartialCall(delta.index)
+            is_repeated = call is not None and not delta.id and delta.name == call.name
+            call = _PartialCall(delta.index, is_repeated=is_repeated)
             self._calls.append(call)
         call.id = call.id or delta.id
         if delta.name != call.name:
@@ -100,6 +103,7 @@ class CallAssembler:
         if call.arguments.is_whole and delta.arguments.lstrip().startswith("{"):
             call.arguments = _Arguments()  # the call once more, or an empty object that stood for what was to come
         call.arguments.add(delta.arguments)
+        call.is_repeated = call.is_repeated and not delta.arguments.strip()
         if len(self._calls) > MAX_CALLS or call.arguments.length_chars > MAX_ARGUMENTS_CHARS:
             raise ChatStreamError("called more than can be")
 
@@ -107,7 +111,7 @@ class CallAssembler:
         """All calls that name a tool, in their order, each with an id of its own; none afterwards."""
         numbered = enumerate(self._calls)
         ordered = sorted(numbered, key=lambda pair: pair[0] if pair[1].index is None else pair[1].index)
-        named = [call for _, call in ordered if call.name]
+        named = [call for _, call in ordered if call.name and not call.is_repeated]
         self._calls = []
         ids: list[str] = []
         for number, call in enumerate(named):
@@ -147,7 +151,7 @@ def _is_another(call: _PartialCall, delta: CallDelta) -> bool:
         return bool(delta.name) or call.arguments.is_whole
     if delta.name and call.name and delta.name != call.name:
         return not _goes_on_with_its_name(call, delta)
-    return bool(delta.name and delta.arguments) and call.arguments.is_whole and not (delta.id and delta.id == call.id)
+    return bool(delta.name) and call.arguments.is_whole and not (delta.id and delta.id == call.id)
 
 
 def _goes_on_with_its_name(call: _PartialCall, delta: CallDelta) -> bool:

@@ -58,6 +58,10 @@ def decode_response(response: Any, rate_hz: int, sent_samples: int) -> tuple[Rec
     return tuple(decoded)
 
 
+REPEAT_S = 2
+"""A server tells more of an utterance within so much further audio; who answers twice takes longer as a rule."""
+
+
 class ResultDecoder:
     """Decodes the responses of one stream, each utterance once.
 
@@ -65,14 +69,17 @@ class ResultDecoder:
     audio that an earlier final has told of is left out: words are neither doubled nor lost. One that tells nothing new
     is a final without words, which still says how far its stream has come.
 
-    Times alone are no proof of that: some servers count them anew with each utterance. A final that covers other audio
-    than the one before repeats it only if it also has its words.
+    Times alone are no proof of that: some servers count them anew with each utterance. A final that covers more audio
+    than the one before repeats it only if it also has its words and comes soon, and of a server whose times were seen
+    to begin anew not even then: who says "yes" twice is heard twice.
     """
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
         self._told_until = 0
         """Where the words of the last utterance end, in samples; 0 while words have no times."""
+        self._begins_anew = False
+        """The server counts times from the beginning of each utterance."""
         self._last = RecognitionResult("", is_final=True, stability=0.0, end_samples=-1, words=())
 
     def take(self, response: Any, sent_samples: int) -> tuple[RecognitionResult, ...]:
@@ -90,7 +97,11 @@ class ResultDecoder:
             is_repeat = result.end_samples == last.end_samples and _bare(result.text) == _bare(last.text)
             return replace(result, text="", words=()) if is_repeat else result
         told, new = _split(result.words, self._told_until)
-        if not told or not (result.end_samples == last.end_samples or _ends_with(last.text, told)):
+        since_samples = result.end_samples - last.end_samples
+        is_soon = 0 <= since_samples <= REPEAT_S * self._rate_hz
+        self._begins_anew = self._begins_anew or (bool(told) and not is_soon)
+        may_repeat = since_samples == 0 or (not self._begins_anew and _ends_with(last.text, told))
+        if not told or not may_repeat:
             self._told_until = until
             return result
         self._told_until = max(self._told_until, until)

@@ -51,7 +51,7 @@ CITATION_AT_END = re.compile(r"(?<=[^\s=:]) \[\d{1,3}\](?:,? ?\[\d{1,3}\]){0,20}
 """Numbers alone behind a word, before a mark or the end: how models cite."""
 READ_NUMBER = re.compile(
     r"(?:^\s*+|(?<!\S)(?:press|dial|type|enter|choose|select|option|step|key|button|number|line|item|table|figure|"
-    r"see|in|of|on|to|by|with|or|and|dr\u00fccken|w\u00e4hlen|oder|und|appuyez|sur|ou|et|pulse|marque|o|y)\s)\[\d{1,3}\]"
+    r"see|room|gate|page|score|is|are|was|were|in|of|on|to|by|with|or|and|dr\u00fccken|w\u00e4hlen|oder|und|appuyez|sur|ou|et|pulse|marque|o|y)\s)\[\d{1,3}\]"
     r"|\s\[\d{1,3}\]\s(?!\[)",
     re.IGNORECASE,
 )
@@ -100,6 +100,8 @@ TASK_BOX = re.compile(r"^\[[ xX]\][^\S\n]++", re.MULTILINE)
 STARS = re.compile(r"(?<![*\\])\*{1,3}(?!\*)")
 GLOB = re.compile(r"(?<!\S)\*\.\w|\*(?!\S)")
 """A star that is alone in its sentence, in `*.py`, or behind a price."""
+KEYS = re.compile(r"\d[\d#]*+(?![\w*])")
+"""Behind a star, of a telephone."""
 UNDERSCORES = re.compile(r"(?<![\w\\])_{1,3}(?=\S)|(?<=[^\s\\])_{1,3}(?!\w)")
 OTHER_EMPHASIS = re.compile(r"~~++|`")
 ESCAPE = re.compile(r"\\(?P<kept>[*_`#\[\]()~>|+.!-])")

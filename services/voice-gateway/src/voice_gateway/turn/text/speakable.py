@@ -133,7 +133,9 @@ def _emphasis(text: Traced) -> Traced:
 
 
 def _is_emphasis(match: re.Match[str]) -> bool:
-    """Whether stars are no multiplication, "2*3*4", "2**8", "a**b", "5 * 3", "n*(n-1)", nor of files, "**/*.py"."""
+    """Whether stars are no multiplication, "2*3*4", "2**8", "a**b", "5 * 3", "n*(n-1)", nor of files, "**/*.py", nor of
+    a telephone, "*67".
+    """
     start, end = match.span()
     before, after = match.string[max(0, start - 1) : start], match.string[end : end + 1]
     is_free = not before or before.isspace() or before == "`"
@@ -141,9 +143,17 @@ def _is_emphasis(match: re.Match[str]) -> bool:
         return False
     if (after == "/" and (is_free or before == "/")) or (before == "/" and after == "."):
         return False
+    if is_free and len(match[0]) == 1 and _are_keys(match.string, end):
+        return False
     is_factor = (_is_operand(before) or before == ")") and (_is_operand(after) or after == "(")
     is_power = before.isdecimal() or after.isdecimal() or _are_variables(match.string, start, end)
     return not (is_factor and len(match[0]) <= (2 if is_power else 1))
+
+
+def _are_keys(text: str, at: int) -> bool:
+    """Whether keys of a telephone follow, and not words in stars: `*5 apples*`."""
+    closing = text.find("*", at)
+    return marks.KEYS.match(text, at) is not None and (closing < 0 or text[closing - 1].isspace())
 
 
 def _are_variables(text: str, start: int, end: int) -> bool:
