@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import grpc.aio
 import pytest
+from gateway_kit.loopback import listening
 from grpc_reflection.v1alpha import reflection_pb2
 from voice_gateway.app import reflection
 
@@ -18,13 +19,8 @@ async def reflecting() -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a server that has reflection alone."""
     server = grpc.aio.server()
     reflection.enable(server, (SERVICE,))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield channel
-    finally:
-        await server.stop(None)
+    async with listening(server) as address, grpc.aio.insecure_channel(address) as channel:
+        yield channel
 
 
 def opened(channel: grpc.aio.Channel, version: int = 0) -> Stream:

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
+from gateway_kit.loopback import listening
 from gateway_kit.whole_gateway import world
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -43,15 +44,11 @@ MAKERS = {
 
 
 @asynccontextmanager
-async def listening(kind: str) -> AsyncIterator[str]:
+async def serving(kind: str) -> AsyncIterator[str]:
     """One of the gateway's servers, with nothing on it."""
     server = MAKERS[kind]()
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        await server.stop(None)
+    async with listening(server) as address:
+        yield address
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -59,7 +56,7 @@ async def test_pings_are_allowed_by_our_interval(kind: str, monkeypatch: pytest.
     """The interval that is written is the one that gRPC goes by: at 0 no ping is too early, with or without a call."""
     free = tuple((name, 0 if "ping_interval" in name else value) for name, value in servers.PORT_OPTIONS)
     monkeypatch.setattr(servers, "PORT_OPTIONS", free)
-    async with listening(kind) as address:
+    async with serving(kind) as address:
         pinged = await ping(address, PINGS)
     assert (pinged.answered, pinged.goaway) == (PINGS, "")
 
@@ -67,7 +64,7 @@ async def test_pings_are_allowed_by_our_interval(kind: str, monkeypatch: pytest.
 @pytest.mark.parametrize("kind", MAKERS)
 async def test_a_flood_of_pings_is_cut_off(kind: str) -> None:
     """Who pings as fast as it can is told so and leaves."""
-    async with listening(kind) as address:
+    async with serving(kind) as address:
         assert (await ping(address, PINGS)).goaway == "too_many_pings"
 
 
@@ -195,12 +192,8 @@ async def health_port() -> AsyncIterator[str]:
     server, health = servers.health_server(), HealthService(account_of)
     servers.add_health(server, health)
     await health.set("", health_pb2.HealthCheckResponse.SERVING)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        await server.stop(None)
+    async with listening(server) as address:
+        yield address
 
 
 @asynccontextmanager

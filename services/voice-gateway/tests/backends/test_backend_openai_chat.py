@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import web
+from gateway_kit.http_peer import answering
 from voice_gateway.backends.openai_chat import client as chat_client
 from voice_gateway.backends.openai_chat import oddity_log
 from voice_gateway.backends.openai_chat.chunks import Oddity
@@ -113,25 +114,10 @@ async def test_next_reply_uses_the_same_connection() -> None:
         await response.write(b"data: [DONE]\n\n")
         return response
 
-    async with http_server(answer) as url, llm(url) as client:
+    async with answering(answer) as url, llm(url) as client:
         assert [await collect(client) for _ in range(3)] == [["Hi."]] * 3
     assert len(peers) == 3
     assert len(set(peers)) == 1
-
-
-@asynccontextmanager
-async def http_server(answer: object) -> AsyncGenerator[str, None]:
-    """The URL of a server whose every request is handled by `answer`."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)  # type: ignore[arg-type]  # any handler
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 @pytest.mark.parametrize("fault", [HttpFailure(429), HttpFailure(503), CloseBeforeAnswer(), DieAfterTokens(0)], ids=str)
@@ -221,7 +207,7 @@ async def test_accepted_stream_without_a_proper_reply_is_a_failure(body: bytes, 
     async def answer(_request: web.Request) -> web.Response:
         return web.Response(body=body, content_type="text/event-stream")
 
-    async with http_server(answer) as url, llm(url) as client:
+    async with answering(answer) as url, llm(url) as client:
         with pytest.raises(BackendError, match=says) as caught:
             await collect(client)
     assert caught.value.reason is Reason.LLM_FAILED
@@ -240,7 +226,7 @@ async def test_stated_end_is_the_end(*, breaks: bool) -> None:
         await asyncio.Event().wait()
         return response
 
-    async with http_server(answer) as url, llm(url) as client, asyncio.timeout(5):
+    async with answering(answer) as url, llm(url) as client, asyncio.timeout(5):
         assert await collect(client) == ["Hi."]
 
 
@@ -259,7 +245,7 @@ async def test_what_follows_a_stated_reason_belongs_to_the_reply(monkeypatch: py
         return response
 
     pieces: list[str | ToolCall] = []
-    async with http_server(answer) as url, llm(url) as client, asyncio.timeout(30):
+    async with answering(answer) as url, llm(url) as client, asyncio.timeout(30):
         async for piece in client.reply(SESSION, MESSAGES):
             pieces.append(piece)
             is_read.set()
@@ -332,7 +318,7 @@ async def test_cause_is_told_from_the_first_probe_on(caplog: pytest.LogCaptureFi
     async def answer(_request: web.Request) -> web.Response:
         return web.Response(status=statuses.pop(0))
 
-    async with http_server(answer) as url, llm(url) as client:
+    async with answering(answer) as url, llm(url) as client:
         for _ in range(3):
             await client.probe()
     causes = [cause for event, cause in told(caplog) if event == "backend address fails"]
@@ -381,7 +367,7 @@ async def test_probe_wants_a_listing() -> None:
     async def answer(_request: web.Request) -> web.Response:
         return web.Response(text="<html>")
 
-    async with http_server(answer) as url, llm(url) as client:
+    async with answering(answer) as url, llm(url) as client:
         await client.probe()
         assert not client.is_healthy
 
@@ -433,7 +419,7 @@ async def test_what_is_not_known_is_told_once(
     async def answer(_request: web.Request) -> web.Response:
         return web.Response(body=b"".join(events), content_type="text/event-stream")
 
-    async with http_server(answer) as url, llm(url) as client:
+    async with answering(answer) as url, llm(url) as client:
         assert [await collect(client) for _ in range(2)] == [["Hi."], ["Hi."]]
     kinds = [vars(record)["kind"] for record in caplog.records if "unknown" in record.getMessage()]
     assert sorted(kinds) == [Oddity.CHOICE, Oddity.NO_CHOICES]
@@ -465,7 +451,7 @@ async def test_a_refused_parameter_is_named_once(
         message = "Unsupported parameter: 'max_tokens' is not supported by hunter2"
         return web.json_response({"error": {"message": message, "param": "max_tokens"}}, status=400)
 
-    async with http_server(answer) as url, llm(url) as client:
+    async with answering(answer) as url, llm(url) as client:
         for _ in range(2):
             with pytest.raises(BackendError, match="refused max_tokens with HTTP status 400"):
                 await collect(client)
@@ -481,7 +467,7 @@ async def test_a_refusal_that_cannot_be_read_is_one_all_the_same(body: bytes) ->
     async def answer(_request: web.Request) -> web.Response:
         return web.Response(body=body, status=422)
 
-    async with http_server(answer) as url, llm(url) as client:
+    async with answering(answer) as url, llm(url) as client:
         with pytest.raises(BackendError, match="refused with HTTP status 422"):
             await collect(client)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from gateway_kit.loopback import listening
 from transports.transport_fakes import (
     VERSION,
     FakeGateway,
@@ -81,13 +82,8 @@ async def spied_on(gateway: FakeGateway, spy: Spy, limits: CallLimits) -> AsyncI
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("voicegateway.v1.VoiceGatewayService", handlers),)
     )
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield channel
-    finally:
-        await server.stop(0)
+    async with listening(server) as address, grpc.aio.insecure_channel(address) as channel:
+        yield channel
 
 
 async def idle(session: Any) -> events.Ended:

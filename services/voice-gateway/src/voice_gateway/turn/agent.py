@@ -196,10 +196,9 @@ class Agent:
         if reply is None or not self.is_unheard:
             return [], None
         turn = reply.committed
-        if turn is not None and turn.may_go_on and turn.id != self._tools.turn:
-            self._history.unsaid(reply.user_text)
-        else:
-            turn = None
+        if turn is None or not turn.may_go_on or turn.id == self._tools.turn:
+            return self.interrupt(InterruptCause.USER_SPEECH, now), None
+        self._history.unsaid(reply.user_text)
         return self.interrupt(InterruptCause.USER_SPEECH, now), turn
 
     def interrupt(self, cause: InterruptCause, now: Instant) -> list[Effect]:
@@ -339,9 +338,7 @@ class Agent:
         self._machine.move(ReplyEvent.ENDED)
         self._floor.move(FloorEvent.AGENT_DONE)
 
-    _HANDLERS: ClassVar[
-        dict[type[inputs.ReplyInput], Callable[["Agent", ReplyInFlight, Any, Instant], list[Effect]]]
-    ] = {
+    _HANDLERS: ClassVar[dict[type[inputs.ReplyInput], "_Handler"]] = {
         inputs.ReplyDelta: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.ReplyCompleted: lambda self, reply, _, now: reply.complete(self._persona.apology, now),
         inputs.ToolsCalled: _on_tools_called,
@@ -355,6 +352,9 @@ class Agent:
         inputs.PlayoutStarved: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.PlayoutCompleted: _on_playout_completed,
     }
+
+
+_Handler = Callable[[Agent, ReplyInFlight, Any, Instant], list[Effect]]
 
 
 def _remember(history: History, reply: ReplyInFlight, heard: str) -> None:

@@ -222,6 +222,7 @@ class _Stream:
             self._request.served(by=self._replica)
             self._expect_nothing()
             self._believe()
+            self._is_stalled, self._read_by = False, None  # it was given up while its answer lay here
             if self._is_audio_over:
                 self._read_within(self._finish_s)
             else:
