@@ -1,6 +1,7 @@
 """The composition root: engines, the Riva gRPC server and the OpenAI HTTP server in one process and one loop."""
 
 import asyncio
+import gc
 import json
 import logging
 import signal
@@ -55,6 +56,8 @@ def run(settings: Settings) -> None:
     Raises:
         StartError: an engine or a port is not to be had.
     """
+    gc.collect()
+    gc.freeze()  # a full collection stops everybody: 33 ms with all modules among its objects (measured on two cores)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_until_signal(settings))
 

@@ -3,12 +3,12 @@
 import io
 import json
 import logging
-import queue
+import threading
 import warnings
 from typing import Any
 
 import pytest
-from voice_gateway.observability.logs import DroppingQueueHandler, JsonFormatter, json_logging
+from voice_gateway.observability.logs import DroppingQueueHandler, JsonFormatter, Lines, json_logging
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -61,8 +61,8 @@ def test_warnings_become_lines() -> None:
 
 def test_a_full_queue_drops_lines_and_says_how_many() -> None:
     """A stalled reader of standard error costs lines, never a blocked call."""
-    waiting: queue.Queue[logging.LogRecord] = queue.Queue(2)
-    handler = DroppingQueueHandler(waiting)
+    waiting = Lines()
+    handler = DroppingQueueHandler(waiting, capacity=2)
     handler.setFormatter(JsonFormatter())
     record = logging.LogRecord("a", logging.INFO, __file__, 1, "line", None, None)
     for _ in range(5):
@@ -72,6 +72,24 @@ def test_a_full_queue_drops_lines_and_says_how_many() -> None:
     dropped = json.loads(waiting.get().getMessage())
     assert (dropped["event"], dropped["dropped"], dropped["level"]) == ("log lines dropped", 3, "warning")
     assert json.loads(waiting.get().getMessage())["event"] == "line"
+
+
+def test_no_line_is_lost_between_threads_and_the_order_of_each_is_kept() -> None:
+    """The writer sleeps and is woken for the first of many lines: none may fall between the two."""
+    stream = io.StringIO()
+
+    def write(name: str) -> None:
+        for number in range(1_000):
+            logging.getLogger(name).info("line", extra={"number": number})
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in ("a", "b", "c")]
+    with json_logging("INFO", stream):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for name in ("a", "b", "c"):
+        assert [line["number"] for line in lines(stream) if line["logger"] == name] == list(range(1_000))
 
 
 @pytest.mark.parametrize("level", ["WARNING", "ERROR"])

@@ -28,6 +28,7 @@ from voice_gateway.observability.metrics import Metrics
 from voice_gateway.observability.metrics_server import serve_metrics
 from voice_gateway.observability.prober import HealthReporter, Prober
 from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
+from voice_gateway.observability.watchers import keep_going
 from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Admission
 from voice_gateway.session.admission.load import Load
@@ -144,10 +145,13 @@ class Gateway:
 
     async def watch(self) -> None:
         """Probe the backends, measure the load, keep certificates, tokens and keys fresh, until cancelled."""
+        watchers = {"prober": self._prober.run, "entrance": self._entrance.watch, "load": self._watch_load}
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._prober.run(), name="prober")
-            group.create_task(self._entrance.watch(), name="entrance")
-            group.create_task(self._load.watch(self._loaded), name="load")
+            for name, work in watchers.items():
+                group.create_task(keep_going(name, work), name=name)
+
+    async def _watch_load(self) -> None:
+        await self._load.watch(self._loaded)
 
     async def _loaded(self, load: Load) -> None:
         self._admission.observe(load)

@@ -6,17 +6,20 @@ Lines are handed to a thread through a bounded queue: a reader of standard error
 import json
 import logging
 import logging.handlers
-import queue
 import sys
+import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 QUEUED_LINES = 10_000
 """About 5 MB of lines; at 150 sessions of ten turns a minute that is several minutes of a stalled reader."""
-
+GATHERED_S = 0.02
+"""So long the writer lets lines gather once it has been woken: waking a thread costs the event loop ten times what
+making a line does, most of all when both have one core."""
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -44,23 +47,53 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False, separators=(",", ":"))
 
 
-class DroppingQueueHandler(logging.handlers.QueueHandler):
-    """Drops lines when the queue is full, and says how many when there is room again."""
+class Lines:
+    """Lines from any thread to one writer, as logging's handler and listener of queues use it.
 
-    def __init__(self, lines: "queue.Queue[logging.LogRecord]") -> None:
+    Whoever has a line never waits, and wakes the writer for the first of many only.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Any] = deque()
+        self._has_some = threading.Event()
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def put_nowait(self, line: Any) -> None:
+        """Append; there is always room."""
+        self._waiting.append(line)
+        if not self._has_some.is_set():
+            self._has_some.set()
+
+    def get(self, block: bool = True) -> Any:  # noqa: ARG002, FBT001, FBT002  as the listener calls it
+        """Wait for a line and take it away."""
+        while not self._waiting:
+            self._has_some.wait()
+            time.sleep(GATHERED_S)
+            self._has_some.clear()  # before the look above: what comes in between has been seen, or wakes again
+        return self._waiting.popleft()
+
+
+class DroppingQueueHandler(logging.handlers.QueueHandler):
+    """Drops lines when `capacity` of them wait, and says how many when there is room again."""
+
+    def __init__(self, lines: Lines, capacity: int = QUEUED_LINES) -> None:
         super().__init__(lines)
         self._lines = lines
+        self._capacity = capacity
         self._dropped = 0
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Queue a formatted record without ever waiting."""
-        try:
-            if self._dropped:
-                self._lines.put_nowait(self.prepare(self._told()))
-                self._dropped = 0
-            self._lines.put_nowait(record)
-        except queue.Full:
+        if len(self._lines) >= self._capacity:
             self._dropped += 1
+            return
+        if self._dropped:
+            self._lines.put_nowait(self.prepare(self._told()))
+            self._dropped = 0
+        self._lines.put_nowait(record)
 
     def _told(self) -> logging.LogRecord:
         told = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING", "msg": "log lines dropped"}
@@ -71,7 +104,7 @@ class DroppingQueueHandler(logging.handlers.QueueHandler):
 def json_logging(level: str, stream: TextIO | None = None) -> Iterator[None]:
     """Send every log record of `level` and above to `stream` (standard error) until the block ends; then flush."""
     writer = logging.StreamHandler(stream or sys.stderr)
-    lines: queue.Queue[logging.LogRecord] = queue.Queue(QUEUED_LINES)
+    lines = Lines()
     handler = DroppingQueueHandler(lines)
     handler.setFormatter(JsonFormatter())
     listener = logging.handlers.QueueListener(lines, writer)

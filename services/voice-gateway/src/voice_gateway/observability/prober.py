@@ -13,6 +13,7 @@ from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.instant import Instant
 from voice_gateway.observability.health import Readiness
 from voice_gateway.observability.health_service import HealthService
+from voice_gateway.observability.watchers import keep_going
 from voice_gateway.session.ports import BackendHealth, BackendWatch
 
 STARTUP = "startup"
@@ -25,8 +26,6 @@ LOOK_MS = 1_000
 """Between looks at what is known of the backends."""
 FIRST_LOOK_MS = 100
 """Until the pod has been ready once: a rollout waits for it."""
-RESTART_MS = 5_000
-"""A backend whose own task fails by a fault of ours is set going again after this."""
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -108,18 +107,11 @@ class Prober:
         """Look after them until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for backend in self._backends:
-                tasks.create_task(self._keep_going(backend), name=f"addresses-{backend.backend}")
+                name = f"addresses-{backend.backend}"
+                tasks.create_task(keep_going(name, backend.run, self._sleep), name=name)
             while True:
                 await self._look()
                 await self._sleep((LOOK_MS if self._was_ready else FIRST_LOOK_MS) / 1_000)
-
-    async def _keep_going(self, backend: BackendHealth) -> None:
-        while True:
-            try:
-                await backend.run()
-            except Exception:  # noqa: BLE001 - a fault of ours in one backend must not end them all; it is logged
-                _log.exception("backend failed", extra={"backend": backend.backend.value})
-            await self._sleep(RESTART_MS / 1_000)
 
     async def _look(self) -> None:
         for backend in self._backends:
