@@ -58,7 +58,7 @@ async def test_an_attack_goes_on_in_a_new_call_and_ends() -> None:
     """A server that ends every call does not end the attack, and the attack ends by itself: it is bounded in calls."""
     async with server(3) as (host, port):
         damage = Damage()
-        await pouring(lambda: keys("#"))(Target(host, port, SECONDS), damage)
+        await pouring(lambda: keys("#"), calls=200)(Target(host, port, SECONDS), damage)
     assert damage.calls == 200
     assert sum(damage.outcomes.values()) == damage.calls
     assert damage.outcomes["OK"] == damage.calls

@@ -1,6 +1,7 @@
 """A fake of an OpenAI-compatible server: scripted replies, delays and faults to order, on a real socket."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -229,15 +230,15 @@ class FakeLlm(Watchable):
         due = loop.time() + self._ttft_ms(reply) / 1000
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
         await response.prepare(http)
-        deltas = [
+        deltas = (  # made as they leave: those of a flood, made at once, would stop whoever else is in this loop
             {"role": "assistant"} | delta if number == 0 else delta
             for number, delta in enumerate(llm_codec.deltas(reply))
-        ]
-        for at in range(0, len(deltas), reply.tokens_a_write):
+        )
+        while together := list(itertools.islice(deltas, reply.tokens_a_write)):
             await self._meet_fault(request, response)
             await asyncio.sleep(due - loop.time())
             due += self.timing.token_ms / 1000
-            await self._send(request, response, deltas[at : at + reply.tokens_a_write])
+            await self._send(request, response, together)
         await self._meet_fault(request, response)
         await response.write(llm_codec.event(llm_codec.chunk(self.model, {}, reply.finish_reason)))
         if (request.body.get("stream_options") or {}).get("include_usage"):

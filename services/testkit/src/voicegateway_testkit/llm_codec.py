@@ -35,9 +35,9 @@ class Reply:
         return "tool_calls" if self.tool_calls else "stop"
 
 
-def tokenize(text: str) -> list[str]:
+def tokenize(text: str) -> Iterator[str]:
     """Cuts a text into tokens: a word with the white space before it. Joined they are the text."""
-    return re.findall(r"\s*\S+|\s+$", text)
+    return (token.group() for token in re.finditer(r"\s*\S+|\s+$", text))
 
 
 def deltas(reply: Reply) -> Iterator[JsonObject]:
@@ -76,7 +76,7 @@ def completion(model: str, reply: Reply, usage: JsonObject) -> JsonObject:
 
 def usage(messages: list[JsonObject], reply: Reply) -> JsonObject:
     """Counts tokens the fake's way."""
-    asked = sum(len(tokenize(str(message.get("content") or ""))) for message in messages)
+    asked = sum(1 for message in messages for _ in tokenize(str(message.get("content") or "")))
     answered = sum(1 for _ in deltas(reply))
     return {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
 

@@ -183,6 +183,11 @@ class LoadCaller:
         """For each turn, when the frame left that completes the recogniser's window of silence."""
         return [self._left_ns[(end_ms + self.track.window_ms) // FRAME_MS - 1] for end_ms in self.track.ends_ms]
 
+    @property
+    def due_ns(self) -> list[int]:
+        """For each turn, when that frame was due."""
+        return [ended_ns + self.track.window_ms * _NS_PER_MS for ended_ns in self.ended_ns]
+
     async def open(self, start: bytes) -> None:
         """Sends `start` and returns at the first answer."""
         await self._call.write(start)

@@ -19,7 +19,7 @@ from voicegateway_testkit.load import RATE_HZ
 
 Request = service_pb2.ConverseRequest
 
-MAX_CALLS: Final = 200
+MAX_CALLS: Final = 5_000
 """Calls that one attack opens one after the other, when each is ended by the server."""
 GAP_S: Final = 3
 HALF_SENT_BYTES: Final = 1_300_000
@@ -131,7 +131,10 @@ def tool_results() -> Iterator[Request]:
 
 
 def pouring(
-    messages: Callable[[], Iterator[Request]], opening: Request | None = None, comes_again_s: float = 0.0
+    messages: Callable[[], Iterator[Request]],
+    opening: Request | None = None,
+    comes_again_s: float = 0.0,
+    calls: int = MAX_CALLS,
 ) -> Attack:
     """Makes an attack that sends messages as fast as they are taken.
 
@@ -139,7 +142,7 @@ def pouring(
     """
 
     async def attack(target: Target, damage: Damage) -> None:
-        for _ in range(MAX_CALLS):
+        for _ in range(calls):
             damage.calls += 1
             async with HostileCall(target.address, opening) as call:
                 try:
