@@ -21,6 +21,7 @@ from voicegateway_testkit.faults import (
     AsrFault,
     DieAfterAudio,
     DieAfterWords,
+    EndAtOnce,
     FaultPlan,
     Flood,
     Hang,
@@ -178,6 +179,8 @@ class _Recognition:
                 raise CallError(code, details, trailing)
             case Hang():
                 await self._swallow()
+            case EndAtOnce():
+                await self._context.read()
             case _:
                 await self._recognise()
 

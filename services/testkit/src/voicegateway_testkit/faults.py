@@ -23,6 +23,11 @@ class Hang:
 
 
 @dataclass(frozen=True, slots=True)
+class EndAtOnce:
+    """The recognition stream ends, OK, when its first message has come."""
+
+
+@dataclass(frozen=True, slots=True)
 class DieAfterAudio:
     """The recognition stream ends with `code` once it has been sent `audio_ms` of audio."""
 
@@ -108,7 +113,7 @@ class MalformedAfterTokens:
     tokens: int
 
 
-AsrFault = Refuse | Hang | DieAfterAudio | DieAfterWords | NeverFinalise | LateFinal | Flood
+AsrFault = Refuse | Hang | EndAtOnce | DieAfterAudio | DieAfterWords | NeverFinalise | LateFinal | Flood
 TtsFault = Refuse | Hang | DieAfterSamples | StallAfterSamples
 LlmFault = HttpFailure | CloseBeforeAnswer | Hang | DieAfterTokens | StallAfterTokens | MalformedAfterTokens
 

@@ -1,11 +1,9 @@
 """Several replicas of a backend behind one name, on loopback addresses and real sockets, found by a fake resolver."""
 
 import asyncio
-import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import grpc.aio
 import pytest
 import trustme
 from aiohttp import web
+from gateway_kit.replicas import HOSTS, MESSAGES, REPLY, SESSION, Names, free_port, llms, recognizers, reply
 from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
@@ -23,72 +22,25 @@ from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
 from voice_gateway.backends.riva.tts import RivaSynthesizer
 from voice_gateway.domain.audio import pcm_bytes
 from voice_gateway.domain.backend_status import AddressState
-from voice_gateway.domain.chat import ChatMessage, Role
 from voice_gateway.domain.errors import BackendError, Reason, RecognitionStalled
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import RecognitionSpec, VoiceSpec
-from voicegateway_testkit.fake_asr import AsrTiming, FakeAsr
-from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming
 from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
 from voicegateway_testkit.faults import (
     CloseBeforeAnswer,
     DieAfterAudio,
     DieAfterTokens,
+    EndAtOnce,
     Hang,
     HttpFailure,
     LlmFault,
     Refuse,
 )
-from voicegateway_testkit.script import Utterance
 from voicegateway_testkit.speech import utterance_pcm
 
 RATE_HZ = 16_000
-SESSION = SessionId("s1")
 SPEC = RecognitionSpec("en-US", RATE_HZ, stop_history_eou_ms=240, stop_history_ms=480)
 VOICE = VoiceSpec("en-US", "Fake.EN-US.Leo", 22_050)
-HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
-MESSAGES = (ChatMessage(Role.USER, "What time is it?"),)
-REPLY = "It is noon."
-
-
-def free_port() -> int:
-    """A port that is free on every loopback address."""
-    with socket.create_server(("", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-class Names:
-    """Resolves one name as the test says."""
-
-    def __init__(self, *hosts: str) -> None:
-        self.hosts = hosts
-
-    async def __call__(self, host: str, port: int) -> tuple[str, ...]:
-        """The addresses."""
-        del host, port
-        return self.hosts
-
-
-@asynccontextmanager
-async def llms(
-    count: int, settings: OpenAiChatSettings | None = None
-) -> AsyncGenerator[tuple[OpenAiChat, list[FakeLlm]], None]:
-    """A client of so many models behind one name, all found in good health."""
-    port = free_port()
-    fakes = [FakeLlm([REPLY], timing=LlmTiming(ttft_ms=0, token_ms=0)).at(host, port) for host in HOSTS[:count]]
-    settings = replace(settings or OpenAiChatSettings("http://unset", model="m"), base_url=f"http://llm.test:{port}")
-    async with AsyncExitStack() as stack:
-        for fake in fakes:
-            await stack.enter_async_context(fake)
-        client = OpenAiChat(settings, Names(*HOSTS[:count]))
-        stack.push_async_callback(client.close)
-        await client.probe()
-        yield client, fakes
-
-
-async def reply(client: OpenAiChat, session: SessionId = SESSION) -> str:
-    """The whole reply."""
-    return "".join([str(piece) async for piece in client.reply(session, MESSAGES)])
 
 
 async def microphone(pcm: bytes, *, ends: bool = True) -> AsyncIterator[bytes]:
@@ -156,13 +108,59 @@ async def test_one_callers_broken_replies_eject_no_model() -> None:
 
 
 async def test_a_refusal_that_is_the_requests_own_is_not_carried_round() -> None:
-    """What one replica refuses for what it is, the next would refuse, too."""
-    async with llms(2) as (client, (first, second)):
-        first.faults.always(HttpFailure(400))
+    """What two replicas refuse for what it is, the others would refuse, too, and none is to blame."""
+    async with llms(3) as (client, (first, second, third)):
+        for fake in (first, second, third):
+            fake.faults.always(HttpFailure(400))
         with pytest.raises(BackendError, match="400"):
             await reply(client)
-        assert not second.requests
+        assert [len(fake.requests) for fake in (first, second, third)] == [1, 1, 0]
         assert {address.cause for address in client.status().addresses} == {""}
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+async def test_one_replica_that_refuses_everything_draws_nobody(status: int) -> None:
+    """With an old model's name or another key it has the fewest calls in progress, and all would go there."""
+    async with llms(2) as (client, (refuses, serves)):
+        refuses.faults.always(HttpFailure(status))
+        async with aclosing(client.reply(SESSION, MESSAGES)) as busy:
+            await anext(busy)
+            assert [await reply(client, SessionId(f"s{number}")) for number in range(4)] == [REPLY] * 4
+        assert (len(refuses.requests), len(serves.requests)) == (1, 5)
+        assert client.status().addresses[0].cause == f"refused with HTTP status {status}"
+
+
+@pytest.mark.parametrize("left", ["the one that is asked", "the next one"])
+async def test_an_address_that_leaves_while_a_reply_is_begun_costs_no_reply(left: str) -> None:
+    """In every rollout a pod leaves its name while it, or another, is asked: who is there yet answers."""
+    async with llms(3) as (client, (first, _, third)):
+        first.faults.always(Hang())
+        asking = asyncio.create_task(reply(client))
+        await first.wait_until(lambda: first.open_requests == 1)
+        names = HOSTS[1:] if left == "the one that is asked" else (HOSTS[0], HOSTS[2])
+        client._pool._resolve_host = Names(*names)
+        await client.probe()
+        if left == "the next one":
+            await client.probe()
+        await first.stop()
+        assert await asking == REPLY
+        assert len(third.requests) == (left == "the next one")
+
+
+async def test_a_full_model_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that limits its rate answers 429 to health checks, too: it lives, and newcomers are let in."""
+    async with llms(1) as (client, (only,)):
+
+        async def full(_: web.Request) -> web.Response:
+            return web.json_response({"error": {"message": "slow down"}}, status=429)
+
+        await only.stop()
+        monkeypatch.setattr(only, "_list_models", full)
+        await only.start()
+        for _ in range(4):
+            await client.probe()
+        assert client.is_healthy
+        assert await reply(client) == REPLY
 
 
 async def test_when_every_model_fails_the_last_failure_is_told() -> None:
@@ -175,6 +173,17 @@ async def test_when_every_model_fails_the_last_failure_is_told() -> None:
             await reply(client)
         assert caught.value.reason is Reason.LLM_TIMEOUT
         assert [len(fake.requests) for fake in fakes] == [1, 1, 1]
+
+
+async def test_those_who_ask_for_health_at_once_get_one_answer() -> None:
+    """Sessions that doubt one address in the same moment are one failed check, not an ejection."""
+    async with llms(1) as (client, (only,)):
+        await only.stop()
+        (member,) = client._pool.candidates()
+        assert await asyncio.gather(*(member.ask() for _ in range(8))) == [False] * 8
+        assert client.status().addresses[0].state is AddressState.HEALTHY
+        assert [await member.ask(), await member.ask()] == [False, False]
+        assert client.status().addresses[0].state is AddressState.EJECTED
 
 
 async def test_a_model_that_dies_is_ejected_and_its_name_stays_served() -> None:
@@ -225,23 +234,6 @@ async def test_the_model_is_called_by_its_name(tmp_path: Path) -> None:
     assert seen == [("/v1/models", f"llm.test:{port}")]
 
 
-@asynccontextmanager
-async def recognizers(*scripts: str) -> AsyncGenerator[tuple[RivaRecognizer, list[FakeAsr], Names], None]:
-    """A client of as many recognisers behind one name as there are scripts, all found in good health."""
-    port = free_port()
-    at_once = AsrTiming(interim_ms=0, first_pass_ms=0, final_ms=0)
-    names = Names(*HOSTS[: len(scripts)])
-    async with AsyncExitStack() as stack:
-        fakes = [
-            await stack.enter_async_context(FakeAsr([Utterance(script)] * 8, timing=at_once).at(host, port))
-            for host, script in zip(names.hosts, scripts, strict=True)
-        ]
-        client = RivaRecognizer(RivaSettings((f"asr.test:{port}",)), names)
-        stack.push_async_callback(client.close)
-        await client.probe()
-        yield client, fakes, names
-
-
 async def test_recognition_that_answers_nothing_while_somebody_speaks_is_given_up() -> None:
     """A powered-off node sends no reset: silence under speech is what tells, and the next stream goes elsewhere."""
     pcm = utterance_pcm(800, 600, RATE_HZ)
@@ -279,6 +271,23 @@ async def _fails(client: RivaRecognizer, session: SessionId) -> None:
         # one message alone: a write that meets the end of the call loses the status
         async for _ in client.recognize(session, SPEC, microphone(bytes(3_200), ends=False), lambda: None):
             pass
+
+
+async def test_a_recogniser_that_ends_its_streams_at_once_draws_nobody() -> None:
+    """It says that all is well and has the fewest streams: the next stream of a session goes to another one."""
+    pcm = utterance_pcm(800, 600, RATE_HZ)
+    async with recognizers("hello there", "hello there") as (client, (broken, good), _):
+        broken.faults.always(EndAtOnce())
+        with pytest.raises(BackendError, match="ended too early"):
+            await _all(client, microphone(bytes(3_200), ends=False))
+        busy = client.recognize(SESSION, SPEC, microphone(bytes(3_200), ends=False), lambda: None)
+        waiting = asyncio.ensure_future(anext(busy))
+        await good.wait_until(lambda: good.open_streams == 1)
+        assert (await _all(client, microphone(pcm), SessionId("another")))[-1].is_final
+        assert (len(broken.streams), len(good.streams)) == (1, 2)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        await busy.aclose()
 
 
 async def test_streams_that_no_recogniser_answers_eject_none() -> None:

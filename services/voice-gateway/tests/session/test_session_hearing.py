@@ -306,3 +306,16 @@ def test_a_session_that_is_over_holds_nobody() -> None:
         assert hearing.has_room()
 
     virtual_time.run(main())
+
+
+def test_a_session_that_is_over_keeps_no_audio() -> None:
+    """Its parts know one another, and are collected when Python comes to it: a minute of sound must not wait for that.
+
+    What was heard is still counted on its caller's account afterwards.
+    """
+    hearing = Hearing(16_000, 16_000)
+    hearing.listened(0)
+    hearing.hear(audio(1_000), 0)
+    hearing.release()
+    assert hearing.read(0, hearing.end()) == b""
+    assert (hearing.end(), hearing.received_samples) == (1_000 * MS, 1_000 * MS)

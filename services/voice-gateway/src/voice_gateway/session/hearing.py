@@ -135,8 +135,9 @@ class Hearing:
         await self._room.wait()
 
     def release(self) -> None:
-        """Let everybody go who waits for room: the session is over."""
+        """Let the audio go, and everybody who waits for room: the session is over."""
         self._feed = self._listened = None
+        self._drop(self._end - self._base)
         self._room.set()
 
     def to_input(self, tape_samples: int) -> int:

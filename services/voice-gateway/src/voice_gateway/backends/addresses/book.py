@@ -193,8 +193,9 @@ class AddressBook:
         return entry.redeem()
 
     def doubt(self, address: Address, cause: str, now: Instant) -> Change | None:
-        """A call on it failed; whose fault it is shall a health check tell, or `blame`."""
-        return self._doubt(self._entries[address], cause, now)
+        """A call on it failed; whose fault it is shall a health check tell, or `blame`. It may be gone by now."""
+        entry = self._entries.get(address)
+        return None if entry is None else self._doubt(entry, cause, now)
 
     def blame(self, address: Address, session: SessionId, now: Instant) -> Change | None:
         """A call of this session failed by the address' fault; it has been doubted, and may be gone by now."""
@@ -209,8 +210,13 @@ class AddressBook:
         return Change.EJECTED
 
     def rest(self, address: Address, duration_ms: int, now: Instant) -> None:
-        """It is in good health and yet of little use for the moment: new calls go to others if there are any."""
-        entry = self._entries[address]
+        """It is in good health and yet of little use for the moment: new calls go to others if there are any.
+
+        It may be gone by now.
+        """
+        entry = self._entries.get(address)
+        if entry is None:
+            return
         entry.rests_until = max(entry.rests_until or now, after_ms(now, duration_ms))
         entry.check_at = min(entry.check_at, after_ms(now, DOUBT_CHECK_MS))
 

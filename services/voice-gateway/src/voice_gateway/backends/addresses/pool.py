@@ -56,6 +56,8 @@ class Member(Generic[C]):
         self.address = address
         self.connection = connection
         self._uses: Counter[C] = Counter()
+        self.asking: asyncio.Task[bool] | None = None
+        """A question for its health that runs: whoever else asks meanwhile gets the same answer."""
         self.is_gone = False
         """Nobody will call it any more; who still asks for its health may end that."""
 
@@ -225,8 +227,12 @@ class AddressPool(Generic[C]):
 
     async def probe(self) -> None:
         """Resolve every name and check every address, once."""
-        await asyncio.gather(*(self._resolve(each) for each in self._known if not each.is_final))
-        await asyncio.gather(*(self.ask(self._members[address]) for address in self.book.all_due(now())))
+        known = self._ask_all(self.book.all_due(now()))  # not held up by a name that is slow to resolve
+        await asyncio.gather(known, *(self._resolve(each) for each in self._known if not each.is_final))
+        await self._ask_all(self.book.due(now()))
+
+    async def _ask_all(self, addresses: Sequence[Address]) -> None:
+        await asyncio.gather(*(self.ask(self._members[address]) for address in addresses))
 
     async def run(self) -> None:
         """Keep the addresses and what is known of them up to date, until cancelled."""
@@ -256,9 +262,11 @@ class AddressPool(Generic[C]):
         """
         if member.is_gone:
             return False
-        task = asyncio.create_task(self._ask(member, member.use()), name=f"ask-{member.address}")
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        task = member.asking
+        if task is None or task.done():
+            task = member.asking = asyncio.create_task(self._ask(member, member.use()), name=f"ask-{member.address}")
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
         await asyncio.wait((task,))
         return task.result()
 

@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 _MS_PER_S = 1_000
 _MAX_ADDRESSES = 3
 """A reply is asked for at so many at most: each that says nothing costs the user its whole deadline."""
+_MAX_REFUSALS = 2
+"""A request that two addresses refuse is itself to blame. One alone may have an old model's name, or another key."""
 _FULL_MS = 1_000
 """An address that refuses for want of room is left alone for so long, if there are others."""
 _RETRY_PAUSE_S = 0.1
@@ -120,18 +122,25 @@ class OpenAiChat:
     ) -> tuple["_Completion", list[str | ToolCall]]:
         """A reply and its first pieces, by the first address that gives any."""
         failure: Exception = ChatStreamError("has no address")
-        members = list(islice(self._pool.candidates(), _MAX_ADDRESSES))
-        for member in members:
+        refusals: list[tuple[Member[Endpoint], str]] = []
+        is_alone = len(list(self._pool.candidates())) == 1
+        for member in islice(self._pool.candidates(), _MAX_ADDRESSES):
             first_by = asyncio.get_running_loop().time() + self._settings.first_token_deadline_ms / _MS_PER_S
             try:
                 async with asyncio.timeout_at(min(first_by, total_by)):
-                    return await self._try(request, member, body, is_alone=len(members) == 1)
+                    begun = await self._try(request, member, body, is_alone=is_alone)
             except _FAILURES as error:
                 failure = error
                 if isinstance(error, TimeoutError):
                     request.failed(member, _describe(error))
                 elif not _is_passing(error):
-                    break
+                    refusals.append((member, _describe(error)))
+                    if len(refusals) == _MAX_REFUSALS:
+                        break
+            else:
+                for refuser, cause in refusals:
+                    request.failed(refuser, cause)
+                return begun
         raise failure
 
     async def _try(
@@ -143,7 +152,9 @@ class OpenAiChat:
             if not is_alone or not _is_passing(error):
                 raise
             await asyncio.sleep(_RETRY_PAUSE_S)
-            return await _attempt(request, member, body)
+            for successor in self._pool.candidates():  # the address may have gone meanwhile, and another come
+                return await _attempt(request, successor, body)
+            raise
 
 
 async def _attempt(
@@ -165,7 +176,7 @@ async def _attempt(
 
 def _blame(request: Request[Endpoint], member: Member[Endpoint], error: Exception) -> None:
     """Tell an address of a failure, as far as that may be its fault; a refusal may be this request's alone."""
-    if isinstance(error, openai.APIStatusError) and error.status_code == _TOO_MANY_REQUESTS:
+    if _is_full(error):
         member.rest(_FULL_MS)
     elif _is_passing(error):
         request.failed(member, _describe(error))
@@ -175,6 +186,8 @@ async def _check(endpoint: Endpoint) -> None:
     try:
         await endpoint.check()
     except _FAILURES as error:
+        if _is_full(error):
+            return  # it lives: a full server serves those who are there
         raise CheckFailedError(_describe(error)) from error
 
 
@@ -246,10 +259,14 @@ def _body(messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> dict[str, A
     return {**body, "tools": encode_tools(tools)} if tools else body
 
 
+def _is_full(error: Exception) -> bool:
+    return isinstance(error, openai.APIStatusError) and error.status_code == _TOO_MANY_REQUESTS
+
+
 def _is_passing(error: Exception) -> bool:
     """True if the same request may well succeed a moment later."""
     if isinstance(error, openai.APIStatusError):
-        return error.status_code == _TOO_MANY_REQUESTS or error.status_code >= _FIRST_SERVER_ERROR
+        return _is_full(error) or error.status_code >= _FIRST_SERVER_ERROR
     return isinstance(error, openai.APIConnectionError | httpx2.TransportError | ChatStreamBrokenError)
 
 

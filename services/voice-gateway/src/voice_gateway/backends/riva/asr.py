@@ -154,6 +154,7 @@ class _Stream:
         self._call = WholeCall(self._channel.stub.StreamingRecognize(metadata=settings.metadata))
         self._writer: asyncio.Task[None] | None = None
         self._is_audio_over = False
+        self._has_answered = False
         self._read_by: float | None = None
         """On the loop's clock; None while audio still comes, as silence has no results."""
         self._reading: asyncio.Timeout | None = None
@@ -218,6 +219,7 @@ class _Stream:
         finally:
             self._reading = None
         if response is not grpc.aio.EOF:
+            self._has_answered = True
             self._replica.answered()
             self._request.served(by=self._replica)
             self._expect_nothing()
@@ -229,6 +231,10 @@ class _Stream:
                 self._expect_answer()
         elif not self._is_audio_over:
             self._raise_what_stopped_the_writer()
+            if not self._has_answered:
+                self._replica.rest(
+                    SLOW_MS
+                )  # or who ends each stream at once, and so has the fewest, would get them all
             raise ended_too_early()
         return response
 
@@ -339,7 +345,7 @@ class _Stream:
 
     def _read_within(self, duration_s: float) -> None:
         self._read_by = asyncio.get_running_loop().time() + duration_s
-        if self._reading is not None:
+        if self._reading is not None and not self._reading.expired():
             self._reading.reschedule(self._read_by)
 
     def _raise_what_stopped_the_writer(self) -> None:

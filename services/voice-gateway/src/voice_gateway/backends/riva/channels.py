@@ -121,8 +121,11 @@ class RivaChannels:
             await self._ask_health(channel, self._settings.probe_deadline_ms / _MS_PER_S)
             channel.offers = await self._ask(channel.stub, max(answer_by - loop.time(), _LEAST_S))
         except grpc.aio.AioRpcError as error:
+            failure = failure_of(error)
+            if failure.blame is Blame.LOAD and channel.offers is not None:
+                return  # it lives, and what it serves is known: a full server serves those who are there
             # Here alone gRPC's own words are safe to log: a check carries nothing that anybody said.
-            raise CheckFailedError(failure_of(error).cause, (error.details() or "")[:_MAX_DETAIL_CHARS]) from error
+            raise CheckFailedError(failure.cause, (error.details() or "")[:_MAX_DETAIL_CHARS]) from error
 
     async def _ask_health(self, channel: RivaChannel, within_s: float) -> None:
         with suppress(grpc.aio.AioRpcError):  # not every server knows the question; the next one tells what is wrong
