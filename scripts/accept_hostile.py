@@ -84,6 +84,15 @@ ENDS: Final[dict[str, frozenset[str]]] = {
 """How calls of an attack end, each of them at least once. `STILL_OPEN` and `FULL` are lawful ends of any other call:
 its time was up, or the gateway was too busy to take it."""
 
+LEAST: Final[dict[str, int]] = {
+    **{"gaps": 20_000, "loud": 5, "keys": 5_000, "few-keys": 9_000, "updates": 13_000, "policies": 14_000},
+    **{"texts": 11_000, "commits": 5_000, "interrupts": 11_000, "reports": 900, "tool-results": 500},
+    **{"loud-telephone": 5, **dict.fromkeys((harm.replace(" ", "-") for harm in HARMFUL_REPLIES), 5)},
+    **{"garbage": 280, "interims": 90, "finals": 20, "half-starts": 60, "never-read": 100, "newcomers": 500},
+    **{"watchers": 2_000, "everything": 16_000},
+}
+"""Messages, or calls, that an attack makes at least: of floods a tenth of what they made on two slow cores. The attacker
+gives way to everybody, and one that does nothing hurts nobody."""
 REFUSED_BY_HTTP2: Final = {"watchers": frozenset({"UNAVAILABLE"})}
 """Calls on one connection that come before those that were refused are gone from it: REFUSED_STREAM, error 7."""
 
@@ -107,20 +116,34 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """PASS, or FAIL, or INVALID when it may be the witnesses' own lateness that failed.
+        """PASS, or FAIL, or INVALID: the attack hardly took place, or the witnesses' own lateness may be what failed.
 
         What they felt is counted from when a frame was due, so that their lateness hides nothing.
         """
-        is_good = (
-            percentile(self.added_ms, 95) < MAX_ADDED_MS
-            and self.peak_mib <= MAX_PEAK_MIB
+        is_sound = (
+            self.peak_mib <= MAX_PEAK_MIB
             and self.left_mib <= MAX_LEFT_MIB
             and self.next_caller_ms < math.inf
             and self._ends_are_right
         )
-        if is_good:
+        if not is_sound:
+            return "FAIL"
+        if self._is_mild:
+            return "INVALID"
+        if percentile(self.added_ms, 95) < MAX_ADDED_MS:
             return "PASS"
         return "INVALID" if self.late_share >= MAX_LATE_SHARE else "FAIL"
+
+    @property
+    def _is_mild(self) -> bool:
+        """Whether the attacker did too little: other work on its core, say."""
+        return max(self.messages, sum(self.outcomes.values())) < LEAST.get(self.name, 0)
+
+    @property
+    def _why_invalid(self) -> str:
+        if self._is_mild:
+            return f"less than the {LEAST[self.name]} messages or calls that make an attack"
+        return f"{self.late_share:.1%} of the witnesses' frames late"
 
     @property
     def _ends_are_right(self) -> bool:
@@ -139,9 +162,7 @@ class Outcome:
             f"{self.next_caller_ms:.0f} ms",
             f"{self.cpu_share:.0%}",
             f"{self.messages} messages: {told or 'no call'}",
-            self.verdict
-            if self.verdict != "INVALID"
-            else f"INVALID: {self.late_share:.1%} of the witnesses' frames late",
+            self.verdict + (f": {self._why_invalid}" if self.verdict == "INVALID" else ""),
         )
         return " | ".join(cells)
 

@@ -8,7 +8,7 @@ import pytest
 
 HEAPS = """
 import ctypes, sys, threading
-from voice_gateway.app import process
+from voice_gateway.app import commands, process
 
 process.give_back_memory()
 library = ctypes.CDLL(None)

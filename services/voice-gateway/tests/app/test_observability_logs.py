@@ -3,11 +3,15 @@
 import io
 import json
 import logging
+import queue
+import subprocess
+import sys
 import threading
 import warnings
 from typing import Any
 
 import pytest
+from voice_gateway.observability import logs
 from voice_gateway.observability.logs import DroppingQueueHandler, JsonFormatter, Lines, json_logging
 
 
@@ -72,10 +76,39 @@ def test_a_full_queue_drops_lines_and_says_how_many() -> None:
     dropped = json.loads(waiting.get().getMessage())
     assert (dropped["event"], dropped["dropped"], dropped["level"]) == ("log lines dropped", 3, "warning")
     assert json.loads(waiting.get().getMessage())["event"] == "line"
+    for _ in range(3):
+        handler.handle(record)
+    handler.close()
+    assert [json.loads(waiting.get().getMessage()).get("dropped") for _ in range(3)] == [None, None, 1]
 
 
-def test_no_line_is_lost_between_threads_and_the_order_of_each_is_kept() -> None:
-    """The writer sleeps and is woken for the first of many lines: none may fall between the two."""
+class Told(io.StringIO):
+    """A stream that says when a line has come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def write(self, text: str) -> int:
+        """Take a line."""
+        self.lines.put(json.loads(text))
+        return len(text)
+
+
+def test_the_writer_wakes_for_every_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer sleeps, and is woken for the first of many lines: none may wait for a later one."""
+    monkeypatch.setattr(logs, "GATHERED_S", 0)
+    stream = Told()
+    with json_logging("INFO", stream):
+        for number in range(300):
+            for name in ("a", "b")[: 1 + number % 2]:
+                logging.getLogger(name).info("line", extra={"number": number})
+            for _ in range(1 + number % 2):
+                assert stream.lines.get(timeout=60)["number"] == number
+
+
+def test_the_order_of_each_thread_is_kept() -> None:
+    """Lines of several threads come whole, all of them, and those of one in their order."""
     stream = io.StringIO()
 
     def write(name: str) -> None:
@@ -90,6 +123,26 @@ def test_no_line_is_lost_between_threads_and_the_order_of_each_is_kept() -> None
             thread.join()
     for name in ("a", "b", "c"):
         assert [line["number"] for line in lines(stream) if line["logger"] == name] == list(range(1_000))
+
+
+STALLED = """
+import logging
+from voice_gateway.observability.logs import json_logging
+
+with json_logging("INFO"):
+    for number in range(12_000):
+        logging.getLogger("a").info("x" * 100)
+print("left", flush=True)
+"""
+
+
+def test_a_reader_who_takes_nothing_keeps_no_process() -> None:
+    """A pod whose log nobody reads leaves when it is told to, instead of being killed."""
+    program = subprocess.Popen([sys.executable, "-c", STALLED], stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603
+    with program:
+        assert program.wait(timeout=120) == 0
+        assert program.stdout is not None
+        assert program.stdout.read() == b"left\n"
 
 
 @pytest.mark.parametrize("level", ["WARNING", "ERROR"])

@@ -117,6 +117,24 @@ def test_a_preparation_that_fails_is_tried_by_the_next() -> None:
     virtual_time.run(main())
 
 
+def test_a_preparation_that_is_broken_off_is_taken_over() -> None:
+    """Whoever prepares may hang up: another session that waits for it must not be left without the sentence."""
+
+    async def main() -> None:
+        behind = FakeSynthesizer()
+        speech = StandingSpeech(behind, "Hello you.")
+        preparing = [asyncio.create_task(speech.prepare(SESSION, VOICE)) for _ in range(3)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert behind.open_calls == 1
+        preparing[0].cancel()
+        await asyncio.wait(preparing)
+        assert speech.has(VOICE)
+        assert behind.texts == ["Hello you.", "Hello you."]
+
+    virtual_time.run(main())
+
+
 def test_what_is_kept_is_bounded_in_number() -> None:
     """Clients choose voice and rate: the voice that was not used for the longest time goes first."""
 

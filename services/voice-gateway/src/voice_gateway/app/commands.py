@@ -90,9 +90,11 @@ def serve(ports_file: Path | None, journal: Path | None = None) -> int:
         settings = config.load(overrides={} if journal is None else {config.server.JOURNAL_DIR.name: str(journal)})
     except config.ConfigError as error:
         return _tell_mistakes(error)
+    process.give_back_memory()
+    refusal = process.prefer_batch_scheduling()
     with json_logging(settings.server.log_level):
-        process.prefer_batch_scheduling()
-        process.give_back_memory()
+        if refusal:
+            _log.warning("SCHED_BATCH refused", extra={"reason": refusal})
         try:
             uvloop.run(_serve(settings, ports_file))
         except CannotListen as error:

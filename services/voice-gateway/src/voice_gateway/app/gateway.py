@@ -28,7 +28,7 @@ from voice_gateway.observability.metrics import Metrics
 from voice_gateway.observability.metrics_server import serve_metrics
 from voice_gateway.observability.prober import HealthReporter, Prober
 from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
-from voice_gateway.observability.watchers import keep_going
+from voice_gateway.observability.watchers import GivenUpError, keep_going
 from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Admission
 from voice_gateway.session.admission.load import Load
@@ -144,11 +144,17 @@ class Gateway:
         return int(self._metrics_server.sockets[0].getsockname()[1])
 
     async def watch(self) -> None:
-        """Probe the backends, measure the load, keep certificates, tokens and keys fresh, until cancelled."""
+        """Probe the backends, measure the load, keep certificates, tokens and keys fresh, until cancelled.
+
+        Returns when one of these cannot go on by a fault of ours: better a successor than a pod that sees nothing.
+        """
         watchers = {"prober": self._prober.run, "entrance": self._entrance.watch, "load": self._watch_load}
-        async with asyncio.TaskGroup() as group:
-            for name, work in watchers.items():
-                group.create_task(keep_going(name, work), name=name)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, work in watchers.items():
+                    group.create_task(keep_going(name, work), name=name)
+        except* GivenUpError as given_up:
+            _log.error("leaving, as a watcher fails each time", extra={"watcher": str(given_up.exceptions[0])})
 
     async def _watch_load(self) -> None:
         await self._load.watch(self._loaded)

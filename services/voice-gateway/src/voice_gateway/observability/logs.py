@@ -6,6 +6,7 @@ Lines are handed to a thread through a bounded queue: a reader of standard error
 import json
 import logging
 import logging.handlers
+import os
 import sys
 import threading
 import time
@@ -20,6 +21,8 @@ QUEUED_LINES = 10_000
 GATHERED_S = 0.02
 """So long the writer lets lines gather once it has been woken: waking a thread costs the event loop ten times what
 making a line does, most of all when both have one core."""
+LAST_LINES_S = 1.0
+"""For the lines that wait at the end: a reader who takes none shall not keep the process from leaving."""
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -76,6 +79,46 @@ class Lines:
         return self._waiting.popleft()
 
 
+class LineWriter(logging.StreamHandler[Any]):
+    """Writes to a stream, or to standard error.
+
+    It has no lock, as one thread writes, and to standard error no buffer: at its end Python waits for the locks of
+    both, which a thread holds for ever that writes to a reader who takes nothing.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__(stream or _Unbuffered(sys.stderr.fileno()))
+
+    def createLock(self) -> None:  # noqa: N802  logging's name
+        """None."""
+        self.lock = None
+
+
+class _Unbuffered:
+    """A descriptor, as a stream."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, text: str) -> None:
+        left = text.encode("utf-8", "backslashreplace")
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+
+    def flush(self) -> None:
+        """Nothing is kept."""
+
+
+class PatientListener(logging.handlers.QueueListener):
+    """Waits at its end for the last lines to be written, though not for ever."""
+
+    def stop(self) -> None:
+        """Write what waits. What cannot be written within LAST_LINES_S is lost."""
+        self.enqueue_sentinel()
+        if self._thread is not None:
+            self._thread.join(LAST_LINES_S)
+
+
 class DroppingQueueHandler(logging.handlers.QueueHandler):
     """Drops lines when `capacity` of them wait, and says how many when there is room again."""
 
@@ -95,6 +138,13 @@ class DroppingQueueHandler(logging.handlers.QueueHandler):
             self._dropped = 0
         self._lines.put_nowait(record)
 
+    def close(self) -> None:
+        """Tell of the lines that were dropped last: no other line follows."""
+        if self._dropped:
+            self._lines.put_nowait(self.prepare(self._told()))
+            self._dropped = 0
+        super().close()
+
     def _told(self) -> logging.LogRecord:
         told = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING", "msg": "log lines dropped"}
         return logging.makeLogRecord(told | {"dropped": self._dropped})
@@ -103,11 +153,10 @@ class DroppingQueueHandler(logging.handlers.QueueHandler):
 @contextmanager
 def json_logging(level: str, stream: TextIO | None = None) -> Iterator[None]:
     """Send every log record of `level` and above to `stream` (standard error) until the block ends; then flush."""
-    writer = logging.StreamHandler(stream or sys.stderr)
     lines = Lines()
     handler = DroppingQueueHandler(lines)
     handler.setFormatter(JsonFormatter())
-    listener = logging.handlers.QueueListener(lines, writer)
+    listener = PatientListener(lines, LineWriter(stream))
     root = logging.getLogger()
     before = root.level
     root.addHandler(handler)
@@ -123,6 +172,7 @@ def json_logging(level: str, stream: TextIO | None = None) -> Iterator[None]:
     finally:
         logging.captureWarnings(capture=False)
         root.removeHandler(handler)
+        handler.close()
         root.setLevel(before)
         for logger in chatty:
             logger.setLevel(logging.NOTSET)

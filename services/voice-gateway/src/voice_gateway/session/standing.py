@@ -3,6 +3,7 @@
 What is said when recognition is away is such a sentence: a recogniser and a synthesiser are often one server.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -34,34 +35,50 @@ class StandingSpeech:
         self._sentences = spoken_sentences(text)
         self._kept: OrderedDict[_Key, SpeechChunk] = OrderedDict()
         self._kept_bytes = 0
-        self._coming: set[_Key] = set()
-        """Being prepared."""
+        self._coming: dict[_Key, asyncio.Future[bool]] = {}
+        """Being prepared; done when that is over, with whether it was broken off: its session has ended."""
 
     def voices(self) -> Mapping[str, tuple[str, ...]]:
         """Those of the synthesiser behind it."""
         return self._synthesizer.voices()
 
     def has(self, spec: VoiceSpec) -> bool:
-        """Whether all sentences are kept in this voice, or are being prepared in it."""
-        return all((spec, text) in self._kept or (spec, text) in self._coming for text in self._sentences)
+        """Whether all sentences are kept in this voice."""
+        return all((spec, text) in self._kept for text in self._sentences)
 
     async def prepare(self, session: SessionId, spec: VoiceSpec) -> None:
-        """Keep the sentences in this voice, unless somebody else is at it; a failure is raised, see `synthesize`."""
+        """Keep the sentences in this voice; a failure is raised, see `synthesize`.
+
+        Somebody else who is at it is waited for, and followed if their session ends meanwhile.
+        """
         for text in self._sentences:
             key = spec, text
-            if key in self._kept or key in self._coming:
-                continue
-            self._coming.add(key)
-            room = pcm_bytes(MAX_SENTENCE_MS, spec.rate_hz)
-            speech = self.synthesize(session, spec, text)
-            try:
-                async with aclosing(speech), aclosing(breathing(speech, PIECES, share_of_speech)) as paced:
-                    async for chunk in paced:
-                        room -= len(chunk.pcm)
-                        if room < 0:
-                            return
-            finally:
-                self._coming.discard(key)
+            while (others := self._coming.get(key)) is not None:
+                await asyncio.wait({others})
+                if not others.result():
+                    break
+            else:
+                if key not in self._kept:
+                    await self._prepare(session, key)
+
+    async def _prepare(self, session: SessionId, key: _Key) -> None:
+        spec, text = key
+        is_over = self._coming[key] = asyncio.get_running_loop().create_future()
+        is_broken_off = False
+        room = pcm_bytes(MAX_SENTENCE_MS, spec.rate_hz)
+        speech = self.synthesize(session, spec, text)
+        try:
+            async with aclosing(speech), aclosing(breathing(speech, PIECES, share_of_speech)) as paced:
+                async for chunk in paced:
+                    room -= len(chunk.pcm)
+                    if room < 0:
+                        return
+        except asyncio.CancelledError:
+            is_broken_off = True
+            raise
+        finally:
+            del self._coming[key]
+            is_over.set_result(is_broken_off)
 
     async def synthesize(self, session: SessionId, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
         """Audio as it comes, or what is kept of it, at once; see `ports.SpeechSynthesizer`."""
