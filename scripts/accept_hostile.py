@@ -85,14 +85,30 @@ ENDS: Final[dict[str, frozenset[str]]] = {
 its time was up, or the gateway was too busy to take it."""
 
 LEAST: Final[dict[str, int]] = {
-    **{"gaps": 20_000, "loud": 5, "keys": 5_000, "few-keys": 9_000, "updates": 13_000, "policies": 14_000},
-    **{"texts": 11_000, "commits": 5_000, "interrupts": 11_000, "reports": 900, "tool-results": 500},
-    **{"loud-telephone": 5, **dict.fromkeys((harm.replace(" ", "-") for harm in HARMFUL_REPLIES), 5)},
-    **{"garbage": 280, "interims": 90, "finals": 20, "half-starts": 60, "never-read": 100, "newcomers": 500},
-    **{"watchers": 2_000, "everything": 16_000},
+    "gaps": 20_000,
+    "loud": 5,
+    "keys": 5_000,
+    "few-keys": 9_000,
+    "updates": 13_000,
+    "policies": 14_000,
+    "texts": 11_000,
+    "commits": 5_000,
+    "interrupts": 11_000,
+    "reports": 900,
+    "tool-results": 500,
+    "loud-telephone": 5,
+    **dict.fromkeys((harm.replace(" ", "-") for harm in HARMFUL_REPLIES), 5),
+    "garbage": 280,
+    "interims": 90,
+    "finals": 20,
+    "half-starts": 60,
+    "never-read": 100,
+    "newcomers": 500,
+    "watchers": 2_000,
+    "everything": 16_000,
 }
-"""Messages, or calls, that an attack makes at least: of floods a tenth of what they made on two slow cores. The attacker
-gives way to everybody, and one that does nothing hurts nobody."""
+"""Messages, or calls, that an attack makes at least: of floods a tenth of what they made on two slow cores. The
+attacker gives way to everybody, and one that does nothing hurts nobody."""
 REFUSED_BY_HTTP2: Final = {"watchers": frozenset({"UNAVAILABLE"})}
 """Calls on one connection that come before those that were refused are gone from it: REFUSED_STREAM, error 7."""
 

@@ -75,6 +75,9 @@ async def test_backends_that_are_not_there_are_named() -> None:
         ({"error": {"message": "unknown name 'temperature'"}}, 400, "LLM_TEMPERATURE=off"),
         ({"error": {"message": "System role not supported"}}, 400, "LLM_SYSTEM_PROMPT"),
         ({"detail": [{"loc": ["body", "top_k"]}]}, 422, "LLM_EXTRA_BODY"),
+        ({"error": {"message": "no such key"}}, 401, "see LLM_API_KEY"),
+        ({"error": {"message": "not found"}}, 404, "see LLM_SERVICE_URL and LLM_MODEL"),
+        ({"error": {"message": "oh"}}, 500, "see the server's own log"),
     ],
 )
 async def test_a_refusal_says_which_setting_helps(body: object, status: int, said: str) -> None:

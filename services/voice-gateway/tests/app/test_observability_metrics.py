@@ -156,6 +156,17 @@ def test_series_of_addresses_that_are_gone_are_bounded() -> None:
     assert value(metrics, name, backend="asr", address=f"a:{MAX_ADDRESSES}") == 1
 
 
+def test_what_is_listed_keeps_its_count() -> None:
+    """More addresses than are remembered, over two backends together: none of those in use begins anew."""
+    metrics = Metrics()
+    of_asr = tuple(address(f"a:{number}") for number in range(MAX_ADDRESSES))
+    metrics.backend_failed(Backend.ASR, "a:0")
+    for _ in range(2):
+        metrics.backend_seen(Backend.ASR, BackendStatus(of_asr, ()))
+        metrics.backend_seen(Backend.LLM, BackendStatus((address("b:0"), address("b:1")), ()))
+    assert value(metrics, "voicegateway_backend_errors_total", backend="asr", address="a:0") == 1
+
+
 def test_everything_declared_is_served_and_nothing_else() -> None:
     """The reference page, the alerts and the port speak of the same metrics, with their help."""
     exposed = generate_latest(Metrics().registry).decode()

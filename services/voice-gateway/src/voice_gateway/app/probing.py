@@ -8,6 +8,7 @@ from voice_gateway.backends.http_tools.client import HttpTools
 from voice_gateway.backends.openai_chat.chunks import Oddity
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.openai_chat.endpoint import RequestRefusedError
+from voice_gateway.backends.openai_chat.failures import ChatStreamError
 from voice_gateway.backends.openai_chat.oddity_log import has_noted
 from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.tts import RivaSynthesizer
@@ -27,7 +28,16 @@ _HINTS = {
     "tools": "the model takes no tools: leave out TOOLS_FILE",
     "model": "set LLM_MODEL to one that the server lists",
 }
+_STATUS_HINTS = {
+    401: "see LLM_API_KEY",
+    403: "see LLM_API_KEY",
+    404: "see LLM_SERVICE_URL and LLM_MODEL",
+    429: "the server is full, or limits its rate",
+}
+_OURS = frozenset({400, 422})
+"""With these a server finds fault with the request itself."""
 _UNNAMED = "LLM_SYSTEM_PROMPT, LLM_TEMPERATURE and LLM_MAX_TOKENS can each be left out by `off`"
+_SERVERS = "see the server's own log"
 _THINKS = "the model may have thought for all of LLM_MAX_TOKENS"
 _LEAKS = "LLM: the model ends a thought that it did not begin, and thoughts would be spoken; set LLM_THOUGHTS=opened"
 
@@ -122,9 +132,11 @@ async def _heard(pieces: AsyncIterator[str | ToolCall]) -> tuple[str, int]:
 
 
 def _hint(cause: BaseException | None) -> str:
+    if isinstance(cause, RequestRefusedError) and cause.parameter:
+        return _HINTS.get(cause.parameter, "see LLM_EXTRA_BODY")
     if isinstance(cause, RequestRefusedError):
-        return _HINTS.get(cause.parameter, "see LLM_EXTRA_BODY" if cause.parameter else _UNNAMED)
-    return _THINKS
+        return _UNNAMED if cause.status_code in _OURS else _STATUS_HINTS.get(cause.status_code, _SERVERS)
+    return _THINKS if isinstance(cause, ChatStreamError) else _SERVERS
 
 
 def _tell_addresses(name: str, status: BackendStatus, findings: Findings) -> None:

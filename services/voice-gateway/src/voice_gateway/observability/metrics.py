@@ -45,6 +45,8 @@ class Metrics:
         self._transports: dict[SessionId, str] = {}
         self._counted: dict[tuple[str, str], None] = {}
         """Backend and address of each series of failures, those that failed or were listed last at the end."""
+        self._listed: dict[Backend, int] = {}
+        """How many addresses each backend has."""
 
     def watch_admission(self, occupancy: Occupancy) -> None:
         """Tell how full the process is whenever somebody asks."""
@@ -92,7 +94,8 @@ class Metrics:
             self._made[BACKEND_ADDRESSES].labels(backend.value, state.value).set(states.count(state))
         for each in status.addresses:  # a series that is there from the start can be seen to rise
             self._failures(backend, each.address)
-        while len(self._counted) > max(MAX_ADDRESSES, len(status.addresses)):
+        self._listed[backend] = len(status.addresses)
+        while len(self._counted) > max(MAX_ADDRESSES, sum(self._listed.values())):
             oldest = next(iter(self._counted))
             del self._counted[oldest]
             self._made[BACKEND_ERRORS].remove(*oldest)
