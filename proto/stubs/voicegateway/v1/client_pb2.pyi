@@ -101,7 +101,9 @@ class Tool(_message.Message):
     description: _builtins.str
     """What the tool does, for the model; at most 1024 characters, no control characters other than tab and newline."""
     parameters_json: _builtins.str
-    """JSON Schema of the arguments, an object. Empty: no arguments."""
+    """JSON Schema of the arguments, an object of at most 32,768 characters, and 131,072 of all tools together: the model
+    reads it with each turn. Empty: no arguments.
+    """
     def __init__(
         self,
         *,

@@ -16,6 +16,7 @@ from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports import inputs
+from voice_gateway.transports.grpc_v1 import tools as tools_codec
 from voice_gateway.transports.grpc_v1.codec import Codec
 from voice_gateway.transports.grpc_v1.encoding import MAX_OPEN_CALLS
 from voicegateway.v1 import audio_pb2, client_pb2, policy_pb2
@@ -267,6 +268,25 @@ def _tool(name: str = "clock", **fields: str) -> client_pb2.Tool:
     return client_pb2.Tool(name=name, **fields)
 
 
+def _schema(chars: int) -> str:
+    return '{"a":"' + "x" * (chars - 8) + '"}'
+
+
+def test_tools_as_long_as_they_may_be_are_read() -> None:
+    """The bounds are those of the contract, no less: 32,768 characters of a schema, 131,072 of all."""
+    tools = [_tool(f"t{number}", parameters_json=_schema(32_768)) for number in range(4)]
+    assert sum(len(tool.parameters_json) for tool in Codec("1.2.3").start(start(tools=tools)).tools) == 131_072
+
+
+def test_tools_are_counted_before_they_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message holds 250,000 tools, and to look at each would stop everybody for a third of a second."""
+    looked_at: list[client_pb2.Tool] = []
+    monkeypatch.setattr(tools_codec, "_tool", looked_at.append)
+    assert start_refusal(start(tools=[_tool("a") for _ in range(65)])) is Reason.TEXT_INVALID
+    assert start_refusal(start(tools=[_tool(parameters_json="x" * 131_073)])) is Reason.TEXT_INVALID
+    assert not looked_at
+
+
 def test_tools_are_read() -> None:
     """What the client executes, with its schema as it was sent."""
     schema = '{"type": "object"}'
@@ -292,6 +312,9 @@ def test_tools_are_read() -> None:
         [_tool(parameters_json="[" * 100_000)],
         [_tool(parameters_json='{"a": NaN}')],
         [_tool(parameters_json='{"a": "\\ud800"}')],
+        [_tool(parameters_json='{"a": 1e999}')],
+        [_tool(parameters_json=_schema(32_769))],
+        [_tool(f"t{number}", parameters_json=_schema(32_768)) for number in range(4)] + [_tool(parameters_json="{}")],
     ],
 )
 def test_tools_that_are_refused(tools: list[client_pb2.Tool]) -> None:
