@@ -1,7 +1,9 @@
 """Riva's recognition messages, without a network."""
 
+import math
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from riva.client.proto import riva_asr_pb2, riva_audio_pb2
@@ -157,3 +159,26 @@ def test_languages_are_those_that_stream() -> None:
         {"type": "online"},
     )
     assert set(decode_languages(listing)) == {"en-US", "de-DE", "es-US", "it-IT"}
+
+
+def test_a_response_is_read_in_part() -> None:
+    """A server that sends 20,000 results, or 100,000 words, in one response stops nobody: so many are looked at."""
+    finals = decode_response(response(*(result("yes", is_final=True) for _ in range(65))), RATE_HZ, PLENTY)
+    assert len(finals) == 64
+    words = [riva_asr_pb2.WordInfo(word="a", start_time=at, end_time=at + 1) for at in range(800)]
+    many = response(*(result("a", is_final=True, words=words) for _ in range(3)))
+    assert [len(each.words) for each in decode_response(many, RATE_HZ, PLENTY)] == [800, 200, 0]
+    (long,) = decode_response(response(result("x" * 4_001)), RATE_HZ, PLENTY)
+    assert long.text == "x" * 4_000
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"), [(math.nan, 0.0), (math.inf, 1.0), (-math.inf, 0.0), (2.5, 1.0), (-1.0, 0.0), (0.5, 0.5)]
+)
+def test_shares_are_within_0_and_1(sent: float, told: float) -> None:
+    """The contract promises [0, 1] to clients, whatever number a server sends, and if it is none."""
+    (interim,) = decode_response(response(result("a", stability=sent)), RATE_HZ, PLENTY)
+    assert interim.stability == told
+    word = riva_asr_pb2.WordInfo(word="a", confidence=sent)
+    (final,) = decode_response(response(result("a", is_final=True, words=[word])), RATE_HZ, PLENTY)
+    assert final.words[0].confidence == (told or None)

@@ -3,12 +3,15 @@
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from riva.client.proto import riva_audio_pb2, riva_tts_pb2
+from voice_gateway.backends.riva import tts_codec
 from voice_gateway.backends.riva.tts_codec import SpeechAssembler, decode_voices, encode_request
 from voice_gateway.domain.transcript import SpokenWord
 from voice_gateway.session.ports import SpeechChunk, VoiceSpec
+from voicegateway_testkit.fake_tts import wav_header
 
 RATE_HZ = 24_000
 
@@ -77,6 +80,30 @@ def test_words_told_again_are_left_out() -> None:
     assert first is not None
     assert second is not None
     assert [word.text for word in first.words + second.words] == ["One", "two"]
+
+
+def test_a_message_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One message holds 450,000 empty chunks, 300,000 heads of files or as many words: so many are looked at."""
+    looked_at: list[int] = []
+
+    def length(data: bytes, at: int) -> int:
+        looked_at.append(at)
+        return int.from_bytes(data[at + 4 : at + 8], "little")
+
+    monkeypatch.setattr(tts_codec, "_length", length)
+    empty = b"LIST" + bytes(4)
+    for audio in (
+        wav_header(2, RATE_HZ) + b"\1\2" + empty * 50_000,
+        wav_header(2, RATE_HZ)[:12] + empty * 50_000,
+        (wav_header(2, RATE_HZ) + b"\1\2") * 10_000,
+    ):
+        looked_at.clear()
+        SpeechAssembler(RATE_HZ).take(response(audio))
+        assert len(looked_at) <= 2_002  # a file's head has two chunks, and the samples of each count as one step
+    assembler = SpeechAssembler(RATE_HZ)
+    chunk = assembler.take(response(b"\0\0", *(("a", at, at + 1) for at in range(1_500))))
+    assert chunk is not None
+    assert len(chunk.words) == 1_000
 
 
 def test_voices_are_named_as_requests_name_them() -> None:

@@ -13,13 +13,12 @@ from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.events import EndCause, Notice, ReplyFinished, ReplyText, Transcript
 from voice_gateway.domain.ids import SessionId
-from voice_gateway.domain.transcript import RecognitionResult, SpokenWord, Word
+from voice_gateway.domain.transcript import MAX_RESULT_CHARS, RecognitionResult, SpokenWord, Word
 from voice_gateway.session.excess import (
     BREATH,
     INTERIMS,
     MAX_CALLS,
     MAX_REPLY_CHARS,
-    MAX_RESULT_CHARS,
     MAX_SENTENCE_MS,
     RESULTS,
 )

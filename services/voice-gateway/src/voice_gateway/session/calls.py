@@ -20,12 +20,11 @@ from voice_gateway.domain.errors import (
     ToolError,
 )
 from voice_gateway.domain.ids import CallId, ReplyId, StreamId
-from voice_gateway.domain.transcript import RecognitionResult, SpokenWord, Word
+from voice_gateway.domain.transcript import MAX_SENTENCE_WORDS, RecognitionResult, SpokenWord, Word
 from voice_gateway.session.excess import (
     FINALS,
     MAX_OUTPUT_CHARS,
     MAX_SENTENCE_MS,
-    MAX_SENTENCE_WORDS,
     PIECES,
     RESULTS,
     Interims,

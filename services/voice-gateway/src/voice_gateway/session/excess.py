@@ -12,7 +12,7 @@ from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.instant import NS_PER_S
 from voice_gateway.domain.rates import TokenBucket
-from voice_gateway.domain.transcript import RecognitionResult
+from voice_gateway.domain.transcript import MAX_RESULT_CHARS, MAX_RESULT_WORDS, RecognitionResult
 from voice_gateway.session import clock
 from voice_gateway.session.ports import SpeechChunk
 from voice_gateway.turn.inputs import TranscriptRevised
@@ -28,16 +28,10 @@ what it may do (runner.py, `DEEDS`)."""
 PIECE_CHARS: Final = 128
 """Of a backend's text so much is taken before others have their turn: up to 64 sentences of a model, under 5 ms at
 their worst, as `make bench SECTION=text` prints. Servers send a token in a piece, or some."""
-MAX_RESULT_CHARS: Final = 4_000
-"""Text of one transcript, as of a typed turn. A turn lasts a minute, of which nobody speaks more than 1,500."""
-MAX_RESULT_WORDS: Final = 1_000
-"""Words of one transcript that come with their times: a minute has 300."""
 MAX_WORD_CHARS: Final = 100
 """Of a word that comes with its time."""
 MAX_SENTENCE_MS: Final = 120_000
 """Audio of one sentence, which has 400 characters: 27 s at 15 characters a second, and four times that when slow."""
-MAX_SENTENCE_WORDS: Final = 1_000
-"""Words of one sentence that come with their times."""
 MAX_OUTPUT_CHARS: Final = 65_536
 """Of a tool of the server, as of a client's."""
 PIECES: Final = TokenBucket(capacity=500, per_s=500)

@@ -11,8 +11,8 @@ from typing import Final
 
 from voice_gateway.domain.audio import pcm_bytes
 from voice_gateway.domain.ids import SessionId
-from voice_gateway.domain.transcript import SpokenWord
-from voice_gateway.session.excess import MAX_SENTENCE_MS, MAX_SENTENCE_WORDS, PIECES, breathing, share_of_speech
+from voice_gateway.domain.transcript import MAX_SENTENCE_WORDS, SpokenWord
+from voice_gateway.session.excess import MAX_SENTENCE_MS, PIECES, breathing, share_of_speech
 from voice_gateway.session.ports import SpeechChunk, SpeechSynthesizer, VoiceSpec
 from voice_gateway.turn.reply import spoken_sentences
 

@@ -11,7 +11,7 @@ import httpx2
 import openai
 
 from voice_gateway.backends.addresses.names import Resolve, endpoint_of, resolve
-from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member, Request
+from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member, Request, now
 from voice_gateway.backends.openai_chat.codec import encode_messages, encode_tools
 from voice_gateway.backends.openai_chat.endpoint import Endpoint, RequestRefusedError
 from voice_gateway.backends.openai_chat.failures import ChatStreamBrokenError, ChatStreamError
@@ -22,6 +22,8 @@ from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.ids import SessionId
+from voice_gateway.domain.instant import NS_PER_S
+from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.session.ports import BackendWatch
 
 _log = logging.getLogger(__name__)
@@ -40,6 +42,11 @@ _AFTER_REASON_S = 0.5
 at once; one that states a reason with every piece, and writes fewer than two a second, is of no use by voice."""
 _DRAIN_S = 0.05
 """After the end of a reply, for what the server still has to say; then its connection can serve the next turn."""
+LINES = TokenBucket(capacity=10_000, per_s=5_000)
+"""Of one stream, whatever is in them: a token takes two, and the fastest model writes a thousand tokens a second. More
+wait to be read, for comments and empty events cost as much as others, and no piece of a reply comes of them."""
+_PART_BYTES = 4_096
+"""So much is read before others have their turn: some 400 events at their shortest, 4 ms."""
 _TOO_MANY_REQUESTS = 429  # RFC 6585 section 4
 _FIRST_SERVER_ERROR = 500  # RFC 9110 section 15.6
 _FAILURES = (openai.OpenAIError, httpx2.HTTPError, ChatStreamError, TimeoutError)
@@ -200,6 +207,7 @@ class _Completion:
         self._endpoint = member.begin()
         self._cleanup.callback(member.end, self._endpoint)
         self._reader = ReplyReader(self._endpoint.begins_in_thought)
+        self._lines = LINES
 
     @property
     def is_over(self) -> bool:
@@ -235,14 +243,29 @@ class _Completion:
         await self._cleanup.aclose()
 
     async def _receive(self) -> list[str | ToolCall]:
+        pieces: list[str | ToolCall] = []
         try:
             async with asyncio.timeout(_AFTER_REASON_S if self._reader.is_settled else None):
                 received = await anext(self._received, b"")
-            return self._reader.feed(received) if received else self._reader.finish()
+            if not received:
+                return self._reader.finish()
+            for at in range(0, len(received), _PART_BYTES):
+                pieces += await self._read(received[at : at + _PART_BYTES], is_first=at == 0)
         except _FAILURES:
             if not self._reader.is_settled:
                 raise
-            return self._reader.settle()
+            pieces += self._reader.settle()
+        return pieces
+
+    async def _read(self, part: bytes, *, is_first: bool) -> list[str | ToolCall]:
+        """The pieces that some bytes complete, no faster than LINES, and with a turn for others between two parts."""
+        if self._reader.is_over:
+            return []
+        self._lines = self._lines.take(1 + part.count(b"\n"), now())
+        wait_ns = self._lines.debt_ns(now())
+        if wait_ns or not is_first:
+            await asyncio.sleep(wait_ns / NS_PER_S)
+        return self._reader.feed(part)
 
     async def _drain(self) -> None:
         try:

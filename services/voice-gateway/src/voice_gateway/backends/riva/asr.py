@@ -215,6 +215,8 @@ class _Stream:
                 raise RecognitionStalled("speech recognition failed: no answer while somebody spoke") from error
             failure = failure_of(error)
             blame(self._replica, failure, self._request)
+            if failure.blame is Blame.UNKNOWN:
+                self._pass_over()
             raise failure from error
         finally:
             self._reading = None
@@ -231,12 +233,14 @@ class _Stream:
                 self._expect_answer()
         elif not self._is_audio_over:
             self._raise_what_stopped_the_writer()
-            if not self._has_answered:
-                self._replica.rest(
-                    SLOW_MS
-                )  # or who ends each stream at once, and so has the fewest, would get them all
+            self._pass_over()
             raise ended_too_early()
         return response
+
+    def _pass_over(self) -> None:
+        """Who ends each stream at once has the fewest, and would get them all: the next ones go to others first."""
+        if not self._has_answered:
+            self._replica.rest(SLOW_MS)
 
     async def close(self) -> None:
         """Cancel what still runs; no call and no task is left, but for a question about the server's health."""

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import groupby, takewhile
+from itertools import groupby, islice, takewhile
 from typing import Any
 
 from riva.client.proto import riva_asr_pb2, riva_audio_pb2
 
 from voice_gateway.backends.riva.offers import Offers
-from voice_gateway.domain.transcript import RecognitionResult, Word
+from voice_gateway.domain.transcript import MAX_RESULT_CHARS, MAX_RESULT_WORDS, RecognitionResult, Word
 from voice_gateway.session.ports import RecognitionSpec
 
 _MS_PER_S = 1_000
+MAX_RESULTS = 64
+"""Of one response, and as many words as one transcript may have: Riva sends one result, or an interim in some parts."""
 
 
 def encode_config(spec: RecognitionSpec) -> Any:
@@ -49,12 +51,14 @@ def decode_response(response: Any, rate_hz: int, sent_samples: int) -> tuple[Rec
         sent_samples: how much audio the stream was given. No result covers more, whatever padding the server adds,
             and a result that does not say what it covers is taken to cover it all.
     """
-    telling = [result for result in response.results if result.alternatives or result.is_final]
+    telling = [result for result in response.results[:MAX_RESULTS] if result.alternatives or result.is_final]
     decoded: list[RecognitionResult] = []
+    room = MAX_RESULT_WORDS
     for is_final, group in groupby(telling, key=lambda result: bool(result.is_final)):
         run = tuple(group)
-        texts = [(result,) for result in run] if is_final else [run]
-        decoded += (_decode_parts(parts, rate_hz, sent_samples) for parts in texts)
+        for parts in [(result,) for result in run] if is_final else [run]:
+            decoded.append(_decode_parts(parts, rate_hz, sent_samples, max_words=room))
+            room -= len(decoded[-1].words)
     return tuple(decoded)
 
 
@@ -151,7 +155,7 @@ def decode_languages(response: Any) -> Offers:
     }
 
 
-def _decode_parts(parts: Sequence[Any], rate_hz: int, sent_samples: int) -> RecognitionResult:
+def _decode_parts(parts: Sequence[Any], rate_hz: int, sent_samples: int, *, max_words: int) -> RecognitionResult:
     alternatives = [part.alternatives[0] for part in parts if part.alternatives]
     is_final = bool(parts[0].is_final)
     covered_s = max(part.audio_processed for part in parts)
@@ -159,13 +163,18 @@ def _decode_parts(parts: Sequence[Any], rate_hz: int, sent_samples: int) -> Reco
     end_samples = round(covered_s * rate_hz) if is_told else sent_samples
     words = (word for alternative in alternatives for word in alternative.words)
     return RecognitionResult(
-        text="".join(alternative.transcript for alternative in alternatives).strip(),
+        text="".join(alternative.transcript for alternative in alternatives)[:MAX_RESULT_CHARS].strip(),
         is_final=is_final,
         # A text is as stable as its least stable part.
-        stability=0.0 if is_final else min(max(min(part.stability for part in parts), 0.0), 1.0),
+        stability=0.0 if is_final else min(_share(part.stability) for part in parts),
         end_samples=end_samples,
-        words=tuple(_decode_word(word, rate_hz, end_samples) for word in words),
+        words=tuple(_decode_word(word, rate_hz, end_samples) for word in islice(words, max_words)),
     )
+
+
+def _share(value: float) -> float:
+    """Within [0, 1], as the contract has it; a server may send any number, and one that is none."""
+    return min(max(value, 0.0), 1.0) if value == value else 0.0  # noqa: PLR0124  NaN alone is not itself
 
 
 def _decode_word(word: Any, rate_hz: int, covered_samples: int) -> Word:
@@ -176,4 +185,4 @@ def _decode_word(word: Any, rate_hz: int, covered_samples: int) -> Word:
     start_samples, end_samples = (
         min(max(time_ms * rate_hz // _MS_PER_S, 0), covered_samples) for time_ms in (word.start_time, word.end_time)
     )
-    return Word(word.word, start_samples, max(start_samples, end_samples), word.confidence or None)
+    return Word(word.word, start_samples, max(start_samples, end_samples), _share(word.confidence) or None)

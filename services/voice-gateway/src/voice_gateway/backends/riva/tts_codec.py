@@ -1,12 +1,13 @@
 """Riva speech synthesis on the wire: messages of riva_tts.proto to and from the domain. Messages have no types."""
 
+from itertools import islice
 from typing import Any
 
 from riva.client.proto import riva_audio_pb2, riva_tts_pb2
 
 from voice_gateway.backends.riva.offers import Offers, merge_offers
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
-from voice_gateway.domain.transcript import SpokenWord
+from voice_gateway.domain.transcript import MAX_SENTENCE_WORDS, SpokenWord
 from voice_gateway.session.ports import SpeechChunk, VoiceSpec
 
 _MS_PER_S = 1_000
@@ -32,6 +33,9 @@ _MAX_HEADER_BYTES = 4_096
 """A longer header is none: common ones have 44 bytes, some more for a list of names."""
 _MAX_TRAILER_BYTES = 65_536
 """A longer chunk behind the samples is none: those in use name the encoder, or hold a title and a few tags."""
+_MAX_CHUNKS = 1_000
+"""In one header, or in one message, where a file's samples count as one. Messages hold half a second of sound, and have
+a handful; what follows is left out."""
 
 
 class HeaderStripper:
@@ -55,7 +59,9 @@ class HeaderStripper:
         data, self._held = self._held + audio, b""
         samples: list[bytes] = []
         at = self._begin(data, 0)
-        while at < len(data):
+        for _ in range(_MAX_CHUNKS):
+            if at >= len(data):
+                break
             if self._trailer_bytes:
                 skipped = min(self._trailer_bytes, len(data) - at)
                 self._trailer_bytes -= skipped
@@ -115,7 +121,9 @@ def _begins_header(data: bytes) -> bool:
 def _header_end(data: bytes, begin: int) -> int | None:
     """Where the samples begin; None while the header goes on."""
     at = begin + _RIFF_BYTES
-    while len(data) >= at + _CHUNK_HEAD_BYTES:
+    for _ in range(_MAX_CHUNKS):
+        if len(data) < at + _CHUNK_HEAD_BYTES:
+            return None
         if data[at : at + _NAME_BYTES] == _DATA:
             return at + _CHUNK_HEAD_BYTES
         length = _length(data, at)
@@ -165,7 +173,7 @@ class SpeechAssembler:
         return SpeechChunk(pcm, words)
 
     def _take_words(self, words: Any) -> None:
-        for word in words:
+        for word in islice(words, MAX_SENTENCE_WORDS):
             position_ms = (word.start_time, word.end_time)
             if position_ms <= self._told_until_ms:
                 continue
