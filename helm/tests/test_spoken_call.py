@@ -15,8 +15,10 @@ BIN = Path(sys.executable).parent
 BOUND_S = 60
 
 
-async def run_test_pod(address: str, folder: Path, values: Mapping[str, Any], secret: str = "") -> tuple[int, str]:
-    """The pod's command with its environment, its server and its /tmp moved here; status and output."""
+async def run_test_pod(
+    address: str, folder: Path, values: Mapping[str, Any], secret: str = "", programs: Path = BIN
+) -> tuple[int, str]:
+    """The pod's command with its environment, its programs, its server and its /tmp moved here; status and output."""
     container = objects(GATEWAY, values)["Pod-test"]["spec"]["containers"][0]
     (script,) = container["args"]
     moved = script.replace("demo-voice-gateway:50051", address).replace("/tmp/", f"{folder}/")  # noqa: S108  the pod's
@@ -25,7 +27,7 @@ async def run_test_pod(address: str, folder: Path, values: Mapping[str, Any], se
     process = await asyncio.create_subprocess_exec(
         *container["command"],
         moved,
-        env={"PATH": f"{BIN}:{os.environ['PATH']}", **environment, **secrets},
+        env={"PATH": f"{programs}:{os.environ['PATH']}", **environment, **secrets},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -70,3 +72,23 @@ async def test_the_token_comes_from_the_secret(tmp_path: Path, secret: str, pass
         status, out = await run_test_pod(around.address, tmp_path, {"auth": {"existingSecret": "mine"}}, secret)
         assert (status == 0) is passes, out
         assert passes or "TOKEN_INVALID" in out
+
+
+CALLER = """#!/bin/sh
+echo "$1" >> calls
+case $1 in
+capabilities) test "$(grep -c capabilities calls)" -gt 2 || { echo "voice-client: cannot reach it" >&2; exit 1; } ;;
+*) echo "the quick brown fox"; head -c 30000 /dev/zero > answer.wav ;;
+esac
+"""
+
+
+async def test_a_service_that_is_not_routed_yet_is_waited_for(tmp_path: Path) -> None:
+    """Right after an installation a node may still refuse what goes to the Service: that is no reason to fail."""
+    for name, script in {"voice-client": CALLER.replace("calls", f"{tmp_path}/calls"), "sleep": "#!/bin/sh\n"}.items():
+        program = tmp_path / name
+        program.write_text(script.replace("answer.wav", f"{tmp_path}/answer.wav"), encoding="utf-8")
+        program.chmod(0o755)
+    status, out = await run_test_pod("localhost:1", tmp_path, {}, programs=tmp_path)
+    assert status == 0, out
+    assert (tmp_path / "calls").read_text(encoding="utf-8").split() == ["capabilities"] * 3 + ["talk"] * 2

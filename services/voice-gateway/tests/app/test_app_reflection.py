@@ -1,10 +1,13 @@
 """Reflection is for tools that ask and leave: its streams are bounded in number and in patience."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import grpc.aio
 import pytest
+from gateway_kit import virtual_time
 from gateway_kit.loopback import listening
 from grpc_reflection.v1alpha import reflection_pb2
 from voice_gateway.app import reflection
@@ -84,3 +87,41 @@ async def test_streams_are_bounded_in_all(monkeypatch: pytest.MonkeyPatch) -> No
         assert await opened(channel).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         await stream.write(b"\xff")
         assert await stream.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+class NotReading:
+    """A call whose client asks and takes no answer."""
+
+    status: Any = None
+
+    def peer(self) -> str:
+        """Where it comes from."""
+        return "ipv4:192.0.2.1:5000"
+
+    async def read(self) -> bytes:
+        """A question."""
+        return LIST
+
+    async def write(self, raw: bytes) -> None:
+        """Is not over before the call is."""
+        del raw
+        await asyncio.Event().wait()
+
+    async def abort_with_status(self, status: Any) -> None:
+        """The end."""
+        self.status = status
+        raise grpc.aio.AbortError
+
+
+def test_a_stream_whose_answers_are_not_taken_ends() -> None:
+    """Who asks and reads nothing would keep for ever what one account may have, and ten of them all that there is."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        call, began_s = NotReading(), loop.time()
+        with pytest.raises(grpc.aio.AbortError):
+            await reflection._Bounded((SERVICE,)).serve(None, cast("Any", call))
+        assert call.status.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert loop.time() - began_s == pytest.approx(reflection.IDLE_MS / 1_000)
+
+    virtual_time.run(main())

@@ -16,7 +16,7 @@ CALLS = st.lists(
         ToolCall,
         id=st.sampled_from(["call00000", "call00001", "a", "b"]),
         name=st.sampled_from(["weather", "stop"]),
-        arguments_json=st.sampled_from(["{}", '{"place": "Rome"}', "", "{", "7", "null", "[" * 2_000]),
+        arguments_json=st.sampled_from(["{}", '{"place": "Rome"}', "", "{", "7", "null", '{"a": NaN}', "[" * 2_000]),
     ),
     min_size=1,
     max_size=3,
@@ -52,6 +52,7 @@ def assert_lawful(sent: list[dict[str, Any]]) -> None:
         outcomes = [after.get("tool_call_id") for after in messages[index + 1 : index + 1 + len(calls)]]
         assert outcomes == [call["id"] for call in calls]
         ids += outcomes
+        assert not any("NaN" in call["function"]["arguments"] for call in calls)
         assert all(isinstance(json.loads(call["function"]["arguments"]), dict) for call in calls)
     assert len(set(ids)) == len(ids)
     assert len(ids) == sum(message["role"] == "tool" for message in messages)

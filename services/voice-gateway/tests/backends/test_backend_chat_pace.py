@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 from gateway_kit import virtual_time
-from voice_gateway.backends.openai_chat.client import LINES, _Completion
+from voice_gateway.backends.openai_chat.completion import LINES, Completion
 
 ANSWER = b'data: {"choices":[{"index":0,"delta":{"content":"Yes."},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 
 
-def _completion(chunks: list[bytes]) -> _Completion:
+def _completion(chunks: list[bytes]) -> Completion:
     """One that receives these."""
 
     async def received() -> AsyncGenerator[bytes, None]:
@@ -20,24 +20,47 @@ def _completion(chunks: list[bytes]) -> _Completion:
             yield chunk
 
     member = SimpleNamespace(begin=lambda: SimpleNamespace(begins_in_thought=False), end=lambda _: None)
-    completion = _Completion(cast("Any", member))
+    completion = Completion(cast("Any", member))
     completion._received = received()
     return completion
 
 
-@pytest.mark.parametrize("line", [b":\n", b"\n", b"data: {}\n\n", b"x: y\n"])
+@pytest.mark.parametrize("line", [b":\n", b"\n", b":\r", b"\r\n", b"x: y\n", b"data: {}\r\r"])
 def test_lines_that_say_nothing_cost_what_others_do(line: bytes) -> None:
     """No piece of a reply comes of comments and empty events, and they must not stop everybody: so many a second."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        lines = line.count(b"\n")
-        flood = [line * (32_768 // len(line))] * 2
-        count = lines * (32_768 // len(line)) * 2
-        assert await _completion([*flood, ANSWER]).first() == ["Yes."]
-        owed_s = max(0, count - LINES.capacity) / LINES.per_s
-        assert owed_s <= loop.time() - began_s <= owed_s + 0.1
+        lines = 4 * LINES.capacity
+        flood = line * (lines // 4 // len(line.splitlines()))
+        assert await _completion([b": hello\n", *([flood] * 4), b"\n\n" + ANSWER]).first() == ["Yes."]
+        owed_s = (lines - LINES.capacity) / LINES.per_s
+        assert loop.time() - began_s == pytest.approx(owed_s, abs=0.01)
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("chunk_bytes", [100, 4_096, 20_000])
+def test_others_have_their_turn_while_a_stream_is_read(chunk_bytes: int) -> None:
+    """However the server cuts its lines, and whether it ever lets this one wait or not."""
+
+    async def main() -> None:
+        turns, is_over = 0, False
+
+        async def others() -> None:
+            nonlocal turns
+            while not is_over:
+                turns += 1
+                await asyncio.sleep(0)
+
+        flood = b":\n" * 9_000
+        chunks = [flood[at : at + chunk_bytes] for at in range(0, len(flood), chunk_bytes)]
+        waiting = asyncio.create_task(others())
+        await _completion([*chunks, ANSWER]).first()
+        is_over = True
+        await waiting
+        assert turns >= 4  # 18,000 bytes are five parts, and in smaller chunks 200 lines are one
 
     virtual_time.run(main())
 

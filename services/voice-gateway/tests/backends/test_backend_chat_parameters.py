@@ -54,6 +54,7 @@ def test_further_fields_are_an_object(raw: str, text: str) -> None:
         ("[]", "must be a JSON object"),
         ("7", "must be a JSON object"),
         ('{"a": NaN}', "must be a JSON object"),
+        ('{"a": 1e999}', "must be a JSON object"),
         ('{"a":' + "[" * 4_000, "must be a JSON object"),
         ('{"a": "' + "x" * MAX_EXTRA_CHARS + '"}', "must be at most 4096 characters"),
         ('{"stream": false, "messages": []}', "must not have messages, stream: "),

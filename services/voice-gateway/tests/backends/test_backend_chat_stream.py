@@ -149,6 +149,13 @@ def test_chunks_that_cannot_be_read_are_refused(data: str) -> None:
         decode_event(Event(data))
 
 
+def test_arguments_that_json_has_not_are_refused() -> None:
+    """Python reads a number that is too large as one that no JSON has, and would send it on to who runs the tool."""
+    call = '{"index": 0, "function": {"name": "a", "arguments": {"far": 1e999}}}'
+    with pytest.raises(ChatStreamError, match="a number that JSON has not"):
+        decode_event(Event(f'{{"choices": [{{"delta": {{"tool_calls": [{call}]}}}}]}}'))
+
+
 @pytest.mark.parametrize(
     "event",
     [

@@ -10,8 +10,7 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 from gateway_kit.http_peer import answering
-from voice_gateway.backends.openai_chat import client as chat_client
-from voice_gateway.backends.openai_chat import oddity_log
+from voice_gateway.backends.openai_chat import completion, oddity_log
 from voice_gateway.backends.openai_chat.chunks import Oddity
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
@@ -232,7 +231,7 @@ async def test_stated_end_is_the_end(*, breaks: bool) -> None:
 
 async def test_what_follows_a_stated_reason_belongs_to_the_reply(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some servers state a reason with every piece or after each call: none of what comes later is lost."""
-    monkeypatch.setattr(chat_client, "_AFTER_REASON_S", 60)
+    monkeypatch.setattr(completion, "_AFTER_REASON_S", 60)
     is_read = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:

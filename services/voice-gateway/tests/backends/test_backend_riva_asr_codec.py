@@ -163,13 +163,16 @@ def test_languages_are_those_that_stream() -> None:
 
 def test_a_response_is_read_in_part() -> None:
     """A server that sends 20,000 results, or 100,000 words, in one response stops nobody: so many are looked at."""
-    finals = decode_response(response(*(result("yes", is_final=True) for _ in range(65))), RATE_HZ, PLENTY)
-    assert len(finals) == 64
+    finals = decode_response(response(*(result("yes", is_final=True) for _ in range(17))), RATE_HZ, PLENTY)
+    assert len(finals) == 16
     words = [riva_asr_pb2.WordInfo(word="a", start_time=at, end_time=at + 1) for at in range(800)]
     many = response(*(result("a", is_final=True, words=words) for _ in range(3)))
     assert [len(each.words) for each in decode_response(many, RATE_HZ, PLENTY)] == [800, 200, 0]
     (long,) = decode_response(response(result("x" * 4_001)), RATE_HZ, PLENTY)
     assert long.text == "x" * 4_000
+    word = riva_asr_pb2.WordInfo(word="x" * 101)
+    (final,) = decode_response(response(result("a", is_final=True, words=[word])), RATE_HZ, PLENTY)
+    assert final.words[0].text == "x" * 100
 
 
 @pytest.mark.parametrize(

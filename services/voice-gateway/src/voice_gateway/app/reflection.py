@@ -20,7 +20,7 @@ from voice_gateway.domain.tally import Tally
 from voice_gateway.transports import inputs
 from voice_gateway.transports.auth import account_of
 from voice_gateway.transports.call import paced
-from voice_gateway.transports.reading import RawContext, read_within
+from voice_gateway.transports.reading import RawContext, read_within, write_within
 from voice_gateway.transports.status import abort
 
 OLD, NEW = "grpc.reflection.v1alpha", "grpc.reflection.v1"
@@ -30,7 +30,8 @@ MAX_STREAMS: Final = 100
 MAX_STREAMS_OF_AN_ACCOUNT: Final = 10
 """Tools open one at a time, and some one for each question."""
 IDLE_MS: Final = 10_000
-"""Without a question for so long a stream ends; a tool that a person looks at opens another."""
+"""Without a question, or with an answer that is not taken, for so long a stream ends; a tool that a person looks at
+opens another."""
 QUESTIONS: Final = TokenBucket(capacity=100, per_s=20)
 """Of one stream; more wait. An answer has up to 30 kB, and all the services here take a tool some 20."""
 
@@ -98,7 +99,7 @@ class _Bounded:
             pace = await paced(pace)
             question = inputs.parse(raw, _Question)
             async for answer in self._servicer.ServerReflectionInfo(_one(question), context):
-                await context.write(answer.SerializeToString())
+                await write_within(context, answer.SerializeToString(), IDLE_MS)
 
 
 async def _one(question: _Question) -> AsyncIterator[_Question]:

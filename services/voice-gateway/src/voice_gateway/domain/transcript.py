@@ -7,6 +7,8 @@ MAX_RESULT_CHARS: Final = 4_000
 """Text of one transcript, as of a typed turn. A turn lasts a minute, of which nobody speaks more than 1,500."""
 MAX_RESULT_WORDS: Final = 1_000
 """Words of one transcript that come with their times: a minute has 300."""
+MAX_WORD_CHARS: Final = 100
+"""Of a word that comes with its time."""
 MAX_SENTENCE_WORDS: Final = 1_000
 """Words of one sentence that come with their times."""
 

@@ -28,6 +28,9 @@ class ClientCaInvalid(ValueError):  # noqa: N818  said as the fact it is
 
 def watched_certificates(files: TlsFiles) -> WatchedFiles[Certificates]:
     """Certificates of those files, followed as they change. Raises OSError and ValueError as `WatchedFiles` does."""
+    if files.client_ca is not None:
+        # heavy, and most gateways ask for none: read now, or it would stop everybody when the first client shows one
+        from voice_gateway.identity import peer_names  # noqa: F401, PLC0415
     paths = (files.key, files.cert) if files.client_ca is None else (files.key, files.cert, files.client_ca)
     return WatchedFiles("certificates", paths, _read)
 

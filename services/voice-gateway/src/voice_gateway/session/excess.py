@@ -12,7 +12,7 @@ from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.instant import NS_PER_S
 from voice_gateway.domain.rates import TokenBucket
-from voice_gateway.domain.transcript import MAX_RESULT_CHARS, MAX_RESULT_WORDS, RecognitionResult
+from voice_gateway.domain.transcript import MAX_RESULT_CHARS, MAX_RESULT_WORDS, MAX_WORD_CHARS, RecognitionResult
 from voice_gateway.session import clock
 from voice_gateway.session.ports import SpeechChunk
 from voice_gateway.turn.inputs import TranscriptRevised
@@ -28,8 +28,6 @@ what it may do (runner.py, `DEEDS`)."""
 PIECE_CHARS: Final = 128
 """Of a backend's text so much is taken before others have their turn: up to 64 sentences of a model, under 5 ms at
 their worst, as `make bench SECTION=text` prints. Servers send a token in a piece, or some."""
-MAX_WORD_CHARS: Final = 100
-"""Of a word that comes with its time."""
 MAX_SENTENCE_MS: Final = 120_000
 """Audio of one sentence, which has 400 characters: 27 s at 15 characters a second, and four times that when slow."""
 MAX_OUTPUT_CHARS: Final = 65_536

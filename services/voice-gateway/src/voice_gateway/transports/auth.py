@@ -142,13 +142,8 @@ def peer_address(peer: str) -> str:
 
 
 def peer_certificate(properties: "dict[str, Iterable[bytes]] | Any") -> PeerCertificate | None:
-    """The names in the certificate of a peer, as gRPC's auth context has them; None: it showed none."""
-    if "x509_pem_cert" not in properties:
-        return None
-    uris, dns, common = (_texts(properties, name) for name in ("peer_uri", "peer_dns", "x509_common_name"))
-    others = len(_texts(properties, "x509_subject_alternative_name")) > len(uris) + len(dns)
-    return PeerCertificate(uris, dns, next(iter(common), ""), has_others=others)
+    """The names in the certificate of a peer, which gRPC's auth context holds; None: it showed none."""
+    from voice_gateway.identity.peer_names import read_names  # noqa: PLC0415  see `certificates.watched_certificates`
 
-
-def _texts(properties: Any, name: str) -> tuple[str, ...]:
-    return tuple(value.decode("utf-8", "replace") for value in properties.get(name, ()))
+    pem = next(iter(properties.get("x509_pem_cert", ())), None)
+    return None if pem is None else read_names(pem)

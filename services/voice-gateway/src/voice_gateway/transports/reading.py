@@ -1,4 +1,4 @@
-"""Reading from a call of grpc.aio without ever breaking a read off.
+"""Reading from a call of grpc.aio, and writing to it, without ever breaking that off.
 
 A task that is cancelled inside `read()` leaves the operation to gRPC's core, and the message that comes all the same is
 never freed (measured 2026-11-28 with grpcio 1.85 on calls to backends: 7 kB each). The same is true of a write. So a
@@ -7,8 +7,9 @@ Nothing waits for it; behind a cut cable it ends when the keepalive of `SERVER_O
 """
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import grpc
 
@@ -16,6 +17,8 @@ from voice_gateway.domain.errors import Reason, Refused, Unavailable
 
 RawContext = grpc.aio.ServicerContext[bytes, bytes]
 """Messages stay bytes up to the codec, which knows what to say of one that is too large or does not parse."""
+
+T = TypeVar("T")
 
 CROWDED_MS: Final = 500
 """For the first message, where too many wait for theirs: who says at once what it wants has said it by then."""
@@ -32,15 +35,26 @@ async def read(context: RawContext) -> bytes | None:
 
 async def read_within(context: RawContext, within_ms: int) -> bytes | None:
     """As `read`. Raises Unavailable, START_TIMEOUT, when no whole message is there in time; then end the call."""
-    reading = asyncio.create_task(read(context), name="call start")
+    late = Unavailable(Reason.START_TIMEOUT, f"no whole message came within {within_ms} ms")
+    return await _within(read(context), within_ms, late)
+
+
+async def write_within(context: RawContext, raw: bytes, within_ms: int) -> None:
+    """Write a message. Raises Unavailable, CLIENT_STALLED, when gRPC does not take it in time; then end the call."""
+    late = Unavailable(Reason.CLIENT_STALLED, f"a write has been pending for {within_ms} ms")
+    await _within(context.write(raw), within_ms, late)
+
+
+async def _within(operation: Coroutine[Any, Any, T], within_ms: int, late: Unavailable) -> T:
+    task = asyncio.create_task(operation, name="call operation")
     try:
-        await asyncio.wait({reading}, timeout=within_ms / 1_000)
+        await asyncio.wait({task}, timeout=within_ms / 1_000)
     finally:
-        if not reading.done():
-            leave(reading)
-    if not reading.done():
-        raise Unavailable(Reason.START_TIMEOUT, f"no whole message came within {within_ms} ms")
-    return reading.result()
+        if not task.done():
+            leave(task)
+    if not task.done():
+        raise late
+    return task.result()
 
 
 async def read_first(

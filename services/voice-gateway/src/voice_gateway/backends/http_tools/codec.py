@@ -89,7 +89,11 @@ def _parameters(item: dict[str, Any], where: str) -> str:
         raise ToolsFileError(f"has a {where} whose parameters are no JSON object")
     if not parameters:
         return ""
-    return _checked(json.dumps(parameters, ensure_ascii=False), f"has a {where} whose parameters are not UTF-8")
+    try:
+        text = json.dumps(parameters, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # 1e999
+        raise ToolsFileError(f"has a {where} whose parameters hold a number that JSON has not") from None
+    return _checked(text, f"has a {where} whose parameters are not UTF-8")
 
 
 def _checked(text: str, mistake: str) -> str:

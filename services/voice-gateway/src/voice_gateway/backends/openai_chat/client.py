@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack
 from itertools import islice
 from typing import Any
 
@@ -11,19 +10,16 @@ import httpx2
 import openai
 
 from voice_gateway.backends.addresses.names import Resolve, endpoint_of, resolve
-from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member, Request, now
+from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member, Request
 from voice_gateway.backends.openai_chat.codec import encode_messages, encode_tools
+from voice_gateway.backends.openai_chat.completion import Completion
 from voice_gateway.backends.openai_chat.endpoint import Endpoint, RequestRefusedError
-from voice_gateway.backends.openai_chat.failures import ChatStreamBrokenError, ChatStreamError
-from voice_gateway.backends.openai_chat.oddity_log import note_oddities
-from voice_gateway.backends.openai_chat.reply_reader import ReplyReader
+from voice_gateway.backends.openai_chat.failures import FAILURES, ChatStreamBrokenError, ChatStreamError
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.ids import SessionId
-from voice_gateway.domain.instant import NS_PER_S
-from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.session.ports import BackendWatch
 
 _log = logging.getLogger(__name__)
@@ -37,20 +33,8 @@ _FULL_MS = 1_000
 """An address that refuses for want of room is left alone for so long, if there are others."""
 _RETRY_PAUSE_S = 0.1
 """Enough for a restarted pod's successor to be picked, little enough not to be heard as a pause of its own."""
-_AFTER_REASON_S = 0.5
-"""For the end of the stream, or more of the reply, once the server has said why the model stopped. Most send `[DONE]`
-at once; one that states a reason with every piece, and writes fewer than two a second, is of no use by voice."""
-_DRAIN_S = 0.05
-"""After the end of a reply, for what the server still has to say; then its connection can serve the next turn."""
-LINES = TokenBucket(capacity=10_000, per_s=5_000)
-"""Of one stream, whatever is in them: a token takes two, and the fastest model writes a thousand tokens a second. More
-wait to be read, for comments and empty events cost as much as others, and no piece of a reply comes of them."""
-_PART_BYTES = 4_096
-"""So much is read before others have their turn: some 400 events at their shortest, 4 ms."""
 _TOO_MANY_REQUESTS = 429  # RFC 6585 section 4
 _FIRST_SERVER_ERROR = 500  # RFC 9110 section 15.6
-_FAILURES = (openai.OpenAIError, httpx2.HTTPError, ChatStreamError, TimeoutError)
-"""What a request can end in, other than its reply."""
 
 
 class OpenAiChat:
@@ -115,18 +99,18 @@ class OpenAiChat:
                         yield piece
                     async with asyncio.timeout_at(total_by):
                         pieces = await completion.next()
-            except _FAILURES as error:
+            except FAILURES as error:
                 _blame(request, completion.member, error)
                 raise
             finally:
                 await completion.close()
-        except _FAILURES as error:
+        except FAILURES as error:
             reason = Reason.LLM_TIMEOUT if isinstance(error, TimeoutError) else Reason.LLM_FAILED
             raise BackendError(Backend.LLM, reason, f"the language model {_describe(error)}") from error
 
     async def _begin(
         self, request: Request[Endpoint], body: dict[str, Any], total_by: float
-    ) -> tuple["_Completion", list[str | ToolCall]]:
+    ) -> tuple["Completion", list[str | ToolCall]]:
         """A reply and its first pieces, by the first address that gives any."""
         failure: Exception = ChatStreamError("has no address")
         refusals: list[tuple[Member[Endpoint], str]] = []
@@ -136,7 +120,7 @@ class OpenAiChat:
             try:
                 async with asyncio.timeout_at(min(first_by, total_by)):
                     begun = await self._try(request, member, body, is_alone=is_alone)
-            except _FAILURES as error:
+            except FAILURES as error:
                 failure = error
                 if isinstance(error, TimeoutError):
                     request.failed(member, _describe(error))
@@ -152,10 +136,10 @@ class OpenAiChat:
 
     async def _try(
         self, request: Request[Endpoint], member: Member[Endpoint], body: dict[str, Any], *, is_alone: bool
-    ) -> tuple["_Completion", list[str | ToolCall]]:
+    ) -> tuple["Completion", list[str | ToolCall]]:
         try:
             return await _attempt(request, member, body)
-        except _FAILURES as error:
+        except FAILURES as error:
             if not is_alone or not _is_passing(error):
                 raise
             await asyncio.sleep(_RETRY_PAUSE_S)
@@ -166,14 +150,14 @@ class OpenAiChat:
 
 async def _attempt(
     request: Request[Endpoint], member: Member[Endpoint], body: dict[str, Any]
-) -> tuple["_Completion", list[str | ToolCall]]:
-    completion = _Completion(member)
+) -> tuple["Completion", list[str | ToolCall]]:
+    completion = Completion(member)
     try:
         await completion.open(body)
         pieces = await completion.first()
     except BaseException as error:
         await completion.close()
-        if isinstance(error, _FAILURES):
+        if isinstance(error, FAILURES):
             _blame(request, member, error)
         raise
     member.answered()
@@ -192,88 +176,10 @@ def _blame(request: Request[Endpoint], member: Member[Endpoint], error: Exceptio
 async def _check(endpoint: Endpoint) -> None:
     try:
         await endpoint.check()
-    except _FAILURES as error:
+    except FAILURES as error:
         if _is_full(error):
             return  # it lives: a full server serves those who are there
         raise CheckFailedError(_describe(error)) from error
-
-
-class _Completion:
-    """One request whose reply is streamed."""
-
-    def __init__(self, member: Member[Endpoint]) -> None:
-        self.member = member
-        self._cleanup = AsyncExitStack()
-        self._endpoint = member.begin()
-        self._cleanup.callback(member.end, self._endpoint)
-        self._reader = ReplyReader(self._endpoint.begins_in_thought)
-        self._lines = LINES
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the reply has come to its proper end; more pieces may be there."""
-        return self._reader.is_over
-
-    async def open(self, body: dict[str, Any]) -> None:
-        """Send the request; returns when the server has accepted it."""
-        response = await self._endpoint.send(body)
-        self._cleanup.push_async_callback(response.aclose)
-        # The events are read here, as bytes: the library's models of them cost a third of a turn's processor time.
-        self._received = response.aiter_raw()
-
-    async def first(self) -> list[str | ToolCall]:
-        """The first pieces, none if a thought or a tool call has begun; a reply without either is an error."""
-        pieces: list[str | ToolCall] = []
-        while not pieces and not self._reader.has_begun:
-            pieces = await self._receive()
-        return pieces
-
-    async def next(self) -> list[str | ToolCall]:
-        """The pieces that come next together, none empty; an empty list at the proper end of the reply."""
-        pieces: list[str | ToolCall] = []
-        while not pieces and not self.is_over:
-            pieces = await self._receive()
-        if not pieces:
-            await self._drain()
-        return pieces
-
-    async def close(self) -> None:
-        """Abort the request if it is not over."""
-        note_oddities(self._reader.oddities)
-        await self._cleanup.aclose()
-
-    async def _receive(self) -> list[str | ToolCall]:
-        pieces: list[str | ToolCall] = []
-        try:
-            async with asyncio.timeout(_AFTER_REASON_S if self._reader.is_settled else None):
-                received = await anext(self._received, b"")
-            if not received:
-                return self._reader.finish()
-            for at in range(0, len(received), _PART_BYTES):
-                pieces += await self._read(received[at : at + _PART_BYTES], is_first=at == 0)
-        except _FAILURES:
-            if not self._reader.is_settled:
-                raise
-            pieces += self._reader.settle()
-        return pieces
-
-    async def _read(self, part: bytes, *, is_first: bool) -> list[str | ToolCall]:
-        """The pieces that some bytes complete, no faster than LINES, and with a turn for others between two parts."""
-        if self._reader.is_over:
-            return []
-        self._lines = self._lines.take(1 + part.count(b"\n"), now())
-        wait_ns = self._lines.debt_ns(now())
-        if wait_ns or not is_first:
-            await asyncio.sleep(wait_ns / NS_PER_S)
-        return self._reader.feed(part)
-
-    async def _drain(self) -> None:
-        try:
-            async with asyncio.timeout(_DRAIN_S):
-                while await anext(self._received, b""):
-                    pass
-        except (TimeoutError, httpx2.HTTPError):
-            _log.debug("the connection of a finished reply cannot be used again")
 
 
 def _body(messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from voice_gateway.backends.openai_chat.parameters import refuse_constant
 from voice_gateway.backends.openai_chat.tool_calls import made_up_id
 from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
 
@@ -66,7 +67,7 @@ def _with_own_ids(group: Sequence[ChatMessage], taken: set[str]) -> Iterable[Cha
 def _object(arguments_json: str) -> str:
     """Arguments that a template can read: models write some that are no JSON object, which servers then refuse."""
     try:
-        is_object = isinstance(json.loads(arguments_json), dict)
+        is_object = isinstance(json.loads(arguments_json, parse_constant=refuse_constant), dict)
     except (ValueError, RecursionError):
         is_object = False
     return arguments_json if is_object else "{}"

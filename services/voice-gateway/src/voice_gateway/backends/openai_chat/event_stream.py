@@ -27,6 +27,8 @@ class EventStreamDecoder:
     """
 
     def __init__(self) -> None:
+        self.lines = 0
+        """Taken so far, empty ones too."""
         self._rest = bytearray()
         self._data: list[str] = []
         self._data_bytes = 0
@@ -55,6 +57,7 @@ class EventStreamDecoder:
         lines = bytes(self._rest).splitlines(keepends=True)
         # A carriage return at the very end may be the first half of a line's end.
         self._rest = bytearray(b"" if lines[-1].endswith(b"\n") else lines.pop())
+        self.lines += len(lines)
         return [event for line in lines if (event := self._take(line.rstrip(b"\r\n"))) is not None]
 
     def _take(self, line: bytes) -> Event | None:

@@ -1,5 +1,8 @@
 """What a chat stream can end in, other than its reply."""
 
+import httpx2
+import openai
+
 
 class ChatStreamError(Exception):
     """The server broke the protocol, or told of an error inside the stream. The message is safe to show.
@@ -17,3 +20,7 @@ class ChatStreamBrokenError(ChatStreamError):
 
 class ChatStreamMalformedError(ChatStreamError):
     """An event cannot be read: words are lost. If nothing comes after it, it was cut off."""
+
+
+FAILURES = (openai.OpenAIError, httpx2.HTTPError, ChatStreamError, TimeoutError)
+"""What a request can end in, other than its reply."""

@@ -36,15 +36,16 @@ def parse_extra_body(raw: str) -> str:
     if len(raw) > MAX_EXTRA_CHARS:
         raise ValueError(f"must be at most {MAX_EXTRA_CHARS} characters")
     try:
-        fields = json.loads(raw, parse_constant=_refuse_constant)
+        fields = json.loads(raw, parse_constant=refuse_constant)
+        text = json.dumps(fields, allow_nan=False)  # which 1e999 is to Python
     except (ValueError, RecursionError):
-        fields = None
+        fields, text = None, ""
     if not isinstance(fields, dict):
         raise ValueError('must be a JSON object, like {"top_p": 0.9}')  # noqa: TRY004 - of a text, not of a program
     taken = sorted(fields.keys() & set(RESERVED))
     if taken:
         raise ValueError(f"must not have {', '.join(taken)}: there is a setting for it, or it is the conversation")
-    return json.dumps(fields)
+    return text
 
 
 def refused_parameter(body: bytes, sent: Mapping[str, Any]) -> str:
@@ -78,5 +79,6 @@ def _strings(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
             waiting += [(name, item) for item in value]
 
 
-def _refuse_constant(_: str) -> Never:
+def refuse_constant(_: str) -> Never:
+    """What json.loads is to do with NaN and Infinity, which only Python reads."""
     raise ValueError("not a JSON number")

@@ -52,6 +52,11 @@ class ReplyReader:
         self._thoughts = ThoughtFilter(begins_in_thought=self.begins_in_thought)
 
     @property
+    def lines(self) -> int:
+        """Lines of an event stream that were read, whatever is in them."""
+        return self._events.lines
+
+    @property
     def has_begun(self) -> bool:
         """Whether the model has written anything, if only in thought or as a piece of a call."""
         return self._has_text or self._has_thought or self._thoughts.has_thought or self._calls.has_begun

@@ -8,12 +8,13 @@ from typing import Any
 from riva.client.proto import riva_asr_pb2, riva_audio_pb2
 
 from voice_gateway.backends.riva.offers import Offers
-from voice_gateway.domain.transcript import MAX_RESULT_CHARS, MAX_RESULT_WORDS, RecognitionResult, Word
+from voice_gateway.domain.transcript import MAX_RESULT_CHARS, MAX_RESULT_WORDS, MAX_WORD_CHARS, RecognitionResult, Word
 from voice_gateway.session.ports import RecognitionSpec
 
 _MS_PER_S = 1_000
-MAX_RESULTS = 64
-"""Of one response, and as many words as one transcript may have: Riva sends one result, or an interim in some parts."""
+MAX_RESULTS = 16
+"""Of one response that are looked at, with as many words as one transcript may have: Riva sends one, or an interim in
+some parts."""
 
 
 def encode_config(spec: RecognitionSpec) -> Any:
@@ -185,4 +186,6 @@ def _decode_word(word: Any, rate_hz: int, covered_samples: int) -> Word:
     start_samples, end_samples = (
         min(max(time_ms * rate_hz // _MS_PER_S, 0), covered_samples) for time_ms in (word.start_time, word.end_time)
     )
-    return Word(word.word, start_samples, max(start_samples, end_samples), _share(word.confidence) or None)
+    return Word(
+        word.word[:MAX_WORD_CHARS], start_samples, max(start_samples, end_samples), _share(word.confidence) or None
+    )

@@ -33,9 +33,11 @@ _MAX_HEADER_BYTES = 4_096
 """A longer header is none: common ones have 44 bytes, some more for a list of names."""
 _MAX_TRAILER_BYTES = 65_536
 """A longer chunk behind the samples is none: those in use name the encoder, or hold a title and a few tags."""
+_MAX_HEADER_CHUNKS = 16
+"""Of a file before its samples, which have three or four; one with more is none."""
 _MAX_CHUNKS = 1_000
-"""In one header, or in one message, where a file's samples count as one. Messages hold half a second of sound, and have
-a handful; what follows is left out."""
+"""Of one message, where a file's samples count as one: messages hold half a second of sound, and have a handful. What
+follows is left out."""
 
 
 class HeaderStripper:
@@ -121,7 +123,7 @@ def _begins_header(data: bytes) -> bool:
 def _header_end(data: bytes, begin: int) -> int | None:
     """Where the samples begin; None while the header goes on."""
     at = begin + _RIFF_BYTES
-    for _ in range(_MAX_CHUNKS):
+    for _ in range(_MAX_HEADER_CHUNKS):
         if len(data) < at + _CHUNK_HEAD_BYTES:
             return None
         if data[at : at + _NAME_BYTES] == _DATA:

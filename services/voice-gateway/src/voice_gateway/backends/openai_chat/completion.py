@@ -1,0 +1,116 @@
+"""One request to a model whose reply is streamed: bytes in, pieces out, no faster than others can bear."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx2
+
+from voice_gateway.backends.addresses.pool import Member, now
+from voice_gateway.backends.openai_chat.endpoint import Endpoint
+from voice_gateway.backends.openai_chat.failures import FAILURES
+from voice_gateway.backends.openai_chat.oddity_log import note_oddities
+from voice_gateway.backends.openai_chat.reply_reader import ReplyReader
+from voice_gateway.domain.chat import ToolCall
+from voice_gateway.domain.instant import NS_PER_S
+from voice_gateway.domain.rates import TokenBucket
+
+_log = logging.getLogger(__name__)
+
+_AFTER_REASON_S = 0.5
+"""For the end of the stream, or more of the reply, once the server has said why the model stopped. Most send `[DONE]`
+at once; one that states a reason with every piece, and writes fewer than two a second, is of no use by voice."""
+_DRAIN_S = 0.05
+"""After the end of a reply, for what the server still has to say; then its connection can serve the next turn."""
+LINES = TokenBucket(capacity=10_000, per_s=5_000)
+"""Of one stream, whatever is in them: a token takes two, and the fastest model writes a thousand tokens a second. More
+wait to be read, for comments and empty events cost as much as others, and no piece of a reply comes of them."""
+_PART_BYTES = 4_096
+"""So much is read at once: some 400 events at their shortest, 4 ms."""
+_BREATH_LINES = 200
+"""Others have their turn after so many, whether the server lets this one wait between them or not."""
+
+
+class Completion:
+    """One request whose reply is streamed."""
+
+    def __init__(self, member: Member[Endpoint]) -> None:
+        self.member = member
+        self._cleanup = AsyncExitStack()
+        self._endpoint = member.begin()
+        self._cleanup.callback(member.end, self._endpoint)
+        self._reader = ReplyReader(self._endpoint.begins_in_thought)
+        self._lines = LINES
+        self._unbroken_lines = 0
+        """Since others had their turn."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the reply has come to its proper end; more pieces may be there."""
+        return self._reader.is_over
+
+    async def open(self, body: dict[str, Any]) -> None:
+        """Send the request; returns when the server has accepted it."""
+        response = await self._endpoint.send(body)
+        self._cleanup.push_async_callback(response.aclose)
+        # The events are read here, as bytes: the library's models of them cost a third of a turn's processor time.
+        self._received = response.aiter_raw()
+
+    async def first(self) -> list[str | ToolCall]:
+        """The first pieces, none if a thought or a tool call has begun; a reply without either is an error."""
+        pieces: list[str | ToolCall] = []
+        while not pieces and not self._reader.has_begun:
+            pieces = await self._receive()
+        return pieces
+
+    async def next(self) -> list[str | ToolCall]:
+        """The pieces that come next together, none empty; an empty list at the proper end of the reply."""
+        pieces: list[str | ToolCall] = []
+        while not pieces and not self.is_over:
+            pieces = await self._receive()
+        if not pieces:
+            await self._drain()
+        return pieces
+
+    async def close(self) -> None:
+        """Abort the request if it is not over."""
+        note_oddities(self._reader.oddities)
+        await self._cleanup.aclose()
+
+    async def _receive(self) -> list[str | ToolCall]:
+        pieces: list[str | ToolCall] = []
+        try:
+            async with asyncio.timeout(_AFTER_REASON_S if self._reader.is_settled else None):
+                received = await anext(self._received, b"")
+            if not received:
+                return self._reader.finish()
+            for at in range(0, len(received), _PART_BYTES):
+                pieces += await self._read(received[at : at + _PART_BYTES])
+        except FAILURES:
+            if not self._reader.is_settled:
+                raise
+            pieces += self._reader.settle()
+        return pieces
+
+    async def _read(self, part: bytes) -> list[str | ToolCall]:
+        """The pieces that some bytes complete, no faster than LINES."""
+        if self._reader.is_over:
+            return []
+        before = self._reader.lines
+        pieces = self._reader.feed(part)
+        lines = self._reader.lines - before
+        self._lines, self._unbroken_lines = self._lines.take(lines, now()), self._unbroken_lines + lines
+        wait_ns = self._lines.debt_ns(now())
+        if wait_ns or self._unbroken_lines >= _BREATH_LINES or len(part) == _PART_BYTES:
+            self._unbroken_lines = 0
+            await asyncio.sleep(wait_ns / NS_PER_S)
+        return pieces
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(_DRAIN_S):
+                while await anext(self._received, b""):
+                    pass
+        except (TimeoutError, httpx2.HTTPError):
+            _log.debug("the connection of a finished reply cannot be used again")
