@@ -160,3 +160,19 @@ def environment(deployment: Manifest) -> dict[str, Any]:
         reference = at(row, "valueFrom.secretKeyRef")
         found[row["name"]] = f"{reference['name']}/{reference['key']}" if reference else row["value"]
     return found
+
+
+DOOR = {"auth": {"tokens": ["abc"]}, "ingress": {"enabled": True, "host": "h", "tlsSecret": "s"}}
+ISSUED = {"auth": {"jwt": {"issuer": "https://i.example", "audiences": ["voice"]}}}
+JWT = merged(ISSUED, {"auth": {"jwt": {"jwksUrl": "https://i.example:8443/jwks"}}})
+TLS = {"tls": {"existingSecret": "cert"}}
+MUTUAL = merged(TLS, {"tls": {"clientCaSecret": "ca"}})
+WALL = {"networkPolicy": {"enabled": True}}
+PEER = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+ROUTE = {"auth": {"tokens": ["abc"]}, "gatewayRoute": {"enabled": True, "parentRefs": [{"name": "front"}]}}
+ENVOY = merged(ROUTE, {"gatewayRoute": {"envoyGateway": {"enabled": True}}})
+HPA = {"autoscaling": {"type": "hpa"}}
+KEDA = {"autoscaling": {"type": "keda", "targetSessions": 30, "keda": {"prometheusAddress": "http://p:9090"}}}
+MONITOR = {"metrics": {"serviceMonitor": {"enabled": True}}}
+RULE = {"metrics": {"prometheusRule": {"enabled": True}}}
+"""Values that several tests set."""

@@ -1,7 +1,6 @@
 """The metrics that the chart asks for."""
 
-from chart_kit import CHARTS, GATEWAY, merged, objects
-from test_chart_values import HPA, KEDA, RULE
+from chart_kit import CHARTS, GATEWAY, HPA, KEDA, RULE, merged, objects
 from voice_gateway.observability.metric_names import METRICS
 
 

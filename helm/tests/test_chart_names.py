@@ -8,9 +8,8 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from chart_kit import ALL, GATEWAY, HELMS, LOCAL_MODELS, Manifest, Values, merged, run
+from chart_kit import ALL, GATEWAY, HELMS, KEDA, LOCAL_MODELS, MONITOR, ROUTE, RULE, Manifest, Values, merged, run
 from test_chart_schemas import EVERYTHING
-from test_chart_values import KEDA, MONITOR, ROUTE, RULE
 
 STRANGE = ("123", "true", "null", "1e3", "0x10", "0b1", "007", "1.5", "no", "2026-11-28", "12.e3")
 NAMED = ("name", "namespace", "secretName", "serviceAccountName", "ingressClassName", "priorityClassName", "key")

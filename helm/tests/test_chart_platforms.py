@@ -6,8 +6,22 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_kit import ALL, CHARTS, GATEWAY, HELMS, LOCAL_MODELS, Manifest, at, by_kind, merged, objects, refusal, render
-from test_chart_values import PEER, WALL
+from chart_kit import (
+    ALL,
+    CHARTS,
+    GATEWAY,
+    HELMS,
+    LOCAL_MODELS,
+    PEER,
+    WALL,
+    Manifest,
+    at,
+    by_kind,
+    merged,
+    objects,
+    refusal,
+    render,
+)
 
 OPENSHIFT: dict[str, Any] = {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}}
 FILES: dict[str, Any] = {

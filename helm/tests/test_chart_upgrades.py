@@ -9,9 +9,25 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_kit import ALL, GATEWAY, HELMS, LOCAL_MODELS, Manifest, Values, at, by_kind, merged, render, run, template
+from chart_kit import (
+    ALL,
+    ENVOY,
+    GATEWAY,
+    HELMS,
+    KEDA,
+    LOCAL_MODELS,
+    MONITOR,
+    RULE,
+    Manifest,
+    Values,
+    at,
+    by_kind,
+    merged,
+    render,
+    run,
+    template,
+)
 from test_chart_schemas import EVERYTHING
-from test_chart_values import ENVOY, KEDA, MONITOR, RULE
 
 PREVIOUS = Path(__file__).parent / "previous"
 BLOBS = {
