@@ -102,7 +102,8 @@ class Tool(_message.Message):
     """What the tool does, for the model; at most 1024 characters, no control characters other than tab and newline."""
     parameters_json: _builtins.str
     """JSON Schema of the arguments, an object of at most 32,768 characters, and 131,072 of all tools together: the model
-    reads it with each turn. Empty: no arguments.
+    reads it with each turn. At most 100 objects and lists within one another, no number that a double cannot hold, no
+    half of a surrogate pair. Empty: no arguments.
     """
     def __init__(
         self,

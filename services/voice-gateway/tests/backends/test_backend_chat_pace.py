@@ -41,7 +41,7 @@ def test_lines_that_say_nothing_cost_what_others_do(line: bytes) -> None:
     virtual_time.run(main())
 
 
-@pytest.mark.parametrize("chunk_bytes", [100, 4_096, 20_000])
+@pytest.mark.parametrize("chunk_bytes", [2, 100, 4_096, 20_000])
 def test_others_have_their_turn_while_a_stream_is_read(chunk_bytes: int) -> None:
     """However the server cuts its lines, and whether it ever lets this one wait or not."""
 
@@ -61,6 +61,52 @@ def test_others_have_their_turn_while_a_stream_is_read(chunk_bytes: int) -> None
         is_over = True
         await waiting
         assert turns >= 4  # 18,000 bytes are five parts, and in smaller chunks 200 lines are one
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("chunk", [b"x", b" ", b":\n"])
+def test_chunks_without_the_end_of_a_line_count_as_one(chunk: bytes) -> None:
+    """A server may send each byte by itself, and 64 KiB of such chunks are there at once."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        assert await _completion([b": hello\n:", *([chunk] * 15_000), b"\n\n" + ANSWER]).first() == ["Yes."]
+        assert loop.time() - began_s == pytest.approx((15_000 - LINES.capacity) / LINES.per_s, abs=0.01)
+
+    virtual_time.run(main())
+
+
+def test_a_piece_that_is_there_waits_for_nothing_behind_it() -> None:
+    """What the user is to hear is not held up by comments that came in the same breath."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        token = b'data: {"choices":[{"index":0,"delta":{"content":"Hello."}}]}\n\n'
+        assert await _completion([token + b":\n" * 60_000, ANSWER]).first() == ["Hello."]
+        assert loop.time() == began_s
+
+    virtual_time.run(main())
+
+
+def test_the_rest_of_a_connection_gives_others_their_turn() -> None:
+    """Behind the end of a reply the rest is read for 50 ms, and the loop has to come round for that to end."""
+
+    async def main() -> None:
+        rounds = 0
+
+        def come_round() -> None:
+            nonlocal rounds
+            rounds += 1
+            asyncio.get_running_loop().call_soon(come_round)
+
+        completion = _completion([ANSWER, *([b":\n"] * 1_000)])
+        assert await completion.first() == ["Yes."]
+        come_round()
+        assert await completion.next() == []
+        assert rounds >= 1_000
 
     virtual_time.run(main())
 

@@ -13,6 +13,7 @@ from voice_gateway.backends.openai_chat.failures import ChatStreamBrokenError, C
 from voice_gateway.backends.openai_chat.reply_reader import ReplyReader
 from voice_gateway.backends.openai_chat.tool_calls import MAX_ARGUMENTS_CHARS, MAX_CALLS, CallAssembler, CallDelta
 from voice_gateway.domain.chat import ToolCall
+from voice_gateway.domain.strict_json import is_object
 
 
 def chunk(content: object, finish_reason: object = None) -> str:
@@ -149,11 +150,12 @@ def test_chunks_that_cannot_be_read_are_refused(data: str) -> None:
         decode_event(Event(data))
 
 
-def test_arguments_that_json_has_not_are_refused() -> None:
-    """Python reads a number that is too large as one that no JSON has, and would send it on to who runs the tool."""
-    call = '{"index": 0, "function": {"name": "a", "arguments": {"far": 1e999}}}'
-    with pytest.raises(ChatStreamError, match="a number that JSON has not"):
-        decode_event(Event(f'{{"choices": [{{"delta": {{"tool_calls": [{call}]}}}}]}}'))
+@pytest.mark.parametrize("arguments", ['{"far": 1e999}', '{"far": NaN}', '"{\\"far\\": NaN}"', '"{\\"far\\": 1e999}"'])
+def test_arguments_that_are_no_json_end_no_reply(arguments: str) -> None:
+    """As an object or as text, they are a call that is not made, and of which the model is told."""
+    call = f'{{"index": 0, "function": {{"name": "a", "arguments": {arguments}}}}}'
+    (delta,) = decode_event(Event(f'{{"choices": [{{"delta": {{"tool_calls": [{call}]}}}}]}}')).calls
+    assert not is_object(delta.arguments)
 
 
 @pytest.mark.parametrize(

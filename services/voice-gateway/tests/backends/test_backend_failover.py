@@ -18,6 +18,7 @@ from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.backends.riva import asr
 from voice_gateway.backends.riva.asr import RivaRecognizer
+from voice_gateway.backends.riva.failures import Blame, CallFailedError
 from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
 from voice_gateway.backends.riva.tts import RivaSynthesizer
 from voice_gateway.domain.audio import pcm_bytes
@@ -273,11 +274,19 @@ async def _fails(client: RivaRecognizer, session: SessionId) -> None:
             pass
 
 
-async def test_a_recogniser_that_ends_its_streams_at_once_draws_nobody() -> None:
-    """It says that all is well and has the fewest streams: the next stream of a session goes to another one."""
+@pytest.mark.parametrize("fault", [EndAtOnce(), DieAfterAudio(10)])
+async def test_a_recogniser_that_ends_its_streams_at_once_draws_nobody(
+    fault: EndAtOnce | DieAfterAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that all is well and has the fewest streams: the next stream of a session goes to another one.
+
+    With an error its status may be lost, and then nobody knows whom to blame.
+    """
     pcm = utterance_pcm(800, 600, RATE_HZ)
+    lost = CallFailedError(Blame.UNKNOWN, "the server ended the call")
+    monkeypatch.setattr(asr, "failure_of", lambda _: lost)
     async with recognizers("hello there", "hello there") as (client, (broken, good), _):
-        broken.faults.always(EndAtOnce())
+        broken.faults.always(fault)
         await _fails(client, SESSION)
         busy = client.recognize(SESSION, SPEC, microphone(bytes(3_200), ends=False), lambda: None)
         waiting = asyncio.ensure_future(anext(busy))

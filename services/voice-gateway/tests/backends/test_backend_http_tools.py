@@ -141,7 +141,7 @@ def test_a_file_lists_tools() -> None:
         (json.dumps([{**WEATHER, "description": "x" * 1_025}]), "longer than 1024"),
         (json.dumps([{**WEATHER, "description": "\ud800"}]), "description is not UTF-8"),
         (json.dumps([{**WEATHER, "parameters": []}]), "no JSON object"),
-        (json.dumps([{**WEATHER, "parameters": {"a": 7}}]).replace("7", "1e999"), "a number that JSON has not"),
+        (json.dumps([{**WEATHER, "parameters": {"a": 7}}]).replace("7", "1e999"), "numbers that are too large"),
         (json.dumps([{**WEATHER, "parameters": {"a": "\ud800"}}]), "parameters are not UTF-8"),
         (json.dumps([{**WEATHER, "url": f"ftp://{SECRET}"}]), "whose url is not"),
         (json.dumps([{**WEATHER, "url": f"http://{SECRET}@host"}]), "whose url is not"),

@@ -1,5 +1,6 @@
 """Whose a client certificate is, from the certificate's own bytes."""
 
+import base64
 import datetime as dt
 import ipaddress
 from collections.abc import Sequence
@@ -29,8 +30,8 @@ def test_names_are_told_apart() -> None:
     """URI, DNS and common name, and whether there are names of other kinds."""
     uri, dns = x509.UniformResourceIdentifier("spiffe://x/desk"), x509.DNSName("desk.example")
     address = x509.IPAddress(ipaddress.ip_address("192.0.2.1"))
-    assert read_names(pem("desk", [dns, uri])) == PeerCertificate(("spiffe://x/desk",), ("desk.example",), "desk")
-    assert read_names(pem("desk", [address])) == PeerCertificate(common_name="desk", has_others=True)
+    assert read_names(pem("desk", [dns, uri])) == PeerCertificate(("spiffe://x/desk",), ("desk.example",))
+    assert read_names(pem("desk", [address])) == PeerCertificate(has_others=True)
     assert read_names(pem("desk")) == PeerCertificate(common_name="desk")
 
 
@@ -53,3 +54,24 @@ def test_a_certificate_that_cannot_be_read_has_no_names(raw: bytes) -> None:
 def test_a_name_does_not_end_at_its_nul(raw: bytes) -> None:
     """An authority that signs any name of evil.com must not open for crm.example.com."""
     assert not {"crm.example.com", "spiffe://e/desk"} & set(read_names(raw).names())
+
+
+def test_a_dns_name_is_not_another_in_lower_case() -> None:
+    """The sign for Kelvin becomes a k: who may have it signed must not come in as who has the k."""
+    dns = x509.DNSName._init_without_validation("\u212aey.example")
+    assert read_names(pem("z", [dns, x509.DNSName("KEY.example.org")])).names() == ("key.example.org",)
+
+
+def test_one_common_name_counts_where_there_is_no_other() -> None:
+    """The first, as it was written; one beside other names may be anything."""
+    assert read_names(pem("B\u00fcro")).names() == ("B\u00fcro",)
+    assert read_names(pem("crm.example.com", [x509.RFC822Name("a@example.com")])).names() == ()
+
+
+def test_a_version_that_is_none_has_no_names() -> None:
+    """TLS lets version 2 through, which nobody has used since 1996."""
+    der = x509.load_pem_x509_certificate(pem("desk")).public_bytes(serialization.Encoding.DER)
+    second = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x01", 1)
+    assert second != der
+    head, tail = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    assert read_names(f"{head}\n{base64.b64encode(second).decode()}\n{tail}\n".encode()) == PeerCertificate()

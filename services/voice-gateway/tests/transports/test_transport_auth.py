@@ -1,5 +1,7 @@
 """What gRPC tells of a peer, in the words of the room that says who it is."""
 
+import subprocess
+import sys
 from typing import Any
 
 import grpc
@@ -102,3 +104,12 @@ async def test_every_kind_of_method_knows_its_caller(kind: str) -> None:
     finally:
         await server.stop(None)
     assert CALLER.get().name == ""
+
+
+def test_a_gateway_that_asks_for_no_certificate_reads_none() -> None:
+    """What reads certificates takes tens of milliseconds to load: the first caller must not stop everybody with it."""
+    program = (
+        "import sys; from voice_gateway.transports import auth;"
+        "assert auth.peer_certificate({}) is None; assert 'cryptography.x509' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)  # noqa: S603

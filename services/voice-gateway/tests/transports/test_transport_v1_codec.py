@@ -313,6 +313,7 @@ def test_tools_are_read() -> None:
         [_tool(parameters_json='{"a": NaN}')],
         [_tool(parameters_json='{"a": "\\ud800"}')],
         [_tool(parameters_json='{"a": 1e999}')],
+        [_tool(parameters_json='{"a":' * 101 + "1" + "}" * 101)],
         [_tool(parameters_json=_schema(32_769))],
         [_tool(f"t{number}", parameters_json=_schema(32_768)) for number in range(4)] + [_tool(parameters_json="{}")],
     ],

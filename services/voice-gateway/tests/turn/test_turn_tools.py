@@ -74,10 +74,13 @@ def test_a_session_without_tools_calls_none() -> None:
     assert not any(isinstance(effect, effects.Emit) and isinstance(effect.event, ReplyFinished) for effect in batch)
 
 
-def test_deeply_nested_arguments_are_none() -> None:
-    """Arguments that no parser takes fail like any that are no object."""
+@pytest.mark.parametrize(
+    "arguments_json", ["[" * 100_000, '{"a": NaN}', '{"a": -Infinity}', '{"a": 1e999}', '{"a":' * 200 + "1" + "}" * 200]
+)
+def test_arguments_that_others_could_not_read_are_none(arguments_json: str) -> None:
+    """What runs a tool may read less than Python does; such arguments fail like any that are no object."""
     core = asked()
-    batch = core.handle(inputs.ToolsCalled(ReplyId(1), (ToolCall("c", "weather", "[" * 100_000),)), at(100))
+    batch = core.handle(inputs.ToolsCalled(ReplyId(1), (ToolCall("c", "weather", arguments_json),)), at(100))
     start = batch[-1]
     assert isinstance(start, effects.StartReply)
     assert start.messages[-1].text == "Error: not called: the arguments are no JSON object"

@@ -19,9 +19,8 @@ from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.domain.tally import Tally
 from voice_gateway.transports import inputs
 from voice_gateway.transports.auth import account_of
-from voice_gateway.transports.call import paced
+from voice_gateway.transports.call import end_with, paced
 from voice_gateway.transports.reading import RawContext, read_within, write_within
-from voice_gateway.transports.status import abort
 
 OLD, NEW = "grpc.reflection.v1alpha", "grpc.reflection.v1"
 SERVICE: Final = "ServerReflection"
@@ -87,11 +86,11 @@ class _Bounded:
         account = account_of(context)
         if self._tally.total >= MAX_STREAMS or self._tally.of(account) >= MAX_STREAMS_OF_AN_ACCOUNT:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams of reflection")
-        with self._tally.one_more(account):
-            try:
+        try:
+            with self._tally.one_more(account):
                 await self._answer(context)
-            except GatewayError as error:
-                await abort(context, error)
+        except GatewayError as error:
+            await end_with(context, error)
 
     async def _answer(self, context: RawContext) -> None:
         pace = QUESTIONS

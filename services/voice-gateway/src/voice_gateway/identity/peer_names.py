@@ -11,18 +11,28 @@ from voice_gateway.identity.shown import PeerCertificate
 
 
 def read_names(pem: bytes) -> PeerCertificate:
-    """The names of a certificate that TLS has checked; none of one that cannot be read."""
+    """The names of a certificate that TLS has checked, the common name only where there is no other.
+
+    None of one that cannot be read: one extension that is broken, or a name of a kind that nobody uses (x400Address),
+    takes them all.
+    """
     try:
         certificate = x509.load_pem_x509_certificate(pem)
-        commons = [str(each.value) for each in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         names = _alternative_names(certificate)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        if not names:
+            return PeerCertificate(common_name=_common_name(certificate))
+    except (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
         return PeerCertificate()
     uris, dns = (
         tuple(name.value for name in names if isinstance(name, kind))
         for kind in (x509.UniformResourceIdentifier, x509.DNSName)
     )
-    return PeerCertificate(uris, dns, next(iter(commons), ""), has_others=len(names) > len(uris) + len(dns))
+    return PeerCertificate(uris, dns, has_others=len(names) > len(uris) + len(dns))
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else ""
 
 
 def _alternative_names(certificate: x509.Certificate) -> list[x509.GeneralName]:

@@ -24,11 +24,15 @@ class PeerCertificate:
     def names(self) -> tuple[str, ...]:
         """Every name that counts, the most telling first; DNS names in lower case, which mean the same (RFC 4343).
 
+        A DNS name is ASCII (RFC 5280 section 4.2.1.6): other letters become ASCII in lower case, such as the sign for
+        Kelvin, and an authority may have checked the name as it was written.
+
         The common name counts only where there is no alternative name, and neither it nor a DNS name is ever a URI
         (RFC 6125 section 6.4.4, RFC 9525 section 2): an authority may have checked the one and not the other.
         """
         is_named = bool(self.uris or self.dns or self.has_others)
-        hosts = (*(name.lower() for name in self.dns), *(() if is_named else (self.common_name,)))
+        dns = (name.lower() for name in self.dns if name.isascii())
+        hosts = (*dns, *(() if is_named else (self.common_name,)))
         found = (*filter(is_uri, self.uris), *(name for name in hosts if not is_uri(name)))
         return tuple(name for name in dict.fromkeys(found) if is_printable(name))
 

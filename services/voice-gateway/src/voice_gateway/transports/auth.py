@@ -143,7 +143,9 @@ def peer_address(peer: str) -> str:
 
 def peer_certificate(properties: "dict[str, Iterable[bytes]] | Any") -> PeerCertificate | None:
     """The names in the certificate of a peer, which gRPC's auth context holds; None: it showed none."""
+    pem = next(iter(properties.get("x509_pem_cert", ())), None)
+    if pem is None:
+        return None
     from voice_gateway.identity.peer_names import read_names  # noqa: PLC0415  see `certificates.watched_certificates`
 
-    pem = next(iter(properties.get("x509_pem_cert", ())), None)
-    return None if pem is None else read_names(pem)
+    return read_names(pem)

@@ -107,6 +107,11 @@ async def hold_call(context: RawContext, codec: Codec, doors: Doors, limits: Cal
         failure = InternalError()
     else:
         return
+    await end_with(context, failure)
+
+
+async def end_with(context: RawContext, failure: GatewayError) -> None:
+    """End the call with the status of `failure`; hold nothing of others meanwhile, as a client can put it off."""
     try:
         await abort(context, failure)
     except grpc.aio.InternalError:

@@ -5,7 +5,6 @@ why there is nothing. Then the model is asked again, unless somebody has interru
 only as a whole, so that it is valid at any time.
 """
 
-import json
 import re
 from dataclasses import dataclass, replace
 
@@ -13,6 +12,7 @@ from voice_gateway.domain.chat import Tool, Toolbox, ToolCall, ToolPlace
 from voice_gateway.domain.events import ToolCalled
 from voice_gateway.domain.ids import CallId, TurnId
 from voice_gateway.domain.instant import Instant, after_ms
+from voice_gateway.domain.strict_json import is_object
 from voice_gateway.turn.effects import CancelTool, Effect, Emit, RunTool
 from voice_gateway.turn.inputs import ToolReturned
 from voice_gateway.turn.reply import ReplyInFlight
@@ -178,11 +178,11 @@ class Tools:
         lawful = replace(call, arguments_json=call.arguments_json.strip() or "{}")
         if tool is None:
             name = _NOT_IN_NAMES.sub("_", call.name)[:LONGEST_NAME_CHARS] or "unnamed"
-            arguments_json = lawful.arguments_json if _is_object(lawful.arguments_json) else "{}"
+            arguments_json = lawful.arguments_json if is_object(lawful.arguments_json) else "{}"
             there_is = f"there is no tool of this name; there is {', '.join(self._tools)}"
             unknown = ToolCall(call.id, name, arguments_json)
             return _Call(self.last, unknown, ToolPlace.SERVER, _failure(there_is))
-        if not _is_object(lawful.arguments_json):
+        if not is_object(lawful.arguments_json):
             # some servers parse the arguments in a history, and refuse it whole if they cannot
             return _Call(self.last, replace(call, arguments_json="{}"), tool.runs_at, _failure(NO_OBJECT))
         entry = _Call(self.last, lawful, tool.runs_at)
@@ -204,10 +204,3 @@ def _outcomes(waiting: _Round) -> tuple[tuple[ToolCall, str], ...]:
 def _failure(why: str) -> str:
     """A message of a tool has no mark for errors in the OpenAI protocol."""
     return f"Error: {why}"
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False

@@ -2,10 +2,11 @@
 
 import json
 import re
-from typing import Any, Never
+from typing import Any
 from urllib.parse import urlsplit
 
 from voice_gateway.backends.http_tools.settings import DEFAULT_TIMEOUT_MS, HttpTool
+from voice_gateway.domain import strict_json
 from voice_gateway.domain.chat import Tool, ToolPlace
 
 MAX_TOOLS = 64
@@ -36,9 +37,11 @@ def parse_tools(text: str) -> tuple[HttpTool, ...]:
         ToolsFileError: it is no such list; the message says which tool is wrong, and why.
     """
     try:
-        items = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise ToolsFileError("must be JSON") from None  # the cause may quote a secret
+        items = strict_json.loads(text)
+    except ValueError:
+        raise ToolsFileError(
+            "must be JSON, without numbers that are too large"
+        ) from None  # the cause may quote a secret
     if not isinstance(items, list) or len(items) > MAX_TOOLS:
         raise ToolsFileError(f"must be a JSON list of at most {MAX_TOOLS} tools")
     tools = tuple(_tool(item, number) for number, item in enumerate(items, start=1))
@@ -51,10 +54,6 @@ def parse_tools(text: str) -> tuple[HttpTool, ...]:
 def decode_output(body: bytes) -> str:
     """What the model is told of an answer's body; what is not UTF-8 is replaced."""
     return body[:MAX_OUTPUT_BYTES].decode("utf-8", "replace")
-
-
-def _refuse_constant(_: str) -> Never:
-    raise ValueError("not a JSON number")
 
 
 def _tool(item: object, number: int) -> HttpTool:
@@ -89,11 +88,7 @@ def _parameters(item: dict[str, Any], where: str) -> str:
         raise ToolsFileError(f"has a {where} whose parameters are no JSON object")
     if not parameters:
         return ""
-    try:
-        text = json.dumps(parameters, ensure_ascii=False, allow_nan=False)
-    except ValueError:  # 1e999
-        raise ToolsFileError(f"has a {where} whose parameters hold a number that JSON has not") from None
-    return _checked(text, f"has a {where} whose parameters are not UTF-8")
+    return _checked(json.dumps(parameters, ensure_ascii=False), f"has a {where} whose parameters are not UTF-8")
 
 
 def _checked(text: str, mistake: str) -> str:

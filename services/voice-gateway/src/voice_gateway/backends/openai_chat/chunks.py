@@ -195,7 +195,4 @@ def _json(arguments: Any) -> str:
     """Arguments as text: some servers send the object itself."""
     if arguments is None or isinstance(arguments, str):
         return arguments or ""
-    try:
-        return json.dumps(arguments, ensure_ascii=False, allow_nan=False)
-    except ValueError as error:  # 1e999
-        raise ChatStreamError("called a tool with a number that JSON has not") from error
+    return json.dumps(arguments, ensure_ascii=False)

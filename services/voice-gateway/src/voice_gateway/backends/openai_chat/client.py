@@ -1,7 +1,6 @@
 """Replies by a language model behind an OpenAI-compatible endpoint."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Sequence
 from itertools import islice
 from typing import Any
@@ -21,8 +20,6 @@ from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import BackendWatch
-
-_log = logging.getLogger(__name__)
 
 _MS_PER_S = 1_000
 _MAX_ADDRESSES = 3
@@ -110,7 +107,7 @@ class OpenAiChat:
 
     async def _begin(
         self, request: Request[Endpoint], body: dict[str, Any], total_by: float
-    ) -> tuple["Completion", list[str | ToolCall]]:
+    ) -> tuple[Completion, list[str | ToolCall]]:
         """A reply and its first pieces, by the first address that gives any."""
         failure: Exception = ChatStreamError("has no address")
         refusals: list[tuple[Member[Endpoint], str]] = []
@@ -136,7 +133,7 @@ class OpenAiChat:
 
     async def _try(
         self, request: Request[Endpoint], member: Member[Endpoint], body: dict[str, Any], *, is_alone: bool
-    ) -> tuple["Completion", list[str | ToolCall]]:
+    ) -> tuple[Completion, list[str | ToolCall]]:
         try:
             return await _attempt(request, member, body)
         except FAILURES as error:
@@ -150,7 +147,7 @@ class OpenAiChat:
 
 async def _attempt(
     request: Request[Endpoint], member: Member[Endpoint], body: dict[str, Any]
-) -> tuple["Completion", list[str | ToolCall]]:
+) -> tuple[Completion, list[str | ToolCall]]:
     completion = Completion(member)
     try:
         await completion.open(body)

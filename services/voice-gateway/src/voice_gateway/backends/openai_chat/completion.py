@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -24,12 +25,13 @@ at once; one that states a reason with every piece, and writes fewer than two a 
 _DRAIN_S = 0.05
 """After the end of a reply, for what the server still has to say; then its connection can serve the next turn."""
 LINES = TokenBucket(capacity=10_000, per_s=5_000)
-"""Of one stream, whatever is in them: a token takes two, and the fastest model writes a thousand tokens a second. More
-wait to be read, for comments and empty events cost as much as others, and no piece of a reply comes of them."""
+"""Of one stream, whatever is in them; what exceeds them waits to be read. A token takes two lines, and 2,500 tokens a
+second are some hundred times what a voice says. Comments and empty events cost as much time as tokens do. So does what
+comes without the end of a line: it counts as one."""
 _PART_BYTES = 4_096
 """So much is read at once: some 400 events at their shortest, 4 ms."""
 _BREATH_LINES = 200
-"""Others have their turn after so many, whether the server lets this one wait between them or not."""
+"""After so many lines other sessions have their turn, whether this one has to wait or not."""
 
 
 class Completion:
@@ -44,6 +46,8 @@ class Completion:
         self._lines = LINES
         self._unbroken_lines = 0
         """Since others had their turn."""
+        self._waiting: Iterator[bytes] = iter(())
+        """Parts that were received and not read."""
 
     @property
     def is_over(self) -> bool:
@@ -79,38 +83,45 @@ class Completion:
         await self._cleanup.aclose()
 
     async def _receive(self) -> list[str | ToolCall]:
-        pieces: list[str | ToolCall] = []
+        """The pieces that the next part completes, or the last of all."""
         try:
             async with asyncio.timeout(_AFTER_REASON_S if self._reader.is_settled else None):
-                received = await anext(self._received, b"")
-            if not received:
-                return self._reader.finish()
-            for at in range(0, len(received), _PART_BYTES):
-                pieces += await self._read(received[at : at + _PART_BYTES])
+                await self._breathe()
+                part = await self._part()
+            return self._read(part) if part else self._reader.finish()
         except FAILURES:
             if not self._reader.is_settled:
                 raise
-            pieces += self._reader.settle()
-        return pieces
+            return self._reader.settle()
 
-    async def _read(self, part: bytes) -> list[str | ToolCall]:
-        """The pieces that some bytes complete, no faster than LINES."""
-        if self._reader.is_over:
-            return []
-        before = self._reader.lines
-        pieces = self._reader.feed(part)
-        lines = self._reader.lines - before
-        self._lines, self._unbroken_lines = self._lines.take(lines, now()), self._unbroken_lines + lines
+    async def _breathe(self) -> None:
+        """Wait until more may be read, and let others have their turn now and then."""
         wait_ns = self._lines.debt_ns(now())
-        if wait_ns or self._unbroken_lines >= _BREATH_LINES or len(part) == _PART_BYTES:
+        if wait_ns or self._unbroken_lines >= _BREATH_LINES:
             self._unbroken_lines = 0
             await asyncio.sleep(wait_ns / NS_PER_S)
+
+    async def _part(self) -> bytes:
+        """What is to be read next; nothing at the end of the stream."""
+        if part := next(self._waiting, b""):
+            return part
+        received = await anext(self._received, b"")
+        self._waiting = (received[at : at + _PART_BYTES] for at in range(0, len(received), _PART_BYTES))
+        return next(self._waiting, b"")
+
+    def _read(self, part: bytes) -> list[str | ToolCall]:
+        """The pieces that some bytes complete."""
+        before = self._reader.lines
+        pieces = self._reader.feed(part)
+        lines = max(1, self._reader.lines - before)
+        self._lines = self._lines.take(lines, now())
+        self._unbroken_lines += _BREATH_LINES if len(part) == _PART_BYTES else lines
         return pieces
 
     async def _drain(self) -> None:
         try:
             async with asyncio.timeout(_DRAIN_S):
-                while await anext(self._received, b""):
-                    pass
+                async for _ in self._received:
+                    await asyncio.sleep(0)
         except (TimeoutError, httpx2.HTTPError):
             _log.debug("the connection of a finished reply cannot be used again")

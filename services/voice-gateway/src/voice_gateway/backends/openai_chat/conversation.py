@@ -4,13 +4,12 @@ Mistral's refuse whatever does not alternate: after the system prompt the user b
 turns, the outcomes of an assistant's calls follow it at once and in order, and only the assistant follows them.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from voice_gateway.backends.openai_chat.parameters import refuse_constant
 from voice_gateway.backends.openai_chat.tool_calls import made_up_id
 from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
+from voice_gateway.domain.strict_json import is_object
 
 UNSAID = "..."
 """What was said where nobody said anything, and a template wants words: by the user before the agent's greeting, by
@@ -66,8 +65,4 @@ def _with_own_ids(group: Sequence[ChatMessage], taken: set[str]) -> Iterable[Cha
 
 def _object(arguments_json: str) -> str:
     """Arguments that a template can read: models write some that are no JSON object, which servers then refuse."""
-    try:
-        is_object = isinstance(json.loads(arguments_json, parse_constant=refuse_constant), dict)
-    except (ValueError, RecursionError):
-        is_object = False
-    return arguments_json if is_object else "{}"
+    return arguments_json if is_object(arguments_json) else "{}"

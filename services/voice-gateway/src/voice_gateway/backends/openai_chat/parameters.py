@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Never
+from typing import Any
 
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
+from voice_gateway.domain import strict_json
 
 MAX_EXTRA_CHARS = 4_096
 """It goes out with every request."""
@@ -36,16 +37,15 @@ def parse_extra_body(raw: str) -> str:
     if len(raw) > MAX_EXTRA_CHARS:
         raise ValueError(f"must be at most {MAX_EXTRA_CHARS} characters")
     try:
-        fields = json.loads(raw, parse_constant=refuse_constant)
-        text = json.dumps(fields, allow_nan=False)  # which 1e999 is to Python
-    except (ValueError, RecursionError):
-        fields, text = None, ""
+        fields = strict_json.loads(raw)
+    except ValueError:
+        fields = None
     if not isinstance(fields, dict):
         raise ValueError('must be a JSON object, like {"top_p": 0.9}')  # noqa: TRY004 - of a text, not of a program
     taken = sorted(fields.keys() & set(RESERVED))
     if taken:
         raise ValueError(f"must not have {', '.join(taken)}: there is a setting for it, or it is the conversation")
-    return text
+    return json.dumps(fields)
 
 
 def refused_parameter(body: bytes, sent: Mapping[str, Any]) -> str:
@@ -77,8 +77,3 @@ def _strings(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
             waiting += value.items()
         elif isinstance(value, list):
             waiting += [(name, item) for item in value]
-
-
-def refuse_constant(_: str) -> Never:
-    """What json.loads is to do with NaN and Infinity, which only Python reads."""
-    raise ValueError("not a JSON number")

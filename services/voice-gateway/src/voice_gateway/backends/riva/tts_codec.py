@@ -7,7 +7,7 @@ from riva.client.proto import riva_audio_pb2, riva_tts_pb2
 
 from voice_gateway.backends.riva.offers import Offers, merge_offers
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
-from voice_gateway.domain.transcript import MAX_SENTENCE_WORDS, SpokenWord
+from voice_gateway.domain.transcript import MAX_SENTENCE_WORDS, MAX_WORD_CHARS, SpokenWord
 from voice_gateway.session.ports import SpeechChunk, VoiceSpec
 
 _MS_PER_S = 1_000
@@ -36,8 +36,8 @@ _MAX_TRAILER_BYTES = 65_536
 _MAX_HEADER_CHUNKS = 16
 """Of a file before its samples, which have three or four; one with more is none."""
 _MAX_CHUNKS = 1_000
-"""Of one message, where a file's samples count as one: messages hold half a second of sound, and have a handful. What
-follows is left out."""
+"""Of one message, where a file counts as two: its header and its samples. Messages hold half a second of sound, and
+have a handful. What follows is left out."""
 
 
 class HeaderStripper:
@@ -181,7 +181,7 @@ class SpeechAssembler:
                 continue
             self._told_until_ms = position_ms
             start_samples, end_samples = (time_ms * self._rate_hz // _MS_PER_S for time_ms in position_ms)
-            self._words.append(SpokenWord(word.word, start_samples, end_samples))
+            self._words.append(SpokenWord(word.word[:MAX_WORD_CHARS], start_samples, end_samples))
 
 
 def decode_voices(response: Any) -> Offers:

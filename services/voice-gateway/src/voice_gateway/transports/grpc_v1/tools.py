@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, Final, Never
+from typing import Final
 
 from voicegateway.v1 import client_pb2
 
+from voice_gateway.domain import strict_json
 from voice_gateway.domain.chat import Tool, ToolPlace
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.transports.inputs import check_prose
@@ -48,19 +49,17 @@ def _tool(tool: client_pb2.Tool) -> Tool:
         told = f"parameters_json of tool {tool.name} is longer than {MAX_SCHEMA_CHARS} characters"
         raise ClientError(Reason.TEXT_INVALID, told)
     if tool.parameters_json and not _is_schema(tool.parameters_json):
-        raise ClientError(Reason.TEXT_INVALID, f"parameters_json of tool {tool.name} is no JSON object")
+        raise ClientError(
+            Reason.TEXT_INVALID, f"parameters_json of tool {tool.name} is no JSON object that can be sent on"
+        )
     return Tool(tool.name, description, tool.parameters_json, ToolPlace.CLIENT)
 
 
 def _is_schema(text: str) -> bool:
-    """Whether it is a JSON object that can be sent on: Python reads numbers and halves of characters that cannot."""
+    """Whether it is a JSON object that can be sent on; half a character, which JSON can hold, cannot."""
     try:
-        value: Any = json.loads(text, parse_constant=_refuse_constant)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
+        value = strict_json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()
+    except ValueError:
         return False
     return isinstance(value, dict)
-
-
-def _refuse_constant(_: str) -> Never:
-    raise ValueError

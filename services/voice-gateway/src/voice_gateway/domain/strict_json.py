@@ -1,0 +1,57 @@
+"""JSON that every reader takes. Python's own reader takes more, and others would stumble over what it passes on."""
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any, Final, Never
+
+MAX_NESTING: Final = 100
+"""Objects and lists within one another. Readers differ in how many they take; Python's own depends on who calls it."""
+
+
+def loads(text: str) -> Any:
+    """The value of a JSON text. Takes time in proportion to its length.
+
+    Raises:
+        ValueError: it is not JSON (NaN and Infinity are not either), is nested deeper than MAX_NESTING, or has a number
+            that no double holds, such as 1e999.
+    """
+    try:
+        value: Any = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if text.count("[") + text.count("{") > MAX_NESTING and _is_deep(value):
+        raise ValueError("nested too deeply")
+    return value
+
+
+def is_object(text: str) -> bool:
+    """Whether a text is a JSON object, by the same rules."""
+    try:
+        return isinstance(loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _refuse(constant: str) -> Never:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError("a number that is too large")
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_NESTING):
+        level = [item for each in level for item in _items(each)]
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _items(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

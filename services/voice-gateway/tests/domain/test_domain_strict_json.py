@@ -1,0 +1,49 @@
+"""What is passed on as JSON is read by others, who take less than Python does."""
+
+import pytest
+from voice_gateway.domain import strict_json
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": [1, -2.5e3, true, null, "NaN"]}', {"a": [1, -2500.0, True, None, "NaN"]}),
+        ("1e308", 1e308),
+        ("1e-999", 0.0),
+        ('"' + "[" * 200 + '"', "[" * 200),
+        ("[" * 100 + "]" * 100, None),
+        ("[" + "[]," * 200 + "{}]", [*([[]] * 200), {}]),
+    ],
+    ids=["each kind", "large", "small", "brackets in a string", "nested", "side by side"],
+)
+def test_json_is_read(text: str, value: object) -> None:
+    """The limits are of numbers and of nesting, and not of length."""
+    assert strict_json.loads(text) == value or value is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "NaN",
+        '{"a": -Infinity}',
+        "1e309",
+        '{"a": [-1e999]}',
+        "[" * 101 + "]" * 101,
+        '{"a":' * 101 + "1" + "}" * 101,
+        "[" * 100_000,
+        "[" * 100_000 + "]" * 100_000,
+    ],
+)
+def test_what_others_would_not_read_is_refused(text: str) -> None:
+    """One typed error for all of it, whoever calls and however deep in the stack."""
+    with pytest.raises(ValueError, match=r"."):
+        strict_json.loads(text)
+    assert not strict_json.is_object(text)
+
+
+@pytest.mark.parametrize(("text", "is_object"), [("{}", True), ('{"a": {}}', True), ("[]", False), ('"{}"', False)])
+def test_objects_are_told(text: str, is_object: bool) -> None:  # noqa: FBT001  a table
+    """Arguments and schemas are objects; anything else in their place is not."""
+    assert strict_json.is_object(text) is is_object
