@@ -37,7 +37,7 @@ def _with(**fields: Any) -> bytes:
         (_with(max_tokens=True), "max_tokens"),
         (_with(max_completion_tokens="5"), "max_completion_tokens"),
         (_with(temperature=2.1), "temperature"),
-        (_with(temperature=float("nan")), "temperature"),
+        (_with(temperature=float("nan")), None),
         (_with(top_p="1"), "top_p"),
         (_with(stop=["a", "b", "c", "d", "e"]), "stop"),
         (_with(stop=[""]), "stop"),
@@ -121,3 +121,10 @@ def test_an_error_body_has_the_four_fields_of_openai() -> None:
 def test_fields_without_effect_are_named(fields: dict[str, Any], in_vain: tuple[str, ...]) -> None:
     """What is asked for in vain is known, for the log; what is at its default, or not about the answer, is no wish."""
     assert parse_request(_with(**fields)).without_effect == in_vain
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_numbers_that_others_could_not_read_are_refused(number: str) -> None:
+    """What a request holds may come back in the arguments of a call, and no JSON has these."""
+    with pytest.raises(BadRequestError, match="not valid JSON"):
+        parse_request(f'{{"model": "m", "messages": [], "seed": {number}}}'.encode())

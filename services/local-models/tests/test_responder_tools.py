@@ -106,3 +106,8 @@ def test_a_tool_message_is_answered() -> None:
         Message(Role.TOOL, '{"weather": "sunny"}', tool_call_id="c1"),
     )
     assert Responder().answer(ChatRequest("m", messages, tools=ALL)) == "The weather is sunny."
+
+
+def test_a_number_without_measure_is_asked_for() -> None:
+    """No JSON has infinity, which four hundred digits are to Python."""
+    assert isinstance(answer(f"Set the temperature in the kitchen to {'9' * 400} degrees."), str)

@@ -120,9 +120,12 @@ def test_a_stream_whose_answers_are_not_taken_ends() -> None:
         call, bounded = NotReading(), reflection._Bounded((SERVICE,))
         serving = asyncio.create_task(bounded.serve(None, cast("Any", call)))
         await asyncio.sleep(reflection.IDLE_MS / 1_000 - 0.001)
-        assert (bounded._tally.total, call.status) == (1, None)
+        assert (bounded._answered.total, call.status) == (1, None)
         await asyncio.sleep(0.002)
-        assert (bounded._tally.total, call.status.code) == (0, grpc.StatusCode.DEADLINE_EXCEEDED)
+        assert (bounded._answered.total, call.status.code) == (0, grpc.StatusCode.DEADLINE_EXCEEDED)
+        assert bounded._held.total == 1  # of its account alone, until its status is out
         serving.cancel()
+        await asyncio.wait({serving})
+        assert bounded._held.total == 0
 
     virtual_time.run(main())

@@ -65,6 +65,50 @@ def test_others_have_their_turn_while_a_stream_is_read(chunk_bytes: int) -> None
     virtual_time.run(main())
 
 
+@pytest.mark.parametrize("chunk_bytes", [1_000, 4_095, 4_096, 65_536])
+def test_others_have_their_turn_while_long_events_are_read(chunk_bytes: int) -> None:
+    """An event may cost as much as a thousand lines, however its bytes are cut."""
+
+    async def main() -> None:
+        rounds = 0
+
+        def come_round() -> None:
+            nonlocal rounds
+            rounds += 1
+            asyncio.get_running_loop().call_soon(come_round)
+
+        event = b'data: {"choices":[' + b",".join([b"{}"] * 1_000) + b"]}\n\n"
+        flood = event * 40
+        chunks = [flood[at : at + chunk_bytes] for at in range(0, len(flood), chunk_bytes)]
+        completion = _completion([*chunks, ANSWER])
+        come_round()
+        assert await completion.first() == ["Yes."]
+        assert rounds >= len(flood) // 8_192
+
+    virtual_time.run(main())
+
+
+def test_comments_do_not_hold_a_reply_that_has_ended() -> None:
+    """A server that states a reason and goes on with comments alone has said all: half a second, and not for each."""
+
+    async def main() -> None:
+        async def with_comments() -> AsyncGenerator[bytes, None]:
+            yield ANSWER.partition(b"data: [DONE]")[0]
+            while True:
+                await asyncio.sleep(0.4)
+                yield b": still here\n"
+
+        completion = _completion([])
+        completion._received = with_comments()
+        assert await completion.first() == ["Yes."]
+        began_s = asyncio.get_running_loop().time()
+        assert await completion.next() == []
+        assert completion.is_over
+        assert asyncio.get_running_loop().time() - began_s == pytest.approx(0.5, abs=0.1)
+
+    virtual_time.run(main())
+
+
 @pytest.mark.parametrize("chunk", [b"x", b" ", b":\n"])
 def test_chunks_without_the_end_of_a_line_count_as_one(chunk: bytes) -> None:
     """A server may send each byte by itself, and 64 KiB of such chunks are there at once."""

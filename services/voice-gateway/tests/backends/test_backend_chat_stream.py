@@ -15,6 +15,8 @@ from voice_gateway.backends.openai_chat.tool_calls import MAX_ARGUMENTS_CHARS, M
 from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.strict_json import is_object
 
+CALLS_OF_ONE = '{"choices": [{"delta": {"tool_calls": [%s]}}]}'
+
 
 def chunk(content: object, finish_reason: object = None) -> str:
     """An event's data with this content."""
@@ -148,6 +150,14 @@ def test_chunks_that_cannot_be_read_are_refused(data: str) -> None:
     """Words are lost with them: that is a failure, as a typed error."""
     with pytest.raises(ChatStreamError, match="not JSON"):
         decode_event(Event(data))
+
+
+@pytest.mark.parametrize("items", ['{"choices": [%s]}', '{"choices": [{"delta": {"content": [%s]}}]}', CALLS_OF_ONE])
+def test_a_list_without_measure_ends_the_reply(items: str) -> None:
+    """One event is read without a break, so that what is in it is bounded: a thousand are read, and no more."""
+    assert decode_event(Event(items % ",".join(["{}"] * 1_000))) is not None
+    with pytest.raises(ChatStreamError, match="a list of more than 1000 in one event"):
+        decode_event(Event(items % ",".join(["{}"] * 1_001)))
 
 
 @pytest.mark.parametrize("arguments", ['{"far": 1e999}', '{"far": NaN}', '"{\\"far\\": NaN}"', '"{\\"far\\": 1e999}"'])

@@ -10,11 +10,22 @@ from voice_gateway.domain import strict_json
         ('{"a": [1, -2.5e3, true, null, "NaN"]}', {"a": [1, -2500.0, True, None, "NaN"]}),
         ("1e308", 1e308),
         ("1e-999", 0.0),
+        ("-" + "9" * 308, -int("9" * 308)),
+        ('["\\ud83d\\ude00", "\\\\ud800"]', ["\U0001f600", "\\ud800"]),
         ('"' + "[" * 200 + '"', "[" * 200),
         ("[" * 100 + "]" * 100, None),
         ("[" + "[]," * 200 + "{}]", [*([[]] * 200), {}]),
     ],
-    ids=["each kind", "large", "small", "brackets in a string", "nested", "side by side"],
+    ids=[
+        "each kind",
+        "large",
+        "small",
+        "whole",
+        "a pair and no half",
+        "brackets in a string",
+        "nested",
+        "side by side",
+    ],
 )
 def test_json_is_read(text: str, value: object) -> None:
     """The limits are of numbers and of nesting, and not of length."""
@@ -30,11 +41,16 @@ def test_json_is_read(text: str, value: object) -> None:
         '{"a": -Infinity}',
         "1e309",
         '{"a": [-1e999]}',
+        "1" + "0" * 309,
+        "1" + "0" * 5_000,
+        '{"a": "\\ud800"}',
+        '{"\\uDFFF": 1}',
         "[" * 101 + "]" * 101,
         '{"a":' * 101 + "1" + "}" * 101,
         "[" * 100_000,
         "[" * 100_000 + "]" * 100_000,
     ],
+    ids=lambda text: text[:20],
 )
 def test_what_others_would_not_read_is_refused(text: str) -> None:
     """One typed error for all of it, whoever calls and however deep in the stack."""

@@ -75,7 +75,9 @@ def test_a_session_without_tools_calls_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments_json", ["[" * 100_000, '{"a": NaN}', '{"a": -Infinity}', '{"a": 1e999}', '{"a":' * 200 + "1" + "}" * 200]
+    "arguments_json",
+    ["[" * 100_000, '{"a": NaN}', '{"a": 1e999}', '{"a":' * 200 + "1" + "}" * 200, '{"a": "\\ud800"}'],
+    ids=["nested without end", "no number", "too large", "nested deeply", "half a character"],
 )
 def test_arguments_that_others_could_not_read_are_none(arguments_json: str) -> None:
     """What runs a tool may read less than Python does; such arguments fail like any that are no object."""

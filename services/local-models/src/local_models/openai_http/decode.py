@@ -6,7 +6,8 @@ effect, as NIM and vLLM do, and named for the log.
 """
 
 import json
-from typing import Any
+import math
+from typing import Any, Never
 
 from local_models.openai_http.chat import ChatRequest, Message, Role, Tool, ToolCall, ToolMode
 from local_models.openai_http.errors import BadRequestError, UnsupportedError
@@ -92,9 +93,19 @@ def parse_request(body: bytes) -> ChatRequest:
     )
 
 
+def _refuse(constant: str) -> Never:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def _finite(number: str) -> float:
+    if math.isinf(value := float(number)):
+        raise ValueError("a number is too large")
+    return value
+
+
 def _load(body: bytes) -> JsonObject:
     try:
-        data = json.loads(body)
+        data = json.loads(body, parse_constant=_refuse, parse_float=_finite)
     except ValueError as error:
         raise BadRequestError(f"the body is not valid JSON: {error}") from error
     except RecursionError as error:

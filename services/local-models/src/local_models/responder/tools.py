@@ -5,6 +5,7 @@ parameters, or two of its description.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,7 +108,8 @@ def _overlap(tool: Tool, text: str) -> int:
 def _fill(tool: Tool, text: str, *, must: bool) -> dict[str, object] | Missing:
     required = tool.parameters.get("required")
     wanted = required if isinstance(required, list) else []
-    numbers = [float(each) for each in _NUMBER.findall(with_digits(text))]
+    said = [float(each) for each in _NUMBER.findall(with_digits(text))]
+    numbers = [number for number in said if math.isfinite(number)]
     strings = _strings(tool, text)
     arguments: dict[str, object] = {}
     for name in _properties(tool):

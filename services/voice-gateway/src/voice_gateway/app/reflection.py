@@ -79,18 +79,21 @@ class _Bounded:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._servicer: Any = reflection.aio.ReflectionServicer(names, pool=_Symbols())  # whose types say coroutine
-        self._tally = Tally()
+        self._answered = Tally()
+        self._held = Tally()
+        """Those too whose status is not out yet, which a client can put off for ever."""
 
     async def serve(self, _: object, context: RawContext) -> None:
         """Answer what is asked on one stream."""
         account = account_of(context)
-        if self._tally.total >= MAX_STREAMS or self._tally.of(account) >= MAX_STREAMS_OF_AN_ACCOUNT:
+        if self._answered.total >= MAX_STREAMS or self._held.of(account) >= MAX_STREAMS_OF_AN_ACCOUNT:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams of reflection")
-        try:
-            with self._tally.one_more(account):
-                await self._answer(context)
-        except GatewayError as error:
-            await end_with(context, error)
+        with self._held.one_more(account):
+            try:
+                with self._answered.one_more(account):
+                    await self._answer(context)
+            except GatewayError as error:
+                await end_with(context, error)
 
     async def _answer(self, context: RawContext) -> None:
         pace = QUESTIONS

@@ -1,6 +1,6 @@
 """How often something may be done."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from voice_gateway.domain.instant import NS_PER_S, Instant
 
@@ -21,7 +21,8 @@ class TokenBucket:
 
     def take(self, tokens: int, now: Instant) -> "TokenBucket":
         """The bucket without these tokens."""
-        return replace(self, full_at=Instant(max(self.full_at, now) + tokens * NS_PER_S // self.per_s))
+        full_at = Instant(max(self.full_at, now) + tokens * NS_PER_S // self.per_s)
+        return TokenBucket(self.capacity, self.per_s, full_at)  # `replace` takes three times as long, for each message
 
     def debt_ns(self, now: Instant) -> int:
         """Nanoseconds until what was taken has flowed in; 0 when there was enough."""

@@ -1,4 +1,4 @@
-"""JSON that every reader takes. Python's own reader takes more, and others would stumble over what it passes on."""
+"""JSON that other readers take as well: Python's own takes more, and would pass it on to them."""
 
 import json
 import math
@@ -14,12 +14,14 @@ def loads(text: str) -> Any:
 
     Raises:
         ValueError: it is not JSON (NaN and Infinity are not either), is nested deeper than MAX_NESTING, or has a number
-            that no double holds, such as 1e999.
+            that no double holds, such as 1e999, or half of a surrogate pair.
     """
     try:
-        value: Any = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        value: Any = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if "\\ud" in text.lower():
+        json.dumps(value, ensure_ascii=False).encode()  # whose UnicodeEncodeError is a ValueError
     if text.count("[") + text.count("{") > MAX_NESTING and _is_deep(value):
         raise ValueError("nested too deeply")
     return value
@@ -42,6 +44,11 @@ def _finite(number: str) -> float:
     if math.isinf(value):
         raise ValueError("a number that is too large")
     return value
+
+
+def _whole(number: str) -> int:
+    _finite(number)
+    return int(number)
 
 
 def _is_deep(value: Any) -> bool:

@@ -111,7 +111,7 @@ async def hold_call(context: RawContext, codec: Codec, doors: Doors, limits: Cal
 
 
 async def end_with(context: RawContext, failure: GatewayError) -> None:
-    """End the call with the status of `failure`; hold nothing of others meanwhile, as a client can put it off."""
+    """End the call with the status of `failure`; free every place before, as a client can put that off for ever."""
     try:
         await abort(context, failure)
     except grpc.aio.InternalError:
@@ -182,6 +182,36 @@ async def _converse(call: "_Call", run: asyncio.Task[Any], limits: CallLimits) -
         await _through(_leave(call, reader, drain, raised=sys.exception()))
 
 
+class _Operation:
+    """What a task of the call is about: reading or writing."""
+
+    is_running = False
+    """The task is inside of gRPC."""
+    is_left = False
+    """It ends with the operation that it is inside of."""
+
+
+async def _inside(operation: _Operation, grpcs: Coroutine[Any, Any, T]) -> T:
+    """Await what gRPC does; meanwhile `_end` leaves the task alone."""
+    operation.is_running = True
+    try:
+        outcome = await grpcs
+    finally:
+        operation.is_running = False
+    if operation.is_left:
+        raise asyncio.CancelledError
+    return outcome
+
+
+async def _end(task: asyncio.Task[None], operation: _Operation, *, raised: BaseException | None) -> None:
+    """End the reader or the writer, now or, when gRPC has it, with the call."""
+    if operation.is_running:
+        operation.is_left = True
+        leave(task)
+    else:
+        await _cancel(task, raised=raised)
+
+
 class _Call:
     """What passes between one client and its session."""
 
@@ -195,10 +225,8 @@ class _Call:
         self.session_id = session.info.session_id
         self.is_ended = False
         """The client sent `end`."""
-        self._inside: set[asyncio.Task[Any] | None] = set()
-        """Those of our tasks that are inside a read or a write of gRPC."""
-        self._left: set[asyncio.Task[Any] | None] = set()
-        """Those of them that end with it."""
+        self.reading = _Operation()
+        self.writing = _Operation()
 
     async def read(self) -> None:
         """Feed the session until the client half-closes. Raises ClientError.
@@ -206,7 +234,7 @@ class _Call:
         A client that vanishes reads as a half-close, too; the cancellation of the call follows at once.
         """
         pace = MESSAGES
-        while (raw := await self._inside_grpc(read(self._context))) is not None:
+        while (raw := await _inside(self.reading, read(self._context))) is not None:
             pace = await paced(pace)
             said = self._codec.receive(raw)
             if isinstance(said, inputs.Audio):
@@ -216,26 +244,6 @@ class _Call:
         if not self.is_ended:
             self._audio_in.flush()
             self._session.finish()
-
-    async def _inside_grpc(self, operation: Coroutine[Any, Any, T]) -> T:
-        """Await it; meanwhile `end` leaves the task alone."""
-        task = asyncio.current_task()
-        self._inside.add(task)
-        try:
-            outcome = await operation
-        finally:
-            self._inside.discard(task)
-        if task in self._left:
-            raise asyncio.CancelledError
-        return outcome
-
-    async def end(self, task: asyncio.Task[None], *, raised: BaseException | None) -> None:
-        """End the reader or the writer, now or, when gRPC has it, with the call."""
-        if task in self._inside:
-            self._left.add(task)
-            leave(task)
-        else:
-            await _cancel(task, raised=raised)
 
     async def _hear(self, said: inputs.Audio) -> None:
         """Feed the session audio, no more at once than it has room for and than others may wait for."""
@@ -256,7 +264,7 @@ class _Call:
     async def write(self, raw: bytes) -> None:
         """Write a message. Raises InternalError when the call has ended under us: the client is gone."""
         try:
-            await self._inside_grpc(self._context.write(raw))
+            await _inside(self.writing, self._context.write(raw))
         except _CALL_ENDED as error:
             raise InternalError("the call takes no more messages") from error
 
@@ -337,9 +345,9 @@ async def _leave(
 ) -> None:
     """End what reads and writes; what has been said is written before the status, unless nobody reads it."""
     over: set[asyncio.Future[Any]] = {drain, call.outbox.stalled}
-    await call.end(reader, raised=raised)
+    await _end(reader, call.reading, raised=raised)
     await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
-    await call.end(drain, raised=raised)
+    await _end(drain, call.writing, raised=raised)
     call.outbox.drop()
 
 

@@ -40,7 +40,7 @@ def parse_tools(text: str) -> tuple[HttpTool, ...]:
         items = strict_json.loads(text)
     except ValueError:
         raise ToolsFileError(
-            "must be JSON, without numbers that are too large"
+            "must be JSON, without numbers that are too large and halves of characters"
         ) from None  # the cause may quote a secret
     if not isinstance(items, list) or len(items) > MAX_TOOLS:
         raise ToolsFileError(f"must be a JSON list of at most {MAX_TOOLS} tools")
@@ -79,7 +79,7 @@ def _description(item: dict[str, Any], where: str) -> str:
     description: str = item["description"]
     if len(description) > MAX_DESCRIPTION_CHARS:
         raise ToolsFileError(f"has a {where} whose description is longer than {MAX_DESCRIPTION_CHARS} characters")
-    return _checked(description, f"has a {where} whose description is not UTF-8")
+    return description
 
 
 def _parameters(item: dict[str, Any], where: str) -> str:
@@ -88,14 +88,7 @@ def _parameters(item: dict[str, Any], where: str) -> str:
         raise ToolsFileError(f"has a {where} whose parameters are no JSON object")
     if not parameters:
         return ""
-    return _checked(json.dumps(parameters, ensure_ascii=False), f"has a {where} whose parameters are not UTF-8")
-
-
-def _checked(text: str, mistake: str) -> str:
-    """Half a surrogate pair, which JSON can hold, can be sent nowhere."""
-    if any("\ud800" <= char <= "\udfff" for char in text):
-        raise ToolsFileError(mistake)
-    return text
+    return json.dumps(parameters, ensure_ascii=False)
 
 
 def _url(url: str, where: str) -> str:

@@ -26,12 +26,12 @@ _DRAIN_S = 0.05
 """After the end of a reply, for what the server still has to say; then its connection can serve the next turn."""
 LINES = TokenBucket(capacity=10_000, per_s=5_000)
 """Of one stream, whatever is in them; what exceeds them waits to be read. A token takes two lines, and 2,500 tokens a
-second are some hundred times what a voice says. Comments and empty events cost as much time as tokens do. So does what
+second are hundreds of times what a voice says. Comments and empty events cost as much time as tokens do. So does what
 comes without the end of a line: it counts as one."""
 _PART_BYTES = 4_096
 """So much is read at once: some 400 events at their shortest, 4 ms."""
 _BREATH_LINES = 200
-"""After so many lines other sessions have their turn, whether this one has to wait or not."""
+"""After so many lines, or _PART_BYTES, other sessions have their turn, whether this one has to wait or not."""
 
 
 class Completion:
@@ -48,6 +48,8 @@ class Completion:
         """Since others had their turn."""
         self._waiting: Iterator[bytes] = iter(())
         """Parts that were received and not read."""
+        self._settle_by = 0.0
+        """On the loop's clock: when a reply whose end was stated is over, if nothing more of it comes."""
 
     @property
     def is_over(self) -> bool:
@@ -85,7 +87,7 @@ class Completion:
     async def _receive(self) -> list[str | ToolCall]:
         """The pieces that the next part completes, or the last of all."""
         try:
-            async with asyncio.timeout(_AFTER_REASON_S if self._reader.is_settled else None):
+            async with asyncio.timeout_at(self._settle_by if self._reader.is_settled else None):
                 await self._breathe()
                 part = await self._part()
             return self._read(part) if part else self._reader.finish()
@@ -112,10 +114,13 @@ class Completion:
     def _read(self, part: bytes) -> list[str | ToolCall]:
         """The pieces that some bytes complete."""
         before = self._reader.lines
+        was_settled = self._reader.is_settled
         pieces = self._reader.feed(part)
+        if pieces or not was_settled:
+            self._settle_by = asyncio.get_running_loop().time() + _AFTER_REASON_S
         lines = max(1, self._reader.lines - before)
         self._lines = self._lines.take(lines, now())
-        self._unbroken_lines += _BREATH_LINES if len(part) == _PART_BYTES else lines
+        self._unbroken_lines += max(lines, len(part) * _BREATH_LINES // _PART_BYTES)
         return pieces
 
     async def _drain(self) -> None:

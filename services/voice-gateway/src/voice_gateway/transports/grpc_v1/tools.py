@@ -1,15 +1,14 @@
 """The tools that a client brings, as `Start` lists them."""
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Final
 
 from voicegateway.v1 import client_pb2
 
-from voice_gateway.domain import strict_json
 from voice_gateway.domain.chat import Tool, ToolPlace
 from voice_gateway.domain.errors import ClientError, Reason
+from voice_gateway.domain.strict_json import is_object
 from voice_gateway.transports.inputs import check_prose
 
 MAX_TOOLS: Final = 64
@@ -48,18 +47,8 @@ def _tool(tool: client_pb2.Tool) -> Tool:
     if len(tool.parameters_json) > MAX_SCHEMA_CHARS:
         told = f"parameters_json of tool {tool.name} is longer than {MAX_SCHEMA_CHARS} characters"
         raise ClientError(Reason.TEXT_INVALID, told)
-    if tool.parameters_json and not _is_schema(tool.parameters_json):
+    if tool.parameters_json and not is_object(tool.parameters_json):
         raise ClientError(
             Reason.TEXT_INVALID, f"parameters_json of tool {tool.name} is no JSON object that can be sent on"
         )
     return Tool(tool.name, description, tool.parameters_json, ToolPlace.CLIENT)
-
-
-def _is_schema(text: str) -> bool:
-    """Whether it is a JSON object that can be sent on; half a character, which JSON can hold, cannot."""
-    try:
-        value = strict_json.loads(text)
-        json.dumps(value, ensure_ascii=False).encode()
-    except ValueError:
-        return False
-    return isinstance(value, dict)
