@@ -123,7 +123,7 @@ def test_fields_without_effect_are_named(fields: dict[str, Any], in_vain: tuple[
     assert parse_request(_with(**fields)).without_effect == in_vain
 
 
-@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "1" + "0" * 400])
 def test_numbers_that_others_could_not_read_are_refused(number: str) -> None:
     """What a request holds may come back in the arguments of a call, and no JSON has these."""
     with pytest.raises(BadRequestError, match="not valid JSON"):

@@ -88,13 +88,37 @@ def test_others_have_their_turn_while_long_events_are_read(chunk_bytes: int) -> 
     virtual_time.run(main())
 
 
+@pytest.mark.parametrize("pause_s", [0.4, 0.49])
+def test_calls_that_each_state_an_end_are_all_made(pause_s: float) -> None:
+    """Some servers state a reason to stop with every call: each gives the next one its half second."""
+
+    async def main() -> None:
+        async def calls() -> AsyncGenerator[bytes, None]:
+            for number in range(4):
+                call = f'{{"index":{number},"id":"c{number}","function":{{"name":"t{number}","arguments":"{{}}"}}}}'
+                yield (
+                    f'data: {{"choices":[{{"delta":{{"tool_calls":[{call}]}},"finish_reason":"tool_calls"}}]}}\n\n'
+                ).encode()
+                await asyncio.sleep(pause_s)
+            await asyncio.sleep(10)
+
+        completion = _completion([])
+        completion._received = calls()
+        made = await completion.first()
+        while not completion.is_over:
+            made += await completion.next()
+        assert [call.name for call in made if not isinstance(call, str)] == ["t0", "t1", "t2", "t3"]
+
+    virtual_time.run(main())
+
+
 def test_comments_do_not_hold_a_reply_that_has_ended() -> None:
     """A server that states a reason and goes on with comments alone has said all: half a second, and not for each."""
 
     async def main() -> None:
         async def with_comments() -> AsyncGenerator[bytes, None]:
             yield ANSWER.partition(b"data: [DONE]")[0]
-            while True:
+            for _ in range(10):
                 await asyncio.sleep(0.4)
                 yield b": still here\n"
 

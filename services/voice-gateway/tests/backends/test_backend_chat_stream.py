@@ -152,12 +152,21 @@ def test_chunks_that_cannot_be_read_are_refused(data: str) -> None:
         decode_event(Event(data))
 
 
-@pytest.mark.parametrize("items", ['{"choices": [%s]}', '{"choices": [{"delta": {"content": [%s]}}]}', CALLS_OF_ONE])
-def test_a_list_without_measure_ends_the_reply(items: str) -> None:
-    """One event is read without a break, so that what is in it is bounded: a thousand are read, and no more."""
-    assert decode_event(Event(items % ",".join(["{}"] * 1_000))) is not None
-    with pytest.raises(ChatStreamError, match="a list of more than 1000 in one event"):
-        decode_event(Event(items % ",".join(["{}"] * 1_001)))
+@pytest.mark.parametrize(
+    ("event", "item", "most"),
+    [
+        ('{"choices": [%s]}', "{}", 1_000),
+        ('{"choices": [{"delta": {"content": [%s]}}]}', "{}", 999),
+        (CALLS_OF_ONE, "{}", 999),
+        ('{"choices": [{"message": {"tool_calls": [%s]}}]}', "{}", 999),
+        ('{"choices": [%s]}', '{"delta": {"tool_calls": [{}]}}', 500),
+    ],
+)
+def test_an_event_without_measure_ends_the_reply(event: str, item: str, most: int) -> None:
+    """One event is read without a break, so that what is in it is bounded, however it is shared out."""
+    assert decode_event(Event(event % ",".join([item] * most))) is not None
+    with pytest.raises(ChatStreamError, match="more than 1000 choices, parts and calls"):
+        decode_event(Event(event % ",".join([item] * (most + 1))))
 
 
 @pytest.mark.parametrize("arguments", ['{"far": 1e999}', '{"far": NaN}', '"{\\"far\\": NaN}"', '"{\\"far\\": 1e999}"'])

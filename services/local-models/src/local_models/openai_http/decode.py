@@ -103,9 +103,14 @@ def _finite(number: str) -> float:
     return value
 
 
+def _whole(number: str) -> int:
+    _finite(number)
+    return int(number)
+
+
 def _load(body: bytes) -> JsonObject:
     try:
-        data = json.loads(body, parse_constant=_refuse, parse_float=_finite)
+        data = json.loads(body, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
     except ValueError as error:
         raise BadRequestError(f"the body is not valid JSON: {error}") from error
     except RecursionError as error:

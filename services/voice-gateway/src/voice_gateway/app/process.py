@@ -6,11 +6,10 @@ import os
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 """Names of glibc's malloc.h."""
-LARGE_BYTES = 524_288
+LARGE_BYTES = 65_536
 """A block of that size is memory of its own, which goes back to the kernel when it is freed. By itself glibc moves this
-limit up to that of the largest block that was freed, and a message of a client has up to 1.3 MB. Voice detection of 100
-sessions frees and takes some 200 kB in each tick: from 64 KiB on that is 20,000 page faults a second instead of 4,000,
-and a tenth of the processor time."""
+limit up to that of the largest block that was freed, and a message of a client has up to 1.3 MB. Work that is
+done again and again has blocks of its own above it (backends/silero/model.py)."""
 HEAPS = 1
 """One thread does nearly all the work; heaps of gRPC's other threads keep what passed through them."""
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Iterable
 from typing import Any, Final, Never
 
@@ -20,8 +21,9 @@ def loads(text: str) -> Any:
         value: Any = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if "\\ud" in text.lower():
-        json.dumps(value, ensure_ascii=False).encode()  # whose UnicodeEncodeError is a ValueError
+    text.encode()  # UnicodeEncodeError is a ValueError
+    if "\\ud" in text.lower():  # as pairs, for a name that stands twice has two values
+        json.dumps(json.loads(text, object_pairs_hook=list), ensure_ascii=False).encode()
     if text.count("[") + text.count("{") > MAX_NESTING and _is_deep(value):
         raise ValueError("nested too deeply")
     return value
@@ -47,7 +49,8 @@ def _finite(number: str) -> float:
 
 
 def _whole(number: str) -> int:
-    _finite(number)
+    if len(number) > sys.float_info.max_10_exp:
+        _finite(number)
     return int(number)
 
 

@@ -29,7 +29,8 @@ _THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_deta
 _FIRST = (None, 0, "0", "")
 """The index of the choice that is read: whoever asks for several hears one."""
 _MAX_ITEMS = 1_000
-"""Of a list in one event, which has one or a handful: all are read without a break, in 1.5 ms."""
+"""Choices, parts and calls of one event, which has one or a handful: all are read without a break, in 2 ms."""
+_TOO_MANY = f"sent an event with more than {_MAX_ITEMS} choices, parts and calls"
 _THOUGHT_PARTS = frozenset({"thinking", "reasoning", "redacted_thinking"})
 _TEXT_PARTS = frozenset({"text", "output_text", "refusal", None})
 
@@ -80,7 +81,9 @@ def decode_event(event: Event) -> ChatDelta:
     choices = _chunk(data).get("choices")
     if not isinstance(choices, list):
         return ChatDelta(oddities=(Oddity.NO_CHOICES,))
-    ours = [choice for choice in _few(choices) if not isinstance(choice, dict) or choice.get("index") in _FIRST]
+    if len(data) > _MAX_ITEMS and sum(map(_items, choices)) > _MAX_ITEMS:
+        raise ChatStreamError(_TOO_MANY)
+    ours = [choice for choice in choices if not isinstance(choice, dict) or choice.get("index") in _FIRST]
     if len(ours) == 1:
         return _choice(ours[0])
     return _joined([_choice(choice) for choice in ours])  # none: such an event carries the usage, or a filter's verdict
@@ -91,6 +94,8 @@ def _chunk(data: str) -> Any:
         chunk: Any = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ChatStreamMalformedError("sent an event that is not JSON") from error
+    if isinstance(chunk, list) and len(chunk) > _MAX_ITEMS:
+        raise ChatStreamError(_TOO_MANY)
     if isinstance(chunk, list):  # Gemini tells of errors so
         chunk = next((item for item in chunk if isinstance(item, dict) and _is_error(item)), {})
     if _is_error(chunk):
@@ -98,10 +103,13 @@ def _chunk(data: str) -> Any:
     return chunk
 
 
-def _few(items: list[Any]) -> list[Any]:
-    if len(items) > _MAX_ITEMS:
-        raise ChatStreamError(f"sent a list of more than {_MAX_ITEMS} in one event")
-    return items
+def _items(choice: Any) -> int:
+    """What is read one by one: the choice itself, and its parts and calls."""
+    said = choice.get("delta") if isinstance(choice, dict) else None
+    if not isinstance(said, dict):
+        said = choice.get("message") if isinstance(choice, dict) else None
+    lists = (said.get("content"), said.get("tool_calls")) if isinstance(said, dict) else ()
+    return 1 + sum(len(each) for each in lists if isinstance(each, list))
 
 
 def _is_error(chunk: dict[str, Any]) -> bool:
@@ -151,7 +159,7 @@ def _content(content: Any, oddities: list[Oddity]) -> tuple[str, bool]:
         return content, False
     texts: list[str] = []
     has_thought = False
-    for part in _few(content) if isinstance(content, list) else [content]:
+    for part in content if isinstance(content, list) else [content]:
         kind = part.get("type") if isinstance(part, dict) else None
         text = part.get("refusal" if kind == "refusal" else "text") if isinstance(part, dict) else part
         if isinstance(kind, str) and kind in _THOUGHT_PARTS:
@@ -166,7 +174,7 @@ def _content(content: Any, oddities: list[Oddity]) -> tuple[str, bool]:
 def _calls(said: dict[str, Any], oddities: list[Oddity]) -> Iterator[CallDelta]:
     """The pieces of calls; the one call of the protocol before tools is one without an index."""
     entries = said.get("tool_calls") or []
-    for entry in _few(entries) if isinstance(entries, list) else [entries]:
+    for entry in entries if isinstance(entries, list) else [entries]:
         if isinstance(entry, dict):
             function = entry.get("function")
             yield _call(entry, function if isinstance(function, dict) else entry)

@@ -48,7 +48,7 @@ class Completion:
         """Since others had their turn."""
         self._waiting: Iterator[bytes] = iter(())
         """Parts that were received and not read."""
-        self._settle_by = 0.0
+        self._settle_by: float | None = None
         """On the loop's clock: when a reply whose end was stated is over, if nothing more of it comes."""
 
     @property
@@ -87,7 +87,9 @@ class Completion:
     async def _receive(self) -> list[str | ToolCall]:
         """The pieces that the next part completes, or the last of all."""
         try:
-            async with asyncio.timeout_at(self._settle_by if self._reader.is_settled else None):
+            if self._settle_by is None and self._reader.is_settled:
+                self._settle_by = asyncio.get_running_loop().time() + _AFTER_REASON_S
+            async with asyncio.timeout_at(self._settle_by):
                 await self._breathe()
                 part = await self._part()
             return self._read(part) if part else self._reader.finish()
@@ -114,10 +116,10 @@ class Completion:
     def _read(self, part: bytes) -> list[str | ToolCall]:
         """The pieces that some bytes complete."""
         before = self._reader.lines
-        was_settled = self._reader.is_settled
+        additions = self._reader.additions
         pieces = self._reader.feed(part)
-        if pieces or not was_settled:
-            self._settle_by = asyncio.get_running_loop().time() + _AFTER_REASON_S
+        if self._reader.additions > additions:
+            self._settle_by = None
         lines = max(1, self._reader.lines - before)
         self._lines = self._lines.take(lines, now())
         self._unbroken_lines += max(lines, len(part) * _BREATH_LINES // _PART_BYTES)

@@ -29,6 +29,8 @@ class ReplyReader:
     """See ThoughtFilter."""
     is_over: bool = field(default=False, init=False)
     """Whether the reply has come to its proper end; nothing after it is read."""
+    additions: int = field(default=0, init=False)
+    """Pieces of text and of calls that were read, also those that are held until more is there."""
     oddities: set[Oddity] = field(default_factory=set, init=False)
     """What was skipped."""
     _events: EventStreamDecoder = field(default_factory=EventStreamDecoder, init=False)
@@ -155,6 +157,7 @@ class ReplyReader:
             self._add(self._thoughts.feed(self._joined(text)), pieces)
         for call in calls:
             self._calls.feed(call)
+        self.additions += len(calls) + bool(text)
         self._has_reason = delta.is_end or (self._has_reason and not text and not calls)
         self._has_pieces = self._has_pieces or bool(delta.text or delta.calls)
 

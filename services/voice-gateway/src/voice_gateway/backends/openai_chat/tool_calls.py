@@ -44,7 +44,8 @@ class _Arguments:
             at = self.length_chars + sign.start()
             if at != self._escaped_at:
                 self._read(sign[0], at)
-        self._pieces.append(piece)
+        if piece:
+            self._pieces.append(piece)
         self.length_chars += len(piece)
 
     @property
