@@ -99,6 +99,13 @@ def test_the_newer_token_limit_wins() -> None:
     assert parse_request(_with(max_tokens=9, max_completion_tokens=4)).max_tokens == 4
 
 
+@pytest.mark.parametrize("body", [b'{"model": "\xed\xa0\x80"}', b"[" * 992 + b'"\\ud83d\\ude00"' + b"]" * 992])
+def test_no_half_character_and_no_depth_gets_through(body: bytes) -> None:
+    """Raw bytes of half a surrogate pair, and a nesting that only the second look cannot take, are a 400 too."""
+    with pytest.raises(BadRequestError):
+        parse_request(body)
+
+
 def test_an_error_body_has_the_four_fields_of_openai() -> None:
     """The `openai` package reads message, type, param and code."""
     assert ApiError("no", param="n").body() == {

@@ -14,6 +14,7 @@ from voice_gateway.domain import strict_json
         ('["\\ud83d\\ude00", "\\\\ud800"]', ["\U0001f600", "\\ud800"]),
         ('"' + "[" * 200 + '"', "[" * 200),
         ("[" * 100 + "]" * 100, None),
+        ('{"a":' * 100 + '"\\ud83d\\ude00"' + "}" * 100, None),
         ("[" + "[]," * 200 + "{}]", [*([[]] * 200), {}]),
     ],
     ids=[
@@ -24,6 +25,7 @@ from voice_gateway.domain import strict_json
         "a pair and no half",
         "brackets in a string",
         "nested",
+        "nested objects",
         "side by side",
     ],
 )
@@ -46,6 +48,8 @@ def test_json_is_read(text: str, value: object) -> None:
         '{"a": "\\ud800"}',
         '{"\\uDFFF": 1}',
         '{"a": "\\ud800", "a": 1}',
+        '{"a":' * 500 + '"\\ud83d\\ude00"' + "}" * 500,
+        '{"a":' + "[" * 500 + "]" * 500 + ',"a":1}',
         '"\udcff"',
         "[" * 101 + "]" * 101,
         '{"a":' * 101 + "1" + "}" * 101,

@@ -110,13 +110,14 @@ def _whole(number: str) -> int:
 
 def _load(body: bytes) -> JsonObject:
     try:
-        data = json.loads(body, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
+        text = body.decode("utf-8-sig")
+        data = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
+        if "\\ud" in text.lower() and not _is_unicode(data):
+            raise BadRequestError("the body holds half a surrogate pair, which is no character")
     except ValueError as error:
         raise BadRequestError(f"the body is not valid JSON: {error}") from error
     except RecursionError as error:
         raise BadRequestError("the body is nested too deeply") from error
-    if b"\\ud" in body.lower() and not _is_unicode(data):
-        raise BadRequestError("the body holds half a surrogate pair, which is no character")
     if not isinstance(data, dict):
         raise BadRequestError("the body must be a JSON object")
     return data

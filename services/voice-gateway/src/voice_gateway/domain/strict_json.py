@@ -17,15 +17,13 @@ def loads(text: str) -> Any:
         ValueError: it is not JSON (NaN and Infinity are not either), is nested deeper than MAX_NESTING, or has a number
             that no double holds, such as 1e999, or half of a surrogate pair.
     """
+    text.encode()  # UnicodeEncodeError is a ValueError
     try:
         value: Any = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
+        if "\\ud" in text.lower() or text.count("[") + text.count("{") > MAX_NESTING:
+            _check(json.loads(text, object_pairs_hook=tuple))
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    text.encode()  # UnicodeEncodeError is a ValueError
-    if "\\ud" in text.lower():  # as pairs, for a name that stands twice has two values
-        json.dumps(json.loads(text, object_pairs_hook=list), ensure_ascii=False).encode()
-    if text.count("[") + text.count("{") > MAX_NESTING and _is_deep(value):
-        raise ValueError("nested too deeply")
     return value
 
 
@@ -54,14 +52,20 @@ def _whole(number: str) -> int:
     return int(number)
 
 
-def _is_deep(value: Any) -> bool:
+def _check(value: Any) -> None:
+    """Raise ValueError for what is nested too deeply, and for half characters.
+
+    Objects are tuples of names with their values here: a name that stands twice has two, and both are passed on.
+    """
     level = [value]
     for _ in range(MAX_NESTING):
         level = [item for each in level for item in _items(each)]
-    return any(isinstance(each, dict | list) for each in level)
+    if any(isinstance(each, list | tuple) for each in level):
+        raise ValueError("nested too deeply")
+    json.dumps(value, ensure_ascii=False).encode()
 
 
 def _items(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
+    if isinstance(value, tuple):
+        return [item for _, item in value]
     return value if isinstance(value, list) else ()

@@ -157,7 +157,7 @@ class ReplyReader:
             self._add(self._thoughts.feed(self._joined(text)), pieces)
         for call in calls:
             self._calls.feed(call)
-        self.additions += len(calls) + bool(text)
+        self.additions += bool(text) + sum(bool(call.id or call.name or call.arguments) for call in calls)
         self._has_reason = delta.is_end or (self._has_reason and not text and not calls)
         self._has_pieces = self._has_pieces or bool(delta.text or delta.calls)
 

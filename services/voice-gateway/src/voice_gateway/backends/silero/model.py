@@ -112,7 +112,7 @@ class SileroModel:
 class _Room:
     """Room for the spectra of so many streams, used again and again.
 
-    A batch of 32 needs 600 KiB of it. New each time they would be blocks that glibc takes from the kernel and gives
+    A batch of 32 needs 550 KiB of it. New each time they would be blocks that glibc takes from the kernel and gives
     back (app/process.py), with a page fault for each 4 KiB.
     """
 
