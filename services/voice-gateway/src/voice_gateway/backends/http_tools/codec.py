@@ -40,7 +40,8 @@ def parse_tools(text: str) -> tuple[HttpTool, ...]:
         items = strict_json.loads(text)
     except ValueError:
         raise ToolsFileError(
-            "must be JSON without numbers that are too large, halves of characters and more than 100 levels"
+            "must be JSON without numbers that are too large, halves of characters and more than "
+            f"{strict_json.MAX_NESTING} levels"
         ) from None  # the cause may quote a secret
     if not isinstance(items, list) or len(items) > MAX_TOOLS:
         raise ToolsFileError(f"must be a JSON list of at most {MAX_TOOLS} tools")

@@ -105,11 +105,17 @@ def _chunk(data: str) -> Any:
 
 def _items(choice: Any) -> int:
     """What is read one by one: the choice itself, and its parts and calls."""
-    said = choice.get("delta") if isinstance(choice, dict) else None
-    if not isinstance(said, dict):
-        said = choice.get("message") if isinstance(choice, dict) else None
-    lists = (said.get("content"), said.get("tool_calls")) if isinstance(said, dict) else ()
+    said = _said(choice)[0] if isinstance(choice, dict) else None
+    lists = (said.get("content"), said.get("tool_calls")) if said else ()
     return 1 + sum(len(each) for each in lists if isinstance(each, list))
+
+
+def _said(choice: dict[str, Any]) -> tuple[dict[str, Any] | None, bool]:
+    """What a choice says, None if it has nothing that could, and whether that is the whole reply."""
+    for name in ("delta", "message"):
+        if isinstance(said := choice.get(name), dict):
+            return said, name == "message"
+    return None, False
 
 
 def _is_error(chunk: dict[str, Any]) -> bool:
@@ -137,10 +143,8 @@ def _choice(choice: Any) -> ChatDelta:
     if isinstance(reason, str) and reason in _BROKEN_OFF:
         raise ChatStreamBrokenError
     is_end = bool(reason) and reason != _NO_REASON
-    said, is_whole = choice.get("delta"), False
-    if not isinstance(said, dict):
-        said, is_whole = choice.get("message"), True
-    if not isinstance(said, dict):
+    said, is_whole = _said(choice)
+    if said is None:
         return ChatDelta(is_end=is_end, oddities=() if is_end else (Oddity.CHOICE,))
     oddities: list[Oddity] = []
     text, has_thought = _content(said.get("content"), oddities)
