@@ -22,6 +22,9 @@ Event = TypeVar("Event")
 
 ECHO_GAIN = 10 ** (-12 / 20)
 ECHO_DELAY_SAMPLES = INPUT_RATE_HZ * 120 // 1000
+WINDOW_SAMPLES = INPUT_RATE_HZ // 100
+"""10 ms."""
+SILENCE_RATIO = 10 ** (-30 / 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +141,19 @@ def trimmed(pcm: bytes) -> bytes:
 
 
 def sound_end_samples(pcm: bytes) -> int:
-    """One past the last sample of a sound without noise, such as what is synthesised: within 30 dB of its loudest."""
-    loudness = np.abs(samples_of(pcm).astype(np.float64))
+    """One past the last sample of a sound without noise, such as what is synthesised; 0 when all of it is silence.
+
+    A window is silent when its loudness is below `SILENCE_RATIO` of the loudest. By single samples speech would lose
+    the quiet end of its last sound, and recognition hears another word ("What is there?" for "What is the").
+    """
+    samples = samples_of(pcm).astype(np.float64)
+    windows = np.pad(samples, (0, -samples.size % WINDOW_SAMPLES)).reshape(-1, WINDOW_SAMPLES)
+    loudness = np.sqrt(np.mean(windows**2, axis=1))
     if not loudness.any():
         return 0
-    return int(np.flatnonzero(loudness >= loudness.max() * 10 ** (-30 / 20))[-1]) + 1
+    threshold = loudness.max() * SILENCE_RATIO
+    last = int(np.flatnonzero(loudness >= threshold)[-1])
+    return last * WINDOW_SAMPLES + int(np.flatnonzero(np.abs(windows[last]) >= threshold)[-1]) + 1
 
 
 def silence(duration_ms: int) -> bytes:
