@@ -73,7 +73,9 @@ class TurnPolicy(_message.Message):
     min_words: _builtins.int
     """Words needed to take the floor from the agent, a count. Default 2. Range [0, 20]."""
     backchannel_ms: _builtins.int
-    """A word shorter than this that only acknowledges ("mm-hm") is a backchannel, ms. Default 600. Range [0, 5000]."""
+    """One word shorter than this is a backchannel ("mm-hm"), and so are more that only acknowledge ("yes, yes"), ms.
+    Default 600. Range [0, 5000].
+    """
     contested_timeout_ms: _builtins.int
     """A contested reply resumes after so long without a verdict, ms. Default 1500. Range [200, 20000]."""
     protected_opening_ms: _builtins.int

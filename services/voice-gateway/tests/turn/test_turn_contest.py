@@ -32,11 +32,14 @@ FINAL = [
     ("...", 300, Verdict.GO_ON),
     ("\u5bf9\u3002", 300, Verdict.GO_ON),
     ("Oui,", 300, Verdict.GO_ON),
-    ("No.", 200, Verdict.YIELD),
-    ("Paris", 200, Verdict.YIELD),
-    ("5", 100, Verdict.YIELD),
-    ("incomprehensibilities", 100, Verdict.YIELD),
-    ("\u4e0d\u662f", 200, Verdict.YIELD),
+    ("No.", 200, Verdict.GO_ON),
+    ("Paris", 599, Verdict.GO_ON),
+    ("Paris", 600, Verdict.YIELD),
+    ("Mama.", 400, Verdict.GO_ON),
+    ("No, no.", 200, Verdict.YIELD),
+    ("5", 100, Verdict.GO_ON),
+    ("incomprehensibilities", 100, Verdict.GO_ON),
+    ("\u4e0d\u662f", 200, Verdict.GO_ON),
     ("Yes, yes.", 500, Verdict.GO_ON),
     ("Yes, yes.", 600, Verdict.YIELD),
     ("No, no.", 300, Verdict.YIELD),
@@ -111,7 +114,7 @@ def test_interim_words(text: str, speech_ms: int, verdict: Verdict) -> None:
 
 @pytest.mark.parametrize(("text", "speech_ms", "verdict"), FINAL)
 def test_final_words(text: str, speech_ms: int, verdict: Verdict) -> None:
-    """A short word that only acknowledges is a backchannel; everything else was meant, however short it is."""
+    """One short word is a backchannel, and so are more that only acknowledge; everything else was meant."""
     assert judge(TurnPolicy(), text, speech_ms, is_final=True) is verdict
 
 

@@ -33,12 +33,13 @@ def judge(policy: TurnPolicy, text: str, speech_ms: int, *, is_final: bool) -> V
     """
     words = count_words(text)
     is_long = speech_ms >= policy.min_speech_ms and words >= policy.min_words
-    acknowledges = speech_ms < policy.backchannel_ms and is_backchannel(text)
+    is_short = speech_ms < policy.backchannel_ms
+    acknowledges = is_short and is_backchannel(text)
     if is_stop(text) or (words and is_long and not acknowledges):
         return Verdict.YIELD
     if not is_final:
         return Verdict.WAIT
-    return Verdict.GO_ON if acknowledges else Verdict.YIELD
+    return Verdict.GO_ON if acknowledges or (is_short and words <= 1) else Verdict.YIELD
 
 
 class Contest:
