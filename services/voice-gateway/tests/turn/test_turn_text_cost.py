@@ -4,6 +4,7 @@ Time itself is measured by `make bench SECTION=text`; here is what makes it so, 
 """
 
 import importlib
+import itertools
 import pkgutil
 import re
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from voice_gateway import turn
+from voice_gateway.backends import openai_chat
 from voice_gateway.turn.text.heard import LONGEST_CHARS, bounded, count_words
 
 PARSER = importlib.import_module("re._parser")
@@ -23,8 +25,10 @@ marks at its end, and `TABLE_RULE`, which begins with a line, its line."""
 
 
 def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
-    """Every pattern of the core, with its name."""
-    for found in pkgutil.walk_packages(turn.__path__, f"{turn.__name__}."):
+    """Every pattern of the rooms that meet a model's words, with its name."""
+    for found in itertools.chain.from_iterable(
+        pkgutil.walk_packages(room.__path__, f"{room.__name__}.") for room in (turn, openai_chat)
+    ):
         for name, value in vars(importlib.import_module(found.name)).items():
             for pattern in value if isinstance(value, tuple) else [value]:
                 for each in pattern if isinstance(pattern, tuple) else [pattern]:

@@ -10,7 +10,7 @@ from voice_gateway.backends.openai_chat.conversation import lawful
 from voice_gateway.backends.openai_chat.failures import ChatStreamError
 from voice_gateway.domain.chat import ChatMessage, Role, Tool
 
-_VERSION_SEGMENT = re.compile(r"v\d+\w*")
+_VERSION_SEGMENT = re.compile(r"v\d\w*")
 
 NO_PARAMETERS = '{"type": "object", "properties": {}}'
 """The schema of a tool without arguments: some servers refuse a function that has none."""

@@ -32,7 +32,8 @@ _TARGET = rf"\([^\S\n]*+(?:<[^<>\[\]\n]*+>|(?:[^()\s\[\]<>]|\([^()\s\[\]]*+\))*+
 IMAGE = re.compile(rf"!\[(?P<kept>[^\[\]\n]*+)\]{_TARGET}")
 LINK = re.compile(rf"(?<![A-Za-z0-9_])\[{_LABEL}\]{_TARGET}")
 """Not `f[i](x)`, which is a program."""
-REFERENCE = re.compile(r"(?<![A-Za-z0-9_])\[(?P<kept>[^\[\]\n]++)\]\[[^\[\]\n]*+\]")
+REFERENCE = re.compile(r"(?<![A-Za-z0-9_])\[(?!\d{1,3}\]\[\d{1,3}\])(?P<kept>[^\[\]\n]++)\]\[[^\[\]\n]*+\]")
+"""Two numbers are two citations."""
 DEFINITION = re.compile(
     r"^[^\S\n]{0,3}\[[^\[\]^\n]++\]:[^\S\n]++(?:https?://|www\.|[/#<])\S*+"
     r"(?:[^\S\n]++(?:\"[^\"\n]*+\"|'[^'\n]*+'|\([^()\n]*+\)))?+[^\S\n]*+$",
@@ -47,8 +48,11 @@ CITATION = re.compile(
 )
 """Behind a word or a mark, without a space; `a[1]`, `list[0]` and `list[1] = 5` are programs, and `the interval [0, 1]`
 is read."""
-CITATION_AT_END = re.compile(r"(?<=[^\s=:]) \[\d{1,3}\](?:,? ?\[\d{1,3}\]){0,20}(?=[.,;:!?\u3002\uff0c]|\s*+\Z)")
-"""Numbers alone behind a word, before a mark or the end: how models cite."""
+CITATION_AT_END = re.compile(
+    r"(?<=[^\s=:]) \[\d{1,3}\]"
+    r"(?:(?:,? ?\[\d{1,3}\]){0,20}(?=[.,;:!?\u3002\uff0c]|\s*+\Z)|(?:\[\d{1,3}\]){1,20}(?= [^\W_]))"
+)
+"""Numbers alone behind a word, before a mark or the end: how models cite. Several that touch are no words anywhere."""
 READ_NUMBER = re.compile(
     r"(?:^\s*+|(?<!\S)(?:press|dial|type|enter|choose|select|option|step|key|button|number|line|item|table|figure|"
     r"see|room|gate|page|score|is|are|was|were|in|of|on|to|by|with|or|and|dr\u00fccken|w\u00e4hlen|oder|und|appuyez|sur|ou|et|pulse|marque|o|y)\s)\[\d{1,3}\]"
@@ -77,9 +81,15 @@ _BLOCK = (
     "article aside blockquote body br center dd details div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 head "
     "header hr html img li main nav ol p pre section summary table tbody td tfoot th thead tr ul"
 ).replace(" ", "|")
-BLOCK_TAG = re.compile(rf"</?(?:{_BLOCK}){_ATTRIBUTES}>", re.IGNORECASE)
-INLINE_TAG = re.compile(rf"</?(?:{_INLINE}){_ATTRIBUTES}>", re.IGNORECASE)
-"""HTML's own, with attributes as HTML writes them: `a<b and c>d` compares."""
+NAMED_TAG = re.compile(r"`</?(?P<kept>[A-Za-z](?:[^<>`\n/]|/(?!>))*+)/?>`")
+"""Spoken of, and not used: the name in "a `<div>` element" is a word."""
+_INLINE_OPENING = rf"<(?:{_INLINE}|{_INLINE.upper()}){_ATTRIBUTES}>"
+BLOCK_TAG = re.compile(rf"</?(?:{_BLOCK}|{_BLOCK.upper()}){_ATTRIBUTES}>")
+INLINE_TAG = re.compile(
+    rf"</(?:{_INLINE}|{_INLINE.upper()})\s*+>|(?<!\w){_INLINE_OPENING}|{_INLINE_OPENING}(?![\s.,;:!?)]|\Z)"
+)
+"""HTML's own, with attributes as HTML writes them: `a<b and c>d` compares, and so may `vector<b>` before a space. A
+name with a capital, as in `<Del>`, is that of a key."""
 END_TAG = re.compile(r"</[A-Za-z][\w:-]*+\s*+>")
 OPENING_TAG = re.compile(
     rf"(?<![\w<>])<[A-Za-z][A-Za-z0-9_-]*+{_ATTRIBUTES}>(?=\w)|\A\s*+<[A-Za-z][A-Za-z0-9_-]*+>[^\S\n]*+\n\Z"

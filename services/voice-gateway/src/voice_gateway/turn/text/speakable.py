@@ -20,6 +20,8 @@ _READ = "\u266d\u266e"
 """Flat and natural, in music; the sharp is no symbol to Unicode."""
 _UNREAD = "\u2120\u2122"
 """Nobody says that a name is a trade mark."""
+_UNSPACED = "\u0530"
+"""Scripts from here on may emphasise a part of what is written without spaces; Latin, Greek and Cyrillic multiply."""
 _ZERO_WIDTH_JOINER = "\u200d"
 """Joins emoji to one; between letters, in Indic scripts, it stays."""
 
@@ -109,7 +111,7 @@ def _address(match: re.Match[str]) -> str:
 
 
 def _tags(text: Traced) -> Traced:
-    text = text.replaced(marks.BLOCK_TAG, " ").without(marks.INLINE_TAG).without(marks.END_TAG)
+    text = text.without(marks.NAMED_TAG).replaced(marks.BLOCK_TAG, " ").without(marks.INLINE_TAG).without(marks.END_TAG)
     text = text.without(marks.OPENING_TAG)
     return text.without(marks.PLACEHOLDER).replaced(marks.ENTITY, _entity)
 
@@ -162,7 +164,7 @@ def _are_variables(text: str, start: int, end: int) -> bool:
 
 
 def _is_operand(char: str) -> bool:
-    return char.isascii() and char.isalnum()
+    return char < _UNSPACED and char.isalnum()
 
 
 def _symbols(text: Traced) -> Traced:
