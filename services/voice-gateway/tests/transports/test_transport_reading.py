@@ -1,6 +1,7 @@
 """No read and no write of gRPC is broken off, and none outlives its call."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from voice_gateway.domain import events
 from voice_gateway.transports import reading
 from voice_gateway.transports.call import CallLimits, hold_call
 from voice_gateway.transports.grpc_v1.codec import Codec
+from voice_gateway.transports.inputs import MAX_REQUEST_BYTES
 
 CALLS = 10
 
@@ -133,3 +135,46 @@ async def test_what_comes_late_is_not_heard() -> None:
         await nothing_is_left()
     assert [what for what, *_ in session.told] == ["hear"]
     assert our_tasks() == set()
+
+
+class Sent(bytes):
+    """A message that counts how many of its kind are in memory."""
+
+    alive = 0
+
+    def __init__(self, _: bytes) -> None:
+        """One more."""
+        Sent.alive += 1
+
+    def __del__(self) -> None:
+        """One less."""
+        Sent.alive -= 1
+
+
+class Counting(Spy):
+    """Makes what is read countable."""
+
+    async def look(self, name: str, operation: Any) -> Any:
+        """Await an operation."""
+        outcome = await super().look(name, operation)
+        return Sent(outcome) if isinstance(outcome, bytes) else outcome
+
+
+@pytest.mark.parametrize(
+    "last", [bytes(MAX_REQUEST_BYTES + 1), b"\xff" * 1_000, b"", START], ids=["too large", "garbage", "empty", "start"]
+)
+async def test_what_a_call_is_ended_for_goes_with_it(last: bytes) -> None:
+    """A client that sends nothing but megabytes too many fills no pod until the collector comes."""
+    gateway = FakeGateway(until_told_to_stop)
+    gc.disable()
+    try:
+        async with spied_on(gateway, Counting(), IMPATIENT) as channel:
+            for _ in range(CALLS):
+                call = converse(channel)
+                await send(call, START, last)
+                await read_all(call)
+                assert (await reason_of(call))[0] is grpc.StatusCode.INVALID_ARGUMENT
+            await nothing_is_left()
+            assert Sent.alive == 0
+    finally:
+        gc.enable()

@@ -90,7 +90,7 @@ def serve(ports_file: Path | None, journal: Path | None = None) -> int:
         settings = config.load(overrides={} if journal is None else {config.server.JOURNAL_DIR.name: str(journal)})
     except config.ConfigError as error:
         return _tell_mistakes(error)
-    process.give_back_memory()
+    process.share_one_heap()
     refusal = process.prefer_batch_scheduling()
     with json_logging(settings.server.log_level):
         if refusal:

@@ -11,6 +11,7 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 
 from voice_gateway import config
 from voice_gateway.app import reflection
+from voice_gateway.app.process import give_back_memory
 from voice_gateway.app.servers import add_health, grpc_server, health_server, open_plain_port, open_port, taken
 from voice_gateway.backends.http_tools.client import HttpTools
 from voice_gateway.backends.jwks.client import JwksPage
@@ -144,11 +145,17 @@ class Gateway:
         return int(self._metrics_server.sockets[0].getsockname()[1])
 
     async def watch(self) -> None:
-        """Probe the backends, measure the load, keep certificates, tokens and keys fresh, until cancelled.
+        """Probe the backends, measure the load, keep certificates, tokens and keys fresh, give back free memory, until
+        cancelled.
 
         Returns when one of these cannot go on by a fault of ours: better a successor than a pod that sees nothing.
         """
-        watchers = {"prober": self._prober.run, "entrance": self._entrance.watch, "load": self._watch_load}
+        watchers = {
+            "prober": self._prober.run,
+            "entrance": self._entrance.watch,
+            "load": self._watch_load,
+            "memory": give_back_memory,
+        }
         try:
             async with asyncio.TaskGroup() as group:
                 for name, work in watchers.items():

@@ -1,17 +1,15 @@
 """What the process asks of the kernel, of the C library and of Python, so that no session waits for the others."""
 
+import asyncio
 import ctypes
 import gc
 import os
 
-M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
-"""Names of glibc's malloc.h."""
-LARGE_BYTES = 65_536
-"""A block of that size is memory of its own, which goes back to the kernel when it is freed. By itself glibc moves this
-limit up to that of the largest block that was freed, and a message of a client has up to 1.3 MB. Work that is
-done again and again has blocks of its own above it (backends/silero/model.py)."""
+M_ARENA_MAX = -8
+"""Its name in glibc's malloc.h."""
 HEAPS = 1
 """One thread does nearly all the work; heaps of gRPC's other threads keep what passed through them."""
+GIVE_BACK_EVERY_S = 5.0
 
 
 def prefer_batch_scheduling() -> str:
@@ -27,16 +25,28 @@ def prefer_batch_scheduling() -> str:
     return ""
 
 
-def give_back_memory() -> None:
-    """Have freed memory leave the process; to be asked before threads have made anything: each takes a heap of its own.
+def share_one_heap() -> None:
+    """Let no thread take a heap of its own; to be asked before threads have made anything.
 
-    After hostile clients of every kind at once 17 to 27 MB stay of 70, where 20 to 77 stayed before (measured in six
-    runs of scripts/accept_hostile.py each). Where the C library is not glibc, nothing is changed.
+    Where the C library is not glibc, nothing is changed.
     """
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
         library.mallopt(M_ARENA_MAX, HEAPS)
-        library.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+
+
+async def give_back_memory() -> None:
+    """Have freed memory leave the process every few seconds, until cancelled.
+
+    A block that is in use near the heap's end keeps all that is free below it: after hostile clients of every kind at
+    once 17 to 46 MiB of 70 stayed, 9 do now. It takes 1 to 3.5 ms then, 0.2 ms where there is nothing to give back
+    (measured on two cores). Where the C library is not glibc, nothing is done.
+    """
+    library = ctypes.CDLL(None)
+    while hasattr(library, "malloc_trim"):
+        await asyncio.sleep(GIVE_BACK_EVERY_S)
+        library.malloc_trim(0)
+    await asyncio.Event().wait()
 
 
 def leave_alone_what_stays() -> None:
