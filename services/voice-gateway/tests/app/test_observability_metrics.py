@@ -130,6 +130,16 @@ def test_failures_are_counted_by_address() -> None:
     assert value(metrics, name, backend="asr", address="a:1") == 0
 
 
+def test_what_is_skipped_is_counted_by_kind() -> None:
+    """The log says a kind once in the life of the process; how often it comes is seen here."""
+    metrics = Metrics()
+    watch: BackendWatch = metrics
+    for kind in ("no_choices", "choice", "no_choices"):
+        watch.backend_skipped(Backend.LLM, kind)
+    name = "voicegateway_backend_oddities_total"
+    assert [value(metrics, name, backend="llm", kind=kind) for kind in ("no_choices", "choice")] == [2, 1]
+
+
 def test_addresses_are_counted_by_state() -> None:
     """The person on call sees how many addresses serve; those that leave serve nobody new."""
     metrics = Metrics()

@@ -85,6 +85,9 @@ class FakeWatch:
     def backend_failed(self, backend: Backend, address: str) -> None:
         """Nobody tells here."""
 
+    def backend_skipped(self, backend: Backend, kind: str) -> None:
+        """Nor of this."""
+
     def backend_seen(self, backend: Backend, status: BackendStatus) -> None:
         """Keep."""
         self.seen.append((backend, status))

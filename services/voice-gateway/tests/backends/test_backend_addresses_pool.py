@@ -84,6 +84,9 @@ class Rig:
         """Keep."""
         self.failures.append((backend, address))
 
+    def backend_skipped(self, backend: Backend, kind: str) -> None:
+        """Nobody tells here."""
+
     def backend_seen(self, backend: Backend, status: BackendStatus) -> None:
         """Nobody tells here."""
 

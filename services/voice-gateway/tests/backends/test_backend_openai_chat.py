@@ -14,6 +14,7 @@ from voice_gateway.backends.openai_chat import completion, oddity_log
 from voice_gateway.backends.openai_chat.chunks import Oddity
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
+from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.ids import SessionId
@@ -403,13 +404,35 @@ async def test_a_reply_that_breaks_within_a_call_is_broken() -> None:
     assert (pieces, caught.value.reason, len(fake.requests)) == ([], Reason.LLM_FAILED, 1)
 
 
+class Skipped:
+    """A watch that keeps what was skipped."""
+
+    def __init__(self) -> None:
+        self.kinds: list[tuple[Backend, str]] = []
+
+    def backend_failed(self, backend: Backend, address: str) -> None:
+        """Nobody fails here."""
+
+    def backend_skipped(self, backend: Backend, kind: str) -> None:
+        """Keep."""
+        self.kinds.append((backend, kind))
+
+    def backend_seen(self, backend: Backend, status: BackendStatus) -> None:
+        """Nobody tells here."""
+
+
 async def test_what_is_not_known_is_told_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pings and filters' verdicts end no reply; the log has one line for each kind, without a word of the server."""
+    """Pings and filters' verdicts end no reply; the log has one line for each kind, without a word of the server.
+
+    Each reply that has a kind counts once, however many of its events are of it.
+    """
+    skipped = Skipped()
     monkeypatch.setattr(oddity_log, "_noted", set())
     events = (
         b'event: ping\ndata: {"secret": "hunter2"}\n\n',
+        b"event: ping\ndata: {}\n\n",
         b'data: {"choices": [{"index": 0, "content_filter_results": {}}]}\n\n',
         b'data: {"choices": [{"delta": {"content": [{"type": "text", "text": "Hi."}]}}]}\n\n',
         b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n',
@@ -419,9 +442,11 @@ async def test_what_is_not_known_is_told_once(
         return web.Response(body=b"".join(events), content_type="text/event-stream")
 
     async with answering(answer) as url, llm(url) as client:
+        client.watch(skipped)
         assert [await collect(client) for _ in range(2)] == [["Hi."], ["Hi."]]
     kinds = [vars(record)["kind"] for record in caplog.records if "unknown" in record.getMessage()]
     assert sorted(kinds) == [Oddity.CHOICE, Oddity.NO_CHOICES]
+    assert sorted(skipped.kinds) == [(Backend.LLM, "choice")] * 2 + [(Backend.LLM, "no_choices")] * 2
     assert "hunter2" not in caplog.text
 
 

@@ -81,6 +81,12 @@ BACKEND_ERRORS = Metric(
     "calls and health checks that failed by the fault of an address",
     ("backend", "address"),
 )
+BACKEND_ODDITIES = Metric(
+    "voicegateway_backend_oddities_total",
+    MetricKind.COUNTER,
+    "replies of the language model in which something unknown was skipped, by its kind; the log names it once",
+    ("backend", "kind"),
+)
 BACKEND_ADDRESSES = Metric(
     "voicegateway_backend_addresses",
     MetricKind.GAUGE,
@@ -105,6 +111,7 @@ METRICS = (
     VOICE_TO_VOICE,
     TURN_SPAN,
     BACKEND_ERRORS,
+    BACKEND_ODDITIES,
     BACKEND_ADDRESSES,
     LOOP_LAG,
 )

@@ -11,6 +11,7 @@ from voice_gateway.domain.ids import SessionId
 from voice_gateway.observability.metric_names import (
     BACKEND_ADDRESSES,
     BACKEND_ERRORS,
+    BACKEND_ODDITIES,
     FULLNESS,
     LOOP_LAG,
     METRICS,
@@ -86,6 +87,10 @@ class Metrics:
     def backend_failed(self, backend: Backend, address: str) -> None:
         """See `BackendWatch`."""
         self._failures(backend, address).inc()
+
+    def backend_skipped(self, backend: Backend, kind: str) -> None:
+        """See `BackendWatch`."""
+        self._made[BACKEND_ODDITIES].labels(backend.value, kind).inc()
 
     def backend_seen(self, backend: Backend, status: BackendStatus) -> None:
         """See `BackendWatch`."""

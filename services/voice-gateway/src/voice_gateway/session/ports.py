@@ -376,6 +376,9 @@ class BackendWatch(Protocol):
     def backend_failed(self, backend: Backend, address: str) -> None:
         """A call or a health check failed by the fault of that address."""
 
+    def backend_skipped(self, backend: Backend, kind: str) -> None:
+        """Something unknown in a reply was skipped; `kind` is of a closed set, and told once a reply."""
+
     def backend_seen(self, backend: Backend, status: BackendStatus) -> None:
         """What is known of a backend's addresses now; told about once a second."""
 

@@ -114,6 +114,10 @@ class Member(Generic[C]):
         """What it was doubted for is its fault."""
         self._pool.note_change(self.address, self._pool.book.blame(self.address, session, now()), cause)
 
+    def skipped(self, kind: str) -> None:
+        """Something unknown in a reply was skipped; `kind` is of a closed set."""
+        self._pool.note_skipped(kind)
+
     async def ask(self) -> bool:
         """Check its health now, in the midst of a call; whether it is good."""
         return await self._pool.ask(self)
@@ -193,7 +197,7 @@ class AddressPool(Generic[C]):
         self._enlist(Instant(0))
 
     def watch(self, watch: BackendWatch) -> None:
-        """Tell of every failure of an address."""
+        """Tell of every failure of an address, and of what is unknown in replies."""
         self._watch = watch
 
     @property
@@ -313,6 +317,11 @@ class AddressPool(Generic[C]):
         """An address did what was asked of it."""
         if change is Change.ANSWERS:
             _log.info("backend address answers", extra=self._fields(address))
+
+    def note_skipped(self, kind: str) -> None:
+        """A reply had something unknown."""
+        if self._watch is not None:
+            self._watch.backend_skipped(self._backend, kind)
 
     def note_failure(self, address: Address, change: Change | None, cause: str, detail: str = "") -> None:
         """An address failed."""

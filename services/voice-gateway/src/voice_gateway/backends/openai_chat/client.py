@@ -61,7 +61,7 @@ class OpenAiChat:
         return self._pool.status()
 
     def watch(self, watch: BackendWatch) -> None:
-        """Tell `watch` of every failure of an address."""
+        """Tell `watch` of every failure of an address, and of what is unknown in replies."""
         self._pool.watch(watch)
 
     async def probe(self) -> None:

@@ -82,6 +82,8 @@ class Completion:
     async def close(self) -> None:
         """Abort the request if it is not over."""
         note_oddities(self._reader.oddities)
+        for oddity in self._reader.oddities:
+            self.member.skipped(oddity.name.lower())
         await self._cleanup.aclose()
 
     async def _receive(self) -> list[str | ToolCall]:
