@@ -62,6 +62,7 @@ CALM: Final = "nobody"
 LEAK: Final = "interrupted"
 TOO_MUCH: Final = "RESOURCE_EXHAUSTED / RATE_EXCEEDED"
 FULL: Final = "RESOURCE_EXHAUSTED / AT_CAPACITY"
+TOO_LARGE: Final = "INVALID_ARGUMENT / MESSAGE_TOO_LARGE"
 INVALID_TEXT: Final = "INVALID_ARGUMENT / TEXT_INVALID"
 NO_START_IN_TIME: Final = "grpc-status 4"
 """DEADLINE_EXCEEDED, of calls whose HTTP/2 is made by hand."""
@@ -77,9 +78,11 @@ ENDS: Final[dict[str, frozenset[str]]] = {
     **dict.fromkeys(("interims", "finals"), frozenset({STILL_OPEN})),
     "half-starts": frozenset({NO_START_IN_TIME}),
     "never-read": frozenset({STILL_OPEN}),
+    "too-large": frozenset({TOO_LARGE}),
     "newcomers": frozenset({STILL_OPEN, FULL}),
+    "proxy": frozenset({STILL_OPEN, FULL}),
     "watchers": frozenset({STILL_OPEN, "RESOURCE_EXHAUSTED"}),
-    "everything": frozenset({STILL_OPEN, TOO_MUCH, INVALID_TEXT, NO_START_IN_TIME}),
+    "everything": frozenset({STILL_OPEN, TOO_MUCH, INVALID_TEXT, TOO_LARGE, NO_START_IN_TIME}),
 }
 """How calls of an attack end, each of them at least once. `STILL_OPEN` and `FULL` are lawful ends of any other call:
 its time was up, or the gateway was too busy to take it."""
@@ -103,13 +106,15 @@ LEAST: Final[dict[str, int]] = {
     "finals": 20,
     "half-starts": 60,
     "never-read": 100,
+    "too-large": 280,
     "newcomers": 500,
+    "proxy": 500,
     "watchers": 2_000,
     "everything": 16_000,
 }
 """Messages, or calls, that an attack makes at least: of floods a tenth of what they made on two slow cores. The
 attacker gives way to everybody, and one that does nothing hurts nobody."""
-REFUSED_BY_HTTP2: Final = {"watchers": frozenset({"UNAVAILABLE"})}
+REFUSED_BY_HTTP2: Final = {"watchers": frozenset({"UNAVAILABLE"}), "proxy": frozenset({"UNAVAILABLE"})}
 """Calls on one connection that come before those that were refused are gone from it: REFUSED_STREAM, error 7."""
 
 

@@ -123,6 +123,8 @@ class Function:
     """Of a text: each of them runs without a pause, and between two of them other sessions have their turn."""
     bound: str
     """What bounds its input."""
+    chars: int = CHARS
+    """The most that it is given: what its bound lets through, so that n, 2n and 4n differ."""
 
 
 def _split(text: str, piece_chars: int) -> list[Callable[[], object]]:
@@ -189,7 +191,10 @@ def _remember(text: str) -> list[Callable[[], object]]:
 
 PIECE_BOUND: Final = "pieces of 128 characters, session/calls.py"
 HEARD_BOUND: Final = "16,000 characters: longest turn, text/heard.py"
+HEARD_CHARS: Final = 16_000
 WORDS_BOUND: Final = "2,400 characters, text/normalised.py"
+WORDS_CHARS: Final = 2_300
+"""With what stands before the same words below."""
 FUNCTIONS: Final = (
     Function(
         "sentences, in pieces of 1",
@@ -203,18 +208,16 @@ FUNCTIONS: Final = (
     Function("heard and spoken text", _heard, "the reply's text"),
     Function("echo, of the same words", lambda text: [lambda: beyond_echo(bounded(text), text)], HEARD_BOUND),
     Function("echo, of others", lambda text: [lambda: beyond_echo(bounded(text), text[::-1])], HEARD_BOUND),
-    Function("same words", lambda text: [lambda: same_words(bounded(text), bounded(text)[:-1])], HEARD_BOUND),
     Function(
-        "same words, the longest", lambda text: [lambda: same_words(text[:2_300], f"x {text[:2_300]}")], WORDS_BOUND
+        "same words", lambda text: [lambda: same_words(bounded(text), bounded(text)[:-1])], HEARD_BOUND, HEARD_CHARS
     ),
-    Function(
-        "difference, the longest", lambda text: [lambda: difference(text[:2_300], f"x {text[:2_300]}")], WORDS_BOUND
-    ),
-    Function("unfinished", lambda text: [lambda: reads_unfinished(bounded(text))], HEARD_BOUND),
-    Function("stop words", lambda text: [lambda: is_stop(bounded(text))], HEARD_BOUND),
-    Function("backchannels", lambda text: [lambda: is_backchannel(bounded(text))], HEARD_BOUND),
-    Function("words", lambda text: [lambda: count_words(bounded(text))], HEARD_BOUND),
-    Function("history", _remember, "24,000 characters, history.py"),
+    Function("same words, the longest", lambda text: [lambda: same_words(text, f"x {text}")], WORDS_BOUND, WORDS_CHARS),
+    Function("difference, the longest", lambda text: [lambda: difference(text, f"x {text}")], WORDS_BOUND, WORDS_CHARS),
+    Function("unfinished", lambda text: [lambda: reads_unfinished(bounded(text))], HEARD_BOUND, HEARD_CHARS),
+    Function("stop words", lambda text: [lambda: is_stop(bounded(text))], HEARD_BOUND, HEARD_CHARS),
+    Function("backchannels", lambda text: [lambda: is_backchannel(bounded(text))], HEARD_BOUND, HEARD_CHARS),
+    Function("words", lambda text: [lambda: count_words(bounded(text))], HEARD_BOUND, HEARD_CHARS),
+    Function("history", _remember, "24,000 characters, history.py", LONGEST_CHARS),
 )
 
 
@@ -246,7 +249,7 @@ def _times_ms(function: Function, text: str) -> list[float]:
 def cost(function: Function, fragment: str) -> Cost:
     """Measure, the best of some runs: what disturbs can only make it longer."""
     step_ms, all_ms = float("inf"), []
-    for chars in (CHARS // 4, CHARS // 2, CHARS):
+    for chars in (function.chars // 4, function.chars // 2, function.chars):
         text = (fragment * (chars // len(fragment) + 1))[:chars]
         runs = [_times_ms(function, text) for _ in range(REPEATS)]
         all_ms.append(min(map(sum, runs)))

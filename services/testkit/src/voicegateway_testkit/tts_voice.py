@@ -10,6 +10,8 @@ from voicegateway_testkit.speech import speech
 DEFAULT_MS_PER_CHAR = 60
 """About 16 characters a second, as English is spoken."""
 MIN_SENTENCE_MS = 100
+MADE_MS = 6_000
+"""A longer sound says this again and again: 24 s of it would stop whoever else is in the loop for 30 to 120 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,17 @@ class SpokenText:
 def speak(text: str, rate_hz: int, ms_per_char: int = DEFAULT_MS_PER_CHAR) -> SpokenText:
     """Gives the sound of `text`: a word lasts `ms_per_char` for each letter and for the space after it."""
     duration_ms = max(MIN_SENTENCE_MS, len(text) * ms_per_char)
-    pcm = to_pcm(speech(duration_ms, rate_hz, seed=zlib.crc32(text.encode())))
+    made = to_pcm(speech(min(duration_ms, MADE_MS), rate_hz, seed=zlib.crc32(text.encode())))
+    size = 2 * (duration_ms * rate_hz // 1000)
+    pcm = (made * (size // len(made) + 1))[:size]
     return SpokenText(text, rate_hz, pcm, _time_words(text, len(pcm) // 2))
 
 
 def locate(pcm: bytes, sentences: list[SpokenText]) -> tuple[SpokenText, int] | None:
-    """Finds which sentence `pcm` was cut from, and its first sample there; None if from none. 10 ms are enough."""
+    """Finds which sentence `pcm` was cut from, and its first sample there; None if from none. 10 ms are enough.
+
+    Of a sentence that is longer than `MADE_MS` it is the first place where this is said.
+    """
     for sentence in sentences:
         at = sentence.pcm.find(pcm)
         while at > 0 and at % 2:  # a match at odd bytes is chance

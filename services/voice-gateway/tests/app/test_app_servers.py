@@ -18,7 +18,11 @@ from voice_gateway.backends.jwks.client import JwksPage
 from voice_gateway.identity.entrance import Entrance
 from voice_gateway.observability.health_service import MAX_WATCHERS_OF_AN_ACCOUNT, HealthService
 from voice_gateway.observability.metrics import Metrics
+from voice_gateway.session.admission import sampler
 from voice_gateway.session.admission.gate import UNSTARTED
+from voice_gateway.session.admission.load import Load
+from voice_gateway.session.admission.sampler import LoadSampler
+from voice_gateway.session.pacer import Pacer
 from voice_gateway.transports import unary
 from voice_gateway.transports.auth import account_of
 from voice_gateway.transports.call import KEEPALIVE_OPTIONS
@@ -181,6 +185,36 @@ async def test_a_full_gateway_may_turn_unready() -> None:
         live = await health.Check(health_pb2.HealthCheckRequest(service="liveness"))
         assert live.status == health_pb2.HealthCheckResponse.SERVING
         call.cancel()
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "measured", "limit"),
+    [
+        (LoadSampler, "sample", Load(cpu_percent=200.0), "cpu"),
+        (Pacer, "take_lateness_ms", (1_000.0,), "added_latency"),
+    ],
+)
+async def test_load_refuses_whom_it_would_harm(
+    kind: type, method: str, measured: object, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is measured each second reaches the door: beside four calls that run, the fifth is told that all is full."""
+    monkeypatch.setattr(sampler, "EVERY_MS", 5)
+    monkeypatch.setattr(kind, method, lambda _: measured)
+    settings = {"ADMIT_MAX_CPU_PERCENT": "0"} if kind is Pacer else {}
+    async with world(settings=settings) as around, grpc.aio.insecure_channel(around.address) as channel:
+        calls: list[grpc.aio.StreamStreamCall[bytes, bytes]] = [channel.stream_stream(CONVERSE)() for _ in range(4)]
+        for call in calls:
+            await call.write(START)
+            assert isinstance(await call.read(), bytes)
+        async with asyncio.timeout(BOUND_S):
+            while around.gateway._admission.fullness < 1:  # noqa: ASYNC110 - the sampler tells nobody
+                await asyncio.sleep(0.005)
+        assert await refused_with(channel) == "AT_CAPACITY"
+        name, labels = "voicegateway_sessions_refused_total", {"reason": "AT_CAPACITY", "limit": limit}
+        assert around.gateway._metrics.registry.get_sample_value(name, labels) == 1
+        for call in calls:
+            assert not call.done()
+            call.cancel()
 
 
 # --- methods with one request ---

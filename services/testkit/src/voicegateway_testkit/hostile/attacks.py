@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,6 +24,8 @@ MAX_CALLS: Final = 5_000
 GAP_S: Final = 3
 HALF_SENT_BYTES: Final = 1_300_000
 """Just below the largest message that a gateway takes."""
+TOO_LARGE_BYTES: Final = 1_360_000
+"""Above the largest message that a gateway takes, and below gRPC's own limit."""
 NEWCOMERS: Final = 500
 WATCHERS: Final = 2_000
 LOUD_BYTES: Final = 1_000_000
@@ -214,16 +216,23 @@ def sending_half_a_start(calls: int = 60) -> Attack:
     return attack
 
 
-async def come_all_at_once(target: Target, damage: Damage) -> None:
-    """500 callers who all want in."""
+async def come_all_at_once(target: Target, damage: Damage, proxy: grpc.aio.Channel | None = None) -> None:
+    """500 callers who all want in, each on a connection of its own or all on that of a proxy."""
 
     async def call() -> None:
         damage.calls += 1
-        async with HostileCall(target.address) as each:
+        async with HostileCall(target.address, channel=proxy) as each:
             await each.wait_for("started", timeout_s=target.seconds)
             damage.outcomes[await each.outcome(timeout_s=target.seconds / 2)] += 1
 
     await asyncio.gather(*(call() for _ in range(NEWCOMERS)))
+
+
+async def come_through_a_proxy(target: Target, damage: Damage) -> None:
+    """The same on one connection: more calls than it may carry streams."""
+    async with grpc.aio.insecure_channel(target.address, options=OWN_CONNECTION) as proxy:
+        await proxy.channel_ready()
+        await come_all_at_once(target, damage, proxy)
 
 
 async def watch_health(target: Target, damage: Damage) -> None:
@@ -260,7 +269,7 @@ def never_reading(calls: int = 10) -> Attack:
     return attack
 
 
-def sending_garbage(comes_again_s: float = 0.0) -> Attack:
+def sending_bytes(sizes: Sequence[int], comes_again_s: float = 0.0) -> Attack:
     """Makes an attack of bytes that are no message, a call each time."""
 
     async def attack(target: Target, damage: Damage) -> None:
@@ -268,7 +277,7 @@ def sending_garbage(comes_again_s: float = 0.0) -> Attack:
         for _ in range(MAX_CALLS):
             damage.calls += 1
             async with HostileCall(target.address) as call:
-                await call.send_raw([rng.randbytes(rng.choice((1, 100, 100_000, 1_300_000)))])
+                await call.send_raw([rng.randbytes(rng.choice(sizes))])
                 damage.messages += 1
                 damage.outcomes[await call.outcome(timeout_s=2)] += 1
             await asyncio.sleep(comes_again_s)
@@ -290,13 +299,15 @@ FLOODS: Final[dict[str, Callable[[], Iterator[Request]]]] = {
     "tool-results": tool_results,
 }
 """What is sent as fast as it is taken."""
+GARBAGE_BYTES: Final = (1, 100, 100_000, 1_300_000)
 HARMFUL_REPLIES: Final = ("newlines", "brackets", "dots", "marks", "one sentence", "many sentences", "tokens")
 COMES_AGAIN_S: Final = 1.0
 ONE_OF_EACH: Final = (
     *(pouring(messages, comes_again_s=COMES_AGAIN_S) for messages in FLOODS.values()),
     pouring(lambda: loud(sample_bytes=1), start(is_telephone=True), COMES_AGAIN_S),
     *(asking(harm, calls=1) for harm in HARMFUL_REPLIES),
-    sending_garbage(COMES_AGAIN_S),
+    sending_bytes(GARBAGE_BYTES, COMES_AGAIN_S),
+    sending_bytes((TOO_LARGE_BYTES,), COMES_AGAIN_S),
     speaking(FLOODED_LANGUAGE, calls=1),
     speaking(LANGUAGE_OF_FINALS, calls=1),
     sending_half_a_start(calls=1),
@@ -314,12 +325,14 @@ ATTACKS: Final[dict[str, Attack]] = {
     **{name: pouring(messages) for name, messages in FLOODS.items()},
     "loud-telephone": pouring(lambda: loud(sample_bytes=1), start(is_telephone=True)),
     **{harm.replace(" ", "-"): asking(harm) for harm in HARMFUL_REPLIES},
-    "garbage": sending_garbage(),
+    "garbage": sending_bytes(GARBAGE_BYTES),
+    "too-large": sending_bytes((TOO_LARGE_BYTES,)),
     "interims": speaking(FLOODED_LANGUAGE),
     "finals": speaking(LANGUAGE_OF_FINALS),
     "half-starts": sending_half_a_start(),
     "never-read": never_reading(),
     "newcomers": come_all_at_once,
+    "proxy": come_through_a_proxy,
     "watchers": watch_health,
     "everything": attack_in_every_way,
 }

@@ -36,12 +36,23 @@ def start(language_code: str = "", *, is_telephone: bool = False) -> service_pb2
 class HostileCall:
     """A call; an async context manager that gives it up on leaving."""
 
-    def __init__(self, address: str, opening: service_pb2.ConverseRequest | None = None, *, reads: bool = True) -> None:
-        """Makes a call to host and port; `reads` false: nothing that comes back is ever read."""
+    def __init__(
+        self,
+        address: str,
+        opening: service_pb2.ConverseRequest | None = None,
+        *,
+        reads: bool = True,
+        channel: grpc.aio.Channel | None = None,
+    ) -> None:
+        """Makes a call to host and port.
+
+        `reads` false: nothing that comes back is ever read. `channel`: somebody else's connection, instead of its own.
+        """
         self.received: Counter[str] = Counter()
         """Messages that came, by the name of their payload."""
         self._opening = opening or start()
-        self._channel = grpc.aio.insecure_channel(address, options=OWN_CONNECTION)
+        self._is_shared = channel is not None
+        self._channel = channel or grpc.aio.insecure_channel(address, options=OWN_CONNECTION)
         self._call: Any = self._channel.stream_stream(METHOD)()
         self._status = watch_status(self._call)
         self._reads = reads
@@ -63,7 +74,8 @@ class HostileCall:
         self._status.cancel()
         left = {task for task in (self._status, self._reader, self._write) if task is not None}
         await asyncio.gather(*left, return_exceptions=True)
-        await self._channel.close()
+        if not self._is_shared:
+            await self._channel.close()
 
     async def send(self, *requests: service_pb2.ConverseRequest) -> bool:
         """Sends messages; false once the call has ended or the server reads nothing more."""
