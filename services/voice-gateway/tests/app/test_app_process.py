@@ -26,12 +26,12 @@ library.malloc_info(0, out)
 library.fflush(out)
 """
 FREED = """
-import asyncio, ctypes
+import asyncio, ctypes, resource
 from pathlib import Path
 from voice_gateway.app import commands, process
 
 def resident_mb():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4_096 / 1e6
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 async def give_back():
     process.GIVE_BACK_EVERY_S = 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from transports.transport_fakes import (
 from transports.v1_calls import IMPATIENT, START, flood, nothing_is_left, our_tasks
 from transports.v1_messages import sound
 from voice_gateway.domain import events
+from voice_gateway.domain.errors import Unavailable
 from voice_gateway.transports import reading
 from voice_gateway.transports.call import CallLimits, hold_call
 from voice_gateway.transports.grpc_v1.codec import Codec
@@ -137,6 +139,9 @@ async def test_what_comes_late_is_not_heard() -> None:
     assert our_tasks() == set()
 
 
+TOO_LARGE = bytes(MAX_REQUEST_BYTES + 1)
+
+
 class Sent(bytes):
     """A message that counts how many of its kind are in memory."""
 
@@ -161,20 +166,49 @@ class Counting(Spy):
 
 
 @pytest.mark.parametrize(
-    "last", [bytes(MAX_REQUEST_BYTES + 1), b"\xff" * 1_000, b"", START], ids=["too large", "garbage", "empty", "start"]
+    "sent",
+    [[START, TOO_LARGE], [START, b"\xff" * 1_000], [START, b""], [START, START], [TOO_LARGE]],
+    ids=["too large", "garbage", "empty", "start", "too large at first"],
 )
-async def test_what_a_call_is_ended_for_goes_with_it(last: bytes) -> None:
+async def test_what_a_call_is_ended_for_goes_with_it(sent: list[bytes]) -> None:
     """A client that sends nothing but megabytes too many fills no pod until the collector comes."""
     gateway = FakeGateway(until_told_to_stop)
     gc.disable()
+    Sent.alive = 0
     try:
         async with spied_on(gateway, Counting(), IMPATIENT) as channel:
             for _ in range(CALLS):
                 call = converse(channel)
-                await send(call, START, last)
+                await send(call, *sent)
                 await read_all(call)
                 assert (await reason_of(call))[0] is grpc.StatusCode.INVALID_ARGUMENT
             await nothing_is_left()
             assert Sent.alive == 0
     finally:
         gc.enable()
+
+
+class Silent:
+    """A call in which nothing comes."""
+
+    async def read(self) -> bytes:
+        """Never."""
+        await asyncio.Event().wait()
+        return b""
+
+
+async def test_a_timeout_goes_with_whoever_has_met_it() -> None:
+    """An error in a circle with its frames keeps them, and the last message in them, until the collector comes."""
+    silent: Any = Silent()
+    met: list[weakref.ref[Unavailable]] = []
+    gc.disable()
+    try:
+        try:
+            await reading.read_within(silent, 1)
+        except Unavailable as late:
+            met.append(weakref.ref(late))
+        assert [each() for each in met] == [None]
+    finally:
+        gc.enable()
+        for task in set(reading._left):
+            task.cancel()

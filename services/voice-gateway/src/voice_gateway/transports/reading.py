@@ -35,17 +35,17 @@ async def read(context: RawContext) -> bytes | None:
 
 async def read_within(context: RawContext, within_ms: int) -> bytes | None:
     """As `read`. Raises Unavailable, START_TIMEOUT, when no whole message is there in time; then end the call."""
-    late = Unavailable(Reason.START_TIMEOUT, f"no whole message came within {within_ms} ms")
-    return await _within(read(context), within_ms, late)
+    said = f"no whole message came within {within_ms} ms"
+    return await _within(read(context), within_ms, Reason.START_TIMEOUT, said)
 
 
 async def write_within(context: RawContext, raw: bytes, within_ms: int) -> None:
     """Write a message. Raises Unavailable, CLIENT_STALLED, when gRPC does not take it in time; then end the call."""
-    late = Unavailable(Reason.CLIENT_STALLED, f"a write has been pending for {within_ms} ms")
-    await _within(context.write(raw), within_ms, late)
+    said = f"a write has been pending for {within_ms} ms"
+    await _within(context.write(raw), within_ms, Reason.CLIENT_STALLED, said)
 
 
-async def _within(operation: Coroutine[Any, Any, T], within_ms: int, late: Unavailable) -> T:
+async def _within(operation: Coroutine[Any, Any, T], within_ms: int, late: Reason, said: str) -> T:
     task = asyncio.create_task(operation, name="call operation")
     try:
         await asyncio.wait({task}, timeout=within_ms / 1_000)
@@ -53,7 +53,8 @@ async def _within(operation: Coroutine[Any, Any, T], within_ms: int, late: Unava
         if not task.done():
             leave(task)
     if not task.done():
-        raise late
+        # made here: an error that a frame holds as well is in a circle with it, and keeps the client's last message
+        raise Unavailable(late, said)
     return task.result()
 
 

@@ -55,7 +55,8 @@ CITATION_AT_END = re.compile(
 """Numbers alone behind a word, before a mark or the end: how models cite. Several that touch are no words anywhere."""
 READ_NUMBER = re.compile(
     r"(?:^\s*+|(?<!\S)(?:press|dial|type|enter|choose|select|option|step|key|button|number|line|item|table|figure|"
-    r"see|room|gate|page|score|is|are|was|were|in|of|on|to|by|with|or|and|dr\u00fccken|w\u00e4hlen|oder|und|appuyez|sur|ou|et|pulse|marque|o|y)\s)\[\d{1,3}\]"
+    r"see|room|gate|page|score|row|column|cell|entry|element|index|position|pixel|matrix|array|grid|"
+    r"is|are|was|were|in|of|on|to|by|with|or|and|dr\u00fccken|w\u00e4hlen|oder|und|appuyez|sur|ou|et|pulse|marque|o|y)\s)\[\d{1,3}\]"
     r"|\s\[\d{1,3}\]\s(?!\[)",
     re.IGNORECASE,
 )
@@ -85,11 +86,12 @@ NAMED_TAG = re.compile(r"`</?(?P<kept>[A-Za-z](?:[^<>`\n/]|/(?!>))*+)/?>`")
 """Spoken of, and not used: the name in "a `<div>` element" is a word."""
 _INLINE_OPENING = rf"<(?:{_INLINE}|{_INLINE.upper()}){_ATTRIBUTES}>"
 BLOCK_TAG = re.compile(rf"</?(?:{_BLOCK}|{_BLOCK.upper()}){_ATTRIBUTES}>")
-INLINE_TAG = re.compile(
-    rf"</(?:{_INLINE}|{_INLINE.upper()})\s*+>|(?<!\w){_INLINE_OPENING}|{_INLINE_OPENING}(?![\s.,;:!?)]|\Z)"
-)
-"""HTML's own, with attributes as HTML writes them: `a<b and c>d` compares, and so may `vector<b>` before a space. A
-name with a capital, as in `<Del>`, is that of a key."""
+INLINE_TAG = re.compile(rf"</(?:{_INLINE}|{_INLINE.upper()})\s*+>|{_INLINE_OPENING}")
+"""HTML's own, with attributes as HTML writes them: `a<b and c>d` compares. A name like that of `<Del>`, of which the
+first letter alone is a capital, is that of a key."""
+OPEN_INLINE_TAG = re.compile(rf"{_INLINE_OPENING}(?![\s.,;:!?)]|\Z)")
+"""The same in a sentence that closes none: its words follow at once. `vector<b>` has a parameter; `<Q>` is a key."""
+KEY = re.compile(r"(?<![\w<>])<(?P<kept>[A-Za-z])>(?![\w<>])")
 END_TAG = re.compile(r"</[A-Za-z][\w:-]*+\s*+>")
 OPENING_TAG = re.compile(
     rf"(?<![\w<>])<[A-Za-z][A-Za-z0-9_-]*+{_ATTRIBUTES}>(?=\w)|\A\s*+<[A-Za-z][A-Za-z0-9_-]*+>[^\S\n]*+\n\Z"

@@ -21,7 +21,8 @@ _READ = "\u266d\u266e"
 _UNREAD = "\u2120\u2122"
 """Nobody says that a name is a trade mark."""
 _UNSPACED = "\u0530"
-"""Scripts from here on may emphasise a part of what is written without spaces; Latin, Greek and Cyrillic multiply."""
+"""Scripts from here on may emphasise a part of what is written without spaces. Most of Latin, Greek and Cyrillic is
+before it, and multiplies."""
 _ZERO_WIDTH_JOINER = "\u200d"
 """Joins emoji to one; between letters, in Indic scripts, it stays."""
 
@@ -111,8 +112,9 @@ def _address(match: re.Match[str]) -> str:
 
 
 def _tags(text: Traced) -> Traced:
-    text = text.without(marks.NAMED_TAG).replaced(marks.BLOCK_TAG, " ").without(marks.INLINE_TAG).without(marks.END_TAG)
-    text = text.without(marks.OPENING_TAG)
+    inline = marks.INLINE_TAG if "</" in text.text else marks.OPEN_INLINE_TAG
+    text = text.without(marks.NAMED_TAG).replaced(marks.BLOCK_TAG, " ").without(inline).without(marks.END_TAG)
+    text = text.without(marks.OPENING_TAG).without(marks.KEY)
     return text.without(marks.PLACEHOLDER).replaced(marks.ENTITY, _entity)
 
 
