@@ -25,6 +25,7 @@ from voice_gateway.turn.history import LONGEST_CHARS, MESSAGE_CHARS, History
 from voice_gateway.turn.ledger import SpokenSentence, heard_text, spoken_text
 from voice_gateway.turn.text.backchannels import is_backchannel
 from voice_gateway.turn.text.echo import beyond_echo
+from voice_gateway.turn.text.heard import LONGEST_CHARS as HEARD_CHARS
 from voice_gateway.turn.text.heard import bounded, count_words
 from voice_gateway.turn.text.normalised import difference, same_words
 from voice_gateway.turn.text.sentences import SentenceSplitter
@@ -190,11 +191,10 @@ def _remember(text: str) -> list[Callable[[], object]]:
 
 
 PIECE_BOUND: Final = "pieces of 128 characters, session/calls.py"
-HEARD_BOUND: Final = "16,000 characters: longest turn, text/heard.py"
-HEARD_CHARS: Final = 16_000
+HEARD_BOUND: Final = "16,000 characters, text/heard.py"
 WORDS_BOUND: Final = "2,400 characters, text/normalised.py"
 WORDS_CHARS: Final = 2_300
-"""With what stands before the same words below."""
+"""Some are left for the word that makes the two texts differ."""
 FUNCTIONS: Final = (
     Function(
         "sentences, in pieces of 1",

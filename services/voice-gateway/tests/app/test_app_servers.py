@@ -12,6 +12,7 @@ from gateway_kit.whole_gateway import world
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from voice_gateway import config
+from voice_gateway.app import gateway as gateway_module
 from voice_gateway.app import servers
 from voice_gateway.app.reflection import MAX_STREAMS_OF_AN_ACCOUNT
 from voice_gateway.backends.jwks.client import JwksPage
@@ -215,6 +216,19 @@ async def test_load_refuses_whom_it_would_harm(
         for call in calls:
             assert not call.done()
             call.cancel()
+
+
+async def test_a_gateway_gives_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is among what a serving gateway does all the time."""
+    works = asyncio.Event()
+
+    async def give_back() -> None:
+        works.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(gateway_module, "give_back_memory", give_back)
+    async with world(), asyncio.timeout(BOUND_S):
+        await works.wait()
 
 
 # --- methods with one request ---

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from gateway_kit.backend_watch import FakeWatch
 from grpc_health.v1 import health_pb2
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend
@@ -74,23 +75,6 @@ class FakeBackend:
 
 
 STATUS = BackendStatus((), ())
-
-
-@dataclass
-class FakeWatch:
-    """Keeps what it was told."""
-
-    seen: list[tuple[Backend, BackendStatus]] = field(default_factory=list)
-
-    def backend_failed(self, backend: Backend, address: str) -> None:
-        """Nobody tells here."""
-
-    def backend_skipped(self, backend: Backend, kind: str) -> None:
-        """Nor of this."""
-
-    def backend_seen(self, backend: Backend, status: BackendStatus) -> None:
-        """Keep."""
-        self.seen.append((backend, status))
 
 
 async def published(servicer: HealthService, name: str) -> bool:

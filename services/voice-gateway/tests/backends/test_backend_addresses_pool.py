@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from gateway_kit import virtual_time
+from gateway_kit.backend_watch import FakeWatch
 from voice_gateway.backends.addresses import pool as pool_module
 from voice_gateway.backends.addresses.book import CHECK_MS, EJECTED_MS, LONELY_CHECK_MS, Address
 from voice_gateway.backends.addresses.names import Endpoint, endpoint_of, resolve
 from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member, Request
-from voice_gateway.domain.backend_status import AddressState, BackendStatus
+from voice_gateway.domain.backend_status import AddressState
 from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.ids import SessionId
 
@@ -43,7 +44,7 @@ class Rig:
     dead: set[str] = field(default_factory=set)
     """Addresses whose health checks fail."""
     connections: dict[str, FakeConnection] = field(default_factory=dict)
-    failures: list[tuple[Backend, str]] = field(default_factory=list)
+    watch: FakeWatch = field(default_factory=FakeWatch)
     resolutions_s: list[float] = field(default_factory=list)
     replaced: list[FakeConnection] = field(default_factory=list)
 
@@ -52,7 +53,7 @@ class Rig:
         self.start_s = asyncio.get_running_loop().time()
         endpoints = (Endpoint("riva", 50_051),)
         self.pool = AddressPool(Backend.ASR, endpoints, self.connect, self.check, self.resolve)
-        self.pool.watch(self)
+        self.pool.watch(self.watch)
 
     @property
     def now_s(self) -> float:
@@ -79,16 +80,6 @@ class Rig:
         connection.checked_at_s.append(self.now_s)
         if connection.host in self.dead:
             raise CheckFailedError("UNAVAILABLE", "connection refused")
-
-    def backend_failed(self, backend: Backend, address: str) -> None:
-        """Keep."""
-        self.failures.append((backend, address))
-
-    def backend_skipped(self, backend: Backend, kind: str) -> None:
-        """Nobody tells here."""
-
-    def backend_seen(self, backend: Backend, status: BackendStatus) -> None:
-        """Nobody tells here."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -225,7 +216,7 @@ def test_a_dead_address_is_ejected_and_readmitted_by_a_health_check() -> None:
             await asyncio.sleep(CHECK_MS / 1_000 + 1.1)  # the next check, and two half a second after the other
             states = {each.address: each.state for each in rig.pool.status().addresses}
             assert states == {f"{ONE}:50051": AddressState.EJECTED, f"{TWO}:50051": AddressState.HEALTHY}
-            assert rig.failures == [(Backend.ASR, f"{ONE}:50051")] * 3
+            assert rig.watch.failures == [(Backend.ASR, f"{ONE}:50051")] * 3
             rig.dead = set()
             await asyncio.sleep(EJECTED_MS[0] / 1_000)
             assert {each.state for each in rig.pool.status().addresses} == {AddressState.HEALTHY}
@@ -334,7 +325,7 @@ def test_a_full_address_rests() -> None:
             assert (other.address.host, rig.order()) == (TWO, [TWO, ONE])
             await asyncio.sleep(1)
             assert rig.order() == [ONE, TWO]
-            assert rig.failures == []
+            assert rig.watch.failures == []
 
     play(scene())
 
@@ -402,12 +393,12 @@ def test_an_address_may_go_while_it_is_asked_in_the_midst_of_a_call() -> None:
             await asyncio.sleep(0)
             assert [each.address for each in rig.pool.status().addresses] == [f"{TWO}:50051"]
             assert not rig.connections[ONE].is_closed
-            rig.failures.clear()
+            rig.watch.failures.clear()
             answer.set()
             assert await asking is False
             await asyncio.sleep(0)
             assert rig.connections[ONE].is_closed
-            assert rig.failures == []
+            assert rig.watch.failures == []
             assert await call.ask() is False
 
     play(scene())

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import web
+from gateway_kit.backend_watch import FakeWatch
 from gateway_kit.http_peer import answering
 from voice_gateway.backends.openai_chat import completion, oddity_log
 from voice_gateway.backends.openai_chat.chunks import Oddity
 from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
-from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.ids import SessionId
@@ -404,23 +404,6 @@ async def test_a_reply_that_breaks_within_a_call_is_broken() -> None:
     assert (pieces, caught.value.reason, len(fake.requests)) == ([], Reason.LLM_FAILED, 1)
 
 
-class Skipped:
-    """A watch that keeps what was skipped."""
-
-    def __init__(self) -> None:
-        self.kinds: list[tuple[Backend, str]] = []
-
-    def backend_failed(self, backend: Backend, address: str) -> None:
-        """Nobody fails here."""
-
-    def backend_skipped(self, backend: Backend, kind: str) -> None:
-        """Keep."""
-        self.kinds.append((backend, kind))
-
-    def backend_seen(self, backend: Backend, status: BackendStatus) -> None:
-        """Nobody tells here."""
-
-
 async def test_what_is_not_known_is_told_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -428,7 +411,7 @@ async def test_what_is_not_known_is_told_once(
 
     Each reply that has a kind counts once, however many of its events are of it.
     """
-    skipped = Skipped()
+    watch = FakeWatch()
     monkeypatch.setattr(oddity_log, "_noted", set())
     events = (
         b'event: ping\ndata: {"secret": "hunter2"}\n\n',
@@ -442,11 +425,11 @@ async def test_what_is_not_known_is_told_once(
         return web.Response(body=b"".join(events), content_type="text/event-stream")
 
     async with answering(answer) as url, llm(url) as client:
-        client.watch(skipped)
+        client.watch(watch)
         assert [await collect(client) for _ in range(2)] == [["Hi."], ["Hi."]]
     kinds = [vars(record)["kind"] for record in caplog.records if "unknown" in record.getMessage()]
     assert sorted(kinds) == [Oddity.CHOICE, Oddity.NO_CHOICES]
-    assert sorted(skipped.kinds) == [(Backend.LLM, "choice")] * 2 + [(Backend.LLM, "no_choices")] * 2
+    assert sorted(watch.skipped) == [(Backend.LLM, "choice")] * 2 + [(Backend.LLM, "no_choices")] * 2
     assert "hunter2" not in caplog.text
 
 

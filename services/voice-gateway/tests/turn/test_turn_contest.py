@@ -36,7 +36,6 @@ FINAL = [
     ("Paris", 599, Verdict.GO_ON),
     ("Paris", 600, Verdict.YIELD),
     ("Mama.", 400, Verdict.GO_ON),
-    ("No, no.", 200, Verdict.YIELD),
     ("5", 100, Verdict.GO_ON),
     ("incomprehensibilities", 100, Verdict.GO_ON),
     ("\u4e0d\u662f", 200, Verdict.GO_ON),
