@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -63,7 +64,7 @@ class ScriptedEngine(RecognitionEngine):
         if not self.gate.wait(timeout=10):
             raise TimeoutError("the test never opened the gate")
         if self.error is not None:
-            raise self.error
+            raise copy(self.error)
         return Recognition(f"w{loud}" if self.text is None else self.text)
 
     def describe(self) -> tuple[EngineDescription, ...]:

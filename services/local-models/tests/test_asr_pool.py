@@ -1,12 +1,17 @@
 """The bounded queue in front of the recogniser."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 
+import numpy as np
 import pytest
 from local_models.engines.pool import InferencePool, JobState, PoolClosedError, PoolFullError, Priority
+from local_models.engines.recognition import Samples
 
 
 class Held:
@@ -167,3 +172,25 @@ def test_a_decode_that_outlives_the_event_loop_harms_nobody() -> None:
     gate.set()
     pool.close()
     assert not any(thread.is_alive() for thread in pool._threads)
+
+
+def fail_with(audio: Samples) -> None:
+    """As an engine does, which is given audio."""
+    raise ValueError(f"{len(audio)} samples")
+
+
+async def test_audio_goes_with_the_job_that_failed() -> None:
+    """30 s of it, 2 MB, would stay until the collector comes."""
+    pool = InferencePool(max_pending_jobs=1)
+    audio = np.zeros(16_000, np.float32)
+    given = weakref.ref(audio)
+    gc.disable()
+    try:
+        job = pool.submit(Priority.FINAL, partial(fail_with, audio))
+        with suppress(ValueError):
+            await job.future
+        pool.close()
+        del job, audio
+        assert given() is None
+    finally:
+        gc.enable()

@@ -1,6 +1,8 @@
 """The recognition service on the wire: order, status codes, ids, admission, and what a client leaves behind."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import grpc
 import grpc.aio
@@ -18,6 +20,8 @@ from asr_support import (
 )
 from local_models.engines.pool import Priority
 from local_models.engines.recognition import RecognitionError
+from local_models.riva import refusals
+from local_models.riva.asr_stream import RecognitionStream
 from riva.client.proto import riva_asr_pb2 as pb
 
 
@@ -211,3 +215,51 @@ async def test_the_configuration_call_refuses_unknown_models(server: Serving) ->
         await server.stub.GetRivaSpeechRecognitionConfig(pb.RivaSpeechRecognitionConfigRequest(model_name="x"))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "scripted-en-streaming" in (caught.value.details() or "")
+
+
+@pytest.fixture
+def without_collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is in a circle stays; what is logged does not, which pytest would keep with all of its frames."""
+    monkeypatch.setattr(refusals.logger, "disabled", True)
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def no_stream_is_left(server: Serving) -> None:
+    """Work that runs when its call fails ends a little later."""
+    async with asyncio.timeout(10):
+        while any(isinstance(each, RecognitionStream) for each in gc.get_objects()):
+            await server.stub.GetRivaSpeechRecognitionConfig(pb.RivaSpeechRecognitionConfigRequest())
+
+
+@pytest.mark.usefixtures("without_collector")
+@pytest.mark.parametrize(
+    ("encoding", "audio", "code"),
+    [
+        (2, b"not a FLAC file at all", grpc.StatusCode.INVALID_ARGUMENT),
+        (1, pcm("w20 -20 w9 -20"), grpc.StatusCode.INTERNAL),
+    ],
+    ids=["damaged", "broken engine"],
+)
+async def test_a_file_goes_with_the_call_that_failed(
+    server: Serving, engine: ScriptedEngine, encoding: int, audio: bytes, code: grpc.StatusCode
+) -> None:
+    """A file of 64 MiB would stay in memory until the collector comes, and so would the ones after it."""
+    engine.error = RecognitionError("broken weights")
+    request = pb.RecognizeRequest(config=recognition_config(encoding=encoding), audio=audio)
+    for _ in range(3):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.stub.Recognize(request)
+        assert caught.value.code() is code
+    await no_stream_is_left(server)
+
+
+@pytest.mark.usefixtures("without_collector")
+async def test_audio_goes_with_the_stream_that_failed(server: Serving, engine: ScriptedEngine) -> None:
+    """As a file does."""
+    engine.error = RecognitionError("broken weights")
+    for _ in range(3):
+        await failure(server, [first_message(), audio_message(pcm("w20 -20"))])
+    await no_stream_is_left(server)

@@ -1,6 +1,7 @@
 """Reflection is for tools that ask and leave: its streams are bounded in number and in patience."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -8,6 +9,7 @@ from typing import Any, cast
 import grpc.aio
 import pytest
 from gateway_kit import virtual_time
+from gateway_kit.counted import Sent
 from gateway_kit.loopback import listening
 from grpc_reflection.v1alpha import reflection_pb2
 from voice_gateway.app import reflection
@@ -129,3 +131,36 @@ def test_a_stream_whose_answers_are_not_taken_ends() -> None:
         assert bounded._held.total == 0
 
     virtual_time.run(main())
+
+
+class Babbling:
+    """A call whose client asks what nobody understands; keeps what ended it, as gRPC does."""
+
+    ended: Exception | None = None
+
+    def peer(self) -> str:
+        """Where it comes from."""
+        return "ipv4:192.0.2.1:5000"
+
+    async def read(self) -> bytes:
+        """No question."""
+        return Sent(b"\xff")
+
+    async def abort_with_status(self, _: object) -> None:
+        """End the call."""
+        self.ended = grpc.aio.AbortError()
+        raise self.ended
+
+
+async def test_a_question_that_is_refused_goes_with_its_call() -> None:
+    """A megabyte of each would stay until the collector comes."""
+    call, bounded = Babbling(), reflection._Bounded((SERVICE,))
+    Sent.alive = 0
+    gc.disable()
+    try:
+        with pytest.raises(grpc.aio.AbortError):
+            await bounded.serve(None, cast("Any", call))
+        assert call.ended is not None
+        assert Sent.alive == 0
+    finally:
+        gc.enable()

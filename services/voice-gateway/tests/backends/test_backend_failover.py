@@ -1,7 +1,9 @@
 """Several replicas of a backend behind one name, on loopback addresses and real sockets, found by a fake resolver."""
 
 import asyncio
+import gc
 import ssl
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, suppress
 from pathlib import Path
@@ -64,6 +66,23 @@ async def test_replies_go_to_the_least_busy_replica() -> None:
         assert [len(fake.requests) for fake in fakes] == [2, 2, 2]
         assert [address.calls for address in client.status().addresses] == [2, 2, 2]
     assert [address.calls for address in client.status().addresses] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("fault", [HttpFailure(400), HttpFailure(503), CloseBeforeAnswer()], ids=str)
+async def test_a_failed_request_goes_with_whoever_has_met_its_error(fault: LlmFault) -> None:
+    """An error in a circle with its frames keeps the conversation, 100 kB of it, until the collector comes."""
+    met: list[weakref.ref[BaseException]] = []
+    async with llms(1) as (client, fakes):
+        fakes[0].faults.always(fault)
+        gc.disable()
+        try:
+            try:
+                await anext(client.reply(SESSION, MESSAGES))
+            except BackendError as error:
+                met += [weakref.ref(each) for each in (error, error.__cause__) if each is not None]
+            assert [each() for each in met] == [None, None]
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize(

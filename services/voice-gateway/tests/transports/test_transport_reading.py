@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
+from gateway_kit.counted import Sent
 from gateway_kit.loopback import listening
 from transports.transport_fakes import (
     VERSION,
@@ -140,20 +141,6 @@ async def test_what_comes_late_is_not_heard() -> None:
 
 
 TOO_LARGE = bytes(MAX_REQUEST_BYTES + 1)
-
-
-class Sent(bytes):
-    """A message that counts how many of its kind are in memory."""
-
-    alive = 0
-
-    def __init__(self, _: bytes) -> None:
-        """One more."""
-        Sent.alive += 1
-
-    def __del__(self) -> None:
-        """One less."""
-        Sent.alive -= 1
 
 
 class Counting(Spy):

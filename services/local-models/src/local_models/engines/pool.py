@@ -13,8 +13,10 @@ import asyncio
 import heapq
 import itertools
 import threading
+import traceback
 from collections.abc import Callable
 from enum import Enum, IntEnum
+from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -69,14 +71,17 @@ class Job(Generic[T]):
         """Give a queued job newer work in its place in the queue; False when it is too late for that."""
         return self._pool.supersede(self, work)
 
-    def run(self) -> None:
-        """Do the work on the calling (worker) thread and hand the outcome to the event loop."""
+    def run(self) -> TracebackType | None:
+        """Do the work on the calling (worker) thread and hand the outcome to the event loop; give the frames of what
+        failed, which hold the audio, and this job, and so themselves.
+        """
         try:
             result = self._work()
         except Exception as error:  # noqa: BLE001 - whatever went wrong belongs to the one who awaits the future
             self._post(self._fail, error)
-        else:
-            self._post(self._succeed, result)
+            return error.__traceback__
+        self._post(self._succeed, result)
+        return None
 
     def _post(self, settle: Callable[..., None], outcome: object) -> None:
         try:
@@ -191,5 +196,5 @@ class InferencePool:
 
     def _serve(self, least: Priority) -> None:
         while (job := self._next(least)) is not None:
-            job.run()
+            traceback.clear_frames(job.run())
             del job  # a finished job holds its audio: do not keep it until the next one comes

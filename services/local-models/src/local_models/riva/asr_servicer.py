@@ -22,10 +22,9 @@ Status codes:
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Final
 
 import grpc
 import grpc.aio
@@ -38,9 +37,8 @@ from local_models.engines.recognition import RecognitionEngine
 from local_models.riva import asr_codec as codec
 from local_models.riva.asr_ears import Ears
 from local_models.riva.asr_stream import RecognitionStream
+from local_models.riva.refusals import Codes, Context, ends_as_told
 from local_models.without_effect import WithoutEffect
-
-logger = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 """`Recognize` takes a whole file in one message: 35 minutes of 16 kHz PCM. gRPC's own 4 MiB is 2 minutes."""
@@ -57,6 +55,14 @@ class OverloadedError(RuntimeError):
     """All streams are taken. RESOURCE_EXHAUSTED."""
 
 
+_CODES: Final[Codes] = {
+    codec.BadRequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    BadAudio: grpc.StatusCode.INVALID_ARGUMENT,
+    OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    PoolFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+
+
 class AsrServicer(pb_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc] # the generated stubs carry no types
     """The three calls. Every call that recognises holds one of `limits.max_streams` places while it runs."""
 
@@ -70,33 +76,33 @@ class AsrServicer(pb_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc] 
         self._in_vain = WithoutEffect("speech recognition")
         self.running_streams = 0
 
-    async def StreamingRecognize(self, _: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:  # noqa: N802 - Riva's name
+    @ends_as_told("recognition", _CODES)
+    async def StreamingRecognize(self, _: object, context: Context) -> None:  # noqa: N802 - Riva's name
         """Config first, then audio; interims, first passes and finals until the client half-closes."""
-        async with _refusals(context):
-            with self._place():
-                await self._stream(context)
+        with self._place():
+            await self._stream(context)
 
+    @ends_as_told("recognition", _CODES)
     async def Recognize(  # noqa: N802 - Riva's name
-        self, request: pb.RecognizeRequest, context: grpc.aio.ServicerContext[Any, Any]
+        self, request: pb.RecognizeRequest, _: Context
     ) -> pb.RecognizeResponse:
         """A whole file at once: one result per utterance."""
-        async with _refusals(context):
-            settings = codec.read_offline_config(request, self._engines)
-            self._in_vain.note(settings.without_effect)
-            with self._place(), contextlib.closing(RecognitionStream(self._ears, self._pool, settings)) as stream:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(_hear_all(stream, request.audio))
-                    hypotheses = [hypothesis async for hypothesis in stream.hypotheses()]
-            return codec.offline_response(hypotheses, settings, request.id.value)
+        settings = codec.read_offline_config(request, self._engines)
+        self._in_vain.note(settings.without_effect)
+        with self._place(), contextlib.closing(RecognitionStream(self._ears, self._pool, settings)) as stream:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_hear_all(stream, request.audio))
+                hypotheses = [hypothesis async for hypothesis in stream.hypotheses()]
+        return codec.offline_response(hypotheses, settings, request.id.value)
 
+    @ends_as_told("recognition", _CODES)
     async def GetRivaSpeechRecognitionConfig(  # noqa: N802 - Riva's name
-        self, request: pb.RivaSpeechRecognitionConfigRequest, context: grpc.aio.ServicerContext[Any, Any]
+        self, request: pb.RivaSpeechRecognitionConfigRequest, _: Context
     ) -> pb.RivaSpeechRecognitionConfigResponse:
         """The models, twice each: `type` online and offline."""
-        async with _refusals(context):
-            return codec.config_response(request.model_name, self._engines)
+        return codec.config_response(request.model_name, self._engines)
 
-    async def _stream(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    async def _stream(self, context: Context) -> None:
         first = await context.read()
         if first is grpc.aio.EOF:
             raise codec.BadRequestError("the stream ended before its first message, which must carry streaming_config")
@@ -109,7 +115,7 @@ class AsrServicer(pb_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc] 
                 async for hypothesis in stream.hypotheses():
                     await context.write(codec.streaming_response(hypothesis, settings, request_id))
 
-    async def _hear_stream(self, stream: RecognitionStream, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    async def _hear_stream(self, stream: RecognitionStream, context: Context) -> None:
         while (request := await context.read()) is not grpc.aio.EOF:
             self._in_vain.note(codec.runtime_options(request))
             await stream.hear(codec.read_audio(request))
@@ -143,29 +149,3 @@ def register_asr(
 async def _hear_all(stream: RecognitionStream, audio: bytes) -> None:
     await stream.hear(audio)
     await stream.finish()
-
-
-@contextlib.asynccontextmanager
-async def _refusals(context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
-    """Turn what went wrong into a gRPC status. A task group's error counts as its first cause."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - the last place that can still tell the client
-        await _refuse(context, _first_cause(error))
-
-
-def _first_cause(error: Exception) -> Exception:
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-async def _refuse(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> NoReturn:
-    match error:
-        case codec.BadRequestError() | BadAudio():
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        case OverloadedError() | PoolFullError():
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
-        case _:
-            logger.error("recognition failed", exc_info=error)
-            await context.abort(grpc.StatusCode.INTERNAL, f"recognition failed: {error}")

@@ -28,9 +28,8 @@ Status codes:
 """
 
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Final
 
 import grpc
 import grpc.aio
@@ -40,10 +39,15 @@ from riva.client.proto import riva_tts_pb2_grpc as pb_grpc
 from local_models.audio import BadAudio
 from local_models.engines.synthesis import SynthesisEngine
 from local_models.riva import tts_codec as codec
+from local_models.riva.refusals import Codes, Context, ends_as_told
 from local_models.riva.speech_pool import SpeechOverloadError, SpeechPool
 from local_models.without_effect import WithoutEffect
 
-logger = logging.getLogger(__name__)
+_CODES: Final[Codes] = {
+    codec.BadSpeechRequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    BadAudio: grpc.StatusCode.INVALID_ARGUMENT,
+    SpeechOverloadError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
 
 
 class TtsServicer(pb_grpc.RivaSpeechSynthesisServicer):  # type: ignore[misc] # the generated stubs carry no types
@@ -54,31 +58,31 @@ class TtsServicer(pb_grpc.RivaSpeechSynthesisServicer):  # type: ignore[misc] # 
         self._pool = pool
         self._in_vain = WithoutEffect("speech synthesis")
 
+    @ends_as_told("synthesis", _CODES)
     async def Synthesize(  # noqa: N802 - Riva's name
-        self, request: pb.SynthesizeSpeechRequest, context: grpc.aio.ServicerContext[Any, Any]
+        self, request: pb.SynthesizeSpeechRequest, _: Context
     ) -> pb.SynthesizeSpeechResponse:
         """One text, one message of audio."""
-        async with _refusals(context):
+        checked = self._read(request)
+        async with contextlib.aclosing(self._pool.pieces(checked)) as pieces:
+            return codec.joined(checked, [response async for piece in pieces for response in piece])
+
+    @ends_as_told("synthesis", _CODES)
+    async def SynthesizeOnline(self, _: object, context: Context) -> None:  # noqa: N802 - Riva's name
+        """Any number of texts, each answered in turn while it is being made, until the client half-closes."""
+        while (request := await context.read()) is not grpc.aio.EOF:
             checked = self._read(request)
             async with contextlib.aclosing(self._pool.pieces(checked)) as pieces:
-                return codec.joined(checked, [response async for piece in pieces for response in piece])
+                async for piece in pieces:
+                    for response in piece:
+                        await context.write(response)
 
-    async def SynthesizeOnline(self, _: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:  # noqa: N802 - Riva's name
-        """Any number of texts, each answered in turn while it is being made, until the client half-closes."""
-        async with _refusals(context):
-            while (request := await context.read()) is not grpc.aio.EOF:
-                checked = self._read(request)
-                async with contextlib.aclosing(self._pool.pieces(checked)) as pieces:
-                    async for piece in pieces:
-                        for response in piece:
-                            await context.write(response)
-
+    @ends_as_told("synthesis", _CODES)
     async def GetRivaSynthesisConfig(  # noqa: N802 - Riva's name
-        self, request: pb.RivaSynthesisConfigRequest, context: grpc.aio.ServicerContext[Any, Any]
+        self, request: pb.RivaSynthesisConfigRequest, _: Context
     ) -> pb.RivaSynthesisConfigResponse:
         """The voices."""
-        async with _refusals(context):
-            return codec.config_response(self._catalogue, request.model_name)
+        return codec.config_response(self._catalogue, request.model_name)
 
     def _read(self, request: pb.SynthesizeSpeechRequest) -> codec.SpeechRequest:
         checked = codec.read_request(request, self._catalogue)
@@ -91,19 +95,3 @@ def register_tts(server: grpc.aio.Server, engines: Sequence[SynthesisEngine], *,
     servicer = TtsServicer(engines, pool=pool)
     pb_grpc.add_RivaSpeechSynthesisServicer_to_server(servicer, server)
     return servicer
-
-
-@contextlib.asynccontextmanager
-async def _refusals(context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
-    """Turn what went wrong into a gRPC status."""
-    try:
-        yield
-    except grpc.aio.AbortError:
-        raise
-    except (codec.BadSpeechRequestError, BadAudio) as error:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-    except SpeechOverloadError as error:
-        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
-    except Exception as error:
-        logger.exception("synthesis failed")
-        await context.abort(grpc.StatusCode.INTERNAL, f"synthesis failed: {error}")

@@ -21,6 +21,7 @@ from voice_gateway.transports import inputs
 from voice_gateway.transports.auth import account_of
 from voice_gateway.transports.call import end_with, paced
 from voice_gateway.transports.reading import RawContext, read_within, write_within
+from voice_gateway.transports.status import without_frames
 
 OLD, NEW = "grpc.reflection.v1alpha", "grpc.reflection.v1"
 SERVICE: Final = "ServerReflection"
@@ -93,7 +94,10 @@ class _Bounded:
                 with self._answered.one_more(account):
                     await self._answer(context)
             except GatewayError as error:
-                await end_with(context, error)
+                failure = without_frames(error)
+            else:
+                return
+            await end_with(context, failure)
 
     async def _answer(self, context: RawContext) -> None:
         pace = QUESTIONS

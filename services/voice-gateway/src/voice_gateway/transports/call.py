@@ -25,7 +25,7 @@ from voice_gateway.transports.auth import CALLER
 from voice_gateway.transports.outbox import Encoder, Outbox
 from voice_gateway.transports.reading import RawContext, leave, read, read_first
 from voice_gateway.transports.refusal_log import RefusalLog
-from voice_gateway.transports.status import abort, safe_message
+from voice_gateway.transports.status import abort, safe_message, without_frames
 
 _LOG = logging.getLogger(__name__)
 
@@ -101,9 +101,7 @@ async def hold_call(context: RawContext, codec: Codec, doors: Doors, limits: Cal
     try:
         await _hold(context, codec, doors, limits)
     except GatewayError as error:
-        # its frames hold the client's message, and this one holds it: a circle that waits for the collector, of 1.3 MB
-        failure = error.with_traceback(None)
-        failure.__cause__ = failure.__context__ = None
+        failure = without_frames(error)
     except Exception:  # noqa: BLE001  logged here; the client gets the typed status that it is owed
         _LOG.exception("call failed")
         failure = InternalError()

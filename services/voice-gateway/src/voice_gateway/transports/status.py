@@ -1,7 +1,7 @@
 """How a session's failure reads as a gRPC status."""
 
 from types import MappingProxyType
-from typing import Any, Final, Never
+from typing import Any, Final, Never, TypeVar
 
 import grpc
 from google.protobuf import any_pb2
@@ -10,6 +10,8 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from voice_gateway.domain.errors import BackendError, GatewayError, Reason
+
+E = TypeVar("E", bound=GatewayError)
 
 ERROR_DOMAIN: Final = "voicegateway.v1"
 """`ErrorInfo.domain` of every status, also of the older contract's: the reasons are the same set."""
@@ -85,6 +87,18 @@ def _packed(detail: Message) -> any_pb2.Any:
     return packed
 
 
+def without_frames(error: E) -> E:
+    """The error without those that raised it: they hold the client's message, and may hold the error, a circle that
+    waits for the collector with up to 1.3 MB.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: GatewayError) -> Never:
-    """End the call with the status of `error`; raises what gRPC wants raised."""
+    """End the call with the status of `error`; raises what gRPC wants raised.
+
+    gRPC keeps what is raised with the call, so that all of the frames on its way stay until the collector comes: let
+    none of them hold a message.
+    """
     await context.abort_with_status(rpc_status.to_status(to_status(error)))

@@ -13,7 +13,7 @@ from voice_gateway.domain.errors import ClientError, GatewayError, Reason
 from voice_gateway.session.ports import ExpectStart
 from voice_gateway.transports.auth import caller_of
 from voice_gateway.transports.reading import RawContext, read_first
-from voice_gateway.transports.status import abort
+from voice_gateway.transports.status import abort, without_frames
 
 REQUEST_TIMEOUT_MS: Final = 5_000
 """A request has a few hundred bytes at most, and so comes with its headers; a segment that is lost twice in a row is
@@ -53,9 +53,14 @@ def server_stream(
 
 async def _request(context: RawContext, parse: Callable[[bytes], R], expect: ExpectStart) -> R:
     try:
-        raw = await read_first(context, expect(caller_of(context)), REQUEST_TIMEOUT_MS)
-        if raw is None:
-            raise ClientError(Reason.MESSAGE_EMPTY, "the call has no request")
-        return parse(raw)
+        return parse(await _read(context, expect))
     except GatewayError as error:
-        await abort(context, error)
+        failure = without_frames(error)
+    return await abort(context, failure)
+
+
+async def _read(context: RawContext, expect: ExpectStart) -> bytes:
+    raw = await read_first(context, expect(caller_of(context)), REQUEST_TIMEOUT_MS)
+    if raw is None:
+        raise ClientError(Reason.MESSAGE_EMPTY, "the call has no request")
+    return raw

@@ -129,7 +129,10 @@ class OpenAiChat:
                 for refuser, cause in refusals:
                     request.failed(refuser, cause)
                 return begun
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # or the error holds this frame, this frame the error, and both the whole conversation
 
     async def _try(
         self, request: Request[Endpoint], member: Member[Endpoint], body: dict[str, Any], *, is_alone: bool

@@ -31,7 +31,7 @@ class _Servicer:
         """Hold one conversation."""
         await hold_call(context, Codec(self._server_version), self._doors, self._limits)
 
-    async def get_capabilities(self, _: bytes, context: RawContext) -> bytes:
+    async def get_capabilities(self, _: None, context: RawContext) -> bytes:
         """Tell what the server can do now."""
         try:
             return capabilities(self._describe(), self._server_version)
@@ -51,6 +51,6 @@ def add_to_server(
     servicer = _Servicer(doors, capabilities, server_version, limits)
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
         "Converse": grpc.stream_stream_rpc_method_handler(servicer.converse),
-        "GetCapabilities": unary(servicer.get_capabilities, parse=bytes, expect=doors.expect),
+        "GetCapabilities": unary(servicer.get_capabilities, parse=lambda _: None, expect=doors.expect),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, handlers),))

@@ -1,0 +1,79 @@
+"""A method with one request keeps nothing of a call that it refuses."""
+
+import gc
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from gateway_kit.loopback import listening
+from voice_gateway.domain.errors import ClientError, Reason
+from voice_gateway.observability.health_service import MAX_NAME_CHARS, HealthService
+from voice_gateway.session.admission.unstarted import Unstarted
+from voice_gateway.transports.auth import account_of
+from voice_gateway.transports.unary import server_stream, unary
+
+CALLS = 5
+LONG = b"n" * (MAX_NAME_CHARS + 1)
+
+
+class Asked:
+    """A question after a service; counts how many are in memory."""
+
+    alive = 0
+
+    def __init__(self, raw: bytes) -> None:
+        self.service = raw.decode()
+        Asked.alive += 1
+
+    def __del__(self) -> None:
+        Asked.alive -= 1
+
+
+def refused(raw: bytes) -> Asked:
+    """Take a question apart, and refuse it."""
+    asked = Asked(raw)
+    raise ClientError(Reason.TEXT_INVALID, f"{len(asked.service)} characters")
+
+
+Behaviour = Callable[[Any, Any], Awaitable[Any]]
+
+
+def methods() -> dict[str, Any]:
+    """Each way to refuse a request."""
+    health = HealthService(account_of)
+    check: Behaviour = health.Check
+    watch: Behaviour = health.Watch
+    expect = Unstarted(lambda: CALLS, lambda: 1).expecting
+    return {
+        "Malformed": unary(check, refused, expect),
+        "Unknown": unary(check, Asked, expect),
+        "TooLong": server_stream(watch, Asked, expect),
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "code"),
+    [
+        ("Malformed", grpc.StatusCode.INVALID_ARGUMENT),
+        ("Unknown", grpc.StatusCode.NOT_FOUND),
+        ("TooLong", grpc.StatusCode.INVALID_ARGUMENT),
+    ],
+)
+async def test_a_request_that_is_refused_goes_with_its_call(method: str, code: grpc.StatusCode) -> None:
+    """A megabyte of each request that is refused would stay until the collector comes."""
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("service", methods()),))
+    Asked.alive = 0
+    gc.disable()
+    try:
+        async with listening(server) as address, grpc.aio.insecure_channel(address) as channel:
+            for _ in range(CALLS):
+                ask: Any = channel.unary_unary(f"/service/{method}")
+                with pytest.raises(grpc.aio.AioRpcError) as ended:
+                    await ask(LONG)
+                assert ended.value.code() is code
+        assert Asked.alive == 0
+    finally:
+        gc.enable()
