@@ -38,10 +38,6 @@ class Seen:
 class EchoingRoom(VirtualDevice):
     """A device whose loudspeaker is heard by its microphone; both run at `INPUT_RATE_HZ`."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._track = np.zeros(0, np.float32)
-
     def _capture_frame(self) -> None:
         hear, at = self._hear, self._captured_samples
         self._hear = lambda frame: hear(self._with_echo(frame, at))
@@ -56,12 +52,14 @@ class EchoingRoom(VirtualDevice):
         return np.clip(np.rint(mixed), -32_768, 32_767).astype("<i2").tobytes()
 
     def _played(self, at_samples: int, count: int) -> npt.NDArray[np.float32]:
-        """What the loudspeaker played there; the last few stretches are enough to look through."""
+        """What the loudspeaker played there, in stretches of any length."""
         track = np.zeros(count, np.float32)
-        for played in self.timeline.played[-10:]:
+        for played in reversed(self.timeline.played):
             start = played.clock_samples - at_samples
             samples = samples_of(played.pcm)
             low, high = max(0, start), min(count, start + samples.size)
+            if high <= 0:
+                break
             if low < high:
                 track[low:high] = samples[low - start : high - start]
         return track

@@ -82,6 +82,20 @@ def test_the_rates_may_differ(rate_hz: int) -> None:
     assert own_voice.is_in(pcm(np.interp(positions, np.arange(len(echo)), echo) * 0.25), at(100))
 
 
+@pytest.mark.parametrize("band_hz", [(1_500, 3_900), (0, 8_000)])
+@pytest.mark.parametrize("delay_samples", [0, 0.5, 1, 1.5, 2.25, 3])
+def test_an_s_is_known_whatever_its_delay(delay_samples: float, band_hz: tuple[int, int]) -> None:
+    """What hisses is compared between the samples too: half of all rooms have an odd delay, or none that is whole."""
+    tones_hz = np.fft.rfftfreq(32_768, 1 / 16_000)
+    hiss = np.fft.rfft(np.random.default_rng(7).normal(0, 4_000, 32_768))
+    hiss[(tones_hz < band_hz[0]) | (tones_hz > band_hz[1])] = 0
+    own_voice, said = OwnVoice(16_000), np.fft.irfft(hiss)
+    for start in range(0, len(said), 640):
+        own_voice.sent(pcm(said[start : start + 640]), at(0))
+    echo = np.fft.irfft(hiss * np.exp(-2j * np.pi * tones_hz / 16_000 * delay_samples))
+    assert own_voice.is_in(pcm(echo[16_000 : 16_000 + 4 * CHUNK] * 0.25), at(100))
+
+
 def test_too_little_was_sent_to_compare() -> None:
     """The first frame of a reply is shorter than what is compared."""
     own_voice = OwnVoice(16_000)

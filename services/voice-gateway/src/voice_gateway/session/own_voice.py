@@ -1,8 +1,8 @@
 """Hears the agent's own voice in the microphone: a copy of what the client was sent, later and quieter.
 
-The last of what was heard is laid over the last of what was sent, at every delay, and compared. Measured 2026-11-21 on
-synthesised speech, 128 ms each: an echo at -12 dB matches to 0.67 or more in 99 of 100 places, another sentence of the
-same voice to 0.48 or less. In a room that reverberates strongly the match is as low as a stranger's: then the words
+The last of what was heard is laid over the last of what was sent, at every delay, and compared. Measured 2026-11-29 on
+synthesised speech, 128 ms each: an echo at -12 dB matches to 0.93 or more in 99 of 100 places, another sentence of the
+same voice to 0.53 or less. In a room that reverberates strongly the match is as low as a stranger's: then the words
 have to tell.
 """
 
@@ -26,6 +26,8 @@ MATCH = 0.6
 """A normalised correlation of this or more is the agent's voice."""
 NEAR_SAMPLES = 400
 """The delay of an echo changes by less than this (50 ms) from one chunk to the next, frames of 40 ms included."""
+STEPS = 2
+"""Delays to a sample: half a sample off, what hisses does not match."""
 EMPHASIS = 0.95
 """Of high over low tones before the comparison (the usual pre-emphasis of speech): vowels of one voice are alike."""
 
@@ -81,7 +83,7 @@ class OwnVoice:
 def _prepared(pcm: bytes, rate_hz: int) -> Samples:
     samples = np.frombuffer(pcm[: len(pcm) // PCM_SAMPLE_BYTES * PCM_SAMPLE_BYTES], "<i2").astype(np.float32)
     if rate_hz != RATE_HZ:
-        samples = soxr.resample(samples, rate_hz, RATE_HZ, quality="QQ")
+        samples = soxr.resample(samples, rate_hz, RATE_HZ, quality="LQ")  # QQ folds hiss down, by where a sample falls
     samples -= samples.mean()  # a constant is no sound
     return np.asarray(samples[1:] - EMPHASIS * samples[:-1], np.float32)
 
@@ -90,7 +92,9 @@ def _best_match(sound: Samples, sent: Samples) -> tuple[float, int]:
     """The largest normalised correlation, range [0, 1], and where in `sent` that match ends."""
     size = 1 << (len(sent) + len(sound)).bit_length()
     spectrum = np.fft.rfft(sent, size) * np.conj(np.fft.rfft(sound, size))
-    products = np.abs(np.fft.irfft(spectrum, size)[: len(sent) - len(sound) + 1])
+    places = len(sent) - len(sound) + 1
+    products = np.abs(np.fft.irfft(spectrum, STEPS * size)[: STEPS * places]) * STEPS
+    products = products.reshape(places, STEPS).max(axis=1)
     energies = np.concatenate([np.zeros(1), np.cumsum(np.square(sent, dtype=np.float64))])
     windows = energies[len(sound) :] - energies[: -len(sound)]
     # where next to nothing was sent, the noise of both would look alike
