@@ -180,7 +180,7 @@ def fail_with(audio: Samples) -> None:
 
 
 async def test_audio_goes_with_the_job_that_failed() -> None:
-    """30 s of it, 2 MB, would stay until the collector comes."""
+    """Up to 30 s of it, 2 MB, would stay until the collector comes."""
     pool = InferencePool(max_pending_jobs=1)
     audio = np.zeros(16_000, np.float32)
     given = weakref.ref(audio)

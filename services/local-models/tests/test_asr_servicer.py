@@ -230,7 +230,7 @@ def without_collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 async def no_stream_is_left(server: Serving) -> None:
     """Work that runs when its call fails ends a little later."""
     async with asyncio.timeout(10):
-        while any(isinstance(each, RecognitionStream) for each in gc.get_objects()):
+        while any(type(each) is RecognitionStream for each in gc.get_objects()):
             await server.stub.GetRivaSpeechRecognitionConfig(pb.RivaSpeechRecognitionConfigRequest())
 
 
@@ -262,4 +262,17 @@ async def test_audio_goes_with_the_stream_that_failed(server: Serving, engine: S
     engine.error = RecognitionError("broken weights")
     for _ in range(3):
         await failure(server, [first_message(), audio_message(pcm("w20 -20"))])
+    await no_stream_is_left(server)
+
+
+@pytest.mark.usefixtures("without_collector")
+async def test_a_file_goes_with_the_client_that_hangs_up(server: Serving, engine: ScriptedEngine) -> None:
+    """That is how most long recognitions end before their time."""
+    engine.gate.clear()
+    request = pb.RecognizeRequest(config=recognition_config(), audio=pcm("w20 -20"))
+    call = server.stub.Recognize(request)
+    while not engine.calls:
+        await server.stub.GetRivaSpeechRecognitionConfig(pb.RivaSpeechRecognitionConfigRequest())
+    call.cancel()
+    engine.gate.set()
     await no_stream_is_left(server)

@@ -91,19 +91,15 @@ class Deaf:
 
     def __init__(self, peer: str = "ipv4:192.0.2.1:1") -> None:
         self._peer = peer
-        self.code: grpc.StatusCode | None = None
         self.is_writing = asyncio.Event()
 
     def peer(self) -> str:
         """Somebody."""
         return self._peer
 
-    def set_code(self, code: grpc.StatusCode) -> None:
-        """Keep what the call ends with."""
-        self.code = code
-
-    def set_details(self, details: str) -> None:
-        """Not looked at."""
+    async def abort(self, code: grpc.StatusCode, details: str) -> None:
+        """As gRPC does."""
+        raise grpc.aio.AbortError(code, details)
 
     async def write(self, _: object) -> None:
         """For ever."""
@@ -152,8 +148,8 @@ async def test_one_network_cannot_take_the_places_of_others() -> None:
     welcome = [*contexts[:25], neighbour]
     watching = [asyncio.create_task(service.Watch(named(""), context)) for context in welcome]
     await asyncio.gather(*(context.is_writing.wait() for context in welcome))
-    await service.Watch(named(""), contexts[25])
-    assert contexts[25].code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    with pytest.raises(grpc.aio.AbortError):
+        await service.Watch(named(""), contexts[25])
     for task in watching:
         task.cancel()
     await asyncio.wait(watching)

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import ssl
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing, suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from aiohttp import web
 from gateway_kit.replicas import HOSTS, MESSAGES, REPLY, SESSION, Names, free_port, llms, recognizers, reply
 from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 from voice_gateway.backends.openai_chat.client import OpenAiChat
+from voice_gateway.backends.openai_chat.endpoint import RequestRefusedError
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.backends.riva import asr
 from voice_gateway.backends.riva.asr import RivaRecognizer
@@ -68,21 +69,39 @@ async def test_replies_go_to_the_least_busy_replica() -> None:
     assert [address.calls for address in client.status().addresses] == [0, 0, 0]
 
 
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    """What is in a circle stays."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("without_collector")
 @pytest.mark.parametrize("fault", [HttpFailure(400), HttpFailure(503), CloseBeforeAnswer()], ids=str)
 async def test_a_failed_request_goes_with_whoever_has_met_its_error(fault: LlmFault) -> None:
     """An error in a circle with its frames keeps the conversation, 100 kB of it, until the collector comes."""
     met: list[weakref.ref[BaseException]] = []
     async with llms(1) as (client, fakes):
         fakes[0].faults.always(fault)
-        gc.disable()
         try:
-            try:
-                await anext(client.reply(SESSION, MESSAGES))
-            except BackendError as error:
-                met += [weakref.ref(each) for each in (error, error.__cause__) if each is not None]
-            assert [each() for each in met] == [None, None]
-        finally:
-            gc.enable()
+            await anext(client.reply(SESSION, MESSAGES))
+        except BackendError as error:
+            met += [weakref.ref(each) for each in (error, error.__cause__) if each is not None]
+        assert [each() for each in met] == [None, None]
+
+
+@pytest.mark.usefixtures("without_collector")
+async def test_a_request_that_another_address_answers_keeps_no_error() -> None:
+    """While one replica is ill, every turn would keep its conversation."""
+    async with llms(2) as (client, fakes):
+        fakes[0].faults.always(HttpFailure(503))
+        for _ in range(4):
+            async with aclosing(client.reply(SESSION, MESSAGES)) as pieces:
+                assert await anext(pieces)
+        assert fakes[0].requests
+        assert not [each for each in gc.get_objects() if type(each) is RequestRefusedError]
 
 
 @pytest.mark.parametrize(

@@ -72,14 +72,17 @@ class Job(Generic[T]):
         return self._pool.supersede(self, work)
 
     def run(self) -> TracebackType | None:
-        """Do the work on the calling (worker) thread and hand the outcome to the event loop; give the frames of what
-        failed, which hold the audio, and this job, and so themselves.
+        """Do the work on the calling (worker) thread and hand the outcome to the event loop.
+
+        Returns the frames of work that failed. They hold the audio and this job, the job its future, the future the
+        error, and the error the frames.
         """
         try:
             result = self._work()
         except Exception as error:  # noqa: BLE001 - whatever went wrong belongs to the one who awaits the future
+            frames = error.__traceback__  # those of this thread; whoever awaits the future adds others
             self._post(self._fail, error)
-            return error.__traceback__
+            return frames
         self._post(self._succeed, result)
         return None
 

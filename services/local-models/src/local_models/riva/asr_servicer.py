@@ -37,7 +37,7 @@ from local_models.engines.recognition import RecognitionEngine
 from local_models.riva import asr_codec as codec
 from local_models.riva.asr_ears import Ears
 from local_models.riva.asr_stream import RecognitionStream
-from local_models.riva.refusals import Codes, Context, ends_as_told
+from local_models.riva.refusals import Codes, Context, ends_with_status
 from local_models.without_effect import WithoutEffect
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
@@ -76,13 +76,13 @@ class AsrServicer(pb_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc] 
         self._in_vain = WithoutEffect("speech recognition")
         self.running_streams = 0
 
-    @ends_as_told("recognition", _CODES)
+    @ends_with_status("recognition", _CODES)
     async def StreamingRecognize(self, _: object, context: Context) -> None:  # noqa: N802 - Riva's name
         """Config first, then audio; interims, first passes and finals until the client half-closes."""
         with self._place():
             await self._stream(context)
 
-    @ends_as_told("recognition", _CODES)
+    @ends_with_status("recognition", _CODES)
     async def Recognize(  # noqa: N802 - Riva's name
         self, request: pb.RecognizeRequest, _: Context
     ) -> pb.RecognizeResponse:
@@ -95,7 +95,7 @@ class AsrServicer(pb_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc] 
                 hypotheses = [hypothesis async for hypothesis in stream.hypotheses()]
         return codec.offline_response(hypotheses, settings, request.id.value)
 
-    @ends_as_told("recognition", _CODES)
+    @ends_with_status("recognition", _CODES)
     async def GetRivaSpeechRecognitionConfig(  # noqa: N802 - Riva's name
         self, request: pb.RivaSpeechRecognitionConfigRequest, _: Context
     ) -> pb.RivaSpeechRecognitionConfigResponse:

@@ -29,7 +29,7 @@ from riva.client.proto import riva_nmt_pb2_grpc as pb_grpc
 from local_models.engines.apertium import INSTALL_HINT
 from local_models.engines.translation import TranslationEngine
 from local_models.riva import nmt_codec as codec
-from local_models.riva.refusals import Codes, Context, ends_as_told, refuse
+from local_models.riva.refusals import Codes, Context, ends_with_status
 from local_models.without_effect import WithoutEffect
 
 MAX_REQUESTS: Final = 4
@@ -61,7 +61,7 @@ class NmtServicer(pb_grpc.RivaTranslationServicer):  # type: ignore[misc] # the 
         self._in_vain = WithoutEffect("translation")
         self.running_requests = 0
 
-    @ends_as_told("translation", _CODES)
+    @ends_with_status("translation", _CODES)
     async def TranslateText(  # noqa: N802 - Riva's name
         self, request: pb.TranslateTextRequest, _: Context
     ) -> pb.TranslateTextResponse:
@@ -78,7 +78,7 @@ class NmtServicer(pb_grpc.RivaTranslationServicer):  # type: ignore[misc] # the 
             self.running_requests -= 1
         return codec.text_response(checked, texts)
 
-    @ends_as_told("translation", _CODES)
+    @ends_with_status("translation", _CODES)
     async def ListSupportedLanguagePairs(  # noqa: N802 - Riva's name
         self, request: pb.AvailableLanguageRequest, _: Context
     ) -> pb.AvailableLanguageResponse:
@@ -86,10 +86,10 @@ class NmtServicer(pb_grpc.RivaTranslationServicer):  # type: ignore[misc] # the 
         return codec.languages_response(request.model, self._available())
 
     async def StreamingTranslateSpeechToText(self, _: object, context: Context) -> None:  # noqa: N802 - Riva's name
-        refuse(context, grpc.StatusCode.UNIMPLEMENTED, NO_SPEECH)
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, NO_SPEECH)
 
     async def StreamingTranslateSpeechToSpeech(self, _: object, context: Context) -> None:  # noqa: N802 - Riva's name
-        refuse(context, grpc.StatusCode.UNIMPLEMENTED, NO_SPEECH)
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, NO_SPEECH)
 
     def _available(self) -> TranslationEngine:
         if self._engine is None:

@@ -39,7 +39,7 @@ from riva.client.proto import riva_tts_pb2_grpc as pb_grpc
 from local_models.audio import BadAudio
 from local_models.engines.synthesis import SynthesisEngine
 from local_models.riva import tts_codec as codec
-from local_models.riva.refusals import Codes, Context, ends_as_told
+from local_models.riva.refusals import Codes, Context, ends_with_status
 from local_models.riva.speech_pool import SpeechOverloadError, SpeechPool
 from local_models.without_effect import WithoutEffect
 
@@ -58,7 +58,7 @@ class TtsServicer(pb_grpc.RivaSpeechSynthesisServicer):  # type: ignore[misc] # 
         self._pool = pool
         self._in_vain = WithoutEffect("speech synthesis")
 
-    @ends_as_told("synthesis", _CODES)
+    @ends_with_status("synthesis", _CODES)
     async def Synthesize(  # noqa: N802 - Riva's name
         self, request: pb.SynthesizeSpeechRequest, _: Context
     ) -> pb.SynthesizeSpeechResponse:
@@ -67,7 +67,7 @@ class TtsServicer(pb_grpc.RivaSpeechSynthesisServicer):  # type: ignore[misc] # 
         async with contextlib.aclosing(self._pool.pieces(checked)) as pieces:
             return codec.joined(checked, [response async for piece in pieces for response in piece])
 
-    @ends_as_told("synthesis", _CODES)
+    @ends_with_status("synthesis", _CODES)
     async def SynthesizeOnline(self, _: object, context: Context) -> None:  # noqa: N802 - Riva's name
         """Any number of texts, each answered in turn while it is being made, until the client half-closes."""
         while (request := await context.read()) is not grpc.aio.EOF:
@@ -77,7 +77,7 @@ class TtsServicer(pb_grpc.RivaSpeechSynthesisServicer):  # type: ignore[misc] # 
                     for response in piece:
                         await context.write(response)
 
-    @ends_as_told("synthesis", _CODES)
+    @ends_with_status("synthesis", _CODES)
     async def GetRivaSynthesisConfig(  # noqa: N802 - Riva's name
         self, request: pb.RivaSynthesisConfigRequest, _: Context
     ) -> pb.RivaSynthesisConfigResponse:

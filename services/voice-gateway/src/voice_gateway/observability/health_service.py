@@ -51,19 +51,20 @@ class HealthService:
         """Tell the status of a name; NOT_FOUND if it has none."""
         status = self._statuses.get(request.service)
         if status is None:
-            _refuse(context, grpc.StatusCode.NOT_FOUND, "nothing has this name")
+            del request  # gRPC keeps the frames on the way of `abort`, until the collector comes
+            await context.abort(grpc.StatusCode.NOT_FOUND)
         return health_pb2.HealthCheckResponse(status=status)
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: _Context) -> None:  # noqa: N802  gRPC's name
         """Tell the status of a name now, SERVICE_UNKNOWN if it has none, and whenever it changes."""
-        account = self._account(context)
         if len(request.service) > MAX_NAME_CHARS:
-            _refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"a name has {MAX_NAME_CHARS} characters at most")
-        elif self.watchers >= MAX_WATCHERS or self._tally.of(account) >= MAX_WATCHERS_OF_AN_ACCOUNT:
-            _refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watch; use Check")
-        else:
-            with self._tally.one_more(account), self._watching(request.service) as changed:
-                await self._follow(request.service, changed, context)
+            del request  # as in `Check`
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"a name has {MAX_NAME_CHARS} characters at most")
+        account = self._account(context)
+        if self.watchers >= MAX_WATCHERS or self._tally.of(account) >= MAX_WATCHERS_OF_AN_ACCOUNT:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watch; use Check")
+        with self._tally.one_more(account), self._watching(request.service) as changed:
+            await self._follow(request.service, changed, context)
 
     @contextmanager
     def _watching(self, name: str) -> Iterator[asyncio.Event]:
@@ -86,9 +87,3 @@ class HealthService:
                 await context.write(health_pb2.HealthCheckResponse(status=status))
                 told = status
             await changed.wait()
-
-
-def _refuse(context: _Context, code: grpc.StatusCode, details: str) -> None:
-    """The status that a call ends with. `abort` would keep the request until the collector comes."""
-    context.set_code(code)
-    context.set_details(details)

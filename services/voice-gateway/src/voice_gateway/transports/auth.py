@@ -17,7 +17,7 @@ from voice_gateway.domain.caller import UNKNOWN, Caller
 from voice_gateway.domain.errors import GatewayError
 from voice_gateway.identity.shown import PeerCertificate, Shown
 from voice_gateway.transports.refusal_log import RefusalLog
-from voice_gateway.transports.status import abort
+from voice_gateway.transports.status import abort, without_frames
 
 CALLER: Final[ContextVar[Caller]] = ContextVar("caller", default=UNKNOWN)
 """Who opened the call that this task serves."""
@@ -57,8 +57,11 @@ class CallerInterceptor(grpc.aio.ServerInterceptor):
         try:
             CALLER.set(await self._entrance.caller(shown_by(context)))
         except GatewayError as error:
-            self._refusals.tell(error, context.peer(), by_address(context))
-            await abort(context, error)
+            failure = without_frames(error)
+        else:
+            return
+        self._refusals.tell(failure, context.peer(), by_address(context))
+        await abort(context, failure)
 
 
 def _rewrapped(

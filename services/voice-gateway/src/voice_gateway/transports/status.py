@@ -88,8 +88,9 @@ def _packed(detail: Message) -> any_pb2.Any:
 
 
 def without_frames(error: E) -> E:
-    """The error without those that raised it: they hold the client's message, and may hold the error, a circle that
-    waits for the collector with up to 1.3 MB.
+    """Take traceback, cause and context from `error`, and return it.
+
+    Its frames hold the client's message, up to 1.3 MB, and may hold the error: a circle that waits for the collector.
     """
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)

@@ -112,27 +112,27 @@ class OpenAiChat:
         failure: Exception = ChatStreamError("has no address")
         refusals: list[tuple[Member[Endpoint], str]] = []
         is_alone = len(list(self._pool.candidates())) == 1
-        for member in islice(self._pool.candidates(), _MAX_ADDRESSES):
-            first_by = asyncio.get_running_loop().time() + self._settings.first_token_deadline_ms / _MS_PER_S
-            try:
-                async with asyncio.timeout_at(min(first_by, total_by)):
-                    begun = await self._try(request, member, body, is_alone=is_alone)
-            except FAILURES as error:
-                failure = error
-                if isinstance(error, TimeoutError):
-                    request.failed(member, _describe(error))
-                elif not _is_passing(error):
-                    refusals.append((member, _describe(error)))
-                    if len(refusals) == _MAX_REFUSALS:
-                        break
-            else:
-                for refuser, cause in refusals:
-                    request.failed(refuser, cause)
-                return begun
         try:
+            for member in islice(self._pool.candidates(), _MAX_ADDRESSES):
+                first_by = asyncio.get_running_loop().time() + self._settings.first_token_deadline_ms / _MS_PER_S
+                try:
+                    async with asyncio.timeout_at(min(first_by, total_by)):
+                        begun = await self._try(request, member, body, is_alone=is_alone)
+                except FAILURES as error:
+                    failure = error
+                    if isinstance(error, TimeoutError):
+                        request.failed(member, _describe(error))
+                    elif not _is_passing(error):
+                        refusals.append((member, _describe(error)))
+                        if len(refusals) == _MAX_REFUSALS:
+                            break
+                else:
+                    for refuser, cause in refusals:
+                        request.failed(refuser, cause)
+                    return begun
             raise failure
         finally:
-            del failure  # or the error holds this frame, this frame the error, and both the whole conversation
+            del failure  # or the error keeps this frame, the frame the error, and both the conversation
 
     async def _try(
         self, request: Request[Endpoint], member: Member[Endpoint], body: dict[str, Any], *, is_alone: bool

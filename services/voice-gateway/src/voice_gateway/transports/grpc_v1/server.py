@@ -39,6 +39,10 @@ class _Servicer:
             await abort(context, error)
 
 
+def _nothing(_: bytes) -> None:
+    """What is asked with no words is not kept."""
+
+
 def add_to_server(
     server: grpc.aio.Server,
     *,
@@ -51,6 +55,6 @@ def add_to_server(
     servicer = _Servicer(doors, capabilities, server_version, limits)
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
         "Converse": grpc.stream_stream_rpc_method_handler(servicer.converse),
-        "GetCapabilities": unary(servicer.get_capabilities, parse=lambda _: None, expect=doors.expect),
+        "GetCapabilities": unary(servicer.get_capabilities, parse=_nothing, expect=doors.expect),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, handlers),))
