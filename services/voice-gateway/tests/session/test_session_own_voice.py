@@ -56,6 +56,14 @@ def test_other_speech_is_not_the_agents() -> None:
     assert not own_voice.is_in(bytes(8 * CHUNK), at(100))
 
 
+def test_a_constant_is_no_sound() -> None:
+    """A microphone with an offset hears nobody, whatever was sent; nor does a filter make a sound at its edges."""
+    own_voice = OwnVoice(16_000)
+    for _ in range(10):
+        own_voice.sent(b"\x00\x10" * 640, at(0))
+    assert not own_voice.is_in(b"\x00\x10" * (4 * CHUNK), at(100))
+
+
 def test_a_user_over_the_echo_is_the_user() -> None:
     """Both at once, the echo 12 dB lower: that is speech, and the user can interrupt."""
     own_voice = told()

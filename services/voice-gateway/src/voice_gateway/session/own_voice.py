@@ -82,9 +82,9 @@ class OwnVoice:
 
 def _prepared(pcm: bytes, rate_hz: int) -> Samples:
     samples = np.frombuffer(pcm[: len(pcm) // PCM_SAMPLE_BYTES * PCM_SAMPLE_BYTES], "<i2").astype(np.float32)
+    samples -= samples.mean()  # a constant is no sound, nor are the edges that a filter would make of it
     if rate_hz != RATE_HZ:
         samples = soxr.resample(samples, rate_hz, RATE_HZ, quality="LQ")  # QQ folds hiss down, by where a sample falls
-    samples -= samples.mean()  # a constant is no sound
     return np.asarray(samples[1:] - EMPHASIS * samples[:-1], np.float32)
 
 
