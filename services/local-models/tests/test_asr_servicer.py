@@ -271,8 +271,11 @@ async def test_a_file_goes_with_the_client_that_hangs_up(server: Serving, engine
     engine.gate.clear()
     request = pb.RecognizeRequest(config=recognition_config(), audio=pcm("w20 -20"))
     call = server.stub.Recognize(request)
-    while not engine.calls:
-        await server.stub.GetRivaSpeechRecognitionConfig(pb.RivaSpeechRecognitionConfigRequest())
-    call.cancel()
+    async with asyncio.timeout(10):
+        while not engine.calls:
+            await server.stub.GetRivaSpeechRecognitionConfig(pb.RivaSpeechRecognitionConfigRequest())
+        call.cancel()
+        while server.servicer.running_streams:
+            await server.stub.GetRivaSpeechRecognitionConfig(pb.RivaSpeechRecognitionConfigRequest())
     engine.gate.set()
     await no_stream_is_left(server)

@@ -1,5 +1,6 @@
 """How errors end a call, and that nothing of it stays."""
 
+import asyncio
 import gc
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
@@ -77,6 +78,20 @@ async def test_an_error_is_told_and_its_request_goes(error: Exception, status: t
     del asked
     assert call.status == status
     assert call.ended is not None
+    assert given() is None
+
+
+@pytest.mark.usefixtures("without_collector")
+async def test_a_call_that_was_cancelled_has_no_status_and_its_request_goes() -> None:
+    """GRPC must see the cancellation, and the request must not stay with it."""
+    call, request = Call(), Request()
+    given = weakref.ref(request)
+    asked = method(asyncio.CancelledError())(None, request, call)
+    del request
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    del asked
+    assert call.status is None
     assert given() is None
 
 

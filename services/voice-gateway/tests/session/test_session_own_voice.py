@@ -93,7 +93,7 @@ def test_the_rates_may_differ(rate_hz: int) -> None:
 @pytest.mark.parametrize("band_hz", [(1_500, 3_900), (0, 8_000)])
 @pytest.mark.parametrize("delay_samples", [0, 0.5, 1, 1.5, 2.25, 3])
 def test_an_s_is_known_whatever_its_delay(delay_samples: float, band_hz: tuple[int, int]) -> None:
-    """What hisses is compared between the samples too: half of all rooms have an odd delay, or none that is whole."""
+    """What hisses is compared between the samples too: most delays are no whole number of samples at 8 kHz."""
     tones_hz = np.fft.rfftfreq(32_768, 1 / 16_000)
     hiss = np.fft.rfft(np.random.default_rng(7).normal(0, 4_000, 32_768))
     hiss[(tones_hz < band_hz[0]) | (tones_hz > band_hz[1])] = 0

@@ -9,6 +9,7 @@ import grpc.aio
 import pytest
 from gateway_kit.loopback import listening
 from voice_gateway.domain.errors import ClientError, Reason
+from voice_gateway.observability import health_service
 from voice_gateway.observability.health_service import MAX_NAME_CHARS, HealthService
 from voice_gateway.session.admission.unstarted import Unstarted
 from voice_gateway.transports.auth import account_of
@@ -31,6 +32,13 @@ class Asked:
         Asked.alive -= 1
 
 
+class Short(Asked):
+    """One that asks after everything, with bytes that are no name."""
+
+    def __init__(self, _: bytes) -> None:
+        super().__init__(b"")
+
+
 def refused(raw: bytes) -> Asked:
     """Take a question apart, and refuse it."""
     asked = Asked(raw)
@@ -45,11 +53,13 @@ def methods() -> dict[str, Any]:
     health = HealthService(account_of)
     check: Behaviour = health.Check
     watch: Behaviour = health.Watch
+    crowded: Any = HealthService(lambda _: "crowd")
     expect = Unstarted(lambda: CALLS, lambda: 1).expecting
     return {
         "Malformed": unary(check, refused, expect),
         "Unknown": unary(check, Asked, expect),
         "TooLong": server_stream(watch, Asked, expect),
+        "TooMany": server_stream(crowded.Watch, Short, expect),
     }
 
 
@@ -59,10 +69,14 @@ def methods() -> dict[str, Any]:
         ("Malformed", grpc.StatusCode.INVALID_ARGUMENT),
         ("Unknown", grpc.StatusCode.NOT_FOUND),
         ("TooLong", grpc.StatusCode.INVALID_ARGUMENT),
+        ("TooMany", grpc.StatusCode.RESOURCE_EXHAUSTED),
     ],
 )
-async def test_a_request_that_is_refused_goes_with_its_call(method: str, code: grpc.StatusCode) -> None:
+async def test_a_request_that_is_refused_goes_with_its_call(
+    method: str, code: grpc.StatusCode, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A megabyte of each request that is refused would stay until the collector comes."""
+    monkeypatch.setattr(health_service, "MAX_WATCHERS_OF_AN_ACCOUNT", 0)
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("service", methods()),))
     Asked.alive = 0
@@ -77,3 +91,24 @@ async def test_a_request_that_is_refused_goes_with_its_call(method: str, code: g
         assert Asked.alive == 0
     finally:
         gc.enable()
+
+
+async def test_a_watch_keeps_no_request() -> None:
+    """A thousand may watch, for as long as they like, and a request may have a megabyte that is no name."""
+    health: Any = HealthService(account_of)
+    method = server_stream(health.Watch, Short, Unstarted(lambda: 1, lambda: 1).expecting, bytes_of)
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("service", {"Watch": method}),))
+    Asked.alive = 0
+    async with listening(server) as address, grpc.aio.insecure_channel(address) as channel:
+        watch: Any = channel.unary_stream("/service/Watch")
+        call = watch(b"")
+        assert await call.read() is not grpc.aio.EOF
+        assert health.watchers == 1
+        assert Asked.alive == 0
+        call.cancel()
+
+
+def bytes_of(response: Any) -> bytes:
+    """A response as it is sent."""
+    return bytes(response.SerializeToString())

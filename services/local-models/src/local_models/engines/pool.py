@@ -74,8 +74,8 @@ class Job(Generic[T]):
     def run(self) -> TracebackType | None:
         """Do the work on the calling (worker) thread and hand the outcome to the event loop.
 
-        Returns the frames of work that failed. They hold the audio and this job, the job its future, the future the
-        error, and the error the frames.
+        Returns the frames of work that failed, for the caller to clear. They hold the audio and this job, the job its
+        future, the future the error, and the error the frames.
         """
         try:
             result = self._work()

@@ -50,21 +50,23 @@ class HealthService:
     async def Check(self, request: health_pb2.HealthCheckRequest, context: _Context) -> health_pb2.HealthCheckResponse:  # noqa: N802  gRPC's name
         """Tell the status of a name; NOT_FOUND if it has none."""
         status = self._statuses.get(request.service)
+        del request  # gRPC keeps the frames on the way of `abort`, until the collector comes
         if status is None:
-            del request  # gRPC keeps the frames on the way of `abort`, until the collector comes
             await context.abort(grpc.StatusCode.NOT_FOUND)
         return health_pb2.HealthCheckResponse(status=status)
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: _Context) -> None:  # noqa: N802  gRPC's name
         """Tell the status of a name now, SERVICE_UNKNOWN if it has none, and whenever it changes."""
-        if len(request.service) > MAX_NAME_CHARS:
-            del request  # as in `Check`
+        name = request.service
+        del request  # as in `Check`; and it may have a megabyte that is no name
+        if len(name) > MAX_NAME_CHARS:
+            del name
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"a name has {MAX_NAME_CHARS} characters at most")
         account = self._account(context)
         if self.watchers >= MAX_WATCHERS or self._tally.of(account) >= MAX_WATCHERS_OF_AN_ACCOUNT:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watch; use Check")
-        with self._tally.one_more(account), self._watching(request.service) as changed:
-            await self._follow(request.service, changed, context)
+        with self._tally.one_more(account), self._watching(name) as changed:
+            await self._follow(name, changed, context)
 
     @contextmanager
     def _watching(self, name: str) -> Iterator[asyncio.Event]:

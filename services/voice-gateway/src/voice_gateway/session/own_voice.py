@@ -22,12 +22,12 @@ LAST_MS = 1_000
 """After the last audio left, its echo has passed: a fifth of this is `lead_ms`, which is played first."""
 RATE_HZ = 8_000
 """At which both are compared: speech has what distinguishes it below 4 kHz."""
-MATCH = 0.6
-"""A normalised correlation of this or more is the agent's voice."""
+MATCH = 0.7
+"""A normalised correlation of this or more is the agent's voice: half of what sounds, or more, is echo."""
 NEAR_SAMPLES = 400
 """The delay of an echo changes by less than this (50 ms) from one chunk to the next, frames of 40 ms included."""
 STEPS = 2
-"""Delays to a sample: half a sample off, what hisses does not match."""
+"""Delays tried for each sample; at whole samples alone an s that is half a sample off does not match."""
 EMPHASIS = 0.95
 """Of high over low tones before the comparison (the usual pre-emphasis of speech): vowels of one voice are alike."""
 
@@ -89,7 +89,7 @@ def _prepared(pcm: bytes, rate_hz: int) -> Samples:
 
 
 def _best_match(sound: Samples, sent: Samples) -> tuple[float, int]:
-    """The largest normalised correlation, range [0, 1], and where in `sent` that match ends."""
+    """The largest normalised correlation, from 0 to about 1, and where in `sent` that match ends."""
     size = 1 << (len(sent) + len(sound)).bit_length()
     spectrum = np.fft.rfft(sent, size) * np.conj(np.fft.rfft(sound, size))
     places = len(sent) - len(sound) + 1

@@ -102,8 +102,9 @@ async def hold_call(context: RawContext, codec: Codec, doors: Doors, limits: Cal
         await _hold(context, codec, doors, limits)
     except GatewayError as error:
         failure = without_frames(error)
-    except Exception:  # noqa: BLE001  logged here; the client gets the typed status that it is owed
+    except Exception as error:  # noqa: BLE001  logged here; the client gets the typed status that it is owed
         _LOG.exception("call failed")
+        without_frames(error)
         failure = InternalError()
     else:
         return

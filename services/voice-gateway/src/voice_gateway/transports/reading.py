@@ -55,7 +55,10 @@ async def _within(operation: Coroutine[Any, Any, T], within_ms: int, late: Reaso
     if not task.done():
         # made here: an error that a frame holds as well is in a circle with it, and keeps the client's last message
         raise Unavailable(late, said)
-    return task.result()
+    try:
+        return task.result()
+    finally:
+        del task  # which holds its error, as this frame would
 
 
 async def read_first(

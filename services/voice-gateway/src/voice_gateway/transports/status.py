@@ -11,7 +11,7 @@ from grpc_status import rpc_status
 
 from voice_gateway.domain.errors import BackendError, GatewayError, Reason
 
-E = TypeVar("E", bound=GatewayError)
+E = TypeVar("E", bound=Exception)
 
 ERROR_DOMAIN: Final = "voicegateway.v1"
 """`ErrorInfo.domain` of every status, also of the older contract's: the reasons are the same set."""

@@ -11,7 +11,7 @@ from voice_gateway.transports.call import CallLimits, Doors, hold_call
 from voice_gateway.transports.grpc_v1.codec import Codec
 from voice_gateway.transports.grpc_v1.encoding import capabilities
 from voice_gateway.transports.reading import RawContext
-from voice_gateway.transports.status import abort
+from voice_gateway.transports.status import abort, without_frames
 from voice_gateway.transports.unary import unary
 
 SERVICE_NAME: Final[str] = voice_gateway_service_pb2.DESCRIPTOR.services_by_name["VoiceGatewayService"].full_name
@@ -36,11 +36,12 @@ class _Servicer:
         try:
             return capabilities(self._describe(), self._server_version)
         except GatewayError as error:
-            await abort(context, error)
+            failure = without_frames(error)
+        return await abort(context, failure)
 
 
 def _nothing(_: bytes) -> None:
-    """What is asked with no words is not kept."""
+    """The request has no fields; its bytes are not kept."""
 
 
 def add_to_server(
