@@ -215,7 +215,7 @@ FUNCTIONS: Final = (
     Function("difference, the longest", lambda text: [lambda: difference(text, f"x {text}")], WORDS_BOUND, WORDS_CHARS),
     Function("unfinished", lambda text: [lambda: reads_unfinished(bounded(text))], HEARD_BOUND, HEARD_CHARS),
     Function("stop words", lambda text: [lambda: is_stop(bounded(text))], HEARD_BOUND, HEARD_CHARS),
-    Function("backchannels", lambda text: [lambda: is_backchannel(bounded(text))], HEARD_BOUND, HEARD_CHARS),
+    Function("backchannels", lambda text: [lambda: is_backchannel(bounded(text), "en-US")], HEARD_BOUND, HEARD_CHARS),
     Function("words", lambda text: [lambda: count_words(bounded(text))], HEARD_BOUND, HEARD_CHARS),
     Function("history", _remember, "24,000 characters, history.py", LONGEST_CHARS),
 )

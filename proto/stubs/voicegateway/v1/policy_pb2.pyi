@@ -73,7 +73,8 @@ class TurnPolicy(_message.Message):
     min_words: _builtins.int
     """Words needed to take the floor from the agent, a count. Default 2. Range [0, 20]."""
     backchannel_ms: _builtins.int
-    """One word shorter than this is a backchannel ("mm-hm"), and so are more that only acknowledge ("yes, yes"), ms.
+    """Words that only acknowledge ("mm-hm", "yes, yes") and took less than this are a backchannel, ms; so is a sound without
+    a voice, such as a knock, of which a single word was recognised. No answer to a question of the agent is one.
     Default 600. Range [0, 5000].
     """
     contested_timeout_ms: _builtins.int

@@ -366,7 +366,9 @@ class Transcript(_message.Message):
     turn_id: _builtins.str
     """The turn."""
     text: _builtins.str
-    """The whole turn so far; replaces every earlier text of this turn."""
+    """The whole turn so far; replaces every earlier text of this turn. Empty, and not final: what was shown is taken back,
+    because it was no part of a turn: the agent's own voice, or a sign of listening ("mm-hm").
+    """
     is_final: _builtins.bool
     """True exactly once for each turn, when it is committed."""
     stability: _builtins.float
@@ -561,7 +563,9 @@ class ReplyHeard(_message.Message):
     heard_samples: _builtins.int
     """Samples of the reply's timeline that the user heard."""
     heard_text: _builtins.str
-    """The words of the reply that the user heard, whole words."""
+    """The words of the reply that the user heard, whole words. Empty, whatever was heard, if the reply was taken back because
+    the user had spoken on before it was heard: the next `Transcript` begins with the text of the turn that it answered.
+    """
     is_estimate: _builtins.bool
     """True when the client's last report did not come and the position is reckoned from the clock."""
     def __init__(

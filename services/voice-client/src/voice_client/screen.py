@@ -92,7 +92,7 @@ def printable(text: str) -> str:
 def _transcript(event: server_pb2.Transcript) -> tuple[Draw, ...]:
     if event.is_final:
         return Live(""), Line(f"you:   {printable(event.text)}", Tone.USER)
-    return (Live(f"you:   {printable(event.text)} …"),)
+    return (Live(f"you:   {printable(event.text)} …" if event.text else ""),)
 
 
 def _trouble(event: server_pb2.Notice | server_pb2.GoingAway | server_pb2.Ended) -> tuple[Draw, ...]:

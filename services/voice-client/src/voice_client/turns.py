@@ -156,7 +156,7 @@ class TurnBook:
     def _transcript(self, event: server_pb2.Transcript, heard_samples: int) -> None:
         self._has_spoken = True
         if not event.is_final:
-            self._open_turn_id = event.turn_id
+            self._open_turn_id = event.turn_id if event.text else ""
             return
         self._open_turn_id = ""
         turn = self._turns_by_id.setdefault(event.turn_id, self._turn(event.turn_id))

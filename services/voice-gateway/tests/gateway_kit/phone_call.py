@@ -22,6 +22,7 @@ from voice_gateway.turn.core import Core
 
 RATE_HZ = 16_000
 PER_MS = RATE_HZ // 1_000
+LANGUAGE = "en-US"
 PERSONA = Persona(
     system_prompt="Be brief.",
     apology="Sorry, I have no answer.",
@@ -41,7 +42,9 @@ _STEP = re.compile(r"(\d+) ms: (.+)")
 
 def new_core(policy: TurnPolicy | None = None, persona: Persona = PERSONA) -> Core:
     """A core as the scripts use it."""
-    return Core(policy or TurnPolicy(), persona, input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, toolbox=TOOLBOX)
+    return Core(
+        policy or TurnPolicy(), persona, LANGUAGE, input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, toolbox=TOOLBOX
+    )
 
 
 def play(script: str) -> str:
@@ -138,6 +141,7 @@ def _tools_called(match: re.Match[str], _: int) -> inputs.Input:
 _FACTS: dict[str, _Facts] = {
     r"session starts": lambda _, __: inputs.SessionStarted(),
     r"speech starts at (\d+) ms": lambda m, _: inputs.SpeechStarted(int(m[1]) * PER_MS),
+    r"a voice is heard": lambda _, __: inputs.VoicingHeard(),
     r"own voice comes back": lambda _, __: inputs.OwnVoiceHeard(),
     r"speech ends at (\d+) ms": lambda m, _: inputs.SpeechEnded(int(m[1]) * PER_MS),
     r'interim "(.*?)"(?: on (\d+))?(, sure)?': lambda m, now: inputs.TranscriptRevised(
@@ -281,6 +285,8 @@ def _event(event: events.Event) -> str:  # noqa: C901, PLR0912  one line for eac
             return f"user    (speaks from {_ms(start)})"
         case events.SpeechEnded(end):
             return f"user    (silent from {_ms(end)})"
+        case events.Transcript(text="", is_final=False):
+            return "user    (nothing, after all)"
         case events.Transcript(turn, text, is_final, _, _):
             return f"USER    {text}  <turn {turn}>" if is_final else f"user    {text}..."
         case events.ReplyText(reply, _, kind, sentence, text):

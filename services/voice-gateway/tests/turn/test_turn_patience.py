@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from gateway_kit.phone_call import PERSONA, RATE_HZ, at, new_core, parse
+from gateway_kit.phone_call import LANGUAGE, PERSONA, RATE_HZ, at, new_core, parse
 from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.ids import StreamId
 from voice_gateway.domain.instant import Instant, after_ms
@@ -18,6 +18,7 @@ def failure_after_ms(patience_ms: int, attempts: int = 40) -> tuple[int, effects
     core = Core(
         TurnPolicy(),
         PERSONA,
+        LANGUAGE,
         input_rate_hz=RATE_HZ,
         output_rate_hz=RATE_HZ,
         backend_patience_ms=patience_ms,

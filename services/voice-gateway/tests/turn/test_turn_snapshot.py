@@ -94,7 +94,7 @@ def test_a_snapshot_may_be_taken_at_any_time(
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"version": 1}, "a snapshot of version 1; this is version 3"),
+        ({"version": 1}, "a snapshot of version 1; this is version 4"),
         ({"turn": "1"}, "turn of a snapshot is '1'; it must be int"),
         ({"has_reports": 1}, "has_reports of a snapshot is 1; it must be bool"),
         ({"history": [["system", "Obey."]]}, r"\['system', 'Obey.'\] is no message"),

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from gateway_kit.phone_call import PERSONA, TOOLBOX, at
+from gateway_kit.phone_call import LANGUAGE, PERSONA, TOOLBOX, at
 from voice_gateway.domain.chat import Tool, Toolbox, ToolCall, ToolPlace
 from voice_gateway.domain.events import Notice, ReplyFinished
 from voice_gateway.domain.ids import CallId, ReplyId
@@ -18,7 +18,7 @@ from voice_gateway.turn.tools import FILLER_AFTER_MS, MAX_CALLS
 
 def asked(toolbox: Toolbox = TOOLBOX, persona: Persona = PERSONA) -> Core:
     """A core whose model has been asked for reply 1."""
-    core = Core(TurnPolicy(), persona, input_rate_hz=16_000, output_rate_hz=16_000, toolbox=toolbox)
+    core = Core(TurnPolicy(), persona, LANGUAGE, input_rate_hz=16_000, output_rate_hz=16_000, toolbox=toolbox)
     core.handle(inputs.SessionStarted(), at(0))
     core.handle(inputs.TextTyped("Typed."), at(0))
     return core

@@ -30,7 +30,7 @@ class TurnPolicy:
     input_stall_ms: int = _ms(500, 100, 60_000, "a client that sends no audio for so long counts as silent")
     min_speech_ms: int = _ms(400, 0, 5_000, "speech needed to take the floor from the agent")
     min_words: int = _count(2, 0, 20, "words needed to take the floor from the agent")
-    backchannel_ms: int = _ms(600, 0, 5_000, "one shorter word, or more that only acknowledge, are a backchannel")
+    backchannel_ms: int = _ms(600, 0, 5_000, "words that only acknowledge, and took less, are a backchannel")
     contested_timeout_ms: int = _ms(1_500, 200, 20_000, "a paused reply resumes after so long without a verdict")
     protected_opening_ms: int = _ms(0, 0, 60_000, "no interruption is taken in the first part of a reply")
     lead_ms: int = _ms(200, 40, 5_000, "reply audio is sent at most so far ahead of real time")

@@ -28,6 +28,7 @@ def replay(recording: Recording) -> Replayed:
     core = Core(
         session.policy,
         header.persona,
+        session.language_code,
         input_rate_hz=session.input_rate_hz,
         output_rate_hz=session.output_rate_hz,
         can_pause=session.can_pause,

@@ -86,6 +86,7 @@ class SessionService:
         core = Core(
             info.policy,
             persona,
+            info.language_code,
             input_rate_hz=info.input_rate_hz,
             output_rate_hz=info.output_rate_hz,
             can_pause=info.can_pause,

@@ -13,7 +13,8 @@ from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.own_voice import OwnVoice
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.ports import VOICE_CHUNK_SAMPLES, VOICE_RATE_HZ, VoiceModel
-from voice_gateway.turn.inputs import OwnVoiceHeard, SpeechEnded, SpeechStarted
+from voice_gateway.session.voicing import VOICED, voicing
+from voice_gateway.turn.inputs import OwnVoiceHeard, SpeechEnded, SpeechStarted, VoicingHeard
 
 CHUNK_MS = VOICE_CHUNK_SAMPLES * 1_000 // VOICE_RATE_HZ
 SPEECH = 0.5
@@ -30,6 +31,8 @@ LATE_FINAL_CHUNKS = 3_000 // CHUNK_MS
 had no words."""
 COMPARED_CHUNKS = 4
 """So much is compared with what the agent said (128 ms): less is alike by chance, more mixes with what was before."""
+VOICING_CHUNKS = 2
+"""In so much is looked for a voice (64 ms): four periods of the lowest, and less than a vowel."""
 
 _CHUNK_BYTES = VOICE_CHUNK_SAMPLES * PCM_SAMPLE_BYTES
 
@@ -77,7 +80,7 @@ class Ear:
         onset: Onset,
         own_voice: OwnVoice,
         state: object,
-        post: Callable[[SpeechStarted | SpeechEnded | OwnVoiceHeard], None],
+        post: Callable[[SpeechStarted | SpeechEnded | VoicingHeard | OwnVoiceHeard], None],
     ) -> None:
         self.state = state
         self._hearing = hearing
@@ -85,6 +88,8 @@ class Ear:
         self._onset = onset
         self._own_voice = own_voice
         self._hears_itself = False
+        self._has_voice = False
+        """Whether a voice was heard in what sounds now."""
         self._since_compared = 0
         """Chunks since the last comparison with what the agent said."""
         self._silent_chunks = 0
@@ -148,11 +153,20 @@ class Ear:
             probability = 0.0
         edge = self._onset.take(probability)
         self._pace(probability, is_speech=self._onset.is_speaking or edge is not None)
-        if edge is None:
+        if edge is not None:
+            self._hearing.patience.is_speaking = self._onset.is_speaking
+            at_samples = self._hearing.to_input(edge * self._rate_hz // VOICE_RATE_HZ)
+            self._post(SpeechStarted(at_samples) if self._onset.is_speaking else SpeechEnded(at_samples))
+            self._has_voice = False
+        self._listen_for_voice(probability)
+
+    def _listen_for_voice(self, probability: float) -> None:
+        """Tell of the first voice in what sounds; one look in most utterances, of 0.1 ms."""
+        if not self._onset.is_speaking or self._has_voice or probability < SPEECH:
             return
-        self._hearing.patience.is_speaking = self._onset.is_speaking
-        at_samples = self._hearing.to_input(edge * self._rate_hz // VOICE_RATE_HZ)
-        self._post(SpeechStarted(at_samples) if self._onset.is_speaking else SpeechEnded(at_samples))
+        self._has_voice = voicing(b"".join([*self._recent][-VOICING_CHUNKS:])) >= VOICED
+        if self._has_voice:
+            self._post(VoicingHeard())
 
     def _pace(self, probability: float, *, is_speech: bool) -> None:
         """Have every frame handed on at once from the first pause on, until the final (`BackendCalls`) or for long."""

@@ -41,6 +41,10 @@ from voice_gateway.turn.tables import REPLY, Floor, FloorEvent, Machine, Reply, 
 from voice_gateway.turn.tools import Tools
 from voice_gateway.turn.turn_so_far import CommittedTurn
 
+TAKE_BACK_MS = 1_000
+"""Of a reply so much may have been heard while the words that take it back were recognised; of more it is interrupted,
+and the user remembers it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Settling:
@@ -85,23 +89,28 @@ class Agent:
         """Whether the next reply may begin."""
         return self._reply is None and self._settling is None and self._tools.is_idle
 
-    @property
-    def is_unheard(self) -> bool:
-        """Whether a turn is being answered, and no word of the answer has been heard."""
-        return self._reply is not None and self._reply.clock.played is None
+    def is_unheard(self, by: Instant) -> bool:
+        """Whether a reply is in flight of which nothing had been heard by then."""
+        return self._reply is not None and not self._reply.playback.is_heard_by(by)
 
     @property
     def is_held(self) -> bool:
         """Whether the reply waits for a verdict on speech over it."""
         return self._reply is not None and self._reply.playback.is_paused
 
+    def has_asked(self, now: Instant) -> bool:
+        """Whether what was heard last of the reply in flight is a question, or the beginning of one."""
+        return self._reply is not None and self._reply.has_asked(now)
+
     def is_protected(self, now: Instant) -> bool:
         """Whether the reply is in the part that speech does not interrupt."""
         return self._reply is not None and self._reply.is_opening(now, self._policy.protected_opening_ms)
 
-    def spoken(self, began: Instant, now: Instant) -> str:
-        """What the agent has said aloud, as far as somebody may have heard it who began to speak at `began`."""
-        return self._said_aloud.text(self._reply, began, now)
+    def spoken(self, began: Instant, ended: Instant, now: Instant) -> str:
+        """What the agent has said aloud, as far as it may come back in words spoken from `began` to `ended`."""
+        reply = self._reply
+        has_left = reply is not None and reply.clock.played is not None and reply.clock.played <= ended
+        return self._said_aloud.text(reply if has_left else None, began, now)
 
     @property
     def last(self) -> tuple[ReplyId, CallId]:
@@ -190,29 +199,39 @@ class Agent:
         """Drop the prepared reply if something else has been said; `is_waiting`: whether a turn is to be answered."""
         return self._rehearsal.review(said, self._history.version, is_over=not (said or is_waiting))
 
-    def take_back(self, now: Instant) -> tuple[list[Effect], CommittedTurn | None]:
-        """Drop a reply of which nothing was heard; its turn goes on, unless it was ended or has called tools."""
+    def take_back(self, began: Instant, now: Instant) -> tuple[list[Effect], CommittedTurn | None]:
+        """Drop a reply of which nothing had been heard when the user began to speak on; its turn goes on.
+
+        The turn stays as it is if it was ended by hand, has called tools, or if so much was heard by now that this is
+        an interruption.
+        """
         reply = self._reply
-        if reply is None or not self.is_unheard:
+        if reply is None or not self.is_unheard(began):
             return [], None
-        turn = reply.committed
-        if turn is None or not turn.may_go_on or turn.id == self._tools.turn:
+        turn, heard = reply.committed, reply.playback.heard(now)
+        is_late = heard.samples * 1_000 > TAKE_BACK_MS * reply.rate_hz
+        if turn is None or not turn.may_go_on or turn.id == self._tools.turn or is_late:
             return self.interrupt(InterruptCause.USER_SPEECH, now), None
         self._history.unsaid(reply.user_text)
-        return self.interrupt(InterruptCause.USER_SPEECH, now), turn
+        effects = self._stop(reply, InterruptCause.USER_SPEECH, now)
+        told = Emit(ReplyHeard(reply.id, heard.samples, "", heard.is_estimate))
+        return [*effects, told, *reply.record(ReplyOutcome.INTERRUPTED, heard.samples, 0, goes_on=False)], turn
 
     def interrupt(self, cause: InterruptCause, now: Instant) -> list[Effect]:
         """Stop the reply in flight and the tools, if any; what was heard of it is settled now or soon."""
         reply, effects = self._reply, self._tools.interrupt()
         if reply is None:
             return effects
-        self._release(reply, now)
-        effects += [CancelReply(reply.id), Flush(reply.id), Emit(ReplyInterrupted(reply.id, cause))]
+        effects += self._stop(reply, cause, now)
         heard = reply.playback.heard(now)
         if reply.clock.played is None or reply.playback.is_settled or not reply.playback.is_reporting:
             return [*effects, *_close_interrupted(self._history, reply, heard)]
         self._settling = _Settling(reply, heard, after_ms(now, self._policy.playback_settle_ms))
         return effects
+
+    def _stop(self, reply: ReplyInFlight, cause: InterruptCause, now: Instant) -> list[Effect]:
+        self._release(reply, now)
+        return [CancelReply(reply.id), Flush(reply.id), Emit(ReplyInterrupted(reply.id, cause))]
 
     def pause(self, now: Instant) -> list[Effect]:
         """Hold the reply in flight: somebody may be interrupting."""

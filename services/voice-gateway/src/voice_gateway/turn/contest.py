@@ -1,5 +1,6 @@
 """Speech over the agent's voice, or over the reply it is about to speak: who gets the floor."""
 
+from dataclasses import dataclass
 from enum import Enum
 
 from voice_gateway.domain.events import InterruptCause
@@ -22,31 +23,54 @@ class Verdict(Enum):
     GO_ON = "go on: this was none"
 
 
-def judge(policy: TurnPolicy, text: str, speech_ms: int, *, is_final: bool) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What has been said over the agent so far."""
+
+    text: str
+    speech_ms: int | None
+    """How long it took; None: its sound was not noticed."""
+    is_final: bool
+    """Whether no more words of this utterance will come."""
+    has_voice: bool
+    """Whether a voice was in the sound. A knock and a cough have none; recognisers hear a word in them all the same."""
+
+
+def judge(policy: TurnPolicy, language_code: str, said: Said, *, is_answer: bool) -> Verdict:
     """The verdict on what has been said over the agent so far.
 
     Args:
         policy: its `min_speech_ms`, `min_words` and `backchannel_ms` decide.
-        text: the words so far.
-        speech_ms: how long they took to say.
-        is_final: whether no more words of this utterance will come.
+        language_code: tells which words only acknowledge.
+        said: the words, and their sound.
+        is_answer: whether the agent has asked something last.
     """
-    words = count_words(text)
-    is_long = speech_ms >= policy.min_speech_ms and words >= policy.min_words
-    is_short = speech_ms < policy.backchannel_ms
-    acknowledges = is_short and is_backchannel(text)
-    if is_stop(text) or (words and is_long and not acknowledges):
+    words = count_words(said.text)
+    is_short = said.speech_ms is None or said.speech_ms < policy.backchannel_ms
+    is_long = words >= policy.min_words and (said.speech_ms is None or said.speech_ms >= policy.min_speech_ms)
+    acknowledges = is_short and is_backchannel(said.text, language_code) and not (words and is_answer)
+    if is_stop(said.text) or (words and is_long and not acknowledges):
         return Verdict.YIELD
-    if not is_final:
+    if not said.is_final:
         return Verdict.WAIT
-    return Verdict.GO_ON if acknowledges or (is_short and words <= 1) else Verdict.YIELD
+    is_noise = said.speech_ms is not None and is_short and words == 1 and not said.has_voice
+    return Verdict.GO_ON if acknowledges or is_noise else Verdict.YIELD
 
 
 class Contest:
     """Holds the reply at an onset, and lets it go on when that was no interruption."""
 
-    def __init__(self, policy: TurnPolicy, floor: Machine[Floor, FloorEvent], agent: Agent, *, can_pause: bool) -> None:
+    def __init__(
+        self,
+        policy: TurnPolicy,
+        language_code: str,
+        floor: Machine[Floor, FloorEvent],
+        agent: Agent,
+        *,
+        can_pause: bool,
+    ) -> None:
         self._policy = policy
+        self._language_code = language_code
         self._floor = floor
         self._agent = agent
         self._can_pause = can_pause
@@ -54,8 +78,8 @@ class Contest:
         self._until = Instant(0)
         self._is_echoing = False
         """Whether words have shown that the agent's voice comes back: from then on sound alone contests nothing."""
-        self._is_sounding = False
-        """Whether somebody began to speak and has not ended, and nothing was held for that yet."""
+        self._sounding_since: Instant | None = None
+        """When somebody began to speak who has not ended, and for whom nothing was held yet."""
         self._hears_itself = False
         """Whether the sound has shown it: words over the agent's voice without the sound of a user are its own."""
 
@@ -63,12 +87,14 @@ class Contest:
         """The agent's voice comes back, by the sound; what is told of as speech from now on is not that."""
         self._hears_itself = True
 
-    def users_part(self, text: str, began: Instant, now: Instant, *, is_final: bool, has_sound: bool) -> str:
-        """What of a transcript of speech that began then is not the agent's own voice coming back.
+    def users_part(
+        self, text: str, began: Instant, ended: Instant, now: Instant, *, is_final: bool, has_sound: bool
+    ) -> str:
+        """What of a transcript of speech from `began` to `ended` is not the agent's own voice coming back.
 
         `has_sound`: whether its sound was told of.
         """
-        spoken = self._agent.spoken(began, now)
+        spoken = self._agent.spoken(began, ended, now)
         if spoken and self._hears_itself and not has_sound:
             return ""
         part = beyond_echo(text, spoken) if spoken else text
@@ -76,45 +102,48 @@ class Contest:
             self._is_echoing = True
         return part
 
-    def reconfigure(self, policy: TurnPolicy) -> None:
-        """Judge by another policy from now on."""
-        self._policy = policy
+    def reconfigure(self, policy: TurnPolicy, language_code: str) -> None:
+        """Judge by another policy and language from now on."""
+        self._policy, self._language_code = policy, language_code
 
-    def onset(self, now: Instant) -> list[Effect]:
-        """Somebody began to speak, by the sound."""
-        self._is_sounding = True
-        return [] if self._is_echoing and self._floor.state is Floor.AGENT else self._begin(now)
+    def onset(self, began: Instant, now: Instant) -> list[Effect]:
+        """Somebody began to speak, by the sound. Before the reply was heard, that is no echo of it."""
+        self._sounding_since = began
+        is_early = self._agent.is_unheard(began)
+        is_doubted = self._is_echoing and self._floor.state is Floor.AGENT and not is_early
+        return [] if is_doubted else self._hold(now, is_early=is_early)
 
     def sound_ended(self) -> None:
         """Nobody speaks any more, or what sounds belongs to a turn that is committed."""
-        self._is_sounding = False
+        self._sounding_since = None
 
     def hold_for_sound(self, now: Instant) -> list[Effect]:
-        """Hold back a reply that has begun while somebody spoke already."""
-        if not self._is_sounding or not self._agent.is_unheard:
+        """Hold a reply that has begun, but was not heard yet, while somebody spoke already."""
+        if self._sounding_since is None or not self._agent.is_unheard(self._sounding_since):
             return []
-        self._is_sounding = False
-        return self._begin(now)
+        self._sounding_since = None
+        return self._hold(now, is_early=True)
 
-    def verdict(self, text: str, speech_ms: int, now: Instant, *, is_final: bool) -> tuple[Verdict, list[Effect]]:
+    def verdict(self, said: Said, now: Instant) -> tuple[Verdict, list[Effect]]:
         """Whether what was said so far takes the floor; WAIT when there is nobody to take it from."""
         if self._floor.state not in (Floor.AGENT, Floor.CONTESTED) or self._agent.is_protected(now):
             return Verdict.WAIT, []
-        verdict = judge(self._policy, text, speech_ms, is_final=is_final)
+        verdict = judge(self._policy, self._language_code, said, is_answer=self._agent.has_asked(now))
         if verdict is Verdict.GO_ON:
             return verdict, self.go_on(now)
         if verdict is Verdict.YIELD:
             return verdict, self._agent.interrupt(InterruptCause.USER_SPEECH, now)
-        return verdict, self._begin(now) if self._is_echoing else []
+        return verdict, self._hold(now, is_early=False) if self._is_echoing else []
 
-    def _begin(self, now: Instant) -> list[Effect]:
+    def _hold(self, now: Instant, *, is_early: bool) -> list[Effect]:
+        """Hold the reply; `is_early`: somebody began to speak before any of it was heard."""
         if self._floor.state is Floor.AGENT:
-            if not self._can_pause or self._agent.is_protected(now):
+            if not self._can_pause or (self._agent.is_protected(now) and not is_early):
                 return []
             self._floor.move(FloorEvent.CONTESTED)
-        elif not self._agent.is_unheard or self._agent.is_held:
+        elif not is_early or self._agent.is_held:
             return []
-        self._is_sounding = False
+        self._sounding_since = None
         self._until = after_ms(now, self._policy.contested_timeout_ms)
         return self._agent.pause(now)
 

@@ -74,6 +74,7 @@ class Core:
         self,
         policy: TurnPolicy,
         persona: Persona,
+        language_code: str,
         *,
         input_rate_hz: int,
         output_rate_hz: int,
@@ -83,6 +84,7 @@ class Core:
     ) -> None:
         self._policy = policy
         self._persona = persona
+        self._language_code = language_code
         self._can_pause = can_pause
         self._input_rate_hz = input_rate_hz
         self._output_rate_hz = output_rate_hz
@@ -90,7 +92,7 @@ class Core:
         self._floor = Machine(FLOOR, Floor.NOBODY)
         self._agent = Agent(policy, persona, self._floor, output_rate_hz, toolbox)
         self._user = User(policy, self._floor, input_rate_hz, backend_patience_ms)
-        contest = Contest(policy, self._floor, self._agent, can_pause=can_pause)
+        contest = Contest(policy, language_code, self._floor, self._agent, can_pause=can_pause)
         self._dialogue = Dialogue(policy, self._user, self._agent, contest)
         self._silence = Silence(persona)
         self._unheard = Unheard()
@@ -113,6 +115,7 @@ class Core:
             history.said(text)
         return Snapshot(
             self._persona,
+            self._language_code,
             self._input_rate_hz,
             self._output_rate_hz,
             self._can_pause,
@@ -134,6 +137,7 @@ class Core:
         core = cls(
             policy,
             kept.persona,
+            kept.language_code,
             input_rate_hz=kept.input_rate_hz,
             output_rate_hz=kept.output_rate_hz,
             can_pause=kept.can_pause,
@@ -246,7 +250,8 @@ class Core:
             return []
         self._policy, self._persona = applied.policy, applied.persona
         self._agent.reconfigure(applied.policy, applied.persona, applied.change.tools)
-        self._dialogue.reconfigure(applied.policy)
+        self._language_code = applied.change.language_code or self._language_code
+        self._dialogue.reconfigure(applied.policy, self._language_code)
         return [Reconfigure(applied.change), *(self._user.recognition.renew(now) if applied.needs_stream else [])]
 
     def _end(self, last: Close | Fail, now: Instant) -> list[Effect]:

@@ -13,7 +13,7 @@ from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.agent import Agent
-from voice_gateway.turn.contest import Contest, Verdict
+from voice_gateway.turn.contest import Contest, Said, Verdict
 from voice_gateway.turn.effects import Effect, Emit
 from voice_gateway.turn.history import LONGEST_CHARS
 from voice_gateway.turn.keypad import Keypad
@@ -64,11 +64,11 @@ class Dialogue:
         is_silent = not (self._user.so_far.text or self._user.utterance.is_speaking or self.is_pressing)
         return is_answered and is_silent
 
-    def reconfigure(self, policy: TurnPolicy) -> None:
-        """Go on by another policy."""
+    def reconfigure(self, policy: TurnPolicy, language_code: str) -> None:
+        """Go on by another policy, in another language."""
         self._policy = policy
         self._user.reconfigure(policy)
-        self._contest.reconfigure(policy)
+        self._contest.reconfigure(policy, language_code)
 
     def unanswered(self) -> Iterator[str]:
         """What has been said and is in no request to the model."""
@@ -144,7 +144,7 @@ class Dialogue:
             return []  # the words of pushed audio may come before its sound has been judged
         is_live = self._is_live(fact.at_samples, now)
         effects = self._user.sounded(fact.at_samples)
-        return [*effects, *self._contest.onset(now)] if is_live else effects
+        return [*effects, *self._contest.onset(self._user.instant_of(fact.at_samples), now)] if is_live else effects
 
     def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> list[Effect]:
         self._contest.sound_ended()
@@ -152,6 +152,10 @@ class Dialogue:
         if self._user.so_far.called is None and self._user.is_said(goes_on=False, now=now):
             effects += self._commit_spoken(now, is_live=True)  # the sound had no words; should they come, it goes on
         return effects
+
+    def _on_voicing_heard(self, _: inputs.VoicingHeard, __: Instant) -> list[Effect]:
+        self._user.utterance.has_voice = True
+        return []
 
     def _on_own_voice_heard(self, _: inputs.OwnVoiceHeard, __: Instant) -> list[Effect]:
         self._contest.hears_itself()
@@ -167,8 +171,7 @@ class Dialogue:
             text, _, room = self._make_room(text, fact.end_samples, fact.end_samples, now, is_final=False)
             effects += room
         if not text:
-            self._user.disregard(fact.stream)
-            return effects
+            return [*effects, *self._user.disregard(fact.stream)]
         return [*effects, *self._user.revised(fact, text, now)]
 
     def _on_segment_final(self, fact: inputs.SegmentFinal, now: Instant) -> list[Effect]:
@@ -187,7 +190,7 @@ class Dialogue:
         effects += user.utterance.finalised(fact.end_samples)
         is_last = user.is_last_of_call(fact)
         if not text or verdict is Verdict.GO_ON:
-            user.disregard(fact.stream)
+            effects += user.disregard(fact.stream)
         else:
             user.confirmed(fact, text, user.spoke(end_samples, fact.received_samples, now), now)
         if is_last or not is_live or user.is_said(goes_on=goes_on, now=now):
@@ -199,21 +202,25 @@ class Dialogue:
     ) -> tuple[str, Verdict, list[Effect]]:
         """The user's words against the agent's: those that are the user's, who gets the floor, and what that takes.
 
-        A reply that nobody has heard yet is withdrawn, and its turn goes on.
+        A reply of which nothing was heard when they began is taken back, and its turn goes on.
         """
-        utterance = self._user.utterance
-        began = self._user.instant_of(utterance.began(words_began))
-        own = self._contest.users_part(text, began, now, is_final=is_final, has_sound=utterance.has_sound)
+        user, utterance = self._user, self._user.utterance
+        began = user.instant_of(utterance.began(words_began))
+        own = self._contest.users_part(
+            text, began, user.instant_of(end_samples), now, is_final=is_final, has_sound=utterance.has_sound
+        )
         if not own:
             return "", Verdict.GO_ON, self._contest.go_on(now)
-        withdrawn, turn = self._agent.take_back(now)
+        withdrawn, turn = self._agent.take_back(began, now)
         if turn is not None:
             self._user.so_far.reopen(turn)
         if withdrawn:
             return own, Verdict.YIELD, withdrawn
-        # what is the agent's of the words is so of the time they took
-        speech_ms = utterance.speech_ms(end_samples) * len(own.split()) // len(text.split())
-        return own, *self._contest.verdict(own, speech_ms, now, is_final=is_final)
+        speech_ms = utterance.speech_ms(end_samples)
+        if speech_ms is not None:  # what is the agent's of the words is so of the time they took
+            speech_ms = speech_ms * len(own.split()) // len(text.split())
+        said = Said(own, speech_ms, is_final=is_final, has_voice=utterance.has_voice)
+        return own, *self._contest.verdict(said, now)
 
     def _is_live(self, samples: int, now: Instant) -> bool:
         """Whether somebody may be speaking now, and not a recording that was pushed or half-closed."""
@@ -307,6 +314,7 @@ class Dialogue:
     _HANDLERS: ClassVar[dict[type[inputs.SpeakerInput], Callable[["Dialogue", Any, Instant], list[Effect]]]] = {
         inputs.SpeechStarted: _on_speech_started,
         inputs.SpeechEnded: _on_speech_ended,
+        inputs.VoicingHeard: _on_voicing_heard,
         inputs.OwnVoiceHeard: _on_own_voice_heard,
         inputs.TranscriptRevised: _on_transcript_revised,
         inputs.SegmentFinal: _on_segment_final,

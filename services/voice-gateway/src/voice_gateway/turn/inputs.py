@@ -37,6 +37,11 @@ class SpeechEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class VoicingHeard:
+    """A voice is in what sounds: no knock and no cough. Told once for each SpeechStarted at most, and after it."""
+
+
+@dataclass(frozen=True, slots=True)
 class OwnVoiceHeard:
     """The agent's voice has come back through the microphone, by the sound. Told once; SpeechStarted leaves it out."""
 
@@ -247,6 +252,7 @@ class PlaybackReported:
 SpeakerInput = (
     SpeechStarted
     | SpeechEnded
+    | VoicingHeard
     | OwnVoiceHeard
     | TranscriptRevised
     | SegmentFinal

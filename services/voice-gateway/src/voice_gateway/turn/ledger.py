@@ -44,6 +44,17 @@ def heard_text(sentences: Sequence[SpokenSentence], heard_samples: int, rate_hz:
     return heard.rstrip()
 
 
+def last_heard(sentences: Sequence[SpokenSentence], heard_samples: int, rate_hz: int) -> str:
+    """The last sentence of which a word was heard, whole; "" when none was."""
+    last, start = "", 0
+    for sentence in sentences:
+        samples = _length(sentence, rate_hz)
+        if sentence.spoken and not _heard_part(sentence, heard_samples - start, samples):
+            break
+        last, start = sentence.text if sentence.spoken else last, start + samples
+    return last
+
+
 def spoken_text(sentences: Sequence[SpokenSentence], until_samples: int, rate_hz: int) -> str:
     """What is read aloud up to `until_samples` of the reply's timeline, the word begun there included.
 

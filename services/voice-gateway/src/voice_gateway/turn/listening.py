@@ -180,8 +180,14 @@ class Recognition:
         if self._finalising:
             self._machine.move(ListeningEvent.FINALISED)
         self._finalising, self._finalise_by = [], None
-        self._confirmed_samples = max(self._confirmed_samples, before)
-        return [*effects, ForgetAudio(self._confirmed_samples)]
+        return [*effects, *self._forget(before)]
+
+    def _forget(self, before_samples: int) -> list[Effect]:
+        """Nothing before this position is transcribed again: all that will be known of it is known."""
+        if before_samples <= self._confirmed_samples:
+            return []
+        self._confirmed_samples = before_samples
+        return [ForgetAudio(before_samples)]
 
     def commit(self, received_samples: int, now: Instant) -> list[Effect]:
         """Force the final of what was heard, and listen on. While no stream is open, the next one will."""
@@ -215,7 +221,7 @@ class Recognition:
             return []
         self._finalise_by = self._grace_by = None
         self._machine.move(ListeningEvent.EXHAUSTED if self._is_input_over else ListeningEvent.FINALISED)
-        return []
+        return self._forget(self._from_samples)
 
     def broke(self, stream: StreamId, message: str, now: Instant) -> list[Effect]:
         """A stream broke: everything since the last final is replayed on a new one, also what was to be finalised.

@@ -34,6 +34,8 @@ class Playback:
     _total: int | None = field(default=None, init=False)
     _reported: int | None = field(default=None, init=False)
     _reported_at: Instant = field(default=Instant(0), init=False)
+    _began: Instant | None = field(default=None, init=False)
+    """When its first sample was heard, as far as that is known; None: nothing of it has left."""
     _moved_at: Instant = field(default=Instant(0), init=False)
     _is_settled: bool = field(default=False, init=False)
     _is_paused: bool = field(default=False, init=False)
@@ -45,6 +47,7 @@ class Playback:
         """Audio leaves from `at_samples` on."""
         self._anchor, self._anchor_samples, self._moved_at = now, at_samples, now
         self._is_running = not self._is_paused
+        self._began = self._began or after_ms(now, self.client_buffer_ms)
 
     def starved(self, at_samples: int, now: Instant) -> None:
         """Playout waits at `at_samples` for more audio."""
@@ -53,6 +56,8 @@ class Playback:
 
     def paused(self, now: Instant) -> None:
         """The client holds its player."""
+        if not self.heard(now).samples:
+            self._began = None
         if self._anchor is not None:
             self.starved(self.paced(now), now)
         self._is_paused = True
@@ -73,6 +78,9 @@ class Playback:
 
     def reported(self, played_samples: int, *, is_final: bool, now: Instant) -> None:
         """The client has played so far; reports that go back are ignored."""
+        if not self._reported:
+            until = self._anchor if self._is_paused and self._anchor is not None else now
+            self._began = Instant(until - samples_to_ns(played_samples, self.rate_hz))
         if self._reported is None or played_samples > self._reported:
             self._reported, self._moved_at, self._is_settled = played_samples, now, False
         self._reported_at = now
@@ -120,6 +128,10 @@ class Playback:
             return Heard(self._reported, is_estimate=False)
         since = samples_between(self._reported_at, now, self.rate_hz)
         return Heard(max(self._reported, min(paced, self._reported + since)), is_estimate=True)
+
+    def is_heard_by(self, instant: Instant) -> bool:
+        """Whether its first sample was heard before this instant: by the client's first position, else by the clock."""
+        return self._began is not None and self._began < instant
 
     def is_over(self, now: Instant) -> bool:
         """Whether all of a completed playout has been heard."""

@@ -33,8 +33,9 @@ from voice_gateway.turn.effects import (
     Synthesize,
 )
 from voice_gateway.turn.latency import ReplyClock, spans, total_ms
-from voice_gateway.turn.ledger import SpokenSentence, heard_text, spoken_text
+from voice_gateway.turn.ledger import SpokenSentence, heard_text, last_heard, spoken_text
 from voice_gateway.turn.playback import Playback
+from voice_gateway.turn.text.questions import is_question
 from voice_gateway.turn.text.sentences import SentenceSplitter
 from voice_gateway.turn.text.speakable import NOTHING, Speakable
 from voice_gateway.turn.turn_so_far import CommittedTurn
@@ -282,6 +283,11 @@ class ReplyInFlight:
         """The words of the model's own text that were heard. Without any audio: what was shown."""
         told = [sentence.ledger for sentence in self._sentences[: self._told]]
         return heard_text(told, heard_samples, self.rate_hz)
+
+    def has_asked(self, now: Instant) -> bool:
+        """Whether the last sentence of which a word was heard is a question."""
+        told = [sentence.ledger for sentence in self._sentences[: self._told]]
+        return is_question(last_heard(told, self.playback.heard(now).samples, self.rate_hz))
 
     def spoken_text(self, now: Instant) -> str:
         """What has been said aloud by `now`, and the next words."""

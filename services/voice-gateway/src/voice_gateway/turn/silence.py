@@ -7,7 +7,7 @@ can be heard saying anything: that clock rests, and who speaks is told so, once.
 from collections.abc import Iterable
 from enum import Enum
 
-from voice_gateway.domain.events import Transcript
+from voice_gateway.domain.events import Event, Transcript
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.persona import Persona
 from voice_gateway.turn import inputs
@@ -38,7 +38,7 @@ class Silence:
 
     def noticed(self, fact: inputs.Input, effects: Iterable[Effect]) -> None:
         """Whatever the user does, or says, begins the silence anew; the agent's own voice coming back does not."""
-        is_said = any(isinstance(effect, Emit) and isinstance(effect.event, Transcript) for effect in effects)
+        is_said = any(isinstance(effect, Emit) and _says_something(effect.event) for effect in effects)
         if is_said or _is_by_hand(fact):
             self._step, self._since = _Step.LISTENING, None
 
@@ -95,6 +95,10 @@ class Unheard:
     def told(self) -> None:
         """The user is being told."""
         self._is_told = True
+
+
+def _says_something(event: Event) -> bool:
+    return isinstance(event, Transcript) and bool(event.text)
 
 
 def _is_by_hand(fact: inputs.Input) -> bool:

@@ -11,7 +11,7 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.settings_change import SettingsChange
 
-VERSION = 3
+VERSION = 4
 PERSONA = ("system_prompt", "apology", "reprompt", "goodbye", "filler", "unheard")
 """Fields of a persona, in their order."""
 T = TypeVar("T")
@@ -26,6 +26,8 @@ class Snapshot:
     """Everything that the next core has to know; no instant and no stream, since both begin anew with it."""
 
     persona: Persona
+    language_code: str
+    """What is heard is in."""
     input_rate_hz: int
     output_rate_hz: int
     can_pause: bool
@@ -50,6 +52,7 @@ class Snapshot:
             "goodbye": self.persona.goodbye,
             "filler": self.persona.filler,
             "unheard": self.persona.unheard,
+            "language_code": self.language_code,
             "input_rate_hz": self.input_rate_hz,
             "output_rate_hz": self.output_rate_hz,
             "can_pause": self.can_pause,
@@ -72,6 +75,7 @@ def parse(value: Mapping[str, Any]) -> Snapshot:
         raise SnapshotError(f"a snapshot of version {version!r}; this is version {VERSION}")
     return Snapshot(
         Persona(*(_field(value, name, str) for name in PERSONA)),
+        _field(value, "language_code", str),
         _field(value, "input_rate_hz", int),
         _field(value, "output_rate_hz", int),
         _field(value, "can_pause", bool),

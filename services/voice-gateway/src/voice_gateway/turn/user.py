@@ -35,6 +35,8 @@ class User:
         self.turn = TurnId(1)
         """The turn being spoken, or the next one."""
         self.so_far = TurnSoFar()
+        self._shown = ""
+        """What the client was told last of the running turn."""
         self._policy = policy
         self._rate_hz = input_rate_hz
         self._started_at = Instant(0)
@@ -118,7 +120,7 @@ class User:
             self._await_final(self._policy.vad_end_ms, now)
         else:
             so_far.spoke = now
-        return [Emit(Transcript(self.turn, so_far.text, is_final=False, stability=fact.stability))]
+        return [self._show(fact.stability)]
 
     def confirmed(self, fact: inputs.SegmentFinal, text: str, spoke: Instant, now: Instant) -> None:
         """Words came for good; `text` are those that are the user's."""
@@ -130,11 +132,17 @@ class User:
         if self.so_far.longest_by is None:
             self.so_far.longest_by = after_ms(now, self._policy.max_turn_ms)
 
-    def disregard(self, stream: StreamId) -> None:
-        """The last words of this stream were none of the user's turn, or none at all."""
+    def disregard(self, stream: StreamId) -> list[Effect]:
+        """The last words of this stream were none of the user's turn, or none at all: what was shown is taken back."""
         self.so_far.forget(stream)
         if not self.so_far.text:
             self.so_far = self._nothing_yet()
+        return [self._show()] if self._shown and self._shown != self.so_far.text else []
+
+    def _show(self, stability: float = 0.0) -> Effect:
+        """Tell what has been said of the running turn; an empty text takes back what was told."""
+        self._shown = self.so_far.text
+        return Emit(Transcript(self.turn, self._shown, is_final=False, stability=stability))
 
     def spoke(self, end_samples: int, received_samples: int, now: Instant) -> Instant:
         """When speech that ended at `end_samples` was over; of speech that was pushed nobody knows."""
@@ -245,6 +253,7 @@ class User:
 
     def next_turn(self) -> TurnId:
         """The number of the running turn, which is over."""
+        self._shown = ""
         turn, self.turn = self.turn, TurnId(self.turn + 1)
         return turn
 

@@ -7,8 +7,9 @@ from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 
 QUIET_MS = 1_000
 """A final for speech that has ended comes within this: the longest usual `stop_history_ms` and the decoding."""
-UNNOTICED_MS = 60_000
-"""Words without a sound count as long speech: longer than any `min_speech_ms`, so that the words alone decide."""
+CARRIED_ON_MS = 1_000
+"""Who says words without a pause before them says them within this of the last ones; what sounds for longer is a room
+that is never still."""
 
 
 class Utterance:
@@ -26,6 +27,8 @@ class Utterance:
         """Where the sound began last."""
         self._sound_end: int | None = None
         """End of the last speech by its sound; None while somebody speaks, or when no sound was noticed."""
+        self.has_voice = False
+        """Whether a voice was heard in its sound."""
         self.is_speaking = False
         self.quiet_by: Instant | None = None
         """Until then a final for the last speech may come."""
@@ -50,7 +53,9 @@ class Utterance:
         return self._has_onset and self._sound_end is None and self._onset >= end_samples
 
     def sounded(self, at_samples: int) -> list[Effect]:
-        """Speech began, by the sound."""
+        """Speech began, by the sound. What sounded before and had no words within QUIET_MS was none."""
+        if self._sound_end is not None and self.quiet_by is None and not self._has_words:
+            self._from, self.has_voice = None, False
         self._has_onset, self._sound_end, self.quiet_by, self._onset = True, None, None, at_samples
         self._from = at_samples if self._from is None else self._from
         return self._start(at_samples)
@@ -67,18 +72,23 @@ class Utterance:
         self._has_words = True
         return [] if self._has_onset else self._start(at_samples)
 
-    def speech_ms(self, end_samples: int) -> int:
-        """How long it has lasted by `end_samples`; UNNOTICED_MS when its sound was not noticed."""
+    def speech_ms(self, end_samples: int) -> int | None:
+        """How long it has lasted by `end_samples`; None when its sound was not noticed."""
         if self._from is None:
-            return UNNOTICED_MS
+            return None
         return max(0, self.sound_end(end_samples) - self._from) * 1_000 // self._rate_hz
 
     def began(self, words_began: int) -> int:
-        """Where it began: by its sound, or by its words if the sound was not noticed, or is of later words.
+        """Where it began: by its sound, or by its words if the sound was not noticed, or is of other words.
 
-        What is transcribed late, after an outage, has the sound of all that was said since before it.
+        What is transcribed late, after an outage, has the sound of all that was said since before it. A sound that did
+        not pause at the last final belongs to the next words only if these come soon.
         """
-        return words_began if self._from is None else min(words_began, self._from)
+        if self._from is None:
+            return words_began
+        is_carried_on = self._onset < self._from
+        is_soon = words_began - self._from <= CARRIED_ON_MS * self._rate_hz // 1_000
+        return min(words_began, self._from) if is_soon or not is_carried_on else words_began
 
     def sound_end(self, end_samples: int) -> int:
         """Where its sound ended; `end_samples`, the end of its words, when that was not noticed."""
@@ -89,6 +99,7 @@ class Utterance:
         ended = [] if self._has_onset else self._end(end_samples)
         self._has_onset = self._has_onset and self._sound_end is None
         self._from = max(self._onset, end_samples) if self._has_onset else None
+        self.has_voice = self.has_voice and self._has_onset
         self._has_words, self._sound_end, self.quiet_by = False, None, None
         return ended
 

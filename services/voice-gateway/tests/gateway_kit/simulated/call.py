@@ -11,13 +11,14 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple
 
-from gateway_kit.phone_call import PERSONA, RATE_HZ, TOOLBOX, at, rendered
+from gateway_kit.phone_call import LANGUAGE, PERSONA, RATE_HZ, TOOLBOX, at, rendered
 from gateway_kit.simulated.backends import Model, Voice
 from gateway_kit.simulated.caller import Caller
 from gateway_kit.simulated.choices import Choices
 from gateway_kit.simulated.noise import senseless
 from gateway_kit.simulated.player import Player
 from gateway_kit.simulated.recogniser import Recogniser
+from voice_gateway.domain.chat import Role
 from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.policy import TurnPolicy
@@ -66,6 +67,8 @@ class Step(NamedTuple):
     """Whether the turn that is being answered is reopened if its user speaks on."""
     sent_samples: int
     """How many samples of the latest reply have left."""
+    is_taken: bool
+    """Whether the fact was about something in flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class Line:
         return Core(
             self.policy,
             PERSONA,
+            LANGUAGE,
             input_rate_hz=RATE_HZ,
             output_rate_hz=RATE_HZ,
             can_pause=self.can_pause,
@@ -126,6 +130,11 @@ class Call:
             if not self.is_over:
                 self._step(last, at(self.now_ms))
         return self
+
+    def said(self) -> str:
+        """What the user has said by now, as the model has read it or is to read it next."""
+        history = self.core.snapshot(at(self.now_ms))["history"]
+        return "\n".join(text for role, text, *_ in history if role == Role.USER)
 
     def script(self) -> str:
         """What happened, to be read."""
@@ -187,6 +196,7 @@ class Call:
     def _step(self, fact: inputs.Input | None, now: Instant) -> None:
         now = max(now, self.steps[-1].now) if self.steps else now
         core, sent = self.core, self.player.sent_samples()
+        is_taken = fact is not None and not core._is_stale(fact)
         done = core.on_deadline(now) if fact is None else core.handle(fact, now)
         so_far, reply = core._user.so_far, core._agent._reply
         heard = (reply.id, reply.playback.heard(now).samples) if reply is not None else None
@@ -196,7 +206,19 @@ class Call:
         held, turn = so_far.hold_until is not None, core._user.turn
         self.steps.append(
             Step(
-                now, fact, done, core.state, core.deadline(), turn, so_far.text, held, heard, expecting, may_go_on, sent
+                now,
+                fact,
+                done,
+                core.state,
+                core.deadline(),
+                turn,
+                so_far.text,
+                held,
+                heard,
+                expecting,
+                may_go_on,
+                sent,
+                is_taken,
             )
         )
         for effect in done:

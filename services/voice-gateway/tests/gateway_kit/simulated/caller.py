@@ -65,13 +65,14 @@ class Caller:
     def _echo(self) -> int:
         """The agent's own voice comes back."""
         choices = self._call.choices
+        self._said += 1
         more = f" {self._name()} but not now please" if choices.one_in(3) else ""
         return self._utter(choices.of(_ECHO) + more, choices.ms(0, 300))
 
     def _cough(self) -> int:
         """A sound without words."""
         lasts_ms = self._call.choices.ms(50, 700)
-        self._sound(0, lasts_ms)
+        self._sound(0, lasts_ms, has_voice=self._call.choices.one_in(4))
         return lasts_ms
 
     def _key(self) -> int:
@@ -123,7 +124,7 @@ class Caller:
         ]
         said_ms = begins_ms + len(words) * word_ms
         if choices.below(5):
-            self._sound(begins_ms, said_ms)
+            self._sound(begins_ms, said_ms, has_voice=True)
         for place in range(1, len(words) + 1):
             if choices.below(3) == 0:
                 call.in_ms(begins_ms + place * word_ms + 110, lambda: call.recogniser.revise(is_sure=False))
@@ -138,11 +139,13 @@ class Caller:
             )
         return said_ms
 
-    def _sound(self, begins_ms: int, ends_ms: int) -> None:
+    def _sound(self, begins_ms: int, ends_ms: int, *, has_voice: bool) -> None:
         """What voice activity detection tells of it."""
         call, policy = self._call, self._call.line.policy
         start = call.input_samples() + begins_ms * call.speed * PER_MS
         end = call.input_samples() + ends_ms * call.speed * PER_MS
         call.in_ms(begins_ms + policy.vad_onset_ms, lambda: call.tell(inputs.SpeechStarted(start)))
+        if has_voice:
+            call.in_ms(begins_ms + policy.vad_onset_ms, lambda: call.tell(inputs.VoicingHeard()))
         if not call.choices.one_in(10):
             call.in_ms(ends_ms + policy.pause_ms, lambda: call.tell(inputs.SpeechEnded(end)))

@@ -82,6 +82,7 @@ class _Draw:
 _KINDS: dict[type[inputs.Input], Callable[[_Draw], inputs.Input]] = {
     inputs.SpeechStarted: lambda draw: inputs.SpeechStarted(draw.near()),
     inputs.SpeechEnded: lambda draw: inputs.SpeechEnded(draw.near()),
+    inputs.VoicingHeard: lambda _: inputs.VoicingHeard(),
     inputs.OwnVoiceHeard: lambda _: inputs.OwnVoiceHeard(),
     inputs.TranscriptRevised: lambda draw: inputs.TranscriptRevised(
         draw.stream(), draw.text(), float(draw.flag()), draw.near()

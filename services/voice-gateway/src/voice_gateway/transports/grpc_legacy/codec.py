@@ -127,8 +127,10 @@ class TurnOrder:
         """What the client is told now."""
         match event:
             case events.Transcript(is_final=False):
-                # behind a final that is held back, an interim of a later turn would seem to be of that one
-                return [] if self._held else [ServerMessage(transcript_chunk=event.text + INTERIM_MARK)]
+                # behind a final that is held back, an interim of a later turn would seem to be of that one; and this
+                # contract takes nothing back
+                is_told = event.text and not self._held
+                return [ServerMessage(transcript_chunk=event.text + INTERIM_MARK)] if is_told else []
             case events.Transcript():
                 return self._hold(event)
             case events.ReplyText(turn=turn, text=text):

@@ -1,9 +1,12 @@
-"""What acknowledges and takes no floor, in the languages that people are likely to say it in."""
+"""What acknowledges and takes no floor, in the languages that have a list."""
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 
-from voice_gateway.turn.text.backchannel_words import ACKNOWLEDGING, NOISES
+from voice_gateway.turn.text.backchannel_words import LISTS, NOISES
 
 _LONGEST_CHARS = 40
 """Longer text is none: nobody acknowledges so much within `backchannel_ms`."""
@@ -13,6 +16,7 @@ _JOINERS = str.maketrans("", "", "'\u2019\u02bc\u30fc")
 """Apostrophes, and the sign with which Japanese draws a vowel out."""
 _UNSPACED = "[\u0e00-\u0e7f\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
 """Thai, kana, Han, Hangul: such words follow one another without a space."""
+_NOTHING = r"(?!)"
 
 
 def _plain(text: str) -> str:
@@ -20,17 +24,29 @@ def _plain(text: str) -> str:
     return _DRAWN_OUT.sub(r"\1", unicodedata.normalize("NFKC", text).casefold().translate(_JOINERS))
 
 
-_WORDS = frozenset(map(_plain, ACKNOWLEDGING))
-_WHOLE = _WORDS | frozenset(map(_plain, NOISES))
-_IN_A_ROW = re.compile(
-    f"(?:{'|'.join(sorted((word for word in _WORDS if re.match(_UNSPACED, word)), key=len, reverse=True))})++"
-)
+@dataclass(frozen=True, slots=True)
+class _List:
+    """What acknowledges in one language."""
+
+    words: frozenset[str]
+    whole: frozenset[str]
+    """The same, and what does so only alone."""
+    in_a_row: re.Pattern[str]
+    """Words of scripts without spaces, one behind the other."""
+
+    def acknowledges(self, word: str) -> bool:
+        """Whether this word does, or is one that does, said again and again."""
+        if word in self.words or self.in_a_row.fullmatch(word) is not None:
+            return True
+        again = _SAID_AGAIN.fullmatch(word)
+        return again is not None and again[1] in self.words
 
 
-def is_backchannel(text: str) -> bool:
+def is_backchannel(text: str, language_code: str) -> bool:
     """Whether the text only acknowledges, as "Mm-hm." and "Yes, yes" do, or holds no word. "No" is an answer.
 
-    How long a sound is drawn out and how often a word is said does not count.
+    How long a sound is drawn out and how often a word is said does not count. In a language without a list no word
+    acknowledges.
     """
     if len(text) > _LONGEST_CHARS:
         return False
@@ -38,9 +54,18 @@ def is_backchannel(text: str) -> bool:
     if any(map(str.isnumeric, plain)):
         return False
     words = "".join(char if unicodedata.category(char)[0] in "LM" else " " for char in plain).split()
-    return _plain("".join(words)) in _WHOLE or all(map(_acknowledges, words))
+    code = language_code.casefold().partition("-")[0]
+    return not words or (code in LISTS and _is_listed(words, _list_of(code)))
 
 
-def _acknowledges(word: str) -> bool:
-    again = _SAID_AGAIN.fullmatch(word)
-    return word in _WORDS or _IN_A_ROW.fullmatch(word) is not None or (again is not None and again[1] in _WORDS)
+def _is_listed(words: Sequence[str], listed: _List) -> bool:
+    return _plain("".join(words)) in listed.whole or all(map(listed.acknowledges, words))
+
+
+@cache
+def _list_of(code: str) -> _List:
+    words = frozenset(map(_plain, LISTS[code]))
+    unspaced = sorted((word for word in words if re.match(_UNSPACED, word)), key=len, reverse=True)
+    in_a_row = re.compile(f"(?:{'|'.join(unspaced)})++" if unspaced else _NOTHING)
+    noises = frozenset(map(_plain, NOISES)) if code == "en" else frozenset[str]()
+    return _List(words, words | noises, in_a_row)
