@@ -24,7 +24,7 @@ def call(*script: str) -> str:
 def test_speech_in_the_protected_opening_waits() -> None:
     """Neither the sound nor the words stop the reply; what was said is answered after it."""
     told = call(
-        "1300 ms: speech starts at 1200 ms",
+        "1400 ms: speech starts at 1300 ms",
         '1700 ms: interim "i have a question"',
         "1860 ms: speech ends at 1700 ms",
         '2000 ms: final "I have a question." ending at 1700 ms',
@@ -34,6 +34,13 @@ def test_speech_in_the_protected_opening_waits() -> None:
     assert "holds reply" not in told
     assert "stops reply" not in told
     assert told.index("USER    I have a question.") < told.index("reply 1 completed") < told.index("for reply 2")
+
+
+def test_speech_before_the_reply_is_heard_takes_it_back_all_the_same() -> None:
+    """The opening is protected from who hears it, not from who had spoken on before: heard from 1200 ms on."""
+    told = call("1300 ms: speech starts at 1200 ms", '1700 ms: interim "i have a question"')
+    assert told.index("holds reply 1") < told.index("stops reply 1: user_speech")
+    assert "user    Hello. i have a question..." in told
 
 
 def test_speech_after_the_protected_opening_interrupts() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from voice_gateway.domain.events import InterruptCause, Transcript
+from voice_gateway.domain.ids import StreamId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
@@ -164,8 +165,8 @@ class Dialogue:
     def _on_transcript_revised(self, fact: inputs.TranscriptRevised, now: Instant) -> list[Effect]:
         self._user.recognition.answered(fact.stream, now)
         text = bounded(fact.text)
-        if not text:
-            return []
+        if not text or fact.end_samples <= self._user.recognition.transcribed_samples(fact.stream):
+            return []  # nothing, or nothing that is not transcribed for good
         effects = self._user.utterance.worded(fact.end_samples)
         if self._is_live(fact.end_samples, now):
             text, _, room = self._make_room(text, fact.end_samples, fact.end_samples, now, is_final=False)
@@ -188,13 +189,14 @@ class Dialogue:
             text, verdict, room = self._make_room(text, words_began, end_samples, now, is_final=True)
             effects += room
         effects += user.utterance.finalised(fact.end_samples)
-        is_last = user.is_last_of_call(fact)
+        is_last, is_in_order = user.is_last_of_call(fact), user.recognition.is_oldest(fact.stream)
         if not text or verdict is Verdict.GO_ON:
             effects += user.disregard(fact.stream)
         else:
             user.confirmed(fact, text, user.spoke(end_samples, fact.received_samples, now), now)
-        if is_last or not is_live or user.is_said(goes_on=goes_on, now=now):
-            return [*effects, *self._commit_spoken(now, is_live=is_live)]
+        is_whole = is_last or user.is_said(goes_on=goes_on, now=now) or (not is_live and user.so_far.is_confirmed)
+        if is_in_order and is_whole:
+            return [*effects, *self._commit_spoken(now, is_live=is_live, last=fact.stream if is_last else None)]
         return effects
 
     def _make_room(
@@ -205,7 +207,7 @@ class Dialogue:
         A reply of which nothing was heard when they began is taken back, and its turn goes on.
         """
         user, utterance = self._user, self._user.utterance
-        began = user.instant_of(utterance.began(words_began))
+        began = min(now, user.instant_of(utterance.began(words_began)))
         own = self._contest.users_part(
             text, began, user.instant_of(end_samples), now, is_final=is_final, has_sound=utterance.has_sound
         )
@@ -257,11 +259,22 @@ class Dialogue:
 
     def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> list[Effect]:
         effects = self._user.recognition.ended(fact.stream, now)
-        return [*effects, *self._commit_what_is_known(now)]
+        return [*effects, *self._on_stream_over(now)]
 
     def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> list[Effect]:
         effects = self._user.recognition.broke(fact.stream, fact.message, now)
-        return [*effects, *self._commit_what_is_known(now)]
+        return [*effects, *self._on_stream_over(now)]
+
+    def _on_stream_over(self, now: Instant) -> list[Effect]:
+        """What newer streams have transcribed waited for this one: it is committed now, or heard again."""
+        user = self._user
+        if (broken := user.recognition.take_broken()) is not None:
+            user.so_far.forget_after(broken)
+        elif user.so_far.called is None and not user.recognition.owes_a_final:
+            goes_on = user.utterance.is_speaking
+            if user.is_said(goes_on=goes_on, now=now):
+                return self._commit_spoken(now, is_live=True)
+        return self._commit_what_is_known(now)
 
     def _on_client_interrupted(self, _: inputs.ClientInterrupted, now: Instant) -> list[Effect]:
         return self._agent.interrupt(InterruptCause.CLIENT, now)
@@ -269,6 +282,8 @@ class Dialogue:
     def _on_user_deadline(self, now: Instant) -> list[Effect]:
         user = self._user
         effects = user.recognition.on_deadline(now)
+        if (broken := user.recognition.take_broken()) is not None:
+            user.so_far.forget_after(broken)
         effects += user.call_overdue(now)
         if user.recognition.is_grace_over(now) and user.so_far.text:
             goes_on = user.so_far.called is None
@@ -289,10 +304,12 @@ class Dialogue:
             return []
         return self._commit_spoken(now, is_live=True)
 
-    def _commit_spoken(self, now: Instant, *, is_live: bool, cut_by: str = "") -> list[Effect]:
+    def _commit_spoken(
+        self, now: Instant, *, is_live: bool, last: StreamId | None = None, cut_by: str = ""
+    ) -> list[Effect]:
         is_live = is_live and not self._agent.is_protected(now)
         ended = self._user.end_unconfirmed()
-        turn = self._user.take(now, is_live=is_live, cut_by=cut_by)
+        turn = self._user.take(now, is_live=is_live, last=last, cut_by=cut_by)
         if turn is None:
             return ended
         told = Emit(Transcript(turn.id, turn.text, is_final=True, words=turn.words))

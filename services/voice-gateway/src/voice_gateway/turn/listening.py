@@ -48,6 +48,8 @@ class Recognition:
     _finalising: list[StreamId] = field(default_factory=list, init=False)
     _ends: dict[StreamId, int] = field(default_factory=dict, init=False)
     """Where half-closed streams end."""
+    _covered: dict[StreamId, int] = field(default_factory=dict, init=False)
+    """How far streams have transcribed for good that are not the oldest."""
     _finalise_by: Instant | None = field(default=None, init=False)
     _reopen_at: Instant | None = field(default=None, init=False)
     _opened_at: Instant = field(default=Instant(0), init=False)
@@ -62,6 +64,7 @@ class Recognition:
     """Where the user's turn ended that the next stream is to finalise."""
     _grace_by: Instant | None = field(default=None, init=False)
     """Until then the finals of the streams that were half-closed last are waited for."""
+    _broken: StreamId | None = field(default=None, init=False)
     _is_input_over: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -97,6 +100,10 @@ class Recognition:
         """Input before this position is transcribed for good."""
         return self._confirmed_samples
 
+    def transcribed_samples(self, stream: StreamId) -> int:
+        """What this stream heard before this position is transcribed for good."""
+        return max(self._confirmed_samples, self._covered.get(stream, 0))
+
     @property
     def owes_a_final(self) -> bool:
         """Whether the end of the user's turn was called and its final may still come."""
@@ -116,6 +123,11 @@ class Recognition:
         return live[-1] if live and not self._is_input_over else None
 
     @property
+    def last_half_closed(self) -> StreamId:
+        """The latest stream that is not fed any more; 0 before the first."""
+        return self._newest if self.fed is None else StreamId(self._newest - 1)
+
+    @property
     def finalising(self) -> tuple[StreamId, ...]:
         """Half-closed streams, oldest first."""
         return tuple(self._finalising)
@@ -123,6 +135,15 @@ class Recognition:
     def is_finalised_by(self, stream: StreamId, covered_samples: int) -> bool:
         """Whether a final that covers its input to here is the last of a half-closed stream."""
         return stream in self._finalising and covered_samples >= self._ends[stream]
+
+    def is_oldest(self, stream: StreamId) -> bool:
+        """Whether all that was said before what this stream hears is transcribed."""
+        return stream == self.live[0]
+
+    def take_broken(self) -> StreamId | None:
+        """The oldest of the streams that broke since this was asked last: what newer ones heard is heard again."""
+        broken, self._broken = self._broken, None
+        return broken
 
     def is_finalising(self, stream: StreamId) -> bool:
         """Whether this stream was half-closed: its final is the last word on its audio."""
@@ -150,11 +171,12 @@ class Recognition:
 
     def confirmed(self, stream: StreamId, samples: int) -> list[Effect]:
         """Input before `samples` is transcribed for good, unless an older stream has not told what was said before."""
-        if stream != self.live[0] or samples <= self._confirmed_samples:
+        if not self.is_oldest(stream):
+            self._covered[stream] = samples
             return []
-        self._failures = 0
-        self._confirmed_samples = samples
-        return [ForgetAudio(samples)]
+        if samples > self._confirmed_samples:
+            self._failures = 0
+        return self._forget(samples)
 
     def force(self, at_samples: int, grace_ms: int, now: Instant) -> list[Effect]:
         """Force the final of what was heard before `at_samples`; after `grace_ms`, `is_grace_over` says so."""
@@ -183,7 +205,11 @@ class Recognition:
         return [*effects, *self._forget(before)]
 
     def _forget(self, before_samples: int) -> list[Effect]:
-        """Nothing before this position is transcribed again: all that will be known of it is known."""
+        """Nothing before this position is transcribed again: all that will be known of it is known.
+
+        Nor is what the stream has covered that comes next.
+        """
+        before_samples = max(before_samples, *(self._covered.pop(stream, 0) for stream in self.live[:1]), 0)
         if before_samples <= self._confirmed_samples:
             return []
         self._confirmed_samples = before_samples
@@ -215,10 +241,11 @@ class Recognition:
         """A stream has delivered all it had. One that nobody half-closed has broken politely."""
         if stream not in self._finalising:
             return self.broke(stream, "the recogniser ended the stream", now)
+        is_oldest = self.is_oldest(stream)
         self._finalising.remove(stream)
         if self._finalising:
             self._finalise_by = after_ms(now, FINALISE_MS)
-            return []
+            return self._forget(self._ends[stream]) if is_oldest else []
         self._finalise_by = self._grace_by = None
         self._machine.move(ListeningEvent.EXHAUSTED if self._is_input_over else ListeningEvent.FINALISED)
         return self._forget(self._from_samples)
@@ -235,10 +262,11 @@ class Recognition:
         is_too_long = self.patience_ms > 0 and now >= after_ms(self._away_since, self.patience_ms)
         if is_too_long or (self._is_input_over and self._failures >= len(REOPEN_MS)):
             return [Fail(Reason.BACKEND_UNAVAILABLE, f"speech recognition: {message}", Backend.ASR)]
+        self._broken = self.live[0]
         effects: list[Effect] = [CancelRecognition(other) for other in self.live if other != stream]
         if self._finalising and not self._is_input_over:
             self._commit_at = self._from_samples
-        self._finalising, self._finalise_by = [], None
+        self._finalising, self._finalise_by, self._covered = [], None, {}
         self._machine.move(ListeningEvent.BROKE)
         if self._failures == 0:
             told = f"speech recognition was interrupted: {message}"

@@ -1,7 +1,8 @@
 """The user's running turn: segments that are transcribed for good, words that are not yet, and what it waits for."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from voice_gateway.domain.events import SpeculationTrigger
 from voice_gateway.domain.ids import StreamId, TurnId
@@ -51,6 +52,16 @@ class CommittedTurn:
         return cls(turn, text, now, Called(now), Called(now), now, is_live=True, is_spoken=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """What is transcribed for good of one utterance, by its stream."""
+
+    stream: StreamId
+    """Streams are numbered in the order of what was said."""
+    text: str
+    words: tuple[Word, ...] = ()
+
+
 @dataclass(slots=True)
 class TurnSoFar:
     """What has been said since the last commitment. Instants that are None are not due."""
@@ -69,16 +80,22 @@ class TurnSoFar:
     """By then its end is called in any case."""
     suspicion: SpeculationTrigger | None = field(default=None, init=False)
     """Why its end is suspected."""
-    words: tuple[Word, ...] = field(default=(), init=False)
     is_steady: bool = field(default=False, init=False)
     """Whether the last result changed nothing."""
-    _segments: list[str] = field(default_factory=list, init=False)
+    _segments: list[_Segment] = field(default_factory=list, init=False)
+    """In the order in which they were said."""
     _interims: dict[StreamId, str] = field(default_factory=dict, init=False)
 
     @property
     def text(self) -> str:
         """All of it."""
-        return " ".join([*self._segments, *filter(None, [self._unconfirmed()])])
+        said = [*self._segments, *(_Segment(stream, text) for stream, text in self._interims.items())]
+        return " ".join(segment.text for segment in sorted(said, key=lambda segment: segment.stream))
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """Those that are transcribed for good, where the recogniser gives them."""
+        return tuple(word for segment in self._segments for word in segment.words)
 
     @property
     def is_confirmed(self) -> bool:
@@ -98,40 +115,50 @@ class TurnSoFar:
         """A final transcript."""
         self._keep(live)
         self.forget(stream)
-        self._segments.append(text)
-        self.words += words
+        self._insert(_Segment(stream, text, words))
         self.is_steady, self.silent_by = True, None
 
     def reopen(self, turn: CommittedTurn) -> None:
         """A turn that was committed goes on."""
-        self._segments.insert(0, turn.text)
-        self.words = (*turn.words, *self.words)
+        self._segments.insert(0, _Segment(StreamId(0), turn.text, turn.words))
         self.spoke = max(self.spoke, turn.spoke)
 
     def hold(self, until: Instant) -> None:
         """The turn reads unfinished: the full stop that its recogniser ended the fragment with is none."""
         self.hold_until = until
-        self._segments[-1] = self._segments[-1].rstrip(" .,;:\u2026")
+        last = self._segments[-1]
+        self._segments[-1] = replace(last, text=last.text.rstrip(" .,;:\u2026"))
 
     def settle(self, streams: Sequence[StreamId]) -> None:
         """What these streams have told so far is all that they will."""
-        self._segments += [self._interims.pop(stream) for stream in streams if stream in self._interims]
+        for stream in streams:
+            if stream in self._interims:
+                self._insert(_Segment(stream, self._interims.pop(stream)))
 
     def forget(self, stream: StreamId) -> None:
         """The interim transcript of that stream stands no more."""
         self._interims.pop(stream, None)
 
-    def split(self, stream: StreamId | None) -> "TurnSoFar":
-        """What that stream has begun to hear is the next turn's."""
+    def forget_after(self, stream: StreamId) -> None:
+        """What later streams have heard is heard again, behind what this one still has to tell."""
+        self.split(stream)
+
+    def split(self, last: StreamId) -> "TurnSoFar":
+        """What streams after this one have heard is the next turn's."""
         rest = TurnSoFar()
-        if stream is not None and stream in self._interims:
-            rest._interims[stream] = self._interims.pop(stream)
+        rest._segments = [segment for segment in self._segments if segment.stream > last]
+        rest._interims = {stream: text for stream, text in self._interims.items() if stream > last}
+        self._segments = [segment for segment in self._segments if segment.stream <= last]
+        self._interims = {stream: text for stream, text in self._interims.items() if stream <= last}
         return rest
 
     def deadline(self) -> Instant | None:
         """When something of it becomes due."""
         due = (self.hold_until, self.silent_by, self.longest_by)
         return min((instant for instant in due if instant is not None), default=None)
+
+    def _insert(self, segment: _Segment) -> None:
+        self._segments.insert(bisect_right(self._segments, segment.stream, key=lambda each: each.stream), segment)
 
     def _unconfirmed(self) -> str:
         return " ".join(self._interims[stream] for stream in sorted(self._interims))

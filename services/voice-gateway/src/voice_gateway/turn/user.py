@@ -208,10 +208,19 @@ class User:
             return []
         return self.utterance.finalised(self._known_samples)
 
-    def take(self, now: Instant, *, is_live: bool, cut_by: str = "") -> CommittedTurn | None:
-        """Commit the turn; None when nothing was said. `cut_by` is the setting that ended the wait for its words."""
+    def take(
+        self, now: Instant, *, is_live: bool, last: StreamId | None = None, cut_by: str = ""
+    ) -> CommittedTurn | None:
+        """Commit the turn; None when nothing was said.
+
+        Args:
+            now: when.
+            is_live: whether it may have been spoken over a reply.
+            last: the stream with which a turn ends whose end was called; None: the last that was half-closed.
+            cut_by: the setting that ended the wait for its words.
+        """
         so_far = self.so_far
-        self.so_far = self._rest(now) if so_far.called else self._nothing_yet()
+        self.so_far = self._rest(last, now) if so_far.called else self._nothing_yet()
         if not so_far.text:
             return None
         transcribed = Called(so_far.transcribed) if so_far.is_confirmed else Called(now, cut_by)
@@ -236,14 +245,14 @@ class User:
         following.spoke = self.so_far.spoke
         return following
 
-    def _rest(self, now: Instant) -> TurnSoFar:
+    def _rest(self, last: StreamId | None, now: Instant) -> TurnSoFar:
         """What is the next turn's already; its own limits begin now, should nothing more come of it.
 
         Words that came after an ordered end have had a limit since.
         """
         so_far = self.so_far
         has_limit = so_far.called is not None and so_far.called.is_ordered and so_far.longest_by is not None
-        rest = so_far.split(self.recognition.fed)
+        rest = so_far.split(self.recognition.last_half_closed if last is None else last)
         rest.spoke = so_far.spoke
         if rest.text:
             rest.longest_by = so_far.longest_by if has_limit else after_ms(now, self._policy.max_turn_ms)

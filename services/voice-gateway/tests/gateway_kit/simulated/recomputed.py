@@ -250,36 +250,42 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
     A turn that goes on before anything of its reply was heard is read once, as part of the turn it became. What tells
     of an outage was said by no model, and is not read.
     """
-    past, ledger, played, final = _Past(), _Ledger(), set[ReplyId](), 0
-    unread = set[ReplyId]()
+    past, ledger, final = _Past(), _Ledger(), 0
+    unread, said, asked_by = set[ReplyId](), dict[int, str](), dict[ReplyId, int]()
     for place, step in enumerate(call.steps):
         ledger.take(step.fact)
-        is_committing = False
         for effect in step.effects:
             ledger.perform(effect)
             match effect:
                 case effects.Emit(events.Transcript(turn, text, is_final)) if is_final:
                     past.committed(turn, text)
-                    final, is_committing = turn, True
-                case effects.Emit(events.TurnReport(_, reply)):
-                    played.add(reply)
+                    final, said[turn] = turn, text
                 case effects.Emit(events.ReplyText(reply, turn=None, kind=events.ReplyKind.APOLOGY)):
                     unread.add(reply)
-                case effects.StartReply(_, asked, messages) if asked is not None:
+                case effects.StartReply(reply, asked, messages) if asked is not None:
+                    asked_by[reply] = asked
                     past.answered(asked)
                     _compare(messages, past.messages(), is_prepared=asked > final)
                 case effects.Emit(events.ReplyHeard(reply, samples, text)):
-                    assert text == ledger.heard(reply, samples)
+                    is_whole = text == ledger.heard(reply, samples)
+                    assert is_whole or (not text and _goes_on(step, said.get(asked_by.get(reply, 0))))
                 case effects.Emit(events.ReplyFinished(reply, answered, _, events.ReplyOutcome.INTERRUPTED)):
                     cause = _cause(call.steps[: place + 1], reply)
                     if reply not in unread:
                         past.heard(answered or 0, _heard(step, reply))
-                    is_by_words = cause is events.InterruptCause.USER_SPEECH and not is_committing
+                    is_by_words = cause is events.InterruptCause.USER_SPEECH
                     is_open = call.steps[place - 1].may_go_on
-                    if answered is not None and is_open and is_by_words and reply not in played:
+                    if answered is not None and is_open and is_by_words and _goes_on(step, said.get(answered)):
                         past.reopened(answered)
                 case effects.Emit(events.ReplyFinished(reply, answered)) if reply not in unread:
                     past.heard(answered or 0, ledger.whole(reply))
+
+
+def _goes_on(step: Step, said: str | None) -> bool:
+    """Whether a turn begins with what was said in an earlier one."""
+    told = (effect.event for effect in step.effects if isinstance(effect, effects.Emit))
+    texts = (step.text, *(event.text for event in told if isinstance(event, events.Transcript)))
+    return said is not None and any(text.startswith(f"{said} ") for text in texts)
 
 
 def _compare(told: tuple[ChatMessage, ...], expected: tuple[ChatMessage, ...], *, is_prepared: bool) -> None:
