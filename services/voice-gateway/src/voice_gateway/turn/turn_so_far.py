@@ -69,6 +69,8 @@ class TurnSoFar:
     """By then its end is called in any case."""
     suspicion: SpeculationTrigger | None = field(default=None, init=False)
     """Why its end is suspected."""
+    end_samples: int = field(default=0, init=False)
+    """The farthest input position that its words reach."""
     words: tuple[Word, ...] = field(default=(), init=False)
     is_steady: bool = field(default=False, init=False)
     """Whether the last result changed nothing."""
