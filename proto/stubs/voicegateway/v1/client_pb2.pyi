@@ -122,7 +122,10 @@ Global___Tool: _TypeAlias = Tool  # noqa: Y015
 
 @_typing.final
 class AudioInput(_message.Message):
-    """Microphone audio. Sent by the client any time after `start` and before `end`, in real time or faster."""
+    """Microphone audio. Sent by the client any time after `start` and before `end`, in real time or faster. What comes
+    faster (a recording, or what was recorded before the connection) interrupts no reply and waits its turn; from half a
+    second after it, audio in real time is live again.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -133,7 +136,7 @@ class AudioInput(_message.Message):
     Empty or cut inside a sample: INVALID_ARGUMENT / AUDIO_MISALIGNED. Too large: INVALID_ARGUMENT / MESSAGE_TOO_LARGE.
     """
     offset_samples: _builtins.int
-    """Position of the first sample in the client's own sample clock, which starts at 0 with the session.
+    """Position of the first sample in the client's own sample clock, which starts at 0 and need not agree with any other.
     A gap counts as silence, of which the recogniser gets 2 s at most, and gap after gap no more than once.
     Before the end of the audio already sent, or beyond 2^62: INVALID_ARGUMENT / AUDIO_OVERLAP.
     """

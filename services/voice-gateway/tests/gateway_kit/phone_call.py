@@ -85,6 +85,7 @@ def _deadlines(core: Core, until_ms: int) -> list[str]:
 
 # --- facts -----------------------------------------------------------------------------------------------------------
 
+_RECEIVED = r"(?:, (?P<received>\d+) ms received)?"
 _Facts = Callable[[re.Match[str], int], inputs.Input]
 
 
@@ -99,8 +100,25 @@ def _words(text: str, end: int) -> tuple[Word, ...]:
 def _final(match: re.Match[str], now_ms: int) -> inputs.Input:
     text, stream = match[1], StreamId(int(match[2] or 1))
     end = int(match[3]) * PER_MS if match[3] else max(0, now_ms - 500) * PER_MS
-    received = int(match[4]) * PER_MS if match[4] else max(end, now_ms * PER_MS)
-    return inputs.SegmentFinal(stream, text, _words(text, end), end, end, received)
+    return inputs.SegmentFinal(stream, text, _words(text, end), end, end, _received(match, now_ms, end))
+
+
+def _interim(match: re.Match[str], now_ms: int) -> inputs.Input:
+    stream, stability = StreamId(int(match[2] or 1)), 1.0 if match[3] else 0.5
+    end = int(match[4]) * PER_MS if match[4] else max(0, now_ms - 200) * PER_MS
+    return inputs.TranscriptRevised(stream, match[1], stability, end, _received(match, now_ms, end))
+
+
+def _edge(match: re.Match[str], now_ms: int) -> inputs.Input:
+    at_samples = int(match[2]) * PER_MS
+    kind = inputs.SpeechStarted if match[1] == "starts" else inputs.SpeechEnded
+    return kind(at_samples, _received(match, now_ms, at_samples))
+
+
+def _received(match: re.Match[str], now_ms: int, end_samples: int) -> int:
+    """How much input had come: `, 8000 ms received`; without these words as much as time has passed."""
+    told = match["received"]
+    return int(told) * PER_MS if told else max(end_samples, now_ms * PER_MS)
 
 
 def _speech_done(match: re.Match[str], _: int) -> inputs.Input:
@@ -140,18 +158,17 @@ def _tools_called(match: re.Match[str], _: int) -> inputs.Input:
 
 _FACTS: dict[str, _Facts] = {
     r"session starts": lambda _, __: inputs.SessionStarted(),
-    r"speech starts at (\d+) ms": lambda m, _: inputs.SpeechStarted(int(m[1]) * PER_MS),
     r"a voice is heard": lambda _, __: inputs.VoicingHeard(),
+    rf"speech (starts|ends) at (\d+) ms{_RECEIVED}": _edge,
+    r"backlog begins": lambda _, __: inputs.BacklogBegan(),
+    r"caught up at (\d+) ms": lambda m, _: inputs.CaughtUp(int(m[1]) * PER_MS),
     r"own voice comes back": lambda _, __: inputs.OwnVoiceHeard(),
-    r"speech ends at (\d+) ms": lambda m, _: inputs.SpeechEnded(int(m[1]) * PER_MS),
-    r'interim "(.*?)"(?: on (\d+))?(, sure)?': lambda m, now: inputs.TranscriptRevised(
-        StreamId(int(m[2] or 1)), m[1], 1.0 if m[3] else 0.5, max(0, now - 200) * PER_MS
-    ),
-    r'final "(.*?)"(?: on (\d+))?(?: ending at (\d+) ms)?(?:, (\d+) ms received)?': _final,
+    rf'interim "(.*?)"(?: on (\d+))?(, sure)?(?: ending at (\d+) ms)?{_RECEIVED}': _interim,
+    rf'final "(.*?)"(?: on (\d+))?(?: ending at (\d+) ms)?{_RECEIVED}': _final,
     r'types "(.*)"': lambda m, _: inputs.TextTyped(m[1]),
     r'presses "(.*)"': lambda m, _: inputs.DigitsPressed(m[1]),
     r"changes (.+)": _settings_changed,
-    r"commits": lambda _, now: inputs.CommitRequested(now * PER_MS),
+    rf"commits{_RECEIVED}": lambda m, now: inputs.CommitRequested(_received(m, now, 0)),
     r"interrupts": lambda _, __: inputs.ClientInterrupted(),
     r"half-closes": lambda _, __: inputs.InputEnded(),
     r"ends": lambda _, __: inputs.EndRequested(),

@@ -110,7 +110,7 @@ def test_sound_that_was_transcribed_is_judged_all_the_same() -> None:
         bank.tick(Instant(0))
 
     virtual_time.run(main())
-    assert told == [SpeechStarted(CHUNK * 10)]
+    assert told == [SpeechStarted(CHUNK * 10, CHUNK * 14)]
 
 
 def test_one_run_judges_many_sessions_and_a_flood_waits() -> None:
@@ -152,7 +152,7 @@ def test_audio_that_is_pushed_waits_on_the_tape(rate_hz: int) -> None:
         assert ticks == pytest.approx(chunks // MAX_CHUNKS_A_TICK, abs=2)
 
     virtual_time.run(main())
-    assert told == [SpeechStarted(0)]
+    assert told == [SpeechStarted(0, 60 * rate_hz)]
 
 
 def test_floods_together_leave_time_for_others() -> None:
@@ -188,9 +188,9 @@ def test_a_client_that_stops_sending_has_stopped_speaking() -> None:
 
     virtual_time.run(main())
     assert told == [
-        *(SpeechStarted(0), 0, STALL_MS - 1),
-        *(SpeechEnded(4 * CHUNK), STALL_MS, 2 * STALL_MS),
-        SpeechStarted(4 * CHUNK),
+        *(SpeechStarted(0, 4 * CHUNK), 0, STALL_MS - 1),
+        *(SpeechEnded(4 * CHUNK, 4 * CHUNK), STALL_MS, 2 * STALL_MS),
+        SpeechStarted(4 * CHUNK, 8 * CHUNK),
     ]
 
 

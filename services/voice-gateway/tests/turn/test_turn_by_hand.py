@@ -276,11 +276,11 @@ def turns_of(text: str, count: int) -> list[int]:
     """Lengths of the turns that are told when somebody says this so many times, without a pause."""
     core = new_core()
     core.handle(inputs.SessionStarted(), at(0))
-    batch = core.handle(inputs.SpeechStarted(0), at(100))
+    batch = core.handle(inputs.SpeechStarted(0, 0), at(100))
     for number in range(1, count + 1):
         end = number * 100 * PER_MS
-        batch += core.handle(inputs.SpeechEnded(end), at(100 + number * 100))
-        batch += core.handle(inputs.SpeechStarted(end), at(100 + number * 100))
+        batch += core.handle(inputs.SpeechEnded(end, end), at(100 + number * 100))
+        batch += core.handle(inputs.SpeechStarted(end, end), at(100 + number * 100))
         batch += core.handle(inputs.SegmentFinal(StreamId(1), text, (), end, end, end), at(100 + number * 100))
     return [len(told.text) for told in told_of(batch, events.Transcript) if told.is_final]
 

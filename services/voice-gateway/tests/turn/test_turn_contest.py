@@ -296,9 +296,10 @@ def test_a_player_that_cannot_be_held_is_interrupted_by_words_alone() -> None:
     ]
     for at_ms, fact in facts:
         core.handle(fact, at(at_ms))
-    onset = core.handle(inputs.SpeechStarted(2_000 * PER_MS), at(2_100))
+    onset = core.handle(inputs.SpeechStarted(2_000 * PER_MS, 2_100 * PER_MS), at(2_100))
     assert [type(effect) for effect in onset] == [effects.Emit]
-    few = core.handle(inputs.TranscriptRevised(StreamId(1), "no but", 0.0, 2_600 * PER_MS), at(2_600))
+    few = core.handle(inputs.TranscriptRevised(StreamId(1), "no but", 0.0, 2_600 * PER_MS, 2_600 * PER_MS), at(2_600))
     assert effects.CancelReply(ReplyId(1)) not in few
-    enough = core.handle(inputs.TranscriptRevised(StreamId(1), "no but wait", 0.0, 2_700 * PER_MS), at(2_700))
+    more = inputs.TranscriptRevised(StreamId(1), "no but wait", 0.0, 2_700 * PER_MS, 2_700 * PER_MS)
+    enough = core.handle(more, at(2_700))
     assert effects.CancelReply(ReplyId(1)) in enough

@@ -14,9 +14,11 @@ from gateway_kit.phone_call import PERSONA, new_core
 from gateway_kit.properties import DECISIONS, MANY, keeps
 from gateway_kit.simulated import laws, recomputed, replays, words_kept
 from gateway_kit.simulated.call import Call
+from gateway_kit.simulated.elsewhere import JUMPS_MS, the_clock_jumps
 from gateway_kit.simulated.noise import KINDS
 from gateway_kit.simulated.situations import MEANT, situations
 from hypothesis import given
+from hypothesis import strategies as st
 from voice_gateway.domain.instant import Instant
 from voice_gateway.turn import effects, inputs
 
@@ -54,6 +56,21 @@ def test_a_call_told_again_is_the_same_call(decisions: bytes) -> None:
     meaning change nothing.
     """
     keeps(decisions, replays.OF_ANY_CALL)
+
+
+@MANY
+@given(decisions=DECISIONS, moment=st.integers(0, 20), jump_ms=st.sampled_from(JUMPS_MS), is_pushed=st.booleans())
+def test_a_clock_that_stands_elsewhere_changes_nothing(
+    decisions: bytes, moment: int, jump_ms: int, *, is_pushed: bool
+) -> None:
+    """Whether the client's clock jumps, or audio of before is sent at once: what comes then in real time is live, and
+    the call goes as it would have gone.
+    """
+    keeps(
+        decisions,
+        [lambda call: the_clock_jumps(call, moment, jump_ms, is_pushed=is_pushed)],
+        is_plausible=True,
+    )
 
 
 def test_calls_reach_every_situation() -> None:

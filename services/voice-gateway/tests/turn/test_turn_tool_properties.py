@@ -132,10 +132,10 @@ def _flat(batches: list[tuple[effects.Effect, ...]]) -> list[effects.Effect]:
 
 _ASKED_BY_TEXT: _Steps = [(0, inputs.TextTyped("Typed."))]
 _ASKED_EARLY: _Steps = [
-    (1_000, inputs.SpeechStarted(900 * PER_MS)),
-    (100, inputs.TranscriptRevised(StreamId(1), "what is it", 0.5, 1_000 * PER_MS)),
-    (100, inputs.TranscriptRevised(StreamId(1), "what is it", 1.0, 1_100 * PER_MS)),
-    (100, inputs.SpeechEnded(1_100 * PER_MS)),
+    (1_000, inputs.SpeechStarted(900 * PER_MS, 1_000 * PER_MS)),
+    (100, inputs.TranscriptRevised(StreamId(1), "what is it", 0.5, 1_000 * PER_MS, 1_100 * PER_MS)),
+    (100, inputs.TranscriptRevised(StreamId(1), "what is it", 1.0, 1_100 * PER_MS, 1_200 * PER_MS)),
+    (100, inputs.SpeechEnded(1_100 * PER_MS, 1_300 * PER_MS)),
 ]
 """Reply 1 is asked for when its turn is committed, or when the end of a turn is suspected."""
 _WITH_TOOLS = st.tuples(

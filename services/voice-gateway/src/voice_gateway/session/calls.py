@@ -238,16 +238,16 @@ class BackendCalls:
         def position(samples: int) -> int:
             return self._hearing.to_input(feed.start + samples)
 
-        covered = position(result.end_samples)
+        covered, received = position(result.end_samples), self._hearing.received_samples
         if not result.is_final:
-            return inputs.TranscriptRevised(stream, result.text, result.stability, covered)
+            return inputs.TranscriptRevised(stream, result.text, result.stability, covered, received)
         self._hearing.hurry(is_hurried=False)
         words = tuple(
             Word(word.text, position(word.start_samples), position(word.end_samples), word.confidence)
             for word in result.words
         )
         end = words[-1].end_samples if words else covered
-        return inputs.SegmentFinal(stream, result.text, words, end, covered, self._hearing.received_samples)
+        return inputs.SegmentFinal(stream, result.text, words, end, covered, received)
 
     async def _write(self, reply: ReplyId, messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> None:
         calls, budget = list[ToolCall](), ReplyBudget()

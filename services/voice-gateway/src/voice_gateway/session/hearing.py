@@ -126,6 +126,11 @@ class Hearing:
         self._drop(self._forgotten - self._base)
         self._update_room()
 
+    @property
+    def unread_ms(self) -> int:
+        """Audio on the tape that the newest feed or the listener has not taken yet."""
+        return (self._end - self._taken()) * 1_000 // self._asr_rate_hz
+
     def has_room(self) -> bool:
         """False while input is too far ahead of what was taken by the newest feed and listened to."""
         return self._room.is_set()
@@ -207,8 +212,7 @@ class Hearing:
         return listened if self._feed is None else min(listened, max(self._feed.position, self.base()))
 
     def _update_room(self) -> None:
-        is_ahead = (self._end - self._taken()) * 1_000 >= MAX_AHEAD_MS * self._asr_rate_hz
-        if is_ahead:
+        if self.unread_ms >= MAX_AHEAD_MS:
             self._room.clear()
         else:
             self._room.set()

@@ -9,13 +9,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.domain.errors import BackendError, GatewayError, InternalError, Reason, Unavailable
 from voice_gateway.domain.events import Ended, ReplyAudio
 from voice_gateway.domain.ids import CallId, ReplyId
-from voice_gateway.domain.instant import Instant, after_ms, ms_between
+from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms, ms_between, samples_to_ns
 from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Place
+from voice_gateway.session.backlog import Backlog
 from voice_gateway.session.calls import BackendCalls, Surroundings
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.idle import IdleWatch
@@ -72,6 +74,7 @@ class SessionRunner:
         self._journal = journal
         self._place = place
         self._hearing = Hearing(info.input_rate_hz, info.asr_rate_hz)
+        self._backlog = Backlog()
         self._own_voice = OwnVoice(info.output_rate_hz)
         self._playout = Playout(info.output_rate_hz, info.policy.lead_ms, around.pacer, self._play, self._post)
         policy = info.policy
@@ -99,7 +102,18 @@ class SessionRunner:
     def hear(self, pcm: bytes, offset_samples: int) -> None:
         """Take audio; it goes to the tape and to recognition, never to the core."""
         self._idle.mark()
-        self._hearing.hear(pcm, offset_samples)
+        hearing, info = self._hearing, self._info
+        received = hearing.received_samples
+        edges = self._backlog.heard(
+            audio_ns=samples_to_ns(len(pcm) // PCM_SAMPLE_BYTES, info.asr_rate_hz),
+            gap_ns=samples_to_ns(max(0, offset_samples - received), info.input_rate_hz),
+            unread_ns=hearing.unread_ms * NS_PER_MS,
+            received_samples=received,
+            now=clock.now(),
+        )
+        for edge in edges:
+            self._post(edge)
+        hearing.hear(pcm, offset_samples)
 
     def heard_ms(self) -> int:
         """Audio that was heard by now, as long as it is on the tape."""

@@ -125,7 +125,8 @@ class Ear:
         ):
             self._onset.give_up()
             self._hearing.patience.is_speaking = False
-            self._post(SpeechEnded(self._hearing.received_samples))
+            received = self._hearing.received_samples
+            self._post(SpeechEnded(received, received))
 
     def next_chunk(self) -> bytes | None:
         """The next whole chunk, taken from the tape."""
@@ -156,7 +157,8 @@ class Ear:
         if edge is not None:
             self._hearing.patience.is_speaking = self._onset.is_speaking
             at_samples = self._hearing.to_input(edge * self._rate_hz // VOICE_RATE_HZ)
-            self._post(SpeechStarted(at_samples) if self._onset.is_speaking else SpeechEnded(at_samples))
+            edge_kind = SpeechStarted if self._onset.is_speaking else SpeechEnded
+            self._post(edge_kind(at_samples, self._hearing.received_samples))
             self._has_voice = False
         self._listen_for_voice(probability)
 

@@ -82,6 +82,8 @@ class Dialogue:
 
     def handle(self, fact: inputs.SpeakerInput, now: Instant) -> list[Effect]:
         """Take a fact about the user."""
+        if isinstance(fact, inputs.HeardInput):
+            self._user.clock.told(fact.received_samples, now)
         return self._HANDLERS[type(fact)](self, fact, now)
 
     def input_ended(self, now: Instant) -> list[Effect]:
@@ -108,7 +110,7 @@ class Dialogue:
         """What is complete is answered; what may be complete is answered silently. Keys go before both."""
         effects: list[Effect] = []
         if self._user.recognition.is_over:
-            effects += self._commit_spoken(now, is_live=False)
+            effects += self._commit_spoken(now)
         if self._agent.is_free and not self.is_pressing:
             effects += self._answer_next(now)
         effects += self._contest.hold_for_sound(now)
@@ -143,7 +145,7 @@ class Dialogue:
     def _on_speech_started(self, fact: inputs.SpeechStarted, now: Instant) -> list[Effect]:
         if self._user.is_past(fact.at_samples):
             return []  # the words of pushed audio may come before its sound has been judged
-        is_live = self._is_live(fact.at_samples, now)
+        is_live = self._is_live(fact.at_samples + 1)  # the sound lies after this position
         effects = self._user.sounded(fact.at_samples)
         return [*effects, *self._contest.onset(self._user.instant_of(fact.at_samples), now)] if is_live else effects
 
@@ -151,11 +153,19 @@ class Dialogue:
         self._contest.sound_ended()
         effects = self._user.fell_silent(fact.at_samples, now)
         if self._user.so_far.called is None and self._user.is_said(goes_on=False, now=now):
-            effects += self._commit_spoken(now, is_live=True)  # the sound had no words; should they come, it goes on
+            effects += self._commit_spoken(now)  # the sound had no words; should they come, it goes on
         return effects
 
     def _on_voicing_heard(self, _: inputs.VoicingHeard, __: Instant) -> list[Effect]:
         self._user.utterance.has_voice = True
+        return []
+
+    def _on_backlog_began(self, _: inputs.BacklogBegan, __: Instant) -> list[Effect]:
+        self._user.clock.backlog_began()
+        return []
+
+    def _on_caught_up(self, fact: inputs.CaughtUp, _: Instant) -> list[Effect]:
+        self._user.clock.caught_up(fact.at_samples)
         return []
 
     def _on_own_voice_heard(self, _: inputs.OwnVoiceHeard, __: Instant) -> list[Effect]:
@@ -168,7 +178,7 @@ class Dialogue:
         if not text or fact.end_samples <= self._user.recognition.transcribed_samples(fact.stream):
             return []  # nothing, or nothing that is not transcribed for good
         effects = self._user.utterance.worded(fact.end_samples)
-        if self._is_live(fact.end_samples, now):
+        if self._is_live(fact.end_samples):
             text, _, room = self._make_room(text, fact.end_samples, fact.end_samples, now, is_final=False)
             effects += room
         if not text:
@@ -184,7 +194,7 @@ class Dialogue:
             effects += user.utterance.worded(words_began)
         end_samples = user.utterance.sound_end(fact.end_samples)
         goes_on = user.utterance.goes_on_after(fact.end_samples)
-        is_live, verdict = self._is_live(fact.received_samples, now), Verdict.WAIT
+        is_live, verdict = self._is_live(fact.end_samples), Verdict.WAIT
         if text and is_live:
             text, verdict, room = self._make_room(text, words_began, end_samples, now, is_final=True)
             effects += room
@@ -193,10 +203,10 @@ class Dialogue:
         if not text or verdict is Verdict.GO_ON:
             effects += user.disregard(fact.stream)
         else:
-            user.confirmed(fact, text, user.spoke(end_samples, fact.received_samples, now), now)
+            user.confirmed(fact, text, user.spoke(end_samples, now), now)
         is_whole = is_last or user.is_said(goes_on=goes_on, now=now) or (not is_live and user.so_far.is_confirmed)
         if is_in_order and is_whole:
-            return [*effects, *self._commit_spoken(now, is_live=is_live, last=fact.stream if is_last else None)]
+            return [*effects, *self._commit_spoken(now, last=fact.stream if is_last else None)]
         return effects
 
     def _make_room(
@@ -224,9 +234,11 @@ class Dialogue:
         said = Said(own, speech_ms, is_final=is_final, has_voice=utterance.has_voice)
         return own, *self._contest.verdict(said, now)
 
-    def _is_live(self, samples: int, now: Instant) -> bool:
-        """Whether somebody may be speaking now, and not a recording that was pushed or half-closed."""
-        return not (self._user.is_ahead(samples, now) or self._is_input_over)
+    def _is_live(self, samples: int) -> bool:
+        """Whether what is at this position may have been spoken over a reply: it is no recording that was pushed or
+        half-closed.
+        """
+        return self._user.clock.is_live(samples) and not self._is_input_over
 
     def _on_text_typed(self, fact: inputs.TextTyped, now: Instant) -> list[Effect]:
         return [*self._end_keys(now), *self._commit_text(fact.text.strip(), now)]
@@ -247,7 +259,7 @@ class Dialogue:
         return self._commit_text(digits, now) if digits else []
 
     def _commit_text(self, text: str, now: Instant) -> list[Effect]:
-        effects = self._commit_spoken(now, is_live=True) if self._user.so_far.is_confirmed else []
+        effects = self._commit_spoken(now) if self._user.so_far.is_confirmed else []
         turn = CommittedTurn.typed(self._user.next_turn(), text, now)
         effects.append(Emit(Transcript(turn.id, turn.text, is_final=True)))
         return [*effects, *self._commit(turn, InterruptCause.INPUT, now)]
@@ -273,7 +285,7 @@ class Dialogue:
         elif user.so_far.called is None and not user.recognition.owes_a_final:
             goes_on = user.utterance.is_speaking
             if user.is_said(goes_on=goes_on, now=now):
-                return self._commit_spoken(now, is_live=True)
+                return self._commit_spoken(now)
         return self._commit_what_is_known(now)
 
     def _on_client_interrupted(self, _: inputs.ClientInterrupted, now: Instant) -> list[Effect]:
@@ -289,7 +301,7 @@ class Dialogue:
             goes_on = user.so_far.called is None
             effects += user.settle_for_interims()
             if not goes_on:
-                return [*effects, *self._commit_spoken(now, is_live=True, cut_by="final_grace_ms")]
+                return [*effects, *self._commit_spoken(now, cut_by="final_grace_ms")]
         return [*effects, *self._commit_what_is_known(now)]
 
     def _commit_what_is_known(self, now: Instant) -> list[Effect]:
@@ -299,15 +311,13 @@ class Dialogue:
         is_awaited = called is None or user.recognition.owes_a_final
         is_ordered = called is not None and called.is_ordered
         if hold_until is not None and (is_awaited or not is_ordered):
-            return self._commit_spoken(now, is_live=True) if now >= hold_until else []
+            return self._commit_spoken(now) if now >= hold_until else []
         if is_awaited:
             return []
-        return self._commit_spoken(now, is_live=True)
+        return self._commit_spoken(now)
 
-    def _commit_spoken(
-        self, now: Instant, *, is_live: bool, last: StreamId | None = None, cut_by: str = ""
-    ) -> list[Effect]:
-        is_live = is_live and not self._agent.is_protected(now)
+    def _commit_spoken(self, now: Instant, *, last: StreamId | None = None, cut_by: str = "") -> list[Effect]:
+        is_live = self._is_live(self._user.so_far.end_samples) and not self._agent.is_protected(now)
         ended = self._user.end_unconfirmed()
         turn = self._user.take(now, is_live=is_live, last=last, cut_by=cut_by)
         if turn is None:
@@ -332,6 +342,8 @@ class Dialogue:
         inputs.SpeechStarted: _on_speech_started,
         inputs.SpeechEnded: _on_speech_ended,
         inputs.VoicingHeard: _on_voicing_heard,
+        inputs.BacklogBegan: _on_backlog_began,
+        inputs.CaughtUp: _on_caught_up,
         inputs.OwnVoiceHeard: _on_own_voice_heard,
         inputs.TranscriptRevised: _on_transcript_revised,
         inputs.SegmentFinal: _on_segment_final,

@@ -1,8 +1,9 @@
 """Facts that the core is told, named in the past tense.
 
-Input positions (`start_samples`, `end_samples`, `received_samples`) are samples of the client's input clock;
-output positions are samples of the reply's own timeline. Everything in flight carries the id of what it belongs to:
-the core drops what is stale, and nobody else does.
+Input positions (`start_samples`, `end_samples`) are samples of the client's input clock; `received_samples` is how far
+input had been received when a fact was told: it says when what lies before was spoken. Output positions are samples of
+the reply's own timeline. Everything in flight carries the id of what it belongs to: the core drops what is stale, and
+nobody else does.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from voice_gateway.domain.transcript import SpokenWord, Word
 
 @dataclass(frozen=True, slots=True)
 class SessionStarted:
-    """The first input, once. Input sample 0 is not earlier than this."""
+    """The first input, once. Input may begin with what was spoken before it, and its clock may stand anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class SpeechStarted:
 
     at_samples: int
     """The first speech."""
+    received_samples: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,20 @@ class SpeechEnded:
 
     at_samples: int
     """The end of the last speech."""
+    received_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogBegan:
+    """Input comes faster than real time: it was kept somewhere before it was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """The backlog is over: input comes in real time again."""
+
+    at_samples: int
+    """Input before this position was the backlog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +70,7 @@ class TranscriptRevised:
     text: str
     stability: float
     end_samples: int
+    received_samples: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +85,6 @@ class SegmentFinal:
     covered_samples: int
     """Audio before this position is transcribed for good."""
     received_samples: int
-    """How much input had been received when the final came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +122,6 @@ class CommitRequested:
     """The client ended the user's turn (push-to-talk)."""
 
     received_samples: int
-    """How much input had been received by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +264,14 @@ class PlaybackReported:
     is_final: bool
 
 
+HeardInput = SpeechStarted | SpeechEnded | TranscriptRevised | SegmentFinal | CommitRequested
+"""Facts about what was heard; each tells how much input had been received by then."""
 SpeakerInput = (
     SpeechStarted
     | SpeechEnded
     | VoicingHeard
+    | BacklogBegan
+    | CaughtUp
     | OwnVoiceHeard
     | TranscriptRevised
     | SegmentFinal

@@ -80,6 +80,8 @@ class TurnSoFar:
     """By then its end is called in any case."""
     suspicion: SpeculationTrigger | None = field(default=None, init=False)
     """Why its end is suspected."""
+    end_samples: int = field(default=0, init=False)
+    """The farthest input position that its words reach."""
     is_steady: bool = field(default=False, init=False)
     """Whether the last result changed nothing."""
     _segments: list[_Segment] = field(default_factory=list, init=False)

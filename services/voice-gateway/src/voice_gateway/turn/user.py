@@ -2,19 +2,17 @@
 
 from voice_gateway.domain.events import SpeculationTrigger, Transcript
 from voice_gateway.domain.ids import StreamId, TurnId
-from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms, samples_to_ns
+from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import Effect, Emit
+from voice_gateway.turn.input_clock import InputClock
 from voice_gateway.turn.listening import Recognition
 from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 from voice_gateway.turn.text.unfinished import reads_unfinished
 from voice_gateway.turn.turn_so_far import MAX_TURN_CHARS, Called, CommittedTurn, TurnSoFar
 from voice_gateway.turn.utterance import Utterance
 
-AHEAD_MS = 1_000
-"""Input that is so far ahead of real time was pushed. Less is a client's clock that runs fast: at 100 ppm, a sound
-card's tolerance, it gains this in three hours."""
 END_SLACK_MS = 100
 """A final that covers its stream to so near its end covers all of it: recognisers count in chunks of up to 80 ms."""
 ONSET_LAG_MS = 160
@@ -39,7 +37,7 @@ class User:
         """What the client was told last of the running turn."""
         self._policy = policy
         self._rate_hz = input_rate_hz
-        self._started_at = Instant(0)
+        self.clock = InputClock(input_rate_hz)
         self._known_samples = 0
         """The farthest position that any fact has told of."""
 
@@ -66,7 +64,6 @@ class User:
 
     def started(self, now: Instant) -> list[Effect]:
         """The session began."""
-        self._started_at = now
         return self.recognition.open(now)
 
     def input_ended(self, now: Instant) -> list[Effect]:
@@ -74,13 +71,9 @@ class User:
         is_all_known = self._known_samples <= self.recognition.confirmed_samples and not self.utterance.is_speaking
         return self.recognition.input_ended(now, is_all_known=is_all_known)
 
-    def is_ahead(self, samples: int, now: Instant) -> bool:
-        """Whether the input is ahead of real time: it was pushed, nobody is listening to a reply yet."""
-        return self.instant_of(samples) > after_ms(now, AHEAD_MS)
-
     def instant_of(self, samples: int) -> Instant:
-        """When input at this position was spoken, at the latest; for input that is not ahead of real time."""
-        return Instant(self._started_at + samples_to_ns(samples, self._rate_hz))
+        """When live input at this position was spoken, at the latest."""
+        return self.clock.instant_of(samples)
 
     def is_past(self, at_samples: int) -> bool:
         """Whether an onset at this position is told so late that its words are transcribed for good already."""
@@ -110,6 +103,7 @@ class User:
         if not self.recognition.is_finalising(fact.stream):
             self._withdraw_call()
         so_far = self.so_far
+        so_far.end_samples = max(so_far.end_samples, fact.end_samples)
         so_far.revise(fact.stream, text, self.recognition.live)
         so_far.hold_until = None
         if so_far.longest_by is None:
@@ -127,6 +121,7 @@ class User:
         self._known_samples = max(self._known_samples, fact.end_samples)
         if not self.so_far.text and fact.stream == self.recognition.fed:
             self.so_far.called = None  # nothing was said before the end that was called
+        self.so_far.end_samples = max(self.so_far.end_samples, fact.end_samples)
         self.so_far.confirm(fact.stream, text, fact.words, self.recognition.live)
         self.so_far.spoke, self.so_far.transcribed = spoke, now
         if self.so_far.longest_by is None:
@@ -144,10 +139,9 @@ class User:
         self._shown = self.so_far.text
         return Emit(Transcript(self.turn, self._shown, is_final=False, stability=stability))
 
-    def spoke(self, end_samples: int, received_samples: int, now: Instant) -> Instant:
-        """When speech that ended at `end_samples` was over; of speech that was pushed nobody knows."""
-        silent = 0 if self.is_ahead(received_samples, now) else max(0, received_samples - end_samples)
-        return Instant(now - samples_to_ns(silent, self._rate_hz))
+    def spoke(self, end_samples: int, now: Instant) -> Instant:
+        """When speech that ended at `end_samples` was over; of speech that was not live nobody knows."""
+        return min(now, self.instant_of(end_samples)) if self.clock.is_live(end_samples) else now
 
     def is_said(self, *, goes_on: bool, now: Instant) -> bool:
         """Whether the turn is complete, all its words being known; if it reads unfinished, it is held for a while."""
@@ -177,9 +171,9 @@ class User:
         so_far.called, so_far.hold_until, so_far.silent_by = called, None, None
         if called.is_ordered:
             so_far.longest_by = None
-        if self.is_ahead(at_samples, now):
-            return self.recognition.commit(at_samples, now)
-        return self.recognition.force(at_samples, self._policy.final_grace_ms, now)
+        if self.clock.is_live(at_samples):
+            return self.recognition.force(at_samples, self._policy.final_grace_ms, now)
+        return self.recognition.commit(at_samples, now)
 
     def settle_for_interims(self) -> list[Effect]:
         """Finals that were forced are late: the last interim transcripts of their streams stand for them."""
@@ -253,7 +247,7 @@ class User:
         so_far = self.so_far
         has_limit = so_far.called is not None and so_far.called.is_ordered and so_far.longest_by is not None
         rest = so_far.split(self.recognition.last_half_closed if last is None else last)
-        rest.spoke = so_far.spoke
+        rest.spoke, rest.end_samples = so_far.spoke, so_far.end_samples
         if rest.text:
             rest.longest_by = so_far.longest_by if has_limit else after_ms(now, self._policy.max_turn_ms)
             if not self.utterance.is_speaking:

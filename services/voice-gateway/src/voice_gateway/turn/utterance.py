@@ -7,6 +7,8 @@ from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 
 QUIET_MS = 1_000
 """A final for speech that has ended comes within this: the longest usual `stop_history_ms` and the decoding."""
+WORD_SLACK_MS = 500
+"""A word that a recogniser places so much before the sound that was noticed is of that sound."""
 CARRIED_ON_MS = 1_000
 """Who says words without a pause before them says them within this of the last ones; what sounds for longer is a room
 that is never still."""
@@ -81,14 +83,15 @@ class Utterance:
     def began(self, words_began: int) -> int:
         """Where it began: by its sound, or by its words if the sound was not noticed, or is of other words.
 
-        What is transcribed late, after an outage, has the sound of all that was said since before it. A sound that did
-        not pause at the last final belongs to the next words only if these come soon.
+        What is transcribed late, after an outage, has the sound of what was said later. A sound that did not pause at
+        the last final belongs to the next words only if these come soon.
         """
         if self._from is None:
             return words_began
+        after_ms = (words_began - self._from) * 1_000 // self._rate_hz
         is_carried_on = self._onset < self._from
-        is_soon = words_began - self._from <= CARRIED_ON_MS * self._rate_hz // 1_000
-        return min(words_began, self._from) if is_soon or not is_carried_on else words_began
+        is_its_own = after_ms >= -WORD_SLACK_MS and (after_ms <= CARRIED_ON_MS or not is_carried_on)
+        return self._from if is_its_own else words_began
 
     def sound_end(self, end_samples: int) -> int:
         """Where its sound ended; `end_samples`, the end of its words, when that was not noticed."""

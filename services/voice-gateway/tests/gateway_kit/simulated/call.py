@@ -27,6 +27,8 @@ from voice_gateway.turn.core import Core, Phase, State
 
 MOST_STEPS = 250
 """A call that is longer is cut off: it costs more than it shows."""
+CAUGHT_UP_MS = 500
+"""How long after its pre-roll a client's audio is known to come in real time."""
 SILENCE_MS = 70_000
 """How long the line stays open when nothing more happens: longer than any deadline of the policies below."""
 _POLICIES: dict[str, tuple[int, ...]] = {
@@ -65,6 +67,8 @@ class Step(NamedTuple):
     """Whether a sound was noticed of which no words came yet."""
     may_go_on: bool
     """Whether the turn that is being answered is reopened if its user speaks on."""
+    received_samples: int
+    """How much input the client had sent."""
     sent_samples: int
     """How many samples of the latest reply have left."""
     is_taken: bool
@@ -79,6 +83,10 @@ class Line:
     can_pause: bool
     is_pushed: bool
     """Whether the client sends its input faster than real time."""
+    pre_roll_ms: int
+    """Audio of before the connection, sent at once when it is there."""
+    drift_ppm: int
+    """How much faster the client's clock runs than ours."""
     noise: int
     """One in so many facts is followed by a senseless one; 0: none is."""
 
@@ -104,6 +112,7 @@ class Call:
         self.core = self.line.core()
         self.steps: list[Step] = []
         self.now_ms = 0
+        self._jumped_ms = 0
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
         self.recogniser = Recogniser(self)
@@ -116,6 +125,10 @@ class Call:
         is quiet.
         """
         self.tell(inputs.SessionStarted())
+        if self.line.is_pushed or self.line.pre_roll_ms:
+            self.tell(inputs.BacklogBegan())
+        if self.line.pre_roll_ms and not self.line.is_pushed:
+            self.in_ms(CAUGHT_UP_MS, lambda: self.tell(inputs.CaughtUp(self.input_samples())))
         self._caller.begin()
         while not self._is_cut and (self._events or self._is_deadline_within(SILENCE_MS)):
             due_ms = self._events[0][0] if self._events else self.now_ms + SILENCE_MS
@@ -145,8 +158,8 @@ class Call:
         return "\n".join(lines)
 
     def in_ms(self, wait_ms: int, do: Callable[[], None]) -> None:
-        """Do something later."""
-        heappush(self._events, (self.now_ms + wait_ms, next(self._order), do))
+        """Do something later; now, if it is too late for that."""
+        heappush(self._events, (self.now_ms + max(0, wait_ms), next(self._order), do))
 
     def tell(self, fact: inputs.Input) -> None:
         """Tell the core now, and do what it orders."""
@@ -157,7 +170,12 @@ class Call:
 
     def input_samples(self) -> int:
         """How much input the client has sent."""
-        return self.now_ms * self.speed * RATE_HZ // 1_000
+        before = (self.line.pre_roll_ms + self._jumped_ms) * RATE_HZ // 1_000
+        return before + self.now_ms * self.speed * RATE_HZ * (1_000_000 + self.line.drift_ppm) // 1_000_000_000
+
+    def jump(self, gap_ms: int) -> None:
+        """The client's clock goes on with a gap."""
+        self._jumped_ms += gap_ms
 
     @property
     def speed(self) -> int:
@@ -177,6 +195,8 @@ class Call:
             TurnPolicy().changed(overrides),
             can_pause=not choices.one_in(8),
             is_pushed=choices.one_in(16),
+            pre_roll_ms=choices.of((0, 0, 0, 0, 500, 2_000, 10_000)),
+            drift_ppm=choices.of((0, 0, 200, -200)),
             noise=noise,
         )
 
@@ -217,6 +237,7 @@ class Call:
                 heard,
                 expecting,
                 may_go_on,
+                self.input_samples(),
                 sent,
                 is_taken,
             )

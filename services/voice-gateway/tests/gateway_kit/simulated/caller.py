@@ -23,6 +23,8 @@ _PHRASES = (
     "i want to",
 )
 _ECHO = ("the pod is small it runs", "seven eight nine ten", "eleven twelve then the gate closes", "yes")
+_JUMPS_MS = (3_600_000, 5_000, 300)
+"""The client's clock is set, or it has sent nothing while its user was silent."""
 _MOST_DECISIONS = 7
 
 
@@ -35,7 +37,9 @@ class Caller:
         self._said = 0
 
     def begin(self) -> None:
-        """The user has the line."""
+        """The user has the line; what was recorded before they had it is sent at once."""
+        if self._call.line.pre_roll_ms:
+            self._utter(self._call.choices.of(_PHRASES), -self._call.line.pre_roll_ms)
         self._call.in_ms(self._call.choices.ms(0, 1_000), self._decide)
 
     def _decide(self) -> None:
@@ -92,9 +96,11 @@ class Caller:
         return 0
 
     def _trouble(self) -> int:
-        kind = self._call.choices.of(("break", "break", "wait", "leave"))
+        kind = self._call.choices.of(("break", "jump", "wait", "leave"))
         if kind == "break":
             self._call.recogniser.fail()
+        elif kind == "jump":
+            self._call.jump(self._call.choices.of(_JUMPS_MS))
         elif kind == "leave":
             self._hang_up()
         return 0 if kind == "break" else 5_000
@@ -144,8 +150,12 @@ class Caller:
         call, policy = self._call, self._call.line.policy
         start = call.input_samples() + begins_ms * call.speed * PER_MS
         end = call.input_samples() + ends_ms * call.speed * PER_MS
-        call.in_ms(begins_ms + policy.vad_onset_ms, lambda: call.tell(inputs.SpeechStarted(start)))
+
+        def tell(kind: type[inputs.SpeechStarted | inputs.SpeechEnded], at_samples: int) -> None:
+            call.tell(kind(at_samples, max(at_samples, call.input_samples())))
+
+        call.in_ms(begins_ms + policy.vad_onset_ms, lambda: tell(inputs.SpeechStarted, start))
         if has_voice:
             call.in_ms(begins_ms + policy.vad_onset_ms, lambda: call.tell(inputs.VoicingHeard()))
         if not call.choices.one_in(10):
-            call.in_ms(ends_ms + policy.pause_ms, lambda: call.tell(inputs.SpeechEnded(end)))
+            call.in_ms(ends_ms + policy.pause_ms, lambda: tell(inputs.SpeechEnded, end))

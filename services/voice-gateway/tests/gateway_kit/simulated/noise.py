@@ -80,12 +80,14 @@ class _Draw:
 
 
 _KINDS: dict[type[inputs.Input], Callable[[_Draw], inputs.Input]] = {
-    inputs.SpeechStarted: lambda draw: inputs.SpeechStarted(draw.near()),
-    inputs.SpeechEnded: lambda draw: inputs.SpeechEnded(draw.near()),
     inputs.VoicingHeard: lambda _: inputs.VoicingHeard(),
+    inputs.SpeechStarted: lambda draw: inputs.SpeechStarted(draw.near(), draw.near()),
+    inputs.SpeechEnded: lambda draw: inputs.SpeechEnded(draw.near(), draw.near()),
+    inputs.BacklogBegan: lambda _: inputs.BacklogBegan(),
+    inputs.CaughtUp: lambda draw: inputs.CaughtUp(draw.near()),
     inputs.OwnVoiceHeard: lambda _: inputs.OwnVoiceHeard(),
     inputs.TranscriptRevised: lambda draw: inputs.TranscriptRevised(
-        draw.stream(), draw.text(), float(draw.flag()), draw.near()
+        draw.stream(), draw.text(), float(draw.flag()), draw.near(), draw.near()
     ),
     inputs.SegmentFinal: lambda draw: inputs.SegmentFinal(
         draw.stream(), draw.text(), draw.words(), draw.near(), draw.near(), draw.near()

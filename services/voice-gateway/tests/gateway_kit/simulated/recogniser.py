@@ -52,9 +52,9 @@ class Recogniser:
         for stream in self._streams.values():
             words = self._heard(stream)
             if words:
-                text = self._text(words)
-                stability = 1.0 if is_sure else 0.5
-                fact = inputs.TranscriptRevised(stream.number, text, stability, words[-1].end_samples)
+                text, end = self._text(words), words[-1].end_samples
+                stability, received = 1.0 if is_sure else 0.5, self._call.input_samples()
+                fact = inputs.TranscriptRevised(stream.number, text, stability, end, received)
                 self._call.in_ms(0, lambda fact=fact: self._tell(fact))  # type: ignore[misc]  # bound now
 
     def finalise(self) -> None:

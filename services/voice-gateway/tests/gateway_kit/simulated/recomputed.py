@@ -134,20 +134,22 @@ def a_turn_ends_in_time(call: Call) -> None:
     """From its first words on a turn lasts at most `max_turn_ms` + `vad_end_ms` + `final_grace_ms`.
 
     Then it is committed, or nothing is left of it, since its words were not the user's, or none; what another stream
-    has heard of the next turn by then begins that one. Input that is ahead of real time is not spoken to anybody now,
-    and so has no such limit; nor has what was said before the half-close, whose final is waited for as long as its
+    has heard of the next turn by then begins that one. A turn that began in a backlog is not spoken to anybody now, and
+    so has no such limit; nor has what was said before the half-close, whose final is waited for as long as its
     stream answers.
     """
     policy = call.line.policy
     longest_ms = policy.max_turn_ms + policy.vad_end_ms + policy.final_grace_ms
-    if call.line.is_pushed:
-        return
     since: Step | None = None
-    before = ""
+    before, is_backlog, is_pushed = "", False, False
     for step in call.steps:
+        is_backlog = isinstance(step.fact, inputs.BacklogBegan) or (
+            is_backlog and not isinstance(step.fact, inputs.CaughtUp)
+        )
+        is_pushed = is_backlog or (is_pushed and bool(step.text))
         if since is not None:
             assert ms_between(since.now, step.now) <= longest_ms, f"turn {since.turn} goes on: {since.text!r}"
-        if not step.text or step.state.phase in (Phase.FINISHING, Phase.ENDED):
+        if is_pushed or not step.text or step.state.phase in (Phase.FINISHING, Phase.ENDED):
             since = None
         elif since is None or since.turn != step.turn or before.endswith(f" {step.text}"):
             since = step

@@ -61,12 +61,12 @@ def _otherwise(step: Step) -> Iterator[Told]:
             yield now, fact
             yield now, fact
         case inputs.SpeechStarted():
-            yield now, inputs.TranscriptRevised(StreamId(99), "nobody", 0.0, 0)
+            yield now, inputs.TranscriptRevised(StreamId(99), "nobody", 0.0, 0, 0)
             yield now, fact
             yield now, inputs.SessionStarted()
-        case inputs.TranscriptRevised(stream):
+        case inputs.TranscriptRevised():
             yield now, fact
-            yield now, inputs.TranscriptRevised(stream, " ", 0.0, 0)
+            yield now, replace(fact, text=" ")
         case _:
             yield now, fact
 

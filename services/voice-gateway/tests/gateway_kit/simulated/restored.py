@@ -1,15 +1,16 @@
 """A call of which another core takes over the rest."""
 
 import json
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from gateway_kit.phone_call import PER_MS, TOOLBOX, at
+from gateway_kit.phone_call import TOOLBOX, at
 from gateway_kit.simulated.call import Call
 from gateway_kit.simulated.replays import Told, retold, told
 from voice_gateway.domain.ids import StreamId
-from voice_gateway.domain.instant import NS_PER_MS, Instant
+from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.transcript import SpokenWord
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core, Phase, State
@@ -21,7 +22,7 @@ QUIET = State(Phase.RUNNING, Floor.NOBODY, Reply.NONE, Listening.OPEN)
 _INPUT_POSITIONS = frozenset(
     {"from_samples", "before_samples", "received_samples", "end_samples", "covered_samples", "start_samples"}
 )
-_INPUT_EVENTS = ("SpeechStarted", "SpeechEnded", "FinishRecognition")
+_INPUT_EVENTS = ("SpeechStarted", "SpeechEnded", "CaughtUp", "FinishRecognition")
 """Whose `at_samples` is a position of the input."""
 
 _OF_REPLIES = (SpokenWord, effects.ResumePlay)
@@ -30,14 +31,12 @@ _OF_REPLIES = (SpokenWord, effects.ResumePlay)
 
 def quiet_moments(call: Call) -> list[int]:
     """After how many steps nothing was going on: nothing awaited, said or played, nobody leaving, nothing changed."""
-    if call.line.is_pushed:
-        return []  # its input is ahead of the clock, which begins anew with the next session
     moments: list[int] = []
     for place, step in enumerate(call.steps):
         if isinstance(step.fact, inputs.DrainRequested | inputs.SettingsChanged):
             return moments
         is_whole = place + 1 == len(call.steps) or call.steps[place + 1].now > step.now
-        is_idle = not step.text and not step.is_expecting and step.deadline is None
+        is_idle = not (step.text or step.is_expecting) and step.deadline is None
         if step.state == QUIET and is_idle and is_whole:
             moments.append(place + 1)
     return moments
@@ -51,17 +50,22 @@ def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
     facts, place = told(call), moments[moment % len(moments)]
     first, now = call.line.core(), facts[place - 1][0]
     retold(first, facts[:place])
-    samples, streams = now * PER_MS // NS_PER_MS, first._user.recognition._newest - 1
+    samples, streams = call.steps[place - 1].received_samples, first._user.recognition._newest - 1
     first.handle(inputs.SegmentFinal(StreamId(streams + 1), "", (), samples, samples, samples), now)
-    is_ahead = first._user.recognition.confirmed_samples > samples  # by a senseless fact
+    clock = first._user.clock
+    is_ahead = max(first._user.recognition.confirmed_samples, clock._live_after) > samples  # by a senseless fact
     if is_ahead or _knows_the_line(first):
         return
     second = Core.restore(json.loads(json.dumps(first.snapshot(now))), call.line.policy, TOOLBOX)
     second.handle(inputs.SessionStarted(), RESTORED_AT)
+    if clock._is_catching_up:
+        second.handle(inputs.BacklogBegan(), RESTORED_AT)  # its client pushes on
     since = Instant(now - RESTORED_AT)
-    rest = list(takewhile(lambda each: not (_is_before(each[1], samples) or _counts_silence(each[1])), facts[place:]))
-    theirs: list[Told] = [(Instant(at_ - since), _moved(fact, -samples, -streams, -since)) for at_, fact in rest]
-    expected = [_moved(batch, samples, streams, since) for batch in retold(second, theirs)]
+    rest = list(takewhile(lambda each: not (is_before(each[1], samples) or _counts_silence(each[1])), facts[place:]))
+    theirs: list[Told] = [
+        (Instant(at_ - since), moved(fact, lambda each: each - samples, -streams, -since)) for at_, fact in rest
+    ]
+    expected = [moved(batch, lambda each: each + samples, streams, since) for batch in retold(second, theirs)]
     assert retold(first, rest) == expected
 
 
@@ -77,7 +81,7 @@ def _counts_silence(fact: inputs.Input | None) -> bool:
     return policy is not None and policy.no_input_ms > 0
 
 
-def _is_before(fact: inputs.Input | None, samples: int) -> bool:
+def is_before(fact: inputs.Input | None, samples: int) -> bool:
     """Whether a fact is about input up to this position, which the next session has not: words that begin there may
     still be an echo of what the agent said last.
     """
@@ -89,10 +93,13 @@ def _is_before(fact: inputs.Input | None, samples: int) -> bool:
     return any(position <= samples for position in (*starts, *told))
 
 
-def _moved(value: Any, samples: int, streams: int, since: int) -> Any:
-    """The same value on an input clock that is `samples` on, with streams and instants that are on, too."""
+def moved(value: Any, position: Callable[[int], int], streams: int = 0, since: int = 0) -> Any:
+    """The same value by another input clock, on which a position is `position` of it, with later streams and instants.
+
+    What is about replies has positions of its own.
+    """
     if isinstance(value, tuple):
-        return tuple(_moved(item, samples, streams, since) for item in value)
+        return tuple(moved(item, position, streams, since) for item in value)
     if not is_dataclass(value) or isinstance(value, type):
         return value
     changes: dict[str, Any] = {}
@@ -101,11 +108,11 @@ def _moved(value: Any, samples: int, streams: int, since: int) -> Any:
         is_position = spec.name == "at_samples" and type(value).__name__ in _INPUT_EVENTS
         is_position = is_position or (spec.name in _INPUT_POSITIONS and not isinstance(value, _OF_REPLIES))
         if field is not None and is_position:
-            changes[spec.name] = field + samples
+            changes[spec.name] = position(field)
         elif spec.name == "stream":
             changes[spec.name] = field + streams
         elif spec.name == "deadline":
             changes[spec.name] = field + since
         elif is_dataclass(field) or isinstance(field, tuple):
-            changes[spec.name] = _moved(field, samples, streams, since)
+            changes[spec.name] = moved(field, position, streams, since)
     return replace(value, **changes) if changes else value

@@ -47,6 +47,8 @@ class Situation(StrEnum):
     OVERREPORTED = auto()
     """The client tells more than was sent."""
     RECOGNITION_BROKE = auto()
+    LIVE_AFTER_A_BACKLOG = auto()
+    """The client has caught up with what was recorded before the call, and its user interrupts the agent."""
 
 
 MEANT: tuple[object, ...] = (
@@ -67,7 +69,7 @@ MEANT: tuple[object, ...] = (
 def situations(call: Call) -> Iterator[object]:
     """Everything that this one came to."""
     before: Step | None = None
-    is_forced = False
+    is_forced = has_caught_up = False
     for step in call.steps:
         yield from (step.state.floor, step.state.reply, step.state.listening, step.state.phase)
         if before is not None:
@@ -79,9 +81,13 @@ def situations(call: Call) -> Iterator[object]:
             by_interim = step.fact is None and _has(step, effects.CancelRecognition)
             yield Situation.FORCED_IN_VAIN if by_interim else Situation.FORCED_AND_FINAL
             is_forced = False
+        has_caught_up = has_caught_up or isinstance(step.fact, inputs.CaughtUp)
         for effect in step.effects:
             if isinstance(effect, effects.Emit):
                 yield from _told(effect.event)
+                is_by_words = getattr(effect.event, "cause", None) is events.InterruptCause.USER_SPEECH
+                if has_caught_up and is_by_words:
+                    yield Situation.LIVE_AFTER_A_BACKLOG
         before = step
     yield Phase.NEW
 
