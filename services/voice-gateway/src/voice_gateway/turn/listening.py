@@ -64,7 +64,7 @@ class Recognition:
     """Where the user's turn ended that the next stream is to finalise."""
     _grace_by: Instant | None = field(default=None, init=False)
     """Until then the finals of the streams that were half-closed last are waited for."""
-    _broken: StreamId | None = field(default=None, init=False)
+    _broken: tuple[StreamId, StreamId] | None = field(default=None, init=False)
     _is_input_over: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -140,8 +140,8 @@ class Recognition:
         """Whether all that was said before what this stream hears is transcribed."""
         return stream == self.live[0]
 
-    def take_broken(self) -> StreamId | None:
-        """The oldest of the streams that broke since this was asked last: what newer ones heard is heard again."""
+    def take_broken(self) -> tuple[StreamId, StreamId] | None:
+        """The oldest of the streams that broke since this was asked last, and the one that hears its audio again."""
         broken, self._broken = self._broken, None
         return broken
 
@@ -262,7 +262,7 @@ class Recognition:
         is_too_long = self.patience_ms > 0 and now >= after_ms(self._away_since, self.patience_ms)
         if is_too_long or (self._is_input_over and self._failures >= len(REOPEN_MS)):
             return [Fail(Reason.BACKEND_UNAVAILABLE, f"speech recognition: {message}", Backend.ASR)]
-        self._broken = self.live[0]
+        self._broken = self.live[0], StreamId(self._newest + 1)
         effects: list[Effect] = [CancelRecognition(other) for other in self.live if other != stream]
         if self._finalising and not self._is_input_over:
             self._commit_at = self._from_samples

@@ -87,6 +87,9 @@ class TurnSoFar:
     _segments: list[_Segment] = field(default_factory=list, init=False)
     """In the order in which they were said."""
     _interims: dict[StreamId, str] = field(default_factory=dict, init=False)
+    _stale: StreamId | None = field(default=None, init=False)
+    """A stream that broke: what it had shown stands until `_again`, which hears its audio again, has told something."""
+    _again: StreamId | None = field(default=None, init=False)
 
     @property
     def text(self) -> str:
@@ -104,18 +107,18 @@ class TurnSoFar:
         """Whether there is something, and all of it is transcribed for good."""
         return bool(self._segments) and not self._interims
 
-    def revise(self, stream: StreamId, text: str, live: list[StreamId]) -> None:
-        """An interim transcript; those of streams that are no more are replayed on others."""
+    def revise(self, stream: StreamId, text: str) -> None:
+        """An interim transcript."""
         before = self._unconfirmed()
-        self._keep(live)
+        self._hear_again(stream)
         self._interims[stream] = text
         self.is_steady = same_words(before, self._unconfirmed())
         if not self.is_steady:
             self.suspicion = None
 
-    def confirm(self, stream: StreamId, text: str, words: tuple[Word, ...], live: list[StreamId]) -> None:
+    def confirm(self, stream: StreamId, text: str, words: tuple[Word, ...]) -> None:
         """A final transcript."""
-        self._keep(live)
+        self._hear_again(stream)
         self.forget(stream)
         self._insert(_Segment(stream, text, words))
         self.is_steady, self.silent_by = True, None
@@ -133,7 +136,8 @@ class TurnSoFar:
 
     def settle(self, streams: Sequence[StreamId]) -> None:
         """What these streams have told so far is all that they will."""
-        for stream in streams:
+        stale = [self._stale] if self._stale is not None and self._again in streams else []
+        for stream in (*stale, *streams):
             if stream in self._interims:
                 self._insert(_Segment(stream, self._interims.pop(stream)))
 
@@ -141,9 +145,12 @@ class TurnSoFar:
         """The interim transcript of that stream stands no more."""
         self._interims.pop(stream, None)
 
-    def forget_after(self, stream: StreamId) -> None:
-        """What later streams have heard is heard again, behind what this one still has to tell."""
-        self.split(stream)
+    def replay(self, broken: StreamId, again: StreamId) -> None:
+        """What this stream and later ones heard is heard again; its interim transcript stands until then."""
+        self.split(broken)
+        if broken in self._interims:
+            self._stale = broken
+        self._again = again
 
     def split(self, last: StreamId) -> "TurnSoFar":
         """What streams after this one have heard is the next turn's."""
@@ -159,11 +166,13 @@ class TurnSoFar:
         due = (self.hold_until, self.silent_by, self.longest_by)
         return min((instant for instant in due if instant is not None), default=None)
 
+    def _hear_again(self, stream: StreamId) -> None:
+        if self._stale is not None and stream == self._again:
+            self.forget(self._stale)
+            self._stale = None
+
     def _insert(self, segment: _Segment) -> None:
         self._segments.insert(bisect_right(self._segments, segment.stream, key=lambda each: each.stream), segment)
 
     def _unconfirmed(self) -> str:
         return " ".join(self._interims[stream] for stream in sorted(self._interims))
-
-    def _keep(self, live: list[StreamId]) -> None:
-        self._interims = {stream: text for stream, text in self._interims.items() if stream in live}

@@ -141,12 +141,16 @@ def a_turn_ends_in_time(call: Call) -> None:
     policy = call.line.policy
     longest_ms = policy.max_turn_ms + policy.vad_end_ms + policy.final_grace_ms
     since: Step | None = None
-    before, is_backlog, is_pushed = "", False, False
+    before, is_backlog, is_pushed, caught_up_at = "", False, False, -1
     for step in call.steps:
-        is_backlog = isinstance(step.fact, inputs.BacklogBegan) or (
-            is_backlog and not isinstance(step.fact, inputs.CaughtUp)
-        )
-        is_pushed = is_backlog or (is_pushed and bool(step.text))
+        match step.fact:
+            case inputs.BacklogBegan():
+                is_backlog = True
+            case inputs.CaughtUp(at_samples):
+                is_backlog, caught_up_at = False, at_samples
+            case inputs.TranscriptRevised(end_samples=end) | inputs.SegmentFinal(end_samples=end):
+                is_pushed = is_pushed or end <= caught_up_at
+        is_pushed = (is_backlog or is_pushed) and bool(step.text)
         if since is not None:
             assert ms_between(since.now, step.now) <= longest_ms, f"turn {since.turn} goes on: {since.text!r}"
         if is_pushed or not step.text or step.state.phase in (Phase.FINISHING, Phase.ENDED):
@@ -277,7 +281,8 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
                         past.heard(answered or 0, _heard(step, reply))
                     is_by_words = cause is events.InterruptCause.USER_SPEECH
                     is_open = call.steps[place - 1].may_go_on
-                    if answered is not None and is_open and is_by_words and _goes_on(step, said.get(answered)):
+                    is_joined = not _heard(step, reply) and _goes_on(step, said.get(answered or 0))
+                    if answered is not None and is_open and is_by_words and is_joined:
                         past.reopened(answered)
                 case effects.Emit(events.ReplyFinished(reply, answered)) if reply not in unread:
                     past.heard(answered or 0, ledger.whole(reply))
