@@ -16,17 +16,34 @@ from pathlib import Path
 from typing import Any
 
 import stack
-from converse_caller import Caller
-from converse_scenes import Outcome, echo, harmless_sound, interruption, pause_inside, question
+from converse_caller import Caller, EchoingRoom, LateSpeaker
+from converse_scenes import (
+    Outcome,
+    addition,
+    echo,
+    harmless_sound,
+    interruption,
+    pause_inside,
+    question,
+    single_word,
+)
 from converse_speech import (
+    ADDITIONS,
+    ADDITIONS_BEFORE_MS,
+    ASKING,
+    ASSENT,
+    BOOKINGS,
+    COUNTING,
     FRAGMENTS,
     INTERRUPTIONS_AFTER_MS,
     QUESTIONS,
     REAL_INTERRUPTION,
     SPEAKERS,
     STOP_AND_ASK,
+    WORDS,
     Studio,
 )
+from voice_client.device import VirtualDevice
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDE_BY_SIDE = 2
@@ -36,6 +53,8 @@ LONGEST_PAUSE_MS = 1_500
 TICK_MS = 40
 """Two ticks of 20 ms: what the pacer and this client round to."""
 MINUTE_MS = 60_000
+WORD_AFTER_MS, WORD_STEP_MS = 1_900, 130
+"""When a single word is said after the agent has begun to speak, and how much later the next one."""
 
 Scene = Callable[[str, Studio], Coroutine[Any, Any, bool]]
 
@@ -68,12 +87,15 @@ def tell(name: str, outcomes: Sequence[Outcome], measured: str = "", *, is_good:
 
 
 async def side_by_side(
-    gateway: str, deeds: Sequence[Callable[[Caller], Awaitable[Outcome]]], count: int = SIDE_BY_SIDE
+    gateway: str,
+    deeds: Sequence[Callable[[Caller], Awaitable[Outcome]]],
+    count: int = SIDE_BY_SIDE,
+    device: type[VirtualDevice] = VirtualDevice,
 ) -> list[Outcome]:
     """Share the deeds out among callers that talk at the same time."""
 
     async def one(mine: Sequence[Callable[[Caller], Awaitable[Outcome]]]) -> list[Outcome]:
-        async with Caller(gateway) as caller:
+        async with Caller(gateway, device) as caller:
             return [await deed(caller) for deed in mine]
 
     shared = await asyncio.gather(*(one(deeds[start::count]) for start in range(count)))
@@ -113,6 +135,32 @@ async def interruptions(gateway: str, studio: Studio) -> bool:
     return tell("interruptions, and the next answer knows the last number | all", await side_by_side(gateway, deeds))
 
 
+async def additions(gateway: str, studio: Studio) -> bool:
+    """20 things that users add before the reply is heard."""
+    deeds = [
+        lambda caller, added=added, booking=booking, before_ms=before_ms, index=index: addition(
+            caller, added, studio.speak(booking, index % SPEAKERS), studio.speak(added, index % SPEAKERS), before_ms
+        )
+        for index, (added, booking) in enumerate(zip(ADDITIONS, BOOKINGS, strict=True))
+        for before_ms in ADDITIONS_BEFORE_MS
+    ]
+    outcomes = await side_by_side(gateway, deeds, device=LateSpeaker)
+    return tell("late additions, joined with the turn word for word | all", outcomes)
+
+
+async def words(gateway: str, studio: Studio) -> bool:
+    """10 single words over the agent, one of them the answer to its question."""
+    asked = [(word, COUNTING, WORD_AFTER_MS + WORD_STEP_MS * index) for index, word in enumerate(WORDS)]
+    asked.append((ASSENT, ASKING, WORD_AFTER_MS))
+    deeds = [
+        lambda caller, word=word, prompt=prompt, after_ms=after_ms: single_word(
+            caller, word, prompt, studio.speak(word), after_ms
+        )
+        for word, prompt, after_ms in asked
+    ]
+    return tell("single words over the agent, answered | all", await side_by_side(gateway, deeds))
+
+
 async def sounds(gateway: str, studio: Studio) -> bool:
     """10 sounds over a counting agent."""
     deeds = [
@@ -132,7 +180,7 @@ async def sounds(gateway: str, studio: Studio) -> bool:
 
 async def own_voice(gateway: str, studio: Studio) -> bool:
     """A minute of the agent's own voice in its microphone."""
-    async with Caller(gateway, has_echo=True) as caller:
+    async with Caller(gateway, EchoingRoom) as caller:
         outcomes = await echo(caller, MINUTE_MS, studio.speak(REAL_INTERRUPTION))
     return tell("own voice at -12 dB after 120 ms, then an interruption | all", outcomes)
 
@@ -141,6 +189,8 @@ SCENES: dict[str, Scene] = {
     "pauses": pauses,
     "questions": questions,
     "interruptions": interruptions,
+    "additions": additions,
+    "words": words,
     "sounds": sounds,
     "echo": own_voice,
 }

@@ -22,6 +22,8 @@ Event = TypeVar("Event")
 
 ECHO_GAIN = 10 ** (-12 / 20)
 ECHO_DELAY_SAMPLES = INPUT_RATE_HZ * 120 // 1000
+SPEAKER_DELAY_SAMPLES = INPUT_RATE_HZ * 300 // 1000
+"""As of a sound card with large buffers: long enough to speak in it, when it is known that audio has come."""
 WINDOW_SAMPLES = INPUT_RATE_HZ // 100
 """10 ms."""
 SILENCE_RATIO = 10 ** (-30 / 20)
@@ -65,11 +67,18 @@ class EchoingRoom(VirtualDevice):
         return track
 
 
+class LateSpeaker(VirtualDevice):
+    """A device whose loudspeaker sounds `SPEAKER_DELAY_SAMPLES` after it was given the audio, as its reports tell."""
+
+    def sync(self) -> int:
+        return max(0, super().sync() - SPEAKER_DELAY_SAMPLES)
+
+
 class Caller:
     """A session in real time whose microphone is always open."""
 
-    def __init__(self, gateway: str, *, has_echo: bool = False) -> None:
-        self._device = EchoingRoom() if has_echo else VirtualDevice()
+    def __init__(self, gateway: str, device: type[VirtualDevice] = VirtualDevice) -> None:
+        self._device = device()
         pcm = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_LINEAR_PCM, sample_rate_hz=INPUT_RATE_HZ)
         start = client_pb2.Start(audio_in=pcm, audio_out=pcm)
         self._session = Session(Target(gateway), start, self._device, observe=self._note)
@@ -87,12 +96,21 @@ class Caller:
         return self._session.started
 
     @property
+    def heard_samples(self) -> int:
+        """How much the gateway has been sent."""
+        return self._session.heard_samples
+
+    @property
     def timeline(self) -> Timeline:
         return self._device.timeline
 
     @property
     def playout(self) -> Playout:
         return self._session.playout
+
+    def begin(self, pcm: bytes) -> Said:
+        """Begin to say s16le mono at `INPUT_RATE_HZ`, now."""
+        return self._device.say(pcm)
 
     async def say(self, pcm: bytes) -> Said:
         """Say s16le mono at `INPUT_RATE_HZ`; returns when it has been sent."""

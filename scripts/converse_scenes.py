@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from converse_caller import Caller, silence, sound_end_samples
+from converse_caller import SPEAKER_DELAY_SAMPLES, Caller, silence, sound_end_samples
 from converse_speech import COUNTING, REAL_INTERRUPTION, SHORT_STORY, STORY, Sound
 from num2words import num2words
 from voice_client.device import INPUT_RATE_HZ
 from voicegateway.v1 import server_pb2
+from wer import normalise
 
 ANSWER_LIMIT_S = 12.0
 STORY_LIMIT_S = 90.0
@@ -17,6 +18,8 @@ QUIET_MS = 1_500
 KNOWN_WITHIN_MS = 120
 """A word that ends so near the cut may be counted as heard or not: the client's buffer and the wire are in between."""
 LEAST_VOICE_MS, MOST_PAUSES = 45_000, 2
+TICK_MS = 40
+"""Two frames: so finely the caller can tell its microphone when to speak."""
 SAMPLES_PER_MS = INPUT_RATE_HZ // 1000
 
 
@@ -191,6 +194,52 @@ def _pauses_ms(caller: Caller, since: int) -> list[float]:
         (min((end for end in ends if end >= begun), default=10**9) - begun) / SAMPLES_PER_MS
         for begun in caller.times_of((server_pb2.ReplyPaused,), since)
     ]
+
+
+async def addition(caller: Caller, name: str, asked: bytes, added: bytes, before_ms: int) -> Outcome:
+    """What the user adds so long before the reply would be heard is one turn with what they said, word for word."""
+    since, played = len(caller.seen), len(caller.timeline.played)
+    await caller.say(asked)
+    if not await caller.until(lambda: len(caller.timeline.played) > played, ANSWER_LIMIT_S):
+        return Outcome(name, f"not answered; turns {finals(caller, since)}")
+    heard_at = caller.timeline.played[played].clock_samples + SPEAKER_DELAY_SAMPLES
+    await caller.until(
+        lambda: caller.heard_samples >= heard_at - (before_ms + TICK_MS) * SAMPLES_PER_MS, ANSWER_LIMIT_S
+    )
+    said = caller.begin(silence(max(0, (heard_at - caller.heard_samples) // SAMPLES_PER_MS - before_ms)) + added)
+    await caller.wait_ms((said.end_samples - caller.heard_samples) // SAMPLES_PER_MS)
+    is_answered = await _answered(caller, since)
+    turns, ended = finals(caller, since), replies(caller, since)
+    if not is_answered or not _are_joined(turns, name):
+        return Outcome(name, f"turns {turns}")
+    was_heard = [event.heard_text for event in caller.of(server_pb2.ReplyHeard, since)]
+    is_taken_back = ended[0].outcome == server_pb2.REPLY_OUTCOME_INTERRUPTED and was_heard == [""]
+    return Outcome(name, "" if is_taken_back else f"of the first reply was kept {was_heard}")
+
+
+def _are_joined(turns: list[str], added: str) -> bool:
+    """Whether there are two turns, and the second is the first one and what was added."""
+    match [normalise(turn) for turn in turns]:
+        case [first, whole]:
+            return whole == f"{first} {normalise(added)}"
+    return False
+
+
+async def single_word(caller: Caller, name: str, prompt: str, pcm: bytes, after_ms: int) -> Outcome:
+    """One word over the agent stops it, and is a turn that is answered."""
+    since = len(caller.seen)
+    caller.type_text(prompt)
+    if not await caller.until(lambda: caller.playout.is_speaking, ANSWER_LIMIT_S):
+        return Outcome(name, "the agent did not begin to speak")
+    await caller.wait_ms(after_ms)
+    said_since = len(caller.seen)
+    await caller.say(pcm)
+    is_answered = await _answered(caller, said_since)
+    turns = finals(caller, said_since)
+    if not is_answered or [normalise(turn) for turn in turns] != [normalise(name)]:
+        return Outcome(name, f"turns {turns}")
+    is_stopped = replies(caller, since)[0].outcome == server_pb2.REPLY_OUTCOME_INTERRUPTED
+    return Outcome(name, "" if is_stopped else "the agent was not stopped")
 
 
 async def echo(caller: Caller, minute_ms: int, interruption_pcm: bytes) -> list[Outcome]:

@@ -80,6 +80,15 @@ STORY = (
 SHORT_STORY = (
     "Repeat after me: It will be cloudy in the north with light rain during the afternoon, and dry after that."
 )
+ADDITIONS = ("please", "to Paris", "tomorrow morning", "no, wait")
+"""What is said when the turn is over already, as far as the agent can know."""
+ADDITIONS_BEFORE_MS = (0, 30, 60, 90, 150)
+"""Before the first sample of the reply is heard."""
+BOOKINGS = ("Book a table for two.", "I want to order a pizza.", "Call a taxi for me.", "Find me a hotel room.")
+WORDS = ("Two.", "Rome.", "No.", "Seven.", "Alice.", "Nine.", "Paris.", "Monday.", "Four.")
+"""Of content: each is an answer to something. The last one said is an answer to a question."""
+ASSENT = "Yes."
+ASKING = "Repeat after me: Shall I book the table by the window for you and your friends tonight?"
 REAL_INTERRUPTION = "Stop. What is twelve times seven?"
 
 
