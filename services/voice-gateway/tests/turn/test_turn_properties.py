@@ -12,7 +12,7 @@ from typing import get_args
 
 from gateway_kit.phone_call import PERSONA, new_core
 from gateway_kit.properties import DECISIONS, MANY, keeps
-from gateway_kit.simulated import laws, recomputed, replays
+from gateway_kit.simulated import laws, recomputed, replays, unspoken
 from gateway_kit.simulated.call import Call
 from gateway_kit.simulated.noise import KINDS
 from gateway_kit.simulated.situations import MEANT, situations
@@ -36,8 +36,10 @@ def test_any_call_keeps_the_laws(decisions: bytes) -> None:
 @MANY
 @given(DECISIONS)
 def test_a_plausible_call_is_truthful_and_never_hangs(decisions: bytes) -> None:
-    """History is what was heard, heard is at most what was sent and never taken back, and every turn ends in time."""
-    keeps(decisions, recomputed.OF_PLAUSIBLE_CALLS, is_plausible=True)
+    """History is what was heard, heard is at most what was sent and never taken back, every turn ends in time, and what
+    cannot be spoken is told.
+    """
+    keeps(decisions, (*recomputed.OF_PLAUSIBLE_CALLS, *unspoken.OF_PLAUSIBLE_CALLS), is_plausible=True)
 
 
 @MANY

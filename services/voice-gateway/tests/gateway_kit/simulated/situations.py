@@ -47,6 +47,10 @@ class Situation(StrEnum):
     OVERREPORTED = auto()
     """The client tells more than was sent."""
     RECOGNITION_BROKE = auto()
+    SKIPPED = auto()
+    """Synthesis has no sound for a sentence,"""
+    SOUNDLESS = auto()
+    """or for none of a reply."""
 
 
 MEANT: tuple[object, ...] = (
@@ -82,6 +86,8 @@ def situations(call: Call) -> Iterator[object]:
         for effect in step.effects:
             if isinstance(effect, effects.Emit):
                 yield from _told(effect.event)
+            elif isinstance(effect, effects.BlameSynthesis):
+                yield Situation.SOUNDLESS
         before = step
     yield Phase.NEW
 
@@ -125,6 +131,8 @@ def _told(event: events.Event) -> Iterator[object]:  # noqa: C901  one case for 
             yield Situation.OVERREPORTED
         case events.Notice(Reason.RECOGNITION_INTERRUPTED):
             yield Situation.RECOGNITION_BROKE
+        case events.Notice(Reason.SENTENCE_SKIPPED):
+            yield Situation.SKIPPED
         case events.Ended(cause):
             yield cause
 
