@@ -249,8 +249,12 @@ class Dialogue:
         return [*effects, *self._commit_what_is_known(now)]
 
     def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> list[Effect]:
-        effects = self._user.recognition.ended(fact.stream, now)
-        return [*effects, *self._commit_what_is_known(now)]
+        recognition = self._user.recognition
+        is_finalised = recognition.is_finalising(fact.stream)
+        effects = [*recognition.ended(fact.stream, now), *self._commit_what_is_known(now)]
+        if is_finalised:
+            self._user.so_far.settle((fact.stream,))
+        return effects
 
     def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> list[Effect]:
         effects = self._user.recognition.broke(fact.stream, fact.message, now)

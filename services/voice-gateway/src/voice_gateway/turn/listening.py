@@ -163,6 +163,11 @@ class Recognition:
             self._grace_by = after_ms(now, grace_ms)
         return effects
 
+    @property
+    def has_grace(self) -> bool:
+        """Whether forced finals are waited for no longer than so long."""
+        return self._grace_by is not None
+
     def is_grace_over(self, now: Instant) -> bool:
         """Whether forced finals are late. Says so once."""
         is_over = self._grace_by is not None and now >= self._grace_by

@@ -100,7 +100,9 @@ class TurnSoFar:
         self.forget(stream)
         self._segments.append(text)
         self.words += words
-        self.is_steady, self.silent_by = True, None
+        self.is_steady = True
+        if not self._interims:
+            self.silent_by = None
 
     def reopen(self, turn: CommittedTurn) -> None:
         """A turn that was committed goes on."""

@@ -116,8 +116,10 @@ class User:
             so_far.suspicion = SpeculationTrigger.STABILITY
         if self.utterance.is_silent:
             self._await_final(self._policy.vad_end_ms, now)
-        else:
+        elif self.utterance.is_sounding:
             so_far.spoke = now
+        else:
+            self._take_words_for_sound(now)
         return [Emit(Transcript(self.turn, so_far.text, is_final=False, stability=fact.stability))]
 
     def confirmed(self, fact: inputs.SegmentFinal, text: str, spoke: Instant, now: Instant) -> None:
@@ -231,7 +233,7 @@ class User:
     def _rest(self, now: Instant) -> TurnSoFar:
         """What is the next turn's already; its own limits begin now, should nothing more come of it.
 
-        Words that came after an ordered end have had a limit since.
+        Words that came after an ordered end have had limits since.
         """
         so_far = self.so_far
         has_limit = so_far.called is not None and so_far.called.is_ordered and so_far.longest_by is not None
@@ -239,8 +241,8 @@ class User:
         rest.spoke = so_far.spoke
         if rest.text:
             rest.longest_by = so_far.longest_by if has_limit else after_ms(now, self._policy.max_turn_ms)
-            if not self.utterance.is_speaking:
-                rest.silent_by = after_ms(now, self._policy.vad_end_ms)
+            if not self.utterance.is_sounding:
+                rest.silent_by = so_far.silent_by or after_ms(now, self._policy.vad_end_ms)
         return rest
 
     def next_turn(self) -> TurnId:
@@ -254,8 +256,22 @@ class User:
             return
         if so_far.is_steady and so_far.suspicion is None:
             so_far.suspicion = SpeculationTrigger.PAUSE
-        if so_far.silent_by is None and so_far.called is None and not so_far.is_confirmed:
+        if so_far.silent_by is None and not (self._is_ending or so_far.is_confirmed):
             so_far.silent_by = after_ms(now, max(0, wait_ms))
+
+    def _take_words_for_sound(self, now: Instant) -> None:
+        """Words whose sound nobody noticed: while they change, somebody speaks. A recogniser may also repeat itself."""
+        so_far = self.so_far
+        if so_far.is_steady and so_far.silent_by is not None:
+            return
+        so_far.spoke = now
+        if not (self._is_ending or self.is_ahead(self._known_samples, now)):
+            so_far.silent_by = after_ms(now, self._policy.vad_end_ms)
+
+    @property
+    def _is_ending(self) -> bool:
+        """Whether the end of the turn was called, and its last words are waited for no longer than so long."""
+        return self.so_far.called is not None and self.recognition.has_grace
 
     def _withdraw_call(self) -> None:
         """Somebody speaks on: the end was called too early, unless it was ordered."""
