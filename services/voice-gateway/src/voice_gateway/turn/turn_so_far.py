@@ -111,9 +111,12 @@ class TurnSoFar:
         self.spoke = max(self.spoke, turn.spoke)
 
     def hold(self, until: Instant) -> None:
-        """The turn reads unfinished: the full stop that its recogniser ended the fragment with is none."""
+        """The turn reads unfinished: the full stop that its recogniser ended the fragment with is none.
+
+        A comma stays: it says why the turn is held, should that be asked again.
+        """
         self.hold_until = until
-        self._segments[-1] = self._segments[-1].rstrip(" .,;:\u2026")
+        self._segments[-1] = self._segments[-1].rstrip(" .;:\u2026")
 
     def settle(self, streams: Sequence[StreamId]) -> None:
         """What these streams have told so far is all that they will."""
