@@ -12,7 +12,7 @@ from riva.client.proto import riva_audio_pb2 as audio_pb2
 from riva.client.proto import riva_tts_pb2 as tts_pb2
 from voicegateway_testkit import FakeTts, Outcome, TtsTiming
 from voicegateway_testkit.call import watch_status
-from voicegateway_testkit.faults import DieAfterSamples, Hang, Refuse, StallAfterSamples
+from voicegateway_testkit.faults import DieAfterSamples, Hang, NoSound, Refuse, StallAfterSamples
 
 QUICK = TtsTiming(first_audio_ms=0, chunk_every_ms=0)
 HELLO = "Hello there, my friend."
@@ -96,6 +96,15 @@ async def test_death_in_the_second_sentence() -> None:
         assert code is grpc.StatusCode.INTERNAL
         assert [sentence.sent_samples for sentence in tts.sentences] == [tts.sentences[0].spoken.samples, 3000]
         assert sum(len(response.audio) for response in responses) // 2 == tts.sentences[0].spoken.samples + 3000
+
+
+async def test_a_text_without_sound_ends_well() -> None:
+    """The call ends with OK, and what it gave has no audio."""
+    async with FakeTts(timing=QUICK) as tts, tts_stub(tts.address) as stub:
+        tts.faults.next(NoSound())
+        responses, code = await ask(stub, tts_request(HELLO))
+        assert code is grpc.StatusCode.OK
+        assert [response.audio for response in responses] == [b""]
 
 
 @pytest.mark.parametrize(("fault", "samples"), [(Hang(), 0), (StallAfterSamples(2500), 2500)])

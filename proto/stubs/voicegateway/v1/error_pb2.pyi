@@ -67,9 +67,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_LLM_TIMEOUT: _ErrorReason.ValueType  # 33
     """Notice: the language model passed its deadline; the reply ends early or an apology was spoken."""
     ERROR_REASON_TTS_FAILED: _ErrorReason.ValueType  # 34
-    """Notice: speech synthesis failed; the rest of the reply comes as text only."""
+    """Notice: speech synthesis failed, and the rest of the reply comes as text only; or no sentence of it had any sound."""
     ERROR_REASON_TTS_TIMEOUT: _ErrorReason.ValueType  # 35
     """Notice: speech synthesis passed its deadline; the rest of the reply comes as text only."""
+    ERROR_REASON_SENTENCE_SKIPPED: _ErrorReason.ValueType  # 36
+    """Notice: speech synthesis has no sound for a sentence, or refuses its text; that sentence comes as text only, and the
+    rest of the reply is spoken.
+    """
     ERROR_REASON_CLIENT_STALLED: _ErrorReason.ValueType  # 50
     """DEADLINE_EXCEEDED: the client does not read, or its playback has stopped while audio is due."""
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 51
@@ -142,9 +146,13 @@ ERROR_REASON_LLM_FAILED: ErrorReason.ValueType  # 32
 ERROR_REASON_LLM_TIMEOUT: ErrorReason.ValueType  # 33
 """Notice: the language model passed its deadline; the reply ends early or an apology was spoken."""
 ERROR_REASON_TTS_FAILED: ErrorReason.ValueType  # 34
-"""Notice: speech synthesis failed; the rest of the reply comes as text only."""
+"""Notice: speech synthesis failed, and the rest of the reply comes as text only; or no sentence of it had any sound."""
 ERROR_REASON_TTS_TIMEOUT: ErrorReason.ValueType  # 35
 """Notice: speech synthesis passed its deadline; the rest of the reply comes as text only."""
+ERROR_REASON_SENTENCE_SKIPPED: ErrorReason.ValueType  # 36
+"""Notice: speech synthesis has no sound for a sentence, or refuses its text; that sentence comes as text only, and the
+rest of the reply is spoken.
+"""
 ERROR_REASON_CLIENT_STALLED: ErrorReason.ValueType  # 50
 """DEADLINE_EXCEEDED: the client does not read, or its playback has stopped while audio is due."""
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 51

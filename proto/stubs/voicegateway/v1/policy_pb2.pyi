@@ -61,7 +61,9 @@ class TurnPolicy(_message.Message):
     unfinished_hold_ms: _builtins.int
     """Extra wait after words that read unfinished, ms. Default 1200. Range [0, 10000]."""
     vad_end_ms: _builtins.int
-    """Silence that ends a turn even if the recogniser stays silent, ms. Default 900. Range [200, 20000]."""
+    """Silence that ends a turn even if the recogniser stays silent, from the last changed words where no sound was noticed,
+    ms. Default 900. Range [200, 20000].
+    """
     final_grace_ms: _builtins.int
     """Wait for a forced final transcript before the last interim is taken, ms. Default 500. Range [0, 10000]."""
     max_turn_ms: _builtins.int

@@ -12,7 +12,7 @@ import grpc.aio
 from riva.client.proto import riva_audio_pb2 as audio_pb2
 from riva.client.proto import riva_tts_pb2 as tts_pb2
 
-from voicegateway_testkit.faults import DieAfterSamples, FaultPlan, Hang, Refuse, StallAfterSamples, TtsFault
+from voicegateway_testkit.faults import DieAfterSamples, FaultPlan, Hang, NoSound, Refuse, StallAfterSamples, TtsFault
 from voicegateway_testkit.grpc_fake import CallError, CallRecord, ConfigRow, Context, GrpcFake, Outcome, config_listing
 from voicegateway_testkit.tts_voice import DEFAULT_MS_PER_CHAR, SpokenText, locate, speak
 
@@ -184,6 +184,9 @@ class FakeTts(GrpcFake):
                 raise CallError(code, details, trailing)
             case Hang():
                 await asyncio.Event().wait()
+            case NoSound():
+                await context.write(tts_pb2.SynthesizeSpeechResponse(id=sentence.request.id))
+                return
         loop = asyncio.get_running_loop()
         while not sentence.is_complete:
             await asyncio.sleep(due - loop.time())

@@ -66,6 +66,11 @@ class Flood:
 
 
 @dataclass(frozen=True, slots=True)
+class NoSound:
+    """The synthesis call ends well with one empty response: there is nothing to be heard in the text."""
+
+
+@dataclass(frozen=True, slots=True)
 class DieAfterSamples:
     """The synthesis call ends with `code` after so many samples of the sentence."""
 
@@ -114,7 +119,7 @@ class MalformedAfterTokens:
 
 
 AsrFault = Refuse | Hang | EndAtOnce | DieAfterAudio | DieAfterWords | NeverFinalise | LateFinal | Flood
-TtsFault = Refuse | Hang | DieAfterSamples | StallAfterSamples
+TtsFault = Refuse | Hang | NoSound | DieAfterSamples | StallAfterSamples
 LlmFault = HttpFailure | CloseBeforeAnswer | Hang | DieAfterTokens | StallAfterTokens | MalformedAfterTokens
 
 FaultT = TypeVar("FaultT")

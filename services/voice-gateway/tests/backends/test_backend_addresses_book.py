@@ -154,6 +154,31 @@ def test_whoever_passes_its_health_checks_is_there_for_newcomers() -> None:
     assert not book.is_healthy
 
 
+def test_replies_without_sound_are_blamed_from_the_second_session_on() -> None:
+    """However often one session hears nothing, its texts may be the cause; a second one counts, and the first with it.
+
+    Sound in between begins the count anew.
+    """
+    book = healthy(A, B)
+    one, two, three = SESSIONS
+    assert [book.soundless(A, one) for _ in range(3)] == [(), (), ()]
+    assert set(book.soundless(A, two)) == {one, two}
+    assert set(book.soundless(A, three)) == {one, two, three}
+    assert set(book.soundless(A, SessionId("s4"))) == {one, two, three}
+    book.answered(A)
+    assert book.soundless(A, two) == ()
+    assert book.soundless(B, one) == ()
+
+
+def test_an_address_that_was_readmitted_is_not_blamed_for_what_was_before() -> None:
+    """A server that has been restarted begins anew: one reply without sound blames it no more than any other."""
+    book = healthy(A, B)
+    book.soundless(A, SESSIONS[0])
+    eject(book, A)
+    book.checked(A, None, at(1_000))
+    assert book.soundless(A, SESSIONS[1]) == ()
+
+
 def test_blame_for_an_address_that_is_gone_is_nobodys() -> None:
     """A request may be served after the address that failed it has left."""
     book = healthy(A, B)
@@ -161,6 +186,7 @@ def test_blame_for_an_address_that_is_gone_is_nobodys() -> None:
     book.enlist((B,), T0)
     book.sweep()
     assert book.blame(A, SESSIONS[0], T0) is None
+    assert book.soundless(A, SESSIONS[0]) == ()
 
 
 def test_ejections_double_up_to_a_limit_until_a_call_is_answered() -> None:

@@ -13,11 +13,12 @@ import pytest
 from riva.client.proto import riva_tts_pb2, riva_tts_pb2_grpc
 from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
 from voice_gateway.backends.riva.tts import RivaSynthesizer
+from voice_gateway.domain.backend_status import AddressState
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.ids import SessionId
-from voice_gateway.session.ports import SpeechChunk, VoiceSpec
+from voice_gateway.session.ports import SentenceSkipped, SpeechChunk, VoiceSpec
 from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
-from voicegateway_testkit.faults import DieAfterSamples, Hang, Refuse, StallAfterSamples
+from voicegateway_testkit.faults import DieAfterSamples, Hang, NoSound, Refuse, StallAfterSamples, TtsFault
 from voicegateway_testkit.grpc_fake import ConfigRow, Outcome
 
 RATE_HZ = 22_050
@@ -157,9 +158,8 @@ async def test_unknown_voice_blames_the_request() -> None:
     """A voice that Riva does not have fails at the first address and takes no address away from other sessions."""
     async with fake_tts() as first, fake_tts() as second, synthesizer(first, second) as client:
         await client.probe()
-        with pytest.raises(BackendError, match="INVALID_ARGUMENT") as caught:
+        with pytest.raises(SentenceSkipped, match="INVALID_ARGUMENT"):
             await collect(client, VoiceSpec("en-US", "Nobody", RATE_HZ))
-        assert caught.value.reason is Reason.TTS_FAILED
         assert client.is_healthy
         assert len(first.calls + second.calls) == 1
 
@@ -232,20 +232,62 @@ class Mute(riva_tts_pb2_grpc.RivaSpeechSynthesisServicer):  # type: ignore[misc]
         await context.write(riva_tts_pb2.SynthesizeSpeechResponse())
 
 
-async def test_sentence_without_audio_is_an_error() -> None:
-    """A call that ends well without a sound is told, so that a reply is never silently swallowed."""
-    server = grpc.aio.server()
-    riva_tts_pb2_grpc.add_RivaSpeechSynthesisServicer_to_server(Mute(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    client = RivaSynthesizer(RivaTtsSettings(RivaSettings((f"127.0.0.1:{port}",))))
-    try:
-        with pytest.raises(BackendError, match="no audio") as caught:
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        (NoSound(), "no audio"),
+        (Refuse(grpc.StatusCode.INVALID_ARGUMENT), "INVALID_ARGUMENT"),
+        (Refuse(grpc.StatusCode.OUT_OF_RANGE), "OUT_OF_RANGE"),
+    ],
+)
+async def test_a_text_without_sound_is_told_from_a_failure(fault: TtsFault, cause: str) -> None:
+    """A call that ends well without audio, and a refused text, skip the sentence; no other address is asked for it, and
+    none is thought worse of.
+    """
+    async with fake_tts() as first, fake_tts() as second, synthesizer(first, second) as client:
+        await client.probe()
+        first.faults.next(fault)
+        with pytest.raises(SentenceSkipped, match=cause) as caught:
             await collect(client)
-        assert caught.value.reason is Reason.TTS_FAILED
-    finally:
-        await client.close()
-        await server.stop(None)
+        assert (caught.value.backend, caught.value.reason) == (Backend.TTS, Reason.SENTENCE_SKIPPED)
+        assert (len(first.calls), len(second.calls)) == (1, 0)
+        assert {each.cause for each in client.status().addresses} == {""}
+        await collect(client)
+        await collect(client)
+        assert (len(first.calls), len(second.calls)) == (2, 1)
+
+
+async def soundless_reply(client: RivaSynthesizer, session: str) -> None:
+    """Ask until an address has no sound, and blame it as for a whole reply; healthy addresses take turns."""
+    for _ in range(2):
+        try:
+            async for _ in client.synthesize(SessionId(session), SPEC, TEXT):
+                pass
+        except SentenceSkipped as skipped:
+            skipped.blame()
+            return
+    pytest.fail("every sentence had sound")
+
+
+async def test_two_replies_without_sound_blame_their_address() -> None:
+    """A reply without sound may be one of which nothing can be heard; of two sessions it is the address. Others get the
+    calls from then on, and a third such session ejects it.
+    """
+    async with fake_tts() as first, fake_tts() as second, synthesizer(first, second) as client:
+        await client.probe()
+        first.faults.always(NoSound())
+        for _ in range(3):
+            await soundless_reply(client, "s1")
+        assert [each.cause for each in client.status().addresses] == ["", ""]
+        await soundless_reply(client, "s2")
+        assert [each.cause for each in client.status().addresses] == ["no sound in a whole reply", ""]
+        asked = len(first.calls)
+        for _ in range(4):
+            await collect(client)
+        assert len(first.calls) == asked
+        await client.probe()  # which forgives the doubt, and not what was counted
+        await soundless_reply(client, "s3")
+        assert [each.state for each in client.status().addresses] == [AddressState.EJECTED, AddressState.HEALTHY]
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with the openssl command")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from voice_gateway.domain.backend_status import BackendStatus
@@ -14,6 +15,7 @@ from voice_gateway.domain.transcript import RecognitionResult
 from voice_gateway.session.ports import (
     AnswerWithin,
     RecognitionSpec,
+    SentenceSkipped,
     SessionInfo,
     SessionRequest,
     SpeechChunk,
@@ -134,6 +136,10 @@ class FakeSynthesizer:
     first_audio_s: float = 0.05
     fail_on: str = ""
     """A sentence that holds this text fails after its first chunk."""
+    skip_on: str = ""
+    """A sentence that holds this text has no sound."""
+    blamed: list[str] = field(default_factory=list)
+    """Sentences without sound, for which the addresses were blamed."""
     offered: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"en-US": ("Anna",), "fr-FR": ("Luc",)})
     """Voices by language."""
     texts: list[str] = field(default_factory=list)
@@ -149,6 +155,8 @@ class FakeSynthesizer:
         self.open_calls += 1
         try:
             await asyncio.sleep(self.first_audio_s)
+            if self.skip_on and self.skip_on in text:
+                raise SentenceSkipped("no sound", partial(self.blamed.append, text))
             for _ in range(max(1, len(text) // 2)):
                 yield SpeechChunk(number.to_bytes(2, "little") * (spec.rate_hz // 10))
                 if self.fail_on and self.fail_on in text:

@@ -37,7 +37,7 @@ def test_a_spoken_turn_is_answered_and_everything_is_told() -> None:
 
     async def main() -> None:
         world = World()
-        world.recognizer.scripts = [[0.5, heard("hello", 500, is_final=False), 1.0, heard("Hello.", 1_400)]]
+        world.recognizer.scripts = [[0.7, heard("hello", 500, is_final=False), 0.8, heard("Hello.", 1_400)]]
         world.llm.scripts = [["Good day. ", "How are", " you?"]]
         session, run = await world.open()
         for index in range(75):

@@ -19,12 +19,13 @@ from voice_gateway.domain.events import (
     GoingAway,
     Notice,
     ReplyFinished,
+    ReplyKind,
     ReplyOutcome,
     ReplyText,
     Transcript,
     TurnReport,
 )
-from voice_gateway.domain.ids import SessionId
+from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.session import clock
 from voice_gateway.session.runner import MAX_INBOX
@@ -199,6 +200,57 @@ def test_synthesis_dies_mid_sentence_and_the_rest_is_shown() -> None:
         session.type_text("Again?")
         await world.sink.wait_for(ReplyFinished, 2)
         assert world.synthesizer.texts[-1] == "Fine."
+        session.end()
+        await run
+
+    virtual_time.run(main())
+
+
+def test_a_sentence_without_sound_is_skipped_and_the_rest_is_spoken() -> None:
+    """The sentences after it are synthesised and played, the client and the log are told, and no address is blamed."""
+
+    async def main() -> None:
+        world = World()
+        world.synthesizer.skip_on = "Hm"
+        world.llm.scripts = [["Good. Hm. Spoken too."]]
+        session, run = await world.open()
+        session.type_text("Hello?")
+        await world.sink.wait_for(ReplyFinished)
+        assert world.synthesizer.texts == ["Good.", "Hm.", "Spoken too."]
+        notices = [event.reason for event in world.sink.of(Notice) if isinstance(event, Notice)]
+        assert notices == [Reason.SENTENCE_SKIPPED]
+        assert [error.reason for error in world.telemetry.troubles] == [Reason.SENTENCE_SKIPPED]
+        samples = (len("Good.") // 2 + len("Spoken too.") // 2) * 1_600
+        assert world.telemetry.turns[0].finished == ReplyFinished(
+            ReplyId(1), TurnId(1), ReplyKind.ANSWER, ReplyOutcome.COMPLETED, samples
+        )
+        assert sum(len(audio.pcm) for _, audio in world.sink.audio) == samples * 2
+        assert world.synthesizer.blamed == []
+        session.end()
+        await run
+        assert world.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+def test_a_reply_without_any_sound_has_failed() -> None:
+    """All of it is shown, one TTS_FAILED says that nothing can be heard, and whoever was asked is blamed."""
+
+    async def main() -> None:
+        world = World()
+        world.synthesizer.skip_on = "Hm"
+        world.llm.scripts = [["Hm. ", 0.5, "Hmm."], ["Fine."]]
+        session, run = await world.open()
+        session.type_text("Hello?")
+        await world.sink.wait_for(ReplyFinished)
+        notices = [event.reason for event in world.sink.of(Notice) if isinstance(event, Notice)]
+        assert notices == [Reason.SENTENCE_SKIPPED, Reason.SENTENCE_SKIPPED, Reason.TTS_FAILED]
+        assert world.telemetry.turns[0].finished.outcome is ReplyOutcome.FAILED
+        assert len(world.sink.of(ReplyText)) == 2
+        assert world.synthesizer.blamed == ["Hm.", "Hmm."]
+        session.type_text("Again?")
+        await world.sink.wait_for(ReplyFinished, 2)
+        assert world.telemetry.turns[1].finished.outcome is ReplyOutcome.COMPLETED
         session.end()
         await run
 

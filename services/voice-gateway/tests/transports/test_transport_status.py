@@ -26,6 +26,7 @@ NOTICES_ONLY = {
     "LLM_TIMEOUT",
     "TTS_FAILED",
     "TTS_TIMEOUT",
+    "SENTENCE_SKIPPED",
 }
 
 

@@ -12,7 +12,7 @@ from typing import get_args
 
 from gateway_kit.phone_call import PERSONA, new_core
 from gateway_kit.properties import DECISIONS, MANY, keeps
-from gateway_kit.simulated import laws, recomputed, replays, words_kept
+from gateway_kit.simulated import laws, recomputed, replays, shown_words, unspoken, words_kept
 from gateway_kit.simulated.call import Call
 from gateway_kit.simulated.elsewhere import JUMPS_MS, the_clock_jumps
 from gateway_kit.simulated.noise import KINDS
@@ -29,17 +29,23 @@ SEEDS = 500
 @MANY
 @given(DECISIONS)
 def test_any_call_keeps_the_laws(decisions: bytes) -> None:
-    """No fact in any state raises an error; replies, turns, sentences, deadlines and the end are in order, and the
-    machines are where facts and effects alone say they are.
+    """No fact in any state raises an error; replies, turns, sentences, deadlines and the end are in order, the machines
+    are where facts and effects alone say they are, and words that were shown are committed in time.
     """
-    keeps(decisions, (*laws.OF_ANY_CALL, *recomputed.OF_ANY_CALL))
+    keeps(decisions, (*laws.OF_ANY_CALL, *recomputed.OF_ANY_CALL, *shown_words.OF_CALLS))
 
 
 @MANY
 @given(DECISIONS)
 def test_a_plausible_call_is_truthful_and_never_hangs(decisions: bytes) -> None:
-    """History is what was heard, heard is at most what was sent and never taken back, and every turn ends in time."""
-    keeps(decisions, recomputed.OF_PLAUSIBLE_CALLS, is_plausible=True)
+    """History is what was heard, heard is at most what was sent and never taken back, every turn ends in time, and what
+    cannot be spoken is told.
+    """
+    keeps(
+        decisions,
+        (*recomputed.OF_PLAUSIBLE_CALLS, *shown_words.OF_CALLS, *unspoken.OF_PLAUSIBLE_CALLS),
+        is_plausible=True,
+    )
 
 
 @MANY

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -42,6 +42,7 @@ from voice_gateway.session.playout import Playout
 from voice_gateway.session.ports import (
     LanguageModel,
     RecognitionSpec,
+    SentenceSkipped,
     SessionInfo,
     SpeechRecognizer,
     Telemetry,
@@ -106,7 +107,7 @@ class BackendCalls:
         self._playout = playout
         self._post = post
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._sentences: dict[ReplyId, asyncio.Queue[Synthesize]] = {}
+        self._speeches: dict[ReplyId, _Speech] = {}
         self._finals = Pace(FINALS)
         self._preparations = itertools.count(1)
 
@@ -144,11 +145,16 @@ class BackendCalls:
 
     def speak(self, order: Synthesize) -> None:
         """Synthesise a sentence after those of the same reply that were ordered before."""
-        queue = self._sentences.get(order.reply)
-        if queue is None:
-            queue = self._sentences[order.reply] = asyncio.Queue()
-            self._spawn(f"tts-{order.reply}", self._speak_all(queue))
-        queue.put_nowait(order)
+        speech = self._speeches.get(order.reply)
+        if speech is None:
+            speech = self._speeches[order.reply] = _Speech()
+            self._spawn(f"tts-{order.reply}", self._speak_all(speech))
+        speech.orders.put_nowait(order)
+
+    def blame_synthesis(self, reply: ReplyId) -> None:
+        """Tell the addresses that were asked for the reply that it had no sound."""
+        for blame in self._speeches[reply].blames:
+            blame()
 
     def run_tool(self, order: RunTool) -> None:
         """Run a tool of the server."""
@@ -172,7 +178,7 @@ class BackendCalls:
 
     def cancel_speaking(self, reply: ReplyId) -> None:
         """Stop synthesis of a reply."""
-        self._sentences.pop(reply, None)
+        self._speeches.pop(reply, None)
         self._cancel(f"tts-{reply}")
 
     async def close(self) -> None:
@@ -274,9 +280,9 @@ class BackendCalls:
             output, is_error = str(error), True
         self._post(inputs.ToolReturned(order.call, output[:MAX_OUTPUT_CHARS], is_error))
 
-    async def _speak_all(self, queue: asyncio.Queue[Synthesize]) -> None:
+    async def _speak_all(self, speech: "_Speech") -> None:
         while True:
-            order = await queue.get()
+            order = await speech.orders.get()
             progress = _Progress()
 
             def failed(
@@ -285,9 +291,20 @@ class BackendCalls:
                 self._playout.complete(order.reply, order.sentence)
                 return inputs.SpeechFailed(order.reply, order.sentence, so_far.samples, reason, message)
 
-            await self._guard(partial(self._speak, order, progress), failed)
+            await self._guard(partial(self._speak_or_skip, order, progress, speech), failed)
 
-    async def _speak(self, order: Synthesize, progress: "_Progress") -> None:
+    async def _speak_or_skip(self, order: Synthesize, progress: "_Progress", speech: "_Speech") -> None:
+        try:
+            words = await self._speak(order, progress)
+        except SentenceSkipped as skipped:
+            words = ()
+            speech.blames.append(skipped.blame)
+            self._around.telemetry.trouble(self._info, skipped)
+        self._playout.complete(order.reply, order.sentence)
+        self._post(inputs.SpeechCompleted(order.reply, order.sentence, progress.samples, words))
+
+    async def _speak(self, order: Synthesize, progress: "_Progress") -> tuple[SpokenWord, ...]:
+        """Take the audio of a sentence as it comes; returns its words."""
         spec = self._voice()
         words: list[SpokenWord] = []
         chunks = self._around.synthesizer.synthesize(self._info.session_id, spec, order.text)
@@ -304,8 +321,7 @@ class BackendCalls:
                     told = f"synthesis of a sentence is longer than {MAX_SENTENCE_MS} ms: it was cut"
                     raise BackendError(Backend.TTS, Reason.TTS_FAILED, told)
                 await self._playout.wait_for_room()
-        self._playout.complete(order.reply, order.sentence)
-        self._post(inputs.SpeechCompleted(order.reply, order.sentence, progress.samples, tuple(words)))
+        return tuple(words)
 
 
 def _share_of_piece(piece: str | ToolCall) -> float:
@@ -318,6 +334,15 @@ def _share_of_result(result: RecognitionResult) -> float:
 
 def _no_fact(_: Reason, __: str) -> None:
     """Nobody waits for it."""
+
+
+@dataclass(slots=True)
+class _Speech:
+    """Synthesis of one reply."""
+
+    orders: asyncio.Queue[Synthesize] = field(default_factory=asyncio.Queue)
+    blames: list[Callable[[], None]] = field(default_factory=list)
+    """Of sentences that were skipped; see `SentenceSkipped`."""
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.caller import UNKNOWN, Caller
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
-from voice_gateway.domain.errors import Backend, GatewayError, Refused
+from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, Refused
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
 from voice_gateway.domain.ids import CallId, ReplyId, SessionId
 from voice_gateway.domain.policy import TurnPolicy
@@ -282,13 +282,26 @@ class SpeechChunk:
     """Words told with this chunk, positions in the sentence's audio; empty when the backend tells none."""
 
 
+class SentenceSkipped(BackendError):  # noqa: N818  said as the fact it is
+    """Synthesis has no sound for a text, or refuses it: no fault of an address, as far as one sentence tells.
+
+    Attributes:
+        blame: to be called if no other sentence of the reply had any sound either.
+    """
+
+    def __init__(self, message: str, blame: Callable[[], None]) -> None:
+        super().__init__(Backend.TTS, Reason.SENTENCE_SKIPPED, message)
+        self.blame = blame
+
+
 class SpeechSynthesizer(Protocol):
     """Speaks text."""
 
     def synthesize(self, session: SessionId, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
         """Audio as it comes. `session` is whose sentence it is; see SpeechRecognizer.
 
-        Raises BackendError (TTS_FAILED, TTS_TIMEOUT). Closing the iterator cancels the call at once.
+        Raises BackendError (TTS_FAILED, TTS_TIMEOUT), and SentenceSkipped before any audio. Closing the iterator
+        cancels the call at once.
         """
 
     def voices(self) -> Mapping[str, tuple[str, ...]]:

@@ -337,6 +337,7 @@ class SessionRunner:
         effects.CancelReply: _cancel_reply,
         effects.Synthesize: lambda self, effect: self._calls.speak(effect),
         effects.CancelSynthesis: lambda self, effect: self._calls.cancel_speaking(effect.reply),
+        effects.BlameSynthesis: lambda self, effect: self._calls.blame_synthesis(effect.reply),
         effects.Play: lambda self, effect: self._playout.play(effect.reply, effect.sentence),
         effects.EndPlay: lambda self, effect: self._playout.end(effect.reply),
         effects.PausePlay: lambda self, effect: self._playout.pause(effect.reply),

@@ -41,6 +41,7 @@ CODES: Final = MappingProxyType(
         Reason.LLM_TIMEOUT: grpc.StatusCode.UNAVAILABLE,
         Reason.TTS_FAILED: grpc.StatusCode.UNAVAILABLE,
         Reason.TTS_TIMEOUT: grpc.StatusCode.UNAVAILABLE,
+        Reason.SENTENCE_SKIPPED: grpc.StatusCode.UNAVAILABLE,
         Reason.CLIENT_STALLED: grpc.StatusCode.DEADLINE_EXCEEDED,
         Reason.DRAINING: grpc.StatusCode.UNAVAILABLE,
         Reason.DRAIN_DEADLINE: grpc.StatusCode.UNAVAILABLE,

@@ -315,10 +315,12 @@ class Agent:
         reply.calls = fact.calls
         return [*reply.finish_writing(now), *self._tools.begin(reply, now)]
 
-    def _on_speech_failed(self, reply: ReplyInFlight, fact: inputs.SpeechFailed, now: Instant) -> list[Effect]:
-        """Go on without a voice; an apology to nobody's turn is for the ear only, and is dropped before it is told."""
-        if reply.is_remembered or not reply.is_untold:
-            return reply.fail_speech(fact)
+    def _on_speech_ended(
+        self, reply: ReplyInFlight, fact: inputs.SpeechCompleted | inputs.SpeechFailed, now: Instant
+    ) -> list[Effect]:
+        """An apology to nobody's turn is for the ear only: without sound it is dropped before it is told."""
+        if fact.samples or reply.is_remembered or not reply.is_untold:
+            return reply.deliver(fact, now)
         self._release(reply, now)
         return [CancelReply(reply.id), Flush(reply.id)]
 
@@ -365,8 +367,8 @@ class Agent:
             self._persona.apology, fact.reason, fact.message, now
         ),
         inputs.SpeechReady: lambda _, reply, fact, now: reply.deliver(fact, now),
-        inputs.SpeechCompleted: lambda _, reply, fact, now: reply.deliver(fact, now),
-        inputs.SpeechFailed: _on_speech_failed,
+        inputs.SpeechCompleted: _on_speech_ended,
+        inputs.SpeechFailed: _on_speech_ended,
         inputs.PlayoutStarted: _on_playout_started,
         inputs.PlayoutStarved: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.PlayoutCompleted: _on_playout_completed,

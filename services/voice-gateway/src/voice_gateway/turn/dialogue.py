@@ -205,7 +205,9 @@ class Dialogue:
         else:
             user.confirmed(fact, text, user.spoke(end_samples, now), now)
         is_whole = is_last or user.is_said(goes_on=goes_on, now=now) or (not is_live and user.so_far.is_confirmed)
-        if is_in_order and is_whole:
+        if not is_in_order:
+            user.await_older(now)
+        elif is_whole:
             return [*effects, *self._commit_spoken(now, last=fact.stream if is_last else None)]
         return effects
 
@@ -270,8 +272,12 @@ class Dialogue:
         return [*effects, *self._commit_what_is_known(now)]
 
     def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> list[Effect]:
-        effects = self._user.recognition.ended(fact.stream, now)
-        return [*effects, *self._on_stream_over(now)]
+        recognition = self._user.recognition
+        is_finalised = recognition.is_finalising(fact.stream)
+        effects = [*recognition.ended(fact.stream, now), *self._on_stream_over(now)]
+        if is_finalised:
+            self._user.so_far.settle((fact.stream,))
+        return effects
 
     def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> list[Effect]:
         effects = self._user.recognition.broke(fact.stream, fact.message, now)
@@ -298,6 +304,9 @@ class Dialogue:
             user.so_far.replay(*broken)
         effects += user.call_overdue(now)
         if user.recognition.is_grace_over(now) and user.so_far.text:
+            if user.is_older_silent:
+                effects += user.recognition.replace_silent(now)
+                return [*effects, *self._on_stream_over(now)]
             goes_on = user.so_far.called is None
             effects += user.settle_for_interims()
             if not goes_on:

@@ -6,7 +6,8 @@ The contract of a batch:
    or BeginReply.
 2. `Flush(n)` precedes every `Play` of a later reply; after `CancelReply(n)` nothing more is ordered for reply n.
 3. `Emit(ReplyText)` of a sentence precedes its `Play`; sentences are played in order of their ids.
-4. `EndPlay(n)` follows the last `Play` of reply n; a reply without audio has neither.
+4. `EndPlay(n)` follows the last `Play` of reply n; a reply without audio has neither, but `BlameSynthesis(n)` if there
+   was something to be heard.
 5. `FinishRecognition(n)` precedes `OpenRecognition(n + 1)` of the same batch.
 6. `Reconfigure` precedes every order of its batch that is carried out by the new settings.
 7. `RunTool(n)` comes once for each n, and `CancelTool(n)` at most once and after it.
@@ -113,6 +114,13 @@ class CancelSynthesis:
 
 
 @dataclass(frozen=True, slots=True)
+class BlameSynthesis:
+    """Tell the addresses that were asked for the reply: no call failed, and no sentence of it had any sound."""
+
+    reply: ReplyId
+
+
+@dataclass(frozen=True, slots=True)
 class Play:
     """Send the audio of a sentence, what is there and what still comes, after that of the sentences before."""
 
@@ -198,6 +206,7 @@ Effect = (
     | CancelReply
     | Synthesize
     | CancelSynthesis
+    | BlameSynthesis
     | Play
     | EndPlay
     | PausePlay

@@ -215,6 +215,7 @@ class SpeechCompleted:
     reply: ReplyId
     sentence: SentenceId
     samples: int
+    """0: synthesis has no sound for this text, or refuses it."""
     words: tuple[SpokenWord, ...] = ()
 
 

@@ -81,6 +81,11 @@ class Recognition:
         return self._failures >= AWAY_FAILURES
 
     @property
+    def has_failed(self) -> bool:
+        """Whether the newest stream replaces one that failed, and nothing has been transcribed since."""
+        return self._failures > 0
+
+    @property
     def is_deaf(self) -> bool:
         """Whether nobody can be heard now: there is an outage, and no attempt to end it is under way."""
         return self.is_away and self.state is Listening.CLOSED
@@ -185,6 +190,11 @@ class Recognition:
             self._grace_by = after_ms(now, grace_ms)
         return effects
 
+    @property
+    def has_grace(self) -> bool:
+        """Whether forced finals are waited for no longer than so long."""
+        return self._grace_by is not None
+
     def is_grace_over(self, now: Instant) -> bool:
         """Whether forced finals are late. Says so once."""
         is_over = self._grace_by is not None and now >= self._grace_by
@@ -287,9 +297,13 @@ class Recognition:
         if self._reopen_at is not None and now >= self._reopen_at:
             return self.open(now)
         if self._finalise_by is not None and now >= self._finalise_by:
-            silent = self._finalising[0]
-            return [CancelRecognition(silent), *self.broke(silent, "no final transcript came", now)]
+            return self.replace_silent(now)
         return []
+
+    def replace_silent(self, now: Instant) -> list[Effect]:
+        """What the oldest stream owes is late, and it has told nothing: hear its audio again, and all that follows."""
+        silent = self._finalising[0]
+        return [CancelRecognition(silent), *self.broke(silent, "no final transcript came", now)]
 
     @property
     def _steady_by(self) -> Instant | None:

@@ -22,6 +22,7 @@ from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.transcript import SpokenWord
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import (
+    BlameSynthesis,
     CancelSynthesis,
     Effect,
     Emit,
@@ -47,6 +48,10 @@ MAX_SENTENCES = 500
 """Of one reply: half an hour of talk. Some of it may be as short as a line of one character."""
 
 
+_SKIPPED = "speech synthesis has no sound for this sentence"
+_ALL_SKIPPED = "speech synthesis has no sound for any sentence of the reply"
+
+
 class _Speech(Enum):
     """How far a sentence's audio is."""
 
@@ -59,6 +64,8 @@ class _Speech(Enum):
 class _Sentence:
     ledger: SpokenSentence
     speech: _Speech
+    is_skipped: bool = False
+    """Whether synthesis had no sound for it."""
 
 
 @dataclass(slots=True)
@@ -108,7 +115,8 @@ class ReplyInFlight:
     """Whether the model has written anything but white space."""
     _is_written: bool = field(default=False, init=False)
     _is_mute: bool = field(default=False, init=False)
-    _is_play_ended: bool = field(default=False, init=False)
+    _is_closed: bool = field(default=False, init=False)
+    """Whether it is complete, and that was ordered and told which follows from it."""
     _is_cut: bool = field(default=False, init=False)
     """Whether it had too many sentences."""
     _is_cut_told: bool = field(default=False, init=False)
@@ -150,10 +158,14 @@ class ReplyInFlight:
 
     def deliver(
         self,
-        fact: inputs.ReplyDelta | inputs.SpeechReady | inputs.SpeechCompleted | inputs.PlayoutStarved,
+        fact: inputs.ReplyDelta
+        | inputs.SpeechReady
+        | inputs.SpeechCompleted
+        | inputs.SpeechFailed
+        | inputs.PlayoutStarved,
         now: Instant,
     ) -> list[Effect]:
-        """Take what a backend has made, or that there is none of it left to play."""
+        """Take what a backend has made, that it failed to, or that there is none of it left to play."""
         if isinstance(fact, inputs.PlayoutStarved):
             self.underruns += 1
             self.playback.starved(fact.at_samples, now)
@@ -162,6 +174,9 @@ class ReplyInFlight:
             return self.write(fact.text, now)
         if isinstance(fact, inputs.SpeechReady):
             return self._speech_ready(fact.sentence, now)
+        if isinstance(fact, inputs.SpeechFailed):
+            return self._fail_speech(fact)
+        self._sentences[fact.sentence - 1].is_skipped = not fact.samples
         return self._speech_done(fact.sentence, fact.samples, fact.words)
 
     def write(self, text: str, now: Instant) -> list[Effect]:
@@ -195,12 +210,6 @@ class ReplyInFlight:
         notice = Emit(Notice(reason, message, Backend.LLM, self.turn))
         spoken = self.write(f"\n{apology}", now) if apology else []
         return [notice, *spoken, *self.finish_writing(now)]
-
-    def fail_speech(self, fact: inputs.SpeechFailed) -> list[Effect]:
-        """Synthesis of a sentence failed: tell, and go on without a voice."""
-        self.has_failed = True
-        notice = Emit(Notice(fact.reason, fact.message, Backend.TTS, self.turn))
-        return [notice, *self._go_mute(fact.sentence, fact.samples)]
 
     def pause(self, now: Instant) -> list[Effect]:
         """Somebody may be interrupting. A reply that nobody hears yet is held back silently."""
@@ -258,13 +267,19 @@ class ReplyInFlight:
         return self._tell()
 
     def _speech_done(self, sentence: SentenceId, samples: int, words: tuple[SpokenWord, ...]) -> list[Effect]:
-        """A sentence's audio is complete; an empty one is shown only."""
+        """A sentence's audio is complete; one without audio is shown only."""
         entry = self._sentences[sentence - 1]
         entry.ledger = replace(
             entry.ledger, samples=samples, words=words, spoken=entry.ledger.spoken if samples else ""
         )
         entry.speech = _Speech.DONE
         return self._tell()
+
+    def _fail_speech(self, fact: inputs.SpeechFailed) -> list[Effect]:
+        """Synthesis of a sentence failed: tell, and go on without a voice."""
+        self.has_failed = True
+        notice = Emit(Notice(fact.reason, fact.message, Backend.TTS, self.turn))
+        return [notice, *self._go_mute(fact.sentence, fact.samples)]
 
     def _go_mute(self, sentence: SentenceId, samples: int) -> list[Effect]:
         """Synthesis failed in `sentence`: what is there is played, the rest of the reply is shown only."""
@@ -329,16 +344,28 @@ class ReplyInFlight:
             told = f"the language model wrote more than {MAX_SENTENCES} sentences: the reply was cut"
             effects.append(Emit(Notice(Reason.LLM_FAILED, told, Backend.LLM, self.turn)))
         while self._told < len(self._sentences) and self._sentences[self._told].speech is not _Speech.COMING:
-            ledger = self._sentences[self._told].ledger
+            sentence = self._sentences[self._told]
+            ledger = sentence.ledger
             self._told += 1
+            if sentence.is_skipped:
+                effects.append(Emit(Notice(Reason.SENTENCE_SKIPPED, _SKIPPED, Backend.TTS, self.turn)))
             effects.append(Emit(ReplyText(self.id, self.turn, self.kind, SentenceId(self._told), ledger.text)))
             if ledger.spoken:
                 self.has_audio = True
                 effects.append(Play(self.id, SentenceId(self._told)))
-        if self._is_complete() and self.has_audio and not self._is_play_ended:
-            self._is_play_ended = True
-            effects.append(EndPlay(self.id))
-        return effects
+        return [*effects, *self._close()]
+
+    def _close(self) -> list[Effect]:
+        """Once all of it is told: its audio ends, or it had none although there was something to be heard."""
+        if self._is_closed or not self._is_complete():
+            return []
+        self._is_closed = True
+        if self.has_audio:
+            return [EndPlay(self.id)]
+        if self._is_mute or not any(sentence.is_skipped for sentence in self._sentences):
+            return []
+        self.has_failed = True
+        return [Emit(Notice(Reason.TTS_FAILED, _ALL_SKIPPED, Backend.TTS, self.turn)), BlameSynthesis(self.id)]
 
     def _is_complete(self) -> bool:
         return self._is_written and all(sentence.speech is _Speech.DONE for sentence in self._sentences)

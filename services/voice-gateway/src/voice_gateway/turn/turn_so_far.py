@@ -121,7 +121,9 @@ class TurnSoFar:
         self._hear_again(stream)
         self.forget(stream)
         self._insert(_Segment(stream, text, words))
-        self.is_steady, self.silent_by = True, None
+        self.is_steady = True
+        if not self._interims:
+            self.silent_by = None
 
     def reopen(self, turn: CommittedTurn) -> None:
         """A turn that was committed goes on."""
@@ -129,10 +131,13 @@ class TurnSoFar:
         self.spoke = max(self.spoke, turn.spoke)
 
     def hold(self, until: Instant) -> None:
-        """The turn reads unfinished: the full stop that its recogniser ended the fragment with is none."""
+        """The turn reads unfinished: the full stop that its recogniser ended the fragment with is none.
+
+        A comma stays: it says why the turn is held, should that be asked again.
+        """
         self.hold_until = until
         last = self._segments[-1]
-        self._segments[-1] = replace(last, text=last.text.rstrip(" .,;:\u2026"))
+        self._segments[-1] = replace(last, text=last.text.rstrip(" .;:\u2026"))
 
     def settle(self, streams: Sequence[StreamId]) -> None:
         """What these streams have told so far is all that they will."""
@@ -140,6 +145,11 @@ class TurnSoFar:
         for stream in (*stale, *streams):
             if stream in self._interims:
                 self._insert(_Segment(stream, self._interims.pop(stream)))
+
+    def has_heard(self, stream: StreamId) -> bool:
+        """Whether this stream, or the broken one whose audio it hears again, has told anything of the turn."""
+        is_replay = self._stale is not None and stream == self._again
+        return is_replay or stream in self._interims or any(segment.stream == stream for segment in self._segments)
 
     def forget(self, stream: StreamId) -> None:
         """The interim transcript of that stream stands no more."""

@@ -112,8 +112,10 @@ class User:
             so_far.suspicion = SpeculationTrigger.STABILITY
         if self.utterance.is_silent:
             self._await_final(self._policy.vad_end_ms, now)
-        else:
+        elif self.utterance.is_sounding:
             so_far.spoke = now
+        else:
+            self._take_words_for_sound(now)
         return [self._show(fact.stability)]
 
     def confirmed(self, fact: inputs.SegmentFinal, text: str, spoke: Instant, now: Instant) -> None:
@@ -174,6 +176,18 @@ class User:
         if self.clock.is_live(at_samples):
             return self.recognition.force(at_samples, self._policy.final_grace_ms, now)
         return self.recognition.commit(at_samples, now)
+
+    def await_older(self, now: Instant) -> None:
+        """Words for good wait for those of an older stream, no longer than words without a final do."""
+        if self.so_far.silent_by is None and not self._is_ending:
+            self.so_far.silent_by = max(now, after_ms(self.so_far.spoke, self._policy.vad_end_ms))
+
+    @property
+    def is_older_silent(self) -> bool:
+        """Whether the oldest stream has told nothing, and what newer ones have told waits for it for the first time."""
+        finalising = self.recognition.finalising
+        is_silent = bool(finalising) and not self.so_far.has_heard(finalising[0])
+        return is_silent and not self.recognition.has_failed
 
     def settle_for_interims(self) -> list[Effect]:
         """Finals that were forced are late: the last interim transcripts of their streams stand for them."""
@@ -242,7 +256,7 @@ class User:
     def _rest(self, last: StreamId | None, now: Instant) -> TurnSoFar:
         """What is the next turn's already; its own limits begin now, should nothing more come of it.
 
-        Words that came after an ordered end have had a limit since.
+        Words that came after an ordered end have had limits since.
         """
         so_far = self.so_far
         has_limit = so_far.called is not None and so_far.called.is_ordered and so_far.longest_by is not None
@@ -250,8 +264,8 @@ class User:
         rest.spoke, rest.end_samples = so_far.spoke, so_far.end_samples
         if rest.text:
             rest.longest_by = so_far.longest_by if has_limit else after_ms(now, self._policy.max_turn_ms)
-            if not self.utterance.is_speaking:
-                rest.silent_by = after_ms(now, self._policy.vad_end_ms)
+            if not self.utterance.is_sounding:
+                rest.silent_by = so_far.silent_by or after_ms(now, self._policy.vad_end_ms)
         return rest
 
     def next_turn(self) -> TurnId:
@@ -266,8 +280,22 @@ class User:
             return
         if so_far.is_steady and so_far.suspicion is None:
             so_far.suspicion = SpeculationTrigger.PAUSE
-        if so_far.silent_by is None and so_far.called is None and not so_far.is_confirmed:
+        if so_far.silent_by is None and not (self._is_ending or so_far.is_confirmed):
             so_far.silent_by = after_ms(now, max(0, wait_ms))
+
+    def _take_words_for_sound(self, now: Instant) -> None:
+        """Words whose sound nobody noticed: while they change, somebody speaks. A recogniser may also repeat itself."""
+        so_far = self.so_far
+        if so_far.is_steady and so_far.silent_by is not None:
+            return
+        so_far.spoke = now
+        if not self._is_ending and self.clock.is_live(self._known_samples):
+            so_far.silent_by = after_ms(now, self._policy.vad_end_ms)
+
+    @property
+    def _is_ending(self) -> bool:
+        """Whether the end of the turn was called, and its last words are waited for no longer than so long."""
+        return self.so_far.called is not None and self.recognition.has_grace
 
     def _withdraw_call(self) -> None:
         """Somebody speaks on: the end was called too early, unless it was ordered."""

@@ -50,9 +50,14 @@ class Utterance:
         """Whether the sound has told that its speech ended."""
         return self._has_onset and self._sound_end is not None
 
+    @property
+    def is_sounding(self) -> bool:
+        """Whether somebody speaks now, by the sound."""
+        return self._has_onset and self._sound_end is None
+
     def goes_on_after(self, end_samples: int) -> bool:
         """Whether somebody speaks now, by the sound, and began after this position."""
-        return self._has_onset and self._sound_end is None and self._onset >= end_samples
+        return self.is_sounding and self._onset >= end_samples
 
     def sounded(self, at_samples: int) -> list[Effect]:
         """Speech began, by the sound. What sounded before and had no words within QUIET_MS was none."""
@@ -100,7 +105,7 @@ class Utterance:
     def finalised(self, end_samples: int) -> list[Effect]:
         """Its final came. Speech that goes on by the sound belongs to the next utterance."""
         ended = [] if self._has_onset else self._end(end_samples)
-        self._has_onset = self._has_onset and self._sound_end is None
+        self._has_onset = self.is_sounding
         self._from = max(self._onset, end_samples) if self._has_onset else None
         self.has_voice = self.has_voice and self._has_onset
         self._has_words, self._sound_end, self.quiet_by = False, None, None

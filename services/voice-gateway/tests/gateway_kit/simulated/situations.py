@@ -49,6 +49,10 @@ class Situation(StrEnum):
     RECOGNITION_BROKE = auto()
     LIVE_AFTER_A_BACKLOG = auto()
     """The client has caught up with what was recorded before the call, and its user interrupts the agent."""
+    SKIPPED = auto()
+    """Synthesis has no sound for a sentence,"""
+    SOUNDLESS = auto()
+    """or for none of a reply."""
 
 
 MEANT: tuple[object, ...] = (
@@ -66,7 +70,7 @@ MEANT: tuple[object, ...] = (
 """Everything that calls should come to."""
 
 
-def situations(call: Call) -> Iterator[object]:
+def situations(call: Call) -> Iterator[object]:  # noqa: C901  one condition for each situation
     """Everything that this one came to."""
     before: Step | None = None
     is_forced = has_caught_up = False
@@ -88,6 +92,8 @@ def situations(call: Call) -> Iterator[object]:
                 is_by_words = getattr(effect.event, "cause", None) is events.InterruptCause.USER_SPEECH
                 if has_caught_up and is_by_words:
                     yield Situation.LIVE_AFTER_A_BACKLOG
+            elif isinstance(effect, effects.BlameSynthesis):
+                yield Situation.SOUNDLESS
         before = step
     yield Phase.NEW
 
@@ -131,6 +137,8 @@ def _told(event: events.Event) -> Iterator[object]:  # noqa: C901  one case for 
             yield Situation.OVERREPORTED
         case events.Notice(Reason.RECOGNITION_INTERRUPTED):
             yield Situation.RECOGNITION_BROKE
+        case events.Notice(Reason.SENTENCE_SKIPPED):
+            yield Situation.SKIPPED
         case events.Ended(cause):
             yield cause
 

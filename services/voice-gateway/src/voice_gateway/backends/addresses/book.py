@@ -13,7 +13,9 @@ to the one with the fewest calls in progress. Rules:
    others if there are any. The same holds for one that is full or has kept a caller waiting, which are no failures.
 4. Where nobody else is left, doubted and ejected addresses are tried all the same: there is nothing to lose.
 5. An address that is listed no more gets no calls, and is gone when its last one has ended.
-6. Failed calls never eject the last healthy address, nor help to: `MAX_FAILURES` failed health checks in a row may. Who
+6. A session whose reply had no sound, though no call failed, may have asked for what has none. From the second such
+   session on, with no sound in between, each of them is a failed call.
+7. Failed calls never eject the last healthy address, nor help to: `MAX_FAILURES` failed health checks in a row may. Who
    passes its health checks is there for newcomers, ejected or not, if nobody better is.
 """
 
@@ -26,6 +28,8 @@ from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.instant import Instant, after_ms, ms_between
 
 MAX_FAILURES = 3
+MIN_SOUNDLESS = 2
+"""So many sessions with a reply without sound are no accident of what one of them asked for."""
 EJECTED_MS = (1_000, 2_000, 4_000, 8_000, 10_000)
 """An ejection's time, one for each in a row. At the longest a pod that is back waits 10 s for its share."""
 CHECK_MS = 5_000
@@ -75,6 +79,8 @@ class _Entry:
     """The number of its latest call among all."""
     failed_sessions: set[SessionId] = field(default_factory=set)
     """Whose calls have failed since the last that was answered; `MAX_FAILURES` of them at most."""
+    soundless_sessions: set[SessionId] = field(default_factory=set)
+    """Who had a reply without sound since the last call that was answered; `MAX_FAILURES` of them at most."""
     failed_checks: int = 0
     """In a row."""
     is_answering: bool = False
@@ -115,6 +121,11 @@ class _Entry:
         self.state = AddressState.EJECTED
         self.check_at = after_ms(now, EJECTED_MS[min(self.ejections, len(EJECTED_MS) - 1)])
         self.ejections += 1
+
+    def forgive(self) -> None:
+        """Calls that went wrong count no more."""
+        self.failed_sessions.clear()
+        self.soundless_sessions.clear()
 
     def redeem(self) -> Change | None:
         """It has answered."""
@@ -188,7 +199,7 @@ class AddressBook:
     def answered(self, address: Address) -> Change | None:
         """A call on it got what it asked for."""
         entry = self._entries[address]
-        entry.failed_sessions.clear()
+        entry.forgive()
         entry.ejections, entry.rests_until = 0, None
         return entry.redeem()
 
@@ -208,6 +219,15 @@ class AddressBook:
             return None
         entry.eject(now)
         return Change.EJECTED
+
+    def soundless(self, address: Address, session: SessionId) -> tuple[SessionId, ...]:
+        """A reply of this session had no sound there; it may be gone by now. Returns whom it is to be blamed for."""
+        entry = self._entries.get(address)
+        if entry is None:
+            return ()
+        if len(entry.soundless_sessions) < MAX_FAILURES:
+            entry.soundless_sessions.add(session)
+        return tuple(entry.soundless_sessions) if len(entry.soundless_sessions) >= MIN_SOUNDLESS else ()
 
     def rest(self, address: Address, duration_ms: int, now: Instant) -> None:
         """It is in good health and yet of little use for the moment: new calls go to others if there are any.
@@ -246,7 +266,7 @@ class AddressBook:
                 return change if was_ejected else Change.EJECTED
             return change
         if entry.state is AddressState.EJECTED:
-            entry.failed_sessions.clear()
+            entry.forgive()
         return entry.redeem()
 
     def status(self, now: Instant) -> tuple[AddressStatus, ...]:

@@ -21,6 +21,8 @@ from voice_gateway.session.ports import BackendWatch
 RESOLVE_S = 5.0
 """Between resolutions of a name: an added replica is used at most so much, and its records' time to live, later."""
 
+_NO_SOUND = "no sound in a whole reply"
+
 _log = logging.getLogger(__name__)
 
 
@@ -113,6 +115,14 @@ class Member(Generic[C]):
     def blame(self, cause: str, session: SessionId) -> None:
         """What it was doubted for is its fault."""
         self._pool.note_change(self.address, self._pool.book.blame(self.address, session, now()), cause)
+
+    def soundless(self, session: SessionId) -> None:
+        """Calls of this session ended well here and gave nothing of what they were for, in a whole reply."""
+        sessions = self._pool.book.soundless(self.address, session)
+        if sessions:
+            self.doubt(_NO_SOUND)
+        for each in sessions:
+            self.blame(_NO_SOUND, each)
 
     def skipped(self, kind: str) -> None:
         """Something unknown in a reply was skipped; `kind` is of a closed set."""

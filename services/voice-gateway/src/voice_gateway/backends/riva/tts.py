@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import grpc.aio
@@ -20,7 +21,7 @@ from voice_gateway.backends.riva.whole_call import WholeCall
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.ids import SessionId
-from voice_gateway.session.ports import BackendWatch, SpeechChunk, VoiceSpec
+from voice_gateway.session.ports import BackendWatch, SentenceSkipped, SpeechChunk, VoiceSpec
 
 _MS_PER_S = 1_000
 
@@ -75,6 +76,7 @@ class RivaSynthesizer:
         ends the sentence. Words that come after the last audio come in a chunk whose `pcm` is empty.
 
         Raises:
+            SentenceSkipped: the first address that answered gave no audio, or refused the text.
             BackendError: TTS_TIMEOUT or TTS_FAILED; its cause tells what happened.
         """
         try:
@@ -90,7 +92,7 @@ class RivaSynthesizer:
             raise BackendError(Backend.TTS, reason, f"speech synthesis failed: {failure.cause}") from failure
 
     async def _open(self, session: SessionId, spec: VoiceSpec, text: str) -> tuple["_Sentence", SpeechChunk]:
-        """The first address that speaks, and what it said first; raises CallFailedError."""
+        """The first address that speaks, and what it said first; raises CallFailedError and SentenceSkipped."""
         failure = CallFailedError(Blame.REPLICA, "no address")
         request: Request[RivaChannel] = Request(session)
         for replica in self._channels.candidates(spec.language_code):
@@ -100,7 +102,8 @@ class RivaSynthesizer:
             except CallFailedError as error:
                 failure = error
                 if failure.blame is Blame.REQUEST:
-                    break
+                    told = f"speech synthesis has no sound for a sentence: {failure.cause}"
+                    raise SentenceSkipped(told, partial(replica.soundless, session)) from failure
             else:
                 request.served(by=replica)
                 return sentence, first
@@ -165,7 +168,7 @@ class _Sentence:
             await self._call.done_writing()
         chunk = await self._read()
         if chunk is None or not chunk.pcm:
-            # No fault of the address: as far as the model goes there is nothing to be said in this text.
+            # As far as the model goes, there may be nothing to be said in this text.
             raise CallFailedError(Blame.REQUEST, "no audio")
         return chunk
 

@@ -1,8 +1,11 @@
 """Whether the words so far read as if more were to come.
 
 The verdict holds an answer back for `unfinished_hold_ms`, so a complete question must not be taken for a fragment; a
-fragment that is taken for complete only costs a reply that is dropped when the speaker goes on. Terminal punctuation is
-not looked at: small recognisers end every fragment with a full stop. English; other languages read finished.
+fragment that is taken for complete only costs a reply that is dropped when the speaker goes on.
+
+A comma at the end reads unfinished and a question mark finished, in every language, whatever the last word. A full stop
+says nothing: small recognisers end every fragment with one. Where no mark decides, the words do. English; other
+languages read finished.
 """
 
 import re
@@ -41,15 +44,32 @@ from voice_gateway.turn.text.unfinished_words import (
 _WORD = re.compile(r"[^\W_]++(?:'[^\W_]++)*+")
 _CONTRACTION = re.compile(r"(i|you|he|she|it|we|they|there|that|this|here|what|who|where|how|when)'(s|re|m|ll|ve|d)")
 _LONG_FORMS = {"s": "is", "re": "are", "m": "am", "ll": "will", "ve": "have", "d": "would"}
+QUESTION_MARKS = frozenset(
+    "?\u037e\u055e\u061f\u1367\u1945\u203d\u2047\u2048\u2049\u2cfa\u2cfb\u2e2e\u2e54\ua60f\ua6f7\ufe16\ufe56\uff1f"
+    "\U00011143"
+)
+"""Of every script that has one at the end (Unicode 16, names with "QUESTION MARK", and the interrobang). A Greek one is
+written as a semicolon more often, and an Armenian one within a word: such texts read finished as they are."""
+COMMAS = frozenset(
+    ",\u055d\u060c\u07f8\u1363\u1802\u1808\u2e32\u2e34\u2e41\u2e49\u2e4c\u3001\ua4fe\ua60d\ua6f5\ufe10\ufe11\ufe50\ufe51\uff0c\uff64"
+    "\U0001144d\U0001145a\U00016e97"
+)
+"""The same with "COMMA", but those that are letters, symbols or quotation marks."""
 _ENOUGH_WORDS = 60
 _ENOUGH_CHARS = 1_200
 """Only the last so many are looked at, which bounds the cost of a long turn; sentences are shorter."""
 
 
 def reads_unfinished(text: str) -> bool:
-    """Whether the last sentence of the text stops where English cannot stop, or amid an announced number."""
-    said = _WORD.findall(_end_of(text).casefold().replace("\u2019", "'"))[-_ENOUGH_WORDS:]
-    if not said or not _is_english(said):
+    """Whether the text ends at a comma, or its last sentence where English cannot stop or amid an announced number."""
+    end = _end_of(text)
+    said = _WORD.findall(end.casefold().replace("\u2019", "'"))[-_ENOUGH_WORDS:]
+    mark = _last_mark(end)
+    if not said or mark in QUESTION_MARKS:
+        return False
+    if mark in COMMAS:
+        return True
+    if not _is_english(said):
         return False
     if _CONTRACTION.fullmatch(said[-1]) or awaits_digits(said):
         return True
@@ -61,6 +81,16 @@ def reads_unfinished(text: str) -> bool:
 
 def _end_of(text: str) -> str:
     return text if len(text) <= _ENOUGH_CHARS else text[-_ENOUGH_CHARS:].partition(" ")[2]
+
+
+def _last_mark(text: str) -> str:
+    """The last comma or question mark behind the last word, before closing quotes, brackets and full stops; or none."""
+    for char in reversed(text):
+        if char.isalnum():
+            break
+        if char in QUESTION_MARKS or char in COMMAS:
+            return char
+    return ""
 
 
 def _is_english(said: Sequence[str]) -> bool:
