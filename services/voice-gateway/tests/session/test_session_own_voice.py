@@ -9,7 +9,7 @@ from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.own_voice import LAST_MS, OwnVoice
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.voice import Ear, Onset, VoiceBank
-from voice_gateway.turn.inputs import OwnVoiceHeard, SpeechStarted
+from voice_gateway.turn.inputs import OwnVoiceHeard, SpeechStarted, VoicingHeard
 from voicegateway_testkit.speech import speech
 
 CHUNK = 512
@@ -124,8 +124,9 @@ def test_an_echo_is_no_speech() -> None:
 
     virtual_time.run(main())
     assert facts[0] == OwnVoiceHeard()
-    (speaks,) = facts[1:]
+    speaks, voiced = facts[1:]
     assert isinstance(speaks, SpeechStarted)
+    assert voiced == VoicingHeard()
     assert speaks.at_samples >= 2_048 + 16_384 - 2 * CHUNK  # only the chunk that settles the onset is compared
 
 

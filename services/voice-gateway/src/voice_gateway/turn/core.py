@@ -153,7 +153,7 @@ class Core:
         """Take a fact; the effects are to be performed in order (`effects.py` has the contract)."""
         if self._is_stale(fact):
             return ()
-        self._user.utterance.keep_quiet_time(now)
+        self._user.keep_quiet_time(now)
         if isinstance(fact, inputs.AgentInput):
             effects = self._agent.handle(fact, now)
         elif isinstance(fact, inputs.SpeakerInput):
@@ -182,7 +182,7 @@ class Core:
         if self._drain_deadline is not None and now >= self._drain_deadline:
             late = Fail(Reason.DRAIN_DEADLINE, "the server had to leave before the turn was complete")
             return self._settle_down([late], now)
-        self._user.utterance.keep_quiet_time(now)
+        self._user.keep_quiet_time(now)
         effects = self._dialogue.on_deadline(now)
         doubtful_until = self._user.recognition.doubtful_until
         is_due = self._silence.is_due(self._policy.no_input_ms, doubtful_until, now)

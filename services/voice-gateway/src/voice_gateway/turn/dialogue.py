@@ -157,7 +157,7 @@ class Dialogue:
         return effects
 
     def _on_voicing_heard(self, _: inputs.VoicingHeard, __: Instant) -> list[Effect]:
-        self._user.utterance.has_voice = True
+        self._user.utterance.voiced()
         return []
 
     def _on_backlog_began(self, _: inputs.BacklogBegan, __: Instant) -> list[Effect]:

@@ -80,6 +80,10 @@ class User:
         lag_ms = self._policy.vad_onset_ms + ONSET_LAG_MS
         return at_samples + lag_ms * self._rate_hz // 1_000 < self.recognition.confirmed_samples
 
+    def keep_quiet_time(self, now: Instant) -> None:
+        """Sounds of which no words have come in time had none, unless a stream failed: then words come late."""
+        self.utterance.keep_quiet_time(now, is_heard=not self.recognition.has_failed)
+
     def sounded(self, at_samples: int) -> list[Effect]:
         """Speech began, by the sound: what was said before is not the end."""
         self._known_samples = max(self._known_samples, at_samples)
@@ -185,8 +189,8 @@ class User:
     @property
     def is_older_silent(self) -> bool:
         """Whether the oldest stream has told nothing, and what newer ones have told waits for it for the first time."""
-        finalising = self.recognition.finalising
-        is_silent = bool(finalising) and not self.so_far.has_heard(finalising[0])
+        finalising, so_far = self.recognition.finalising, self.so_far
+        is_silent = bool(finalising) and so_far.newest > finalising[0] and not so_far.has_heard(finalising[0])
         return is_silent and not self.recognition.has_failed
 
     def settle_for_interims(self) -> list[Effect]:

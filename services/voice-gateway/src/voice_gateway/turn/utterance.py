@@ -7,6 +7,8 @@ from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 
 QUIET_MS = 1_000
 """A final for speech that has ended comes within this: the longest usual `stop_history_ms` and the decoding."""
+FORGOTTEN_MS = 3_000
+"""Words that come so long after a sound are none of it, from however slow a recogniser."""
 WORD_SLACK_MS = 500
 """A word that a recogniser places so much before the sound that was noticed is of that sound."""
 CARRIED_ON_MS = 1_000
@@ -29,6 +31,8 @@ class Utterance:
         """Where the sound began last."""
         self._sound_end: int | None = None
         """End of the last speech by its sound; None while somebody speaks, or when no sound was noticed."""
+        self._forgotten_at = Instant(0)
+        """From then on words are none of the last sound."""
         self.has_voice = False
         """Whether a voice was heard in its sound."""
         self.is_speaking = False
@@ -62,16 +66,21 @@ class Utterance:
     def sounded(self, at_samples: int) -> list[Effect]:
         """Speech began, by the sound. What sounded before and had no words within QUIET_MS was none."""
         if self._sound_end is not None and self.quiet_by is None and not self._has_words:
-            self._from, self.has_voice = None, False
+            self._forget_sound()
         self._has_onset, self._sound_end, self.quiet_by, self._onset = True, None, None, at_samples
         self._from = at_samples if self._from is None else self._from
         return self._start(at_samples)
+
+    def voiced(self) -> None:
+        """A voice is in the sound that was told of last."""
+        self.has_voice = self._from is not None
 
     def fell_silent(self, at_samples: int, now: Instant) -> list[Effect]:
         """Speech ended, by the sound."""
         if not self.is_speaking:
             return []
         self._sound_end, self.quiet_by = at_samples, after_ms(now, QUIET_MS)
+        self._forgotten_at = after_ms(now, FORGOTTEN_MS)
         return self._end(at_samples)
 
     def worded(self, at_samples: int) -> list[Effect]:
@@ -111,10 +120,17 @@ class Utterance:
         self._has_words, self._sound_end, self.quiet_by = False, None, None
         return ended
 
-    def keep_quiet_time(self, now: Instant) -> None:
-        """Expect no final any more once its time has passed."""
+    def keep_quiet_time(self, now: Instant, *, is_heard: bool) -> None:
+        """Expect no final any more once its time has passed; `is_heard`: recognition has heard the last sound."""
         if self.quiet_by is not None and now >= self.quiet_by:
             self.quiet_by = None
+        is_wordless = self._sound_end is not None and not self._has_words
+        if is_heard and is_wordless and now >= self._forgotten_at:
+            self._forget_sound()
+
+    def _forget_sound(self) -> None:
+        """The last sound had no words."""
+        self._has_onset, self._sound_end, self._from, self.has_voice = False, None, None, False
 
     def _start(self, at_samples: int) -> list[Effect]:
         if self.is_speaking:

@@ -289,10 +289,11 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
 
 
 def _goes_on(step: Step, said: str | None) -> bool:
-    """Whether a turn begins with what was said in an earlier one."""
+    """Whether a turn begins with what was said in an earlier one, and has more than what was told just now."""
     told = (effect.event for effect in step.effects if isinstance(effect, effects.Emit))
     texts = (step.text, *(event.text for event in told if isinstance(event, events.Transcript)))
-    return said is not None and any(text.startswith(f"{said} ") for text in texts)
+    newest = len(getattr(step.fact, "text", "").strip())
+    return said is not None and any(text.startswith(f"{said} ") and len(text) > newest for text in texts)
 
 
 def _compare(told: tuple[ChatMessage, ...], expected: tuple[ChatMessage, ...], *, is_prepared: bool) -> None:

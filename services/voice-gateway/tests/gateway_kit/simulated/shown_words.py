@@ -27,14 +27,14 @@ class _Words:
         return after_ms(self.sign, policy.vad_end_ms + policy.final_grace_ms + hold_ms)
 
 
-def shown_words_are_committed_in_time(call: Call) -> None:
+def shown_words_are_committed_in_time(call: Call) -> None:  # noqa: C901  one condition for each exception
     """Words are committed, final or not, `vad_end_ms` + `final_grace_ms` after the last sign of them, or disregarded.
 
-    A sign is a transcript with other words than before, whatever its spelling, and the end of a sound or of the last word
-    of a final; while somebody speaks, by the sound, nothing is due. Whoever orders the end of the turn (`commit`) has its final waited for anew,
-    and what is the next turn's by then is due from there on. Words that read unfinished are held for longer, as ever.
-    From `max_turn_ms` on the law of that limit holds (`a_turn_ends_in_time`), and none for words of a backlog, for those
-    that are told of no input, or after the half-close.
+    A sign is a transcript with other words than before, whatever its spelling, and the end of a sound or of the last
+    word of a final. While somebody speaks, by the sound, nothing is due. Whoever orders the end of the turn (`commit`)
+    has its final waited for anew, and what is the next turn's by then is due from there on. Words that read unfinished
+    are held for longer, as ever. From `max_turn_ms` on the law of that limit holds (`a_turn_ends_in_time`), and none
+    for words of a backlog, for those that are told of no input, or after the half-close.
     """
     policy = call.line.policy
     words: _Words | None = None
