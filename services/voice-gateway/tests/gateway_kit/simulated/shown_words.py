@@ -22,17 +22,18 @@ class _Words:
     is_held: bool = False
     """Whether they have read unfinished since."""
 
-    def due(self, policy: TurnPolicy) -> Instant:
+    def due(self, policy: TurnPolicy, ordered_until: Instant) -> Instant:
         hold_ms = policy.unfinished_hold_ms + policy.vad_onset_ms + ONSET_LAG_MS if self.is_held else 0
-        return after_ms(self.sign, policy.vad_end_ms + policy.final_grace_ms + hold_ms)
+        return after_ms(max(self.sign, ordered_until), policy.vad_end_ms + policy.final_grace_ms + hold_ms)
 
 
 def shown_words_are_committed_in_time(call: Call) -> None:
     """Words are committed, final or not, `vad_end_ms` + `final_grace_ms` after the last sign of them, or disregarded.
 
     A sign is a transcript with other words than before, whatever its spelling, and the end of a sound; while somebody
-    speaks, by the sound, nothing is due. Whoever orders the end of the turn (`commit`) has its final waited for anew,
-    and what is the next turn's by then is due from there on. Words that read unfinished are held for longer, as ever.
+    speaks, by the sound, nothing is due. Whoever orders the end of the turn (`commit`) has its final waited for first,
+    for `final_grace_ms`, and what is the next turn's by then is due from there on. Words that read unfinished are held
+    for longer, as ever.
     From `max_turn_ms` on the law of that limit holds (`a_turn_ends_in_time`), and none for input that is ahead of real
     time, for words that are told of no input, or after the half-close.
     """
@@ -41,15 +42,16 @@ def shown_words_are_committed_in_time(call: Call) -> None:
     before: Step | None = None
     begins: dict[StreamId, int] = {}
     is_sounding = is_elsewhere = False
+    ordered_until = Instant(0)
     for step in call.steps:
         is_elsewhere = is_elsewhere or _is_elsewhere(step, begins)
         if words is not None and not (is_sounding or is_elsewhere):
             is_long = step.now >= after_ms(words.first, policy.max_turn_ms)
-            assert is_long or step.now <= words.due(policy), (
-                f"turn {before and before.turn}: {before and before.text!r}"
-            )
+            assert is_long or step.now <= words.due(policy, ordered_until), f"they wait: {before and before.text!r}"
         if isinstance(step.fact, inputs.SpeechStarted | inputs.SpeechEnded):
             is_sounding = isinstance(step.fact, inputs.SpeechStarted)
+        if isinstance(step.fact, inputs.CommitRequested):
+            ordered_until = after_ms(step.now, policy.final_grace_ms)
         if not step.text or step.state.phase in (Phase.FINISHING, Phase.ENDED):
             words = None
         elif words is None or before is None or (before.turn != step.turn and before.text != step.text):
@@ -69,8 +71,7 @@ def _sign(before: Step, step: Step, policy: TurnPolicy) -> Instant:
     """Of the words, with this step; 0 if there is none."""
     if isinstance(step.fact, inputs.SpeechEnded):
         return Instant(step.now - policy.pause_ms * NS_PER_MS)
-    is_sign = isinstance(step.fact, inputs.CommitRequested) or not same_words(before.text, step.text)
-    return step.now if is_sign else Instant(0)
+    return Instant(0) if same_words(before.text, step.text) else step.now
 
 
 def _policy(step: Step) -> TurnPolicy | None:
