@@ -152,7 +152,7 @@ class Dialogue:
     def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> list[Effect]:
         self._contest.sound_ended()
         effects = self._user.fell_silent(fact.at_samples, now)
-        if self._user.so_far.called is None and self._user.is_said(goes_on=False, now=now):
+        if not self._user.is_ending and self._user.is_said(goes_on=False, now=now):
             effects += self._commit_spoken(now)  # the sound had no words; should they come, it goes on
         return effects
 

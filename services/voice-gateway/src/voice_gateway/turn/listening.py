@@ -192,7 +192,7 @@ class Recognition:
 
     @property
     def has_grace(self) -> bool:
-        """Whether forced finals are waited for no longer than so long."""
+        """Whether forced finals are still waited for."""
         return self._grace_by is not None
 
     def is_grace_over(self, now: Instant) -> bool:

@@ -1,5 +1,7 @@
 """The user's side: what is being said, by its sound and by its words, until it is a committed turn."""
 
+from dataclasses import replace
+
 from voice_gateway.domain.events import SpeculationTrigger, Transcript
 from voice_gateway.domain.ids import StreamId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms
@@ -171,6 +173,12 @@ class User:
         is_ordered = called is not None and called.is_ordered
         return is_ordered and self.recognition.is_finalised_by(fact.stream, fact.covered_samples + slack)
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the end of the turn was called and its final is awaited, for `final_grace_ms` if it is live."""
+        is_awaited = self.recognition.has_grace or not self.clock.is_live(self._known_samples)
+        return self.so_far.called is not None and is_awaited
+
     def call(self, called: Called, at_samples: int, now: Instant) -> list[Effect]:
         """The turn ends here: force its final."""
         so_far = self.so_far
@@ -183,7 +191,7 @@ class User:
 
     def await_older(self, now: Instant) -> None:
         """Words for good wait for those of an older stream, no longer than words without a final do."""
-        if self.so_far.silent_by is None and not self._is_ending:
+        if self.so_far.silent_by is None:
             self.so_far.silent_by = max(now, after_ms(self.so_far.spoke, self._policy.vad_end_ms))
 
     @property
@@ -203,8 +211,14 @@ class User:
         """Call the end of a turn that lasts too long, or that no final has ended in time."""
         so_far = self.so_far
         if so_far.longest_by is not None and now >= so_far.longest_by:
+            if so_far.called is not None and not so_far.called.is_ordered and self.is_ending:
+                so_far.called, so_far.longest_by = replace(so_far.called, is_ordered=True), None
+                return []  # its final is forced, and waited for no longer than it was
             return self.call(Called(now, "max_turn_ms", is_ordered=True), self._known_samples, now)
         if so_far.silent_by is not None and now >= so_far.silent_by:
+            if self.is_ending:
+                so_far.silent_by = None
+                return []
             return self.call(Called(now, "vad_end_ms"), self._known_samples, now)
         return []
 
@@ -284,7 +298,7 @@ class User:
             return
         if so_far.is_steady and so_far.suspicion is None:
             so_far.suspicion = SpeculationTrigger.PAUSE
-        if so_far.silent_by is None and not (self._is_ending or so_far.is_confirmed):
+        if so_far.silent_by is None and not so_far.is_confirmed:
             so_far.silent_by = after_ms(now, max(0, wait_ms))
 
     def _take_words_for_sound(self, now: Instant) -> None:
@@ -293,13 +307,8 @@ class User:
         if so_far.is_steady and so_far.silent_by is not None:
             return
         so_far.spoke = now
-        if not self._is_ending and self.clock.is_live(self._known_samples):
+        if self.clock.is_live(self._known_samples):
             so_far.silent_by = after_ms(now, self._policy.vad_end_ms)
-
-    @property
-    def _is_ending(self) -> bool:
-        """Whether the end of the turn was called, and its last words are waited for no longer than so long."""
-        return self.so_far.called is not None and self.recognition.has_grace
 
     def _withdraw_call(self) -> None:
         """Somebody speaks on: the end was called too early, unless it was ordered."""

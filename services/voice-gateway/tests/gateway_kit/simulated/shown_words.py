@@ -22,9 +22,9 @@ class _Words:
     is_held: bool = False
     """Whether they have read unfinished since."""
 
-    def due(self, policy: TurnPolicy) -> Instant:
+    def due(self, policy: TurnPolicy, ordered_until: Instant) -> Instant:
         hold_ms = policy.unfinished_hold_ms + policy.vad_onset_ms + ONSET_LAG_MS if self.is_held else 0
-        return after_ms(self.sign, policy.vad_end_ms + policy.final_grace_ms + hold_ms)
+        return after_ms(max(self.sign, ordered_until), policy.vad_end_ms + policy.final_grace_ms + hold_ms)
 
 
 def shown_words_are_committed_in_time(call: Call) -> None:  # noqa: C901  one condition for each exception
@@ -32,30 +32,32 @@ def shown_words_are_committed_in_time(call: Call) -> None:  # noqa: C901  one co
 
     A sign is a transcript with other words than before, whatever its spelling, and the end of a sound or of the last
     word of a final. While somebody speaks, by the sound, nothing is due. Whoever orders the end of the turn (`commit`)
-    has its final waited for anew, and what is the next turn's by then is due from there on. Words that read unfinished
-    are held for longer, as ever. From `max_turn_ms` on the law of that limit holds (`a_turn_ends_in_time`), and none
-    for words of a backlog, for those that are told of no input, or after the half-close.
+    has its final waited for first, for `final_grace_ms`, and what is the next turn's by then is due from there on.
+    Words that read unfinished are held for longer, as ever. From `max_turn_ms` on the law of that limit holds
+    (`a_turn_ends_in_time`), and none for words of a backlog, for those that are told of no input, or after the
+    half-close.
     """
     policy = call.line.policy
     words: _Words | None = None
     before: Step | None = None
     begins: dict[StreamId, int] = {}
     is_sounding = is_elsewhere = is_backlog = False
-    caught_up_at = -1
+    caught_up_at, ordered_until = -1, Instant(0)
     for step in call.steps:
         match step.fact:
             case inputs.BacklogBegan():
                 is_backlog = True
             case inputs.CaughtUp(at_samples):
                 is_backlog, caught_up_at = False, at_samples
-        is_elsewhere = (is_elsewhere and bool(step.text)) or is_backlog or _is_elsewhere(step, begins, caught_up_at)
+        has_words = before is not None and bool(before.text)
+        is_elsewhere = (is_elsewhere and has_words) or is_backlog or _is_elsewhere(step, begins, caught_up_at)
         if words is not None and not (is_sounding or is_elsewhere):
             is_long = step.now >= after_ms(words.first, policy.max_turn_ms)
-            assert is_long or step.now <= words.due(policy), (
-                f"turn {before and before.turn}: {before and before.text!r}"
-            )
+            assert is_long or step.now <= words.due(policy, ordered_until), f"they wait: {before and before.text!r}"
         if isinstance(step.fact, inputs.SpeechStarted | inputs.SpeechEnded):
             is_sounding = isinstance(step.fact, inputs.SpeechStarted)
+        if isinstance(step.fact, inputs.CommitRequested):
+            ordered_until = after_ms(step.now, policy.final_grace_ms)
         if not step.text or step.state.phase in (Phase.FINISHING, Phase.ENDED):
             words = None
         elif words is None or before is None or (before.turn != step.turn and before.text != step.text):
@@ -79,8 +81,7 @@ def _sign(before: Step, step: Step, policy: TurnPolicy) -> Instant:
         ago_samples = max(0, step.fact.received_samples - step.fact.end_samples)
         ended = Instant(step.now - samples_to_ns(ago_samples, RATE_HZ))
         return ended if same_words(before.text, step.text) else step.now
-    is_sign = isinstance(step.fact, inputs.CommitRequested) or not same_words(before.text, step.text)
-    return step.now if is_sign else Instant(0)
+    return Instant(0) if same_words(before.text, step.text) else step.now
 
 
 def _policy(step: Step) -> TurnPolicy | None:
