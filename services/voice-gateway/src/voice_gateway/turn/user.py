@@ -213,6 +213,7 @@ class User:
         if so_far.longest_by is not None and now >= so_far.longest_by:
             if so_far.called is not None and not so_far.called.is_ordered and self.is_ending:
                 so_far.called, so_far.longest_by = replace(so_far.called, is_ordered=True), None
+                so_far.silent_by = None
                 return []  # its final is forced, and waited for no longer than it was
             return self.call(Called(now, "max_turn_ms", is_ordered=True), self._known_samples, now)
         if so_far.silent_by is not None and now >= so_far.silent_by:
