@@ -304,9 +304,6 @@ class Dialogue:
             user.so_far.replay(*broken)
         effects += user.call_overdue(now)
         if user.recognition.is_grace_over(now) and user.so_far.text:
-            if user.is_older_silent:
-                effects += user.recognition.replace_silent(now)
-                return [*effects, *self._on_stream_over(now)]
             goes_on = user.so_far.called is None
             effects += user.settle_for_interims()
             if not goes_on:

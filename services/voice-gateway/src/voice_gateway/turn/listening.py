@@ -297,13 +297,9 @@ class Recognition:
         if self._reopen_at is not None and now >= self._reopen_at:
             return self.open(now)
         if self._finalise_by is not None and now >= self._finalise_by:
-            return self.replace_silent(now)
+            silent = self._finalising[0]
+            return [CancelRecognition(silent), *self.broke(silent, "no final transcript came", now)]
         return []
-
-    def replace_silent(self, now: Instant) -> list[Effect]:
-        """What the oldest stream owes is late, and it has told nothing: hear its audio again, and all that follows."""
-        silent = self._finalising[0]
-        return [CancelRecognition(silent), *self.broke(silent, "no final transcript came", now)]
 
     @property
     def _steady_by(self) -> Instant | None:

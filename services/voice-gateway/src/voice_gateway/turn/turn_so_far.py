@@ -146,16 +146,6 @@ class TurnSoFar:
             if stream in self._interims:
                 self._insert(_Segment(stream, self._interims.pop(stream)))
 
-    @property
-    def newest(self) -> StreamId:
-        """The latest stream that has told anything of the turn; 0: none."""
-        return max((*self._interims, *(segment.stream for segment in self._segments)), default=StreamId(0))
-
-    def has_heard(self, stream: StreamId) -> bool:
-        """Whether this stream, or the broken one whose audio it hears again, has told anything of the turn."""
-        is_replay = self._stale is not None and stream == self._again
-        return is_replay or stream in self._interims or any(segment.stream == stream for segment in self._segments)
-
     def forget(self, stream: StreamId) -> None:
         """The interim transcript of that stream stands no more."""
         self._interims.pop(stream, None)

@@ -194,13 +194,6 @@ class User:
         if self.so_far.silent_by is None:
             self.so_far.silent_by = max(now, after_ms(self.so_far.spoke, self._policy.vad_end_ms))
 
-    @property
-    def is_older_silent(self) -> bool:
-        """Whether the oldest stream has told nothing, and what newer ones have told waits for it for the first time."""
-        finalising, so_far = self.recognition.finalising, self.so_far
-        is_silent = bool(finalising) and so_far.newest > finalising[0] and not so_far.has_heard(finalising[0])
-        return is_silent and not self.recognition.has_failed
-
     def settle_for_interims(self) -> list[Effect]:
         """Finals that were forced are late: the last interim transcripts of their streams stand for them."""
         if self.so_far.called is None:

@@ -9,23 +9,21 @@ from gateway_kit.simulated.call import Call, Step
 from voice_gateway.domain import events
 from voice_gateway.domain.ids import ReplyId
 from voice_gateway.turn import effects, inputs
-from voice_gateway.turn.tables import Listening
 from voice_gateway.turn.text.backchannels import is_backchannel
 from voice_gateway.turn.text.echo import beyond_echo
 from voice_gateway.turn.text.heard import count_words
 
 
 def every_word_is_kept(call: Call) -> None:
-    """What users say is in the history as often as they said it.
+    """What users say is in the history, once.
 
     Left out is only what is the agent's own voice, and what was said while some of a reply had been heard and only
-    acknowledges, or is a word in a sound that has no voice. Names are counted to the end, since each is said once; of
-    other words the turn is asked when they come.
+    acknowledges, or is a word in a sound that has no voice. Each final is asked for when it comes. Names are looked for
+    in the end, since each is said only once, however often it is transcribed.
     """
-    kept, shown = Counter[str](), Counter[str]()
+    names = set[str]()
     aloud = defaultdict[ReplyId, str](str)
     for before, step in pairwise(call.steps):
-        kept -= _heard_again(before, step)
         for effect in step.effects:
             if isinstance(effect, effects.Synthesize):
                 aloud[effect.reply] += f" {effect.text}"
@@ -33,23 +31,17 @@ def every_word_is_kept(call: Call) -> None:
             case inputs.SegmentFinal(text=text) if step.is_taken and text:
                 own = next((own for own in _users_parts(text, aloud.values()) if _is_kept(step, own)), None)
                 assert own is not None or _may_be_disregarded(before, step, text), f"{text!r} is lost"
-                kept.update(_words(own or ""))
-            case inputs.TranscriptRevised(text=text) if step.is_taken:
-                shown.update(_words(text))
+                names.update(_names(own or ""))
             case inputs.TextTyped(text=text) if step.is_taken:
-                kept.update(_words(text))
-    said = Counter(_words(call.said()))
-    for name in {word for word in said | kept if word.startswith("thing")}:
-        assert kept[name] <= said[name], f"{name} is lost"
-        assert said[name] <= max(kept[name], min(1, shown[name])), f"{name} is said more than once"
+                names.update(_names(text))
+    said = Counter(_names(call.said()))
+    assert not names - {*said}, f"lost: {names - {*said}}"
+    twice = {name for name, count in said.items() if count > 1}
+    assert not twice, f"said more than once: {twice}"
 
 
-def _heard_again(before: Step, step: Step) -> Counter[str]:
-    """Words that leave the running turn because their audio is replayed: a stream broke before it told what it owed."""
-    is_open = any(isinstance(effect, effects.OpenRecognition) and not effect.follows for effect in step.effects)
-    if not is_open and step.state.listening is not Listening.CLOSED:
-        return Counter()
-    return Counter(_words(before.text)) - _known(step)
+def _names(text: str) -> list[str]:
+    return [word for word in _words(text) if word.startswith("thing")]
 
 
 def _is_kept(step: Step, text: str) -> bool:
