@@ -287,7 +287,7 @@ class Dialogue:
         """What newer streams have transcribed waited for this one: it is committed now, or heard again."""
         user = self._user
         if (broken := user.recognition.take_broken()) is not None:
-            user.so_far.replay(*broken)
+            user.so_far.replay(broken)
         elif user.so_far.called is None and not user.recognition.owes_a_final:
             goes_on = user.utterance.is_speaking
             if user.is_said(goes_on=goes_on, now=now):
@@ -301,7 +301,7 @@ class Dialogue:
         user = self._user
         effects = user.recognition.on_deadline(now)
         if (broken := user.recognition.take_broken()) is not None:
-            user.so_far.replay(*broken)
+            user.so_far.replay(broken)
         effects += user.call_overdue(now)
         if user.recognition.is_grace_over(now) and user.so_far.text:
             goes_on = user.so_far.called is None

@@ -1,6 +1,7 @@
 """Recognition streams: when one is opened, half-closed or dropped, and what to do when one breaks."""
 
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.events import Notice
@@ -35,6 +36,18 @@ FINALISE_MS = 10_000
 minute of audio pushed ahead of real time needs a few seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What is heard again because a stream broke."""
+
+    broken: StreamId
+    """The oldest stream whose results were awaited,"""
+    again: StreamId
+    """and the one that hears its audio again."""
+    transcribed_samples: int
+    """What newer streams transcribed for good up to here is not heard again; 0: all of it is."""
+
+
 @dataclass(slots=True)
 class Recognition:
     """Recognition streams of one session. The newest is fed until the input is over; those that are half-closed are
@@ -64,7 +77,9 @@ class Recognition:
     """Where the user's turn ended that the next stream is to finalise."""
     _grace_by: Instant | None = field(default=None, init=False)
     """Until then the finals of the streams that were half-closed last are waited for."""
-    _broken: tuple[StreamId, StreamId] | None = field(default=None, init=False)
+    _resume_at: int = field(default=0, init=False)
+    """Where the stream behind the one that is to be finalised begins: what lies between is transcribed for good."""
+    _broken: Replay | None = field(default=None, init=False)
     _is_input_over: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -145,8 +160,8 @@ class Recognition:
         """Whether all that was said before what this stream hears is transcribed."""
         return stream == self.live[0]
 
-    def take_broken(self) -> tuple[StreamId, StreamId] | None:
-        """The oldest of the streams that broke since this was asked last, and the one that hears its audio again."""
+    def take_broken(self) -> Replay | None:
+        """What is heard again, if a stream broke since this was asked last."""
         broken, self._broken = self._broken, None
         return broken
 
@@ -161,7 +176,12 @@ class Recognition:
     def open(self, now: Instant) -> list[Effect]:
         """Open the next stream where transcription has come to, and finalise what was to be finalised."""
         self._reopen_at = None
-        effects = self._open_at(self._confirmed_samples, now)
+        effects: list[Effect] = []
+        if self._commit_at is not None and self._commit_at <= self._confirmed_samples:
+            resume_at, self._commit_at, self._resume_at = self._resume_at, None, 0
+            self._grace_by = None
+            effects = self._forget(resume_at)
+        effects += self._open_at(self._confirmed_samples, now)
         if self._is_input_over:
             return [*effects, *self._half_close(None, now)]
         if self._commit_at is not None:
@@ -205,7 +225,7 @@ class Recognition:
     def forgo(self) -> list[Effect]:
         """What was to be finalised is known well enough: its streams are dropped, and nothing of it is replayed."""
         if self.state is Listening.CLOSED:
-            before, self._commit_at = self._commit_at or 0, None
+            before, self._commit_at, self._resume_at = max(self._commit_at or 0, self._resume_at), None, 0
         else:
             before = self._from_samples
         effects: list[Effect] = [CancelRecognition(stream) for stream in self._finalising]
@@ -228,13 +248,15 @@ class Recognition:
     def commit(self, received_samples: int, now: Instant) -> list[Effect]:
         """Force the final of what was heard, and listen on. While no stream is open, the next one will."""
         if self.state is Listening.CLOSED:
-            self._commit_at = received_samples
+            if not self._resume_at:
+                self._commit_at = received_samples
             return []
         self._commit_at = None
         is_empty = received_samples <= self._from_samples
         if is_empty or self._is_input_over or len(self._finalising) == MAX_FINALISING:
             return []
-        return [*self._half_close(received_samples, now), *self._open_at(received_samples, now, follows=True)]
+        following, self._resume_at = max(received_samples, self._resume_at), 0
+        return [*self._half_close(received_samples, now), *self._open_at(following, now, follows=True)]
 
     def renew(self, now: Instant) -> list[Effect]:
         """Listen on with another stream, which is opened by other settings, as one that is opened later will be."""
@@ -272,10 +294,11 @@ class Recognition:
         is_too_long = self.patience_ms > 0 and now >= after_ms(self._away_since, self.patience_ms)
         if is_too_long or (self._is_input_over and self._failures >= len(REOPEN_MS)):
             return [Fail(Reason.BACKEND_UNAVAILABLE, f"speech recognition: {message}", Backend.ASR)]
-        self._broken = self.live[0], StreamId(self._newest + 1)
+        transcribed_samples = 0 if self._is_input_over else self._transcribed_behind()
+        self._broken = Replay(self.live[0], StreamId(self._newest + 1), transcribed_samples)
         effects: list[Effect] = [CancelRecognition(other) for other in self.live if other != stream]
         if self._finalising and not self._is_input_over:
-            self._commit_at = self._from_samples
+            self._commit_at, self._resume_at = self._unfinished_end(), transcribed_samples
         self._finalising, self._finalise_by, self._covered = [], None, {}
         self._machine.move(ListeningEvent.BROKE)
         if self._failures == 0:
@@ -284,6 +307,25 @@ class Recognition:
         self._reopen_at = after_ms(now, REOPEN_MS[min(self._failures, len(REOPEN_MS) - 1)])
         self._failures += 1
         return [*effects, *self.on_deadline(now)]
+
+    def _unfinished(self) -> list[StreamId]:
+        """The oldest streams, up to the first that has transcribed something for good."""
+        return list(takewhile(lambda stream: stream not in self._covered, self.live))
+
+    def _unfinished_end(self) -> int:
+        """Where what is to be finalised again ends."""
+        last = [stream for stream in self._unfinished() if stream in self._finalising][-1]
+        return self._ends[last] or self._from_samples
+
+    def _transcribed_behind(self) -> int:
+        """Up to here newer streams have transcribed everything behind what the older ones owe; 0: nothing."""
+        position = 0
+        for stream in self.live[len(self._unfinished()) :]:
+            position = max(position, self._covered.get(stream, 0))
+            if position < self._ends.get(stream, position):
+                break
+        is_gap = bool(self._finalising) and 0 < self._ends[self._finalising[-1]] < self._from_samples
+        return max(position, self._from_samples) if is_gap else position
 
     def deadline(self) -> Instant | None:
         """When to look again."""

@@ -3,11 +3,13 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from voice_gateway.domain.events import SpeculationTrigger
 from voice_gateway.domain.ids import StreamId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.transcript import Word
+from voice_gateway.turn.listening import Replay
 from voice_gateway.turn.text.normalised import same_words
 
 MAX_TURN_CHARS = 4_000
@@ -57,7 +59,8 @@ class _Segment:
     """What is transcribed for good of one utterance, by its stream."""
 
     stream: StreamId
-    """Streams are numbered in the order of what was said."""
+    end_samples: int
+    """Where it ends in the input, which orders it."""
     text: str
     words: tuple[Word, ...] = ()
 
@@ -86,7 +89,7 @@ class TurnSoFar:
     """Whether the last result changed nothing."""
     _segments: list[_Segment] = field(default_factory=list, init=False)
     """In the order in which they were said."""
-    _interims: dict[StreamId, str] = field(default_factory=dict, init=False)
+    _interims: dict[StreamId, _Segment] = field(default_factory=dict, init=False)
     _stale: StreamId | None = field(default=None, init=False)
     """A stream that broke: what it had shown stands until `_again`, which hears its audio again, has told something."""
     _again: StreamId | None = field(default=None, init=False)
@@ -94,8 +97,8 @@ class TurnSoFar:
     @property
     def text(self) -> str:
         """All of it."""
-        said = [*self._segments, *(_Segment(stream, text) for stream, text in self._interims.items())]
-        return " ".join(segment.text for segment in sorted(said, key=lambda segment: segment.stream))
+        said = sorted([*self._segments, *self._interims.values()], key=attrgetter("end_samples"))
+        return " ".join(segment.text for segment in said)
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -107,27 +110,27 @@ class TurnSoFar:
         """Whether there is something, and all of it is transcribed for good."""
         return bool(self._segments) and not self._interims
 
-    def revise(self, stream: StreamId, text: str) -> None:
+    def revise(self, stream: StreamId, text: str, end_samples: int) -> None:
         """An interim transcript."""
         before = self._unconfirmed()
         self._hear_again(stream)
-        self._interims[stream] = text
+        self._interims[stream] = _Segment(stream, end_samples, text)
         self.is_steady = same_words(before, self._unconfirmed())
         if not self.is_steady:
             self.suspicion = None
 
-    def confirm(self, stream: StreamId, text: str, words: tuple[Word, ...]) -> None:
+    def confirm(self, stream: StreamId, text: str, end_samples: int, words: tuple[Word, ...]) -> None:
         """A final transcript."""
         self._hear_again(stream)
         self.forget(stream)
-        self._insert(_Segment(stream, text, words))
+        self._insert(_Segment(stream, end_samples, text, words))
         self.is_steady = True
         if not self._interims:
             self.silent_by = None
 
     def reopen(self, turn: CommittedTurn) -> None:
         """A turn that was committed goes on."""
-        self._segments.insert(0, _Segment(StreamId(0), turn.text, turn.words))
+        self._segments.insert(0, _Segment(StreamId(0), 0, turn.text, turn.words))
         self.spoke = max(self.spoke, turn.spoke)
 
     def hold(self, until: Instant) -> None:
@@ -144,26 +147,30 @@ class TurnSoFar:
         stale = [self._stale] if self._stale is not None and self._again in streams else []
         for stream in (*stale, *streams):
             if stream in self._interims:
-                self._insert(_Segment(stream, self._interims.pop(stream)))
+                self._insert(self._interims.pop(stream))
 
     def forget(self, stream: StreamId) -> None:
         """The interim transcript of that stream stands no more."""
         self._interims.pop(stream, None)
 
-    def replay(self, broken: StreamId, again: StreamId) -> None:
-        """What this stream and later ones heard is heard again; its interim transcript stands until then."""
-        self.split(broken)
-        if broken in self._interims:
-            self._stale = broken
-        self._again = again
+    def replay(self, replay: Replay) -> None:
+        """What streams have told is heard again, but for what stays transcribed; an interim stands until then."""
+        stays = [segment for segment in self._segments if segment.end_samples <= replay.transcribed_samples]
+        self.split(replay.broken)
+        for segment in stays:
+            if segment.stream > replay.broken:
+                self._insert(segment)
+        if replay.broken in self._interims:
+            self._stale = replay.broken
+        self._again = replay.again
 
     def split(self, last: StreamId) -> "TurnSoFar":
         """What streams after this one have heard is the next turn's."""
         rest = TurnSoFar()
         rest._segments = [segment for segment in self._segments if segment.stream > last]
-        rest._interims = {stream: text for stream, text in self._interims.items() if stream > last}
+        rest._interims = {stream: interim for stream, interim in self._interims.items() if stream > last}
         self._segments = [segment for segment in self._segments if segment.stream <= last]
-        self._interims = {stream: text for stream, text in self._interims.items() if stream <= last}
+        self._interims = {stream: interim for stream, interim in self._interims.items() if stream <= last}
         return rest
 
     def deadline(self) -> Instant | None:
@@ -177,7 +184,7 @@ class TurnSoFar:
             self._stale = None
 
     def _insert(self, segment: _Segment) -> None:
-        self._segments.insert(bisect_right(self._segments, segment.stream, key=lambda each: each.stream), segment)
+        self._segments.insert(bisect_right(self._segments, segment.end_samples, key=attrgetter("end_samples")), segment)
 
     def _unconfirmed(self) -> str:
-        return " ".join(self._interims[stream] for stream in sorted(self._interims))
+        return " ".join(interim.text for interim in sorted(self._interims.values(), key=attrgetter("end_samples")))

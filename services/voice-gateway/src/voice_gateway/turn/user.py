@@ -110,7 +110,7 @@ class User:
             self._withdraw_call()
         so_far = self.so_far
         so_far.end_samples = max(so_far.end_samples, fact.end_samples)
-        so_far.revise(fact.stream, text)
+        so_far.revise(fact.stream, text, fact.end_samples)
         so_far.hold_until = None
         if so_far.longest_by is None:
             so_far.longest_by = after_ms(now, self._policy.max_turn_ms)
@@ -130,7 +130,7 @@ class User:
         if not self.so_far.text and fact.stream == self.recognition.fed:
             self.so_far.called = None  # nothing was said before the end that was called
         self.so_far.end_samples = max(self.so_far.end_samples, fact.end_samples)
-        self.so_far.confirm(fact.stream, text, fact.words)
+        self.so_far.confirm(fact.stream, text, fact.end_samples, fact.words)
         self.so_far.spoke, self.so_far.transcribed = spoke, now
         if self.so_far.longest_by is None:
             self.so_far.longest_by = after_ms(now, self._policy.max_turn_ms)
