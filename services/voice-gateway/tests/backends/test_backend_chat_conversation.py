@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from voice_gateway.backends.openai_chat.codec import encode_messages
 from voice_gateway.backends.openai_chat.conversation import UNSAID
 from voice_gateway.domain.chat import ChatMessage, Role, ToolCall
+from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.turn.history import History
+from voice_gateway.turn.projection import messages
 
 CALLS = st.lists(
     st.builds(
@@ -65,16 +67,16 @@ def assert_lawful(sent: list[dict[str, Any]]) -> None:
 @given(prompt=st.sampled_from(["", "Be brief."]), steps=STEPS)
 def test_every_history_is_lawful(prompt: str, steps: list[tuple[str, Any]]) -> None:
     """Interrupted outcomes, prompts before the first word, replies in parts: no template refuses the next turn."""
-    history = History(prompt)
+    history = History()
     for verb, what in steps:
         match verb:
             case "said":
-                history.said(what)
+                history.said(TurnId(1), what)
             case "heard":
-                history.heard(what)
+                history.heard(ReplyId(1), what, what, is_interrupted=False)
             case _:
                 history.called([(call, "sunny") for call in what])
-    sent = encode_messages(history.messages())
+    sent = encode_messages(messages(prompt, history.items))
     assert_lawful(sent)
     assert [message["content"] for message in sent if message["role"] == "system"] == [prompt] * bool(prompt)
     if steps and steps[-1][0] == "said":
@@ -83,21 +85,23 @@ def test_every_history_is_lawful(prompt: str, steps: list[tuple[str, Any]]) -> N
 
 
 @given(MESSAGES)
-def test_any_messages_are_made_lawful(messages: list[ChatMessage]) -> None:
+def test_any_messages_are_made_lawful(given_messages: list[ChatMessage]) -> None:
     """Also those of a client that goes on from a conversation of its own; no user's word is lost."""
-    sent = encode_messages(messages)
+    sent = encode_messages(given_messages)
     assert_lawful(sent)
     said = [line for message in sent if message["role"] == "user" for line in message["content"].split("\n")]
-    words = [message.text for message in messages if message.role is Role.USER and message.text]
+    words = [message.text for message in given_messages if message.role is Role.USER and message.text]
     assert said in (words, [UNSAID, *words])
 
 
 def test_a_greeting_is_kept() -> None:
     """A model that does not know of the greeting greets again; templates want the user to begin."""
-    history = History("Be brief.")
-    history.heard("Hello! How can I help?")
-    history.said("Weather?")
-    assert [(message["role"], message["content"]) for message in encode_messages(history.messages())] == [
+    history = History()
+    history.heard(ReplyId(1), "Hello! How can I help?", "Hello! How can I help?", is_interrupted=False)
+    history.said(TurnId(1), "Weather?")
+    assert [
+        (message["role"], message["content"]) for message in encode_messages(messages("Be brief.", history.items))
+    ] == [
         ("system", "Be brief."),
         ("user", UNSAID),
         ("assistant", "Hello! How can I help?"),
@@ -108,11 +112,11 @@ def test_a_greeting_is_kept() -> None:
 def test_a_user_who_speaks_before_the_outcome_is_told_follows_an_assistant() -> None:
     """Templates refuse the user after a tool; the outcome stays, and nothing is put into the assistant's mouth."""
     call = ToolCall("D681PevKs", "weather", "{}")
-    history = History("")
-    history.said("Weather?")
+    history = History()
+    history.said(TurnId(1), "Weather?")
     history.called([(call, "sunny")])
-    history.said("Stop, please.")
-    roles = [(message["role"], message["content"]) for message in encode_messages(history.messages())]
+    history.said(TurnId(1), "Stop, please.")
+    roles = [(message["role"], message["content"]) for message in encode_messages(messages("", history.items))]
     expected = [("user", "Weather?"), ("assistant", None), ("tool", "sunny"), ("assistant", UNSAID)]
     assert roles == [*expected, ("user", "Stop, please.")]
 
@@ -127,9 +131,9 @@ def test_a_call_before_any_word_stays_with_its_outcome() -> None:
 
 def test_calls_that_were_counted_anew_have_ids_of_their_own() -> None:
     """Servers without ids have us count from 0 in every reply; servers that check ids see each once."""
-    history = History("")
+    history = History()
     for _ in range(2):
-        history.said("Weather?")
+        history.said(TurnId(1), "Weather?")
         history.called([(ToolCall("call00000", "weather", "{"), "sunny")])
-    sent = encode_messages(history.messages())
+    sent = encode_messages(messages("", history.items))
     assert [message["tool_call_id"] for message in sent if message["role"] == "tool"] == ["call00000", "call00001"]

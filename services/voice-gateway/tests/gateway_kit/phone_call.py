@@ -13,6 +13,7 @@ from voice_gateway.domain.chat import ChatMessage, Role, Tool, Toolbox, ToolCall
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
+from voice_gateway.domain.items import AssistantItem, Item, ToolCallItem, ToolOutputItem, UserItem
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.settings_change import SettingsChange
@@ -65,6 +66,12 @@ def _step(core: Core, line: str) -> list[str]:
     until = int(until_text)
     lines = [*_deadlines(core, until), line]
     return lines if fact == "(time passes)" else [*lines, *rendered(core.handle(parse(fact, until), at(until)))]
+
+
+def question(batch: Iterable[effects.Effect]) -> effects.StartReply:
+    """The one order of a batch to ask the model."""
+    (start,) = (effect for effect in batch if isinstance(effect, effects.StartReply))
+    return start
 
 
 def at(milliseconds: int) -> Instant:
@@ -211,6 +218,19 @@ def _message(message: ChatMessage) -> str:
     return f"{message.role}: {message.text!r}{calls}"
 
 
+def _item(item: Item) -> str:
+    match item:
+        case UserItem(number, turn, text):
+            return f"item {number}, user in turn {turn}: {text!r}"
+        case AssistantItem(number, reply, said, heard, is_interrupted):
+            rest = f", of {said!r}" if said != heard else ""
+            return f"item {number}, reply {reply}{' (interrupted)' if is_interrupted else ''}: {heard!r}{rest}"
+        case ToolCallItem(number, call_id, name, arguments_json):
+            return f"item {number}, call {call_id}: {name} {arguments_json}"
+        case ToolOutputItem(number, call, output):
+            return f"item {number}, output of item {call}: {output!r}"
+
+
 def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for each effect
     match effect:
         case effects.Emit(event):
@@ -240,6 +260,10 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for
             return (
                 f"[record reply {record.finished.reply}: {record.finished.outcome}, {_ms(record.heard_samples)} heard]"
             )
+        case effects.Remember(item):
+            return f"[remember {_item(item)}]"
+        case effects.Forget(item):
+            return f"[forget item {item}]"
         case effects.Close(ended):
             return f"[close: {ended.cause}]"
         case effects.Fail(reason, message, backend):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gateway_kit.phone_call import PER_MS, PERSONA, RATE_HZ, new_core
+from gateway_kit.phone_call import PER_MS, PERSONA, RATE_HZ, new_core, question
 from gateway_kit.properties import MANY
 from hypothesis import given
 from hypothesis import strategies as st
@@ -213,6 +213,5 @@ def test_an_answer_reads_the_persona() -> None:
     """Without a system prompt the model gets none, not an empty one."""
     core = new_core(persona=replace(PERSONA, system_prompt=""))
     core.handle(inputs.SessionStarted(), Instant(0))
-    (_, start) = core.handle(inputs.TextTyped("Hello."), Instant(1))
-    assert isinstance(start, effects.StartReply)
+    start = question(core.handle(inputs.TextTyped("Hello."), Instant(1)))
     assert [message.role for message in start.messages] == ["user"]

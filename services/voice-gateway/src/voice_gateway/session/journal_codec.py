@@ -20,7 +20,7 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.session.ports import SessionInfo
 from voice_gateway.turn import effects, inputs
 
-VERSION = 1
+VERSION = 2
 DIGEST_BYTES = 6
 """A wrong effect passes for the right one once in 2.8e14."""
 FACTS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in get_args(inputs.Input)}

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from gateway_kit.simulated.call import Call
 from voice_gateway.domain import events
-from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.ids import ItemId, ReplyId, TurnId
 from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.items import Item
 from voice_gateway.turn import effects
 from voice_gateway.turn.core import Phase
 
@@ -161,7 +162,25 @@ def closing_absorbs(call: Call) -> None:
     assert all(core.handle(fact, Instant(10**15)) == () for fact in facts)
 
 
+def a_store_has_the_conversation(call: Call) -> None:
+    """Whoever does what Remember and Forget say has the items that the core keeps, in their order.
+
+    No number is given twice, and what is forgotten was remembered.
+    """
+    store: dict[ItemId, Item] = {}
+    last = ItemId(0)
+    for effect in flat(call):
+        match effect:
+            case effects.Remember(item):
+                assert item.id > last
+                store[item.id], last = item, item.id
+            case effects.Forget(item_id):
+                del store[item_id]
+    assert tuple(store.values()) == call.core._agent._history.items
+
+
 OF_ANY_CALL = (
+    a_store_has_the_conversation,
     one_reply_is_in_flight_and_each_ends_once,
     a_finished_reply_is_recorded,
     nothing_is_spoken_for_a_cancelled_reply,
