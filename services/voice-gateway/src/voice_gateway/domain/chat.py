@@ -1,5 +1,6 @@
 """What a language model reads, and the tools that it may call."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -65,3 +66,10 @@ class Toolbox:
 
 
 NO_TOOLS = Toolbox()
+
+
+def made_up_id(number: int, taken: Collection[str]) -> str:
+    """An id of a call that none of those taken is. Nine letters and digits: Mistral's API refuses any other."""
+    while (made_up := f"call{number:05d}") in taken:
+        number += 1
+    return made_up

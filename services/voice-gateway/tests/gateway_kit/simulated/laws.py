@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from gateway_kit.lawful import assert_lawful
 from gateway_kit.simulated.call import Call
 from voice_gateway.domain import events
 from voice_gateway.domain.ids import ItemId, ReplyId, TurnId
@@ -176,10 +177,18 @@ def a_store_has_the_conversation(call: Call) -> None:
                 store[item.id], last = item, item.id
             case effects.Forget(item_id):
                 del store[item_id]
-    assert tuple(store.values()) == call.core._agent._history.items
+    assert tuple(store.values()) == call.core._history.items
+
+
+def the_model_reads_lawful_messages(call: Call) -> None:
+    """Whatever the conversation was, no chat template refuses what the model is asked."""
+    for effect in flat(call):
+        if isinstance(effect, effects.StartReply):
+            assert_lawful(effect.messages)
 
 
 OF_ANY_CALL = (
+    the_model_reads_lawful_messages,
     a_store_has_the_conversation,
     one_reply_is_in_flight_and_each_ends_once,
     a_finished_reply_is_recorded,

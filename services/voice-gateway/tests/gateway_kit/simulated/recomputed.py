@@ -12,6 +12,7 @@ from voice_gateway.domain.instant import ms_between
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Phase
 from voice_gateway.turn.ledger import SpokenSentence, heard_text
+from voice_gateway.turn.projection import UNSAID
 from voice_gateway.turn.tables import Floor, Listening, Reply
 from voice_gateway.turn.text.sentences import SentenceSplitter
 from voice_gateway.turn.text.speakable import Speakable
@@ -237,6 +238,8 @@ class _Past:
 
     def messages(self) -> tuple[ChatMessage, ...]:
         joined = [ChatMessage(Role.SYSTEM, PERSONA.system_prompt)]
+        if self._lines and self._lines[0][0] is Role.ASSISTANT:
+            joined.append(ChatMessage(Role.USER, UNSAID))
         for role, text, _ in self._lines:
             if joined[-1].role is role:
                 text = f"{joined.pop().text}\n{text}"  # noqa: PLW2901  the joined line is the line

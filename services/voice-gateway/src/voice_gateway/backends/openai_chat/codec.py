@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from voice_gateway.backends.openai_chat.conversation import lawful
 from voice_gateway.backends.openai_chat.failures import ChatStreamError
 from voice_gateway.domain.chat import ChatMessage, Role, Tool
 
@@ -17,8 +16,8 @@ NO_PARAMETERS = '{"type": "object", "properties": {}}'
 
 
 def encode_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
-    """The conversation as a request carries it, and as the strictest chat templates take it."""
-    return [_message(message) for message in lawful(messages)]
+    """The conversation as a request carries it."""
+    return [_message(message) for message in messages]
 
 
 def encode_tools(tools: Sequence[Tool]) -> list[dict[str, Any]]:
