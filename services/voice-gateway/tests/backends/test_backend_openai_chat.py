@@ -498,3 +498,33 @@ async def test_a_reply_that_is_all_thought_is_none() -> None:
             await collect(client)
         assert len(fake.requests) == 1
     assert caught.value.reason is Reason.LLM_FAILED
+
+
+async def test_what_the_model_takes_is_learnt_with_the_health_check() -> None:
+    """VLLM and NIM list `max_model_len`: nobody has to set it, and no turn waits for the question."""
+    fake = FakeLlm([REPLY], timing=LlmTiming(ttft_ms=0, token_ms=0), context_tokens=32_768)
+    async with fake, llm(fake.base_url) as client:
+        assert client.prompt_tokens == 8_192 - 512
+        await client.probe()
+        assert client.prompt_tokens == 32_768 - 512
+        await collect(client)
+        assert len(fake.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "prompt_tokens"),
+    [
+        (replace(SETTINGS, context_tokens=4_096), 3_584),
+        (replace(SETTINGS, context_tokens=4_096, max_tokens=None), 3_584),
+        (replace(SETTINGS, context_tokens=4_096, max_tokens=4_000), 1_024),
+        (replace(SETTINGS, max_tokens=2_768), 30_000),
+        (replace(SETTINGS, model="an alias"), 8_192 - 512),
+    ],
+)
+async def test_the_room_for_the_prompt(settings: OpenAiChatSettings, prompt_tokens: int) -> None:
+    """The reply has its place in what the model takes, three quarters of it at most; what is configured counts before
+    what an endpoint tells, and that only of the model that is asked for.
+    """
+    async with FakeLlm(context_tokens=32_768) as fake, llm(fake.base_url, settings) as client:
+        await client.probe()
+        assert client.prompt_tokens == prompt_tokens

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
 from voice_gateway.domain import events
-from voice_gateway.domain.chat import ChatMessage, Role, Tool, Toolbox, ToolCall, ToolPlace
+from voice_gateway.domain.chat import PROMPT_TOKENS, ChatMessage, Role, Tool, Toolbox, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
@@ -40,9 +40,18 @@ TOOLBOX = Toolbox(
 _STEP = re.compile(r"(\d+) ms: (.+)")
 
 
-def new_core(policy: TurnPolicy | None = None, persona: Persona = PERSONA) -> Core:
+def new_core(
+    policy: TurnPolicy | None = None, persona: Persona = PERSONA, *, prompt_tokens: int = PROMPT_TOKENS
+) -> Core:
     """A core as the scripts use it."""
-    return Core(policy or TurnPolicy(), persona, input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, toolbox=TOOLBOX)
+    return Core(
+        policy or TurnPolicy(),
+        persona,
+        input_rate_hz=RATE_HZ,
+        output_rate_hz=RATE_HZ,
+        toolbox=TOOLBOX,
+        prompt_tokens=prompt_tokens,
+    )
 
 
 def play(script: str) -> str:

@@ -202,6 +202,22 @@ def test_one_item_may_not_fill_the_memory() -> None:
     assert len(told.item.text) == 300 * KIB + 1
 
 
+def test_a_long_output_is_cut_before_turns_are_left_out() -> None:
+    """A tool that returns a book is told whole and kept to a third; the conversation before it stays."""
+    history = History()
+    history.said(TurnId(1), "x" * 100 * KIB)
+    history.said(TurnId(2), "Read it.")
+    history.called([(ToolCall("c1", "read", "{}"), "y" * 250 * KIB)])
+    first, *_, output = history.items
+    assert (first.id, type(output)) == (1, ToolOutputItem)
+    assert isinstance(output, ToolOutputItem)
+    assert len(output.output) == KEPT_BYTES // 3
+    told = history.take_told()[-1]
+    assert isinstance(told, effects.Remember)
+    assert isinstance(told.item, ToolOutputItem)
+    assert len(told.item.output) == 250 * KIB
+
+
 def test_half_characters_are_counted() -> None:
     """A text with half of a surrogate pair, which JSON can carry, is kept like any other."""
     history = History()

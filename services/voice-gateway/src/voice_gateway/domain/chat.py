@@ -4,6 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+CONTEXT_TOKENS = 8_192
+"""Of a model that does not tell its own: the smallest that NIM serves has as many."""
+REPLY_TOKENS = 512
+"""Of a reply that has no limit of its own: one of three minutes."""
+PROMPT_TOKENS = CONTEXT_TOKENS - REPLY_TOKENS
+"""What is left of that for all that the model reads: instructions, tools, conversation."""
+
 
 class Role(StrEnum):
     """Who speaks, in the words of the OpenAI protocol."""

@@ -64,13 +64,14 @@ class Agent:
         toolbox: Toolbox,
         *,
         history: History,
+        questions: Questions,
     ) -> None:
         self._policy = policy
         self._persona = persona
         self._floor = floor
         self._machine = Machine(REPLY, Reply.NONE)
         self._history = history
-        self._questions = Questions(persona.system_prompt, self._history)
+        self._questions = questions
         self._reply: ReplyInFlight | None = None
         self._settling: _Settling | None = None
         self._rehearsal = Rehearsal(self._machine)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
-from voice_gateway.domain.chat import NO_TOOLS, Toolbox
+from voice_gateway.domain.chat import NO_TOOLS, PROMPT_TOKENS, Toolbox
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import (
     EndCause,
@@ -42,6 +42,7 @@ from voice_gateway.turn.contest import Contest
 from voice_gateway.turn.dialogue import Dialogue
 from voice_gateway.turn.effects import Close, Effect, Emit, Fail, Reconfigure
 from voice_gateway.turn.history import History
+from voice_gateway.turn.questions import Questions
 from voice_gateway.turn.silence import Silence, Unheard
 from voice_gateway.turn.snapshot import Snapshot, parse
 from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, Reply
@@ -81,6 +82,7 @@ class Core:
         can_pause: bool = True,
         backend_patience_ms: int = 0,
         toolbox: Toolbox = NO_TOOLS,
+        prompt_tokens: int = PROMPT_TOKENS,
     ) -> None:
         self._policy = policy
         self._persona = persona
@@ -90,7 +92,16 @@ class Core:
         self._phase = Phase.NEW
         self._floor = Machine(FLOOR, Floor.NOBODY)
         self._history = History()
-        self._agent = Agent(policy, persona, self._floor, output_rate_hz, toolbox, history=self._history)
+        self._questions = Questions(persona.system_prompt, self._history, prompt_tokens)
+        self._agent = Agent(
+            policy,
+            persona,
+            self._floor,
+            output_rate_hz,
+            toolbox,
+            history=self._history,
+            questions=self._questions,
+        )
         self._user = User(policy, self._floor, input_rate_hz, backend_patience_ms)
         contest = Contest(policy, self._floor, self._agent, can_pause=can_pause)
         self._dialogue = Dialogue(policy, self._user, self._agent, contest, self._history)
@@ -124,6 +135,7 @@ class Core:
             *self._agent.last,
             self._agent.has_reports,
             self._changes.whole,
+            self._questions.prompt_tokens,
         ).plain()
 
     @classmethod
@@ -141,6 +153,7 @@ class Core:
             output_rate_hz=kept.output_rate_hz,
             can_pause=kept.can_pause,
             toolbox=toolbox,
+            prompt_tokens=kept.prompt_tokens,
         )
         core._user.turn = kept.turn
         core._history.resume(kept.history, kept.last_item)

@@ -7,7 +7,7 @@ from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.ids import ItemId, ReplyId, TurnId
 from voice_gateway.domain.items import AssistantItem, Item, ToolCallItem, ToolOutputItem, UserItem
 from voice_gateway.turn.effects import Forget, Remember
-from voice_gateway.turn.shortening import Measure, shortened
+from voice_gateway.turn.shortening import Measure, shortened, with_short_output
 
 KEPT_BYTES = 256 * 1_024
 """Of the items of one session, in UTF-8: about five hours of talk, and 250 MB of a pod with a thousand sessions."""
@@ -107,9 +107,18 @@ class History:
 
     def _add(self, *items: Item) -> None:
         self.version += 1
-        self._items += items
         self._told += map(Remember, items)
-        self._bytes += sum(map(_BYTES.size, items))
+        kept = [with_short_output(item, KEPT_BYTES, _BYTES) for item in items]
+        self._items += kept
+        self._bytes += sum(map(_BYTES.size, kept))
+        while self._bytes > KEPT_BYTES and (end := self._oldest_turn()):
+            self._bytes -= sum(map(_BYTES.size, self._items[:end]))
+            del self._items[:end]
         if self._bytes > KEPT_BYTES:
             self._items = shortened(self._items, KEPT_BYTES, _BYTES)
             self._bytes = sum(map(_BYTES.size, self._items))
+
+    def _oldest_turn(self) -> int:
+        """How many items it has; 0: it is the newest, too."""
+        following = (index for index, item in enumerate(self._items) if index and isinstance(item, UserItem))
+        return next(following, 0)

@@ -8,15 +8,18 @@ assistant follows them. No message is empty, and no two calls have the same id.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from voice_gateway.domain.chat import ChatMessage, Role, ToolCall, made_up_id
+from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, made_up_id
 from voice_gateway.domain.ids import ItemId
 from voice_gateway.domain.items import AssistantItem, Item, ToolCallItem, ToolOutputItem, UserItem
 from voice_gateway.turn.shortening import Measure, shortened
+from voice_gateway.turn.text.tokens import tokens
 
-LONGEST_CHARS = 24_000
-"""Text that the language model reads, about 6,000 tokens: fits the 8 k context of the smallest models NIM serves."""
-MESSAGE_CHARS = 16
-"""What a message costs besides its text, about four tokens of a chat template; it bounds their number, too."""
+MESSAGE_TOKENS = 8
+"""What a message costs besides its text: Llama 3's template has 6 for each, ChatML 5. It bounds their number, too."""
+TOOL_TOKENS = 24
+"""What the definition of a tool costs besides its texts: the JSON round them."""
+LEAST_TOKENS = 256
+"""For the conversation, however much of the room instructions and tools take: the last sentences."""
 UNSAID = "..."
 """What the user says before a greeting of the agent: a template wants words of the user first, and nobody said any."""
 INTERRUPTED = "(interrupted)"
@@ -35,13 +38,33 @@ def _read(item: Item) -> Sequence[str]:
             return (item.output,)
 
 
-_CHARS = Measure(len, MESSAGE_CHARS, _read)
+_TOKENS = Measure(tokens, MESSAGE_TOKENS, _read)
 
 
-def messages(system_prompt: str, items: Sequence[Item]) -> tuple[ChatMessage, ...]:
-    """The system prompt, if any, then the conversation, shortened to what the model can read."""
+def messages(
+    system_prompt: str, items: Sequence[Item], tools: Sequence[Tool], prompt_tokens: int
+) -> tuple[ChatMessage, ...]:
+    """The system prompt, if any, then the conversation, shortened so that the whole has about `prompt_tokens`.
+
+    What a model reads before it are the definitions of `tools`.
+    """
     system = (ChatMessage(Role.SYSTEM, system_prompt),) if system_prompt else ()
-    return (*system, *lawful(shortened(items, LONGEST_CHARS, _CHARS)))
+    room = prompt_tokens - sum(map(_size_of_tool, tools)) - sum(map(_size_of_message, system))
+    return (*system, *lawful(shortened(items, max(LEAST_TOKENS, room), _TOKENS)))
+
+
+def prompt_size(told: Sequence[ChatMessage], tools: Sequence[Tool]) -> int:
+    """About how many tokens a request has."""
+    return sum(map(_size_of_tool, tools)) + sum(map(_size_of_message, told))
+
+
+def _size_of_tool(tool: Tool) -> int:
+    return TOOL_TOKENS + sum(map(tokens, (tool.name, tool.description, tool.parameters_json)))
+
+
+def _size_of_message(message: ChatMessage) -> int:
+    calls = sum(tokens(call.name) + tokens(call.arguments_json) for call in message.calls)
+    return MESSAGE_TOKENS + tokens(message.text) + calls
 
 
 def lawful(items: Iterable[Item]) -> list[ChatMessage]:

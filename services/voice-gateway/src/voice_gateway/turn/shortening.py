@@ -62,7 +62,7 @@ def _newest_turns(items: Sequence[Item], limit: int, measure: Measure) -> list[I
     newest_first: list[Item] = []
     size, whole = 0, 0
     for index in range(len(items) - 1, -1, -1):
-        item = _with_short_output(items[index], limit // OUTPUT_SHARE, measure)
+        item = with_short_output(items[index], limit, measure)
         newest_first.append(item)
         size += measure.size(item)
         if size > limit and whole:
@@ -72,7 +72,9 @@ def _newest_turns(items: Sequence[Item], limit: int, measure: Measure) -> list[I
     return newest_first[:whole][::-1]
 
 
-def _with_short_output(item: Item, room: int, measure: Measure) -> Item:
+def with_short_output(item: Item, limit: int, measure: Measure) -> Item:
+    """The item, its output cut if it is one that is too long."""
+    room = limit // OUTPUT_SHARE
     if not isinstance(item, ToolOutputItem) or measure.of_text(item.output) <= room:
         return item
     left = room - measure.of_text(CUT_MARK)

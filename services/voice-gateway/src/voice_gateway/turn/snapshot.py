@@ -42,6 +42,8 @@ class Snapshot:
     """Whether the client reports playback."""
     change: SettingsChange | None
     """All that the client has changed, applied or not; the next core applies it when it starts."""
+    prompt_tokens: int
+    """What a request to the model may have, as the model taught."""
 
     def plain(self) -> dict[str, Any]:
         """The value that `parse` reads."""
@@ -63,6 +65,7 @@ class Snapshot:
             "last_call": self.last_call,
             "has_reports": self.has_reports,
             "change": None if self.change is None else _plain_change(self.change),
+            "prompt_tokens": self.prompt_tokens,
         }
 
 
@@ -86,6 +89,7 @@ def parse(value: Mapping[str, Any]) -> Snapshot:
         CallId(_field(value, "last_call", int)),
         _field(value, "has_reports", bool),
         None if value.get("change") is None else _change(_field(value, "change", dict)),
+        _field(value, "prompt_tokens", int),
     )
 
 

@@ -16,7 +16,7 @@ from voice_gateway.backends.openai_chat.endpoint import Endpoint, RequestRefused
 from voice_gateway.backends.openai_chat.failures import FAILURES, ChatStreamBrokenError, ChatStreamError
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.backend_status import BackendStatus
-from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
+from voice_gateway.domain.chat import CONTEXT_TOKENS, REPLY_TOKENS, ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import BackendWatch
@@ -55,6 +55,16 @@ class OpenAiChat:
     def is_healthy(self) -> bool:
         """True while at least one address is healthy."""
         return self._pool.is_healthy
+
+    @property
+    def prompt_tokens(self) -> int:
+        """What the model can read for one reply: the context that is configured, or the least that an address tells.
+
+        The rest is for the reply, which takes no more than three quarters.
+        """
+        told = (endpoint.context_tokens for endpoint in self._pool.connections)
+        known = self._settings.context_tokens or min((each for each in told if each), default=CONTEXT_TOKENS)
+        return max(known - (self._settings.max_tokens or REPLY_TOKENS), known // 4)
 
     def status(self) -> BackendStatus:
         """What is known of each address."""

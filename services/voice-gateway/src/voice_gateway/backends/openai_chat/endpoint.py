@@ -86,6 +86,8 @@ class Endpoint:
         self.begins_in_thought = settings.begins_in_thought
         """Of every reply."""
         self._model = settings.model
+        self.context_tokens: int | None = None
+        """What the model takes, prompt and reply together, if this address has told."""
         self._probe_s = settings.probe_deadline_ms / 1_000
         self._url = self._client.base_url.join("chat/completions")
         self._models_url = self._client.base_url.join("models")
@@ -101,12 +103,12 @@ class Endpoint:
     async def check(self) -> None:
         """Ask for the models; raises what the library raises, TimeoutError and ChatStreamError."""
         async with asyncio.timeout(self._probe_s):
-            first = await self._first_model()
-        self._model = self._model or first
+            await self._ask_for_models()
 
     async def model(self) -> str:
         """The model to ask for: the configured one, or the first that is listed here."""
-        self._model = self._model or await self._first_model()
+        if not self._model:
+            await self._ask_for_models()
         return self._model
 
     async def send(self, body: dict[str, Any]) -> httpx2.Response:
@@ -144,16 +146,19 @@ class Endpoint:
         # A thousand bytes may be a million when they are unpacked: only what is bounded as it comes is read.
         raise ChatStreamError("answered in an encoding that was not asked for")
 
-    async def _first_model(self) -> str:
+    async def _ask_for_models(self) -> None:
+        """Learn the first model's name, if none is configured, and what the model takes."""
         response = await self._open(self._http.build_request("GET", self._models_url, headers=self._headers))
         try:
             if not response.is_success:
                 raise openai.APIStatusError("refused", response=response, body=None)
-            return decode_models(await _read(response, _MAX_LISTING_BYTES))[0]
+            listed = decode_models(await _read(response, _MAX_LISTING_BYTES))
         except httpx2.TransportError as error:
             raise openai.APIConnectionError(request=response.request) from error
         finally:
             await response.aclose()
+        self._model = self._model or listed[0].name
+        self.context_tokens = next((model.context_tokens for model in listed if model.name == self._model), None)
 
 
 async def _refused_parameter(response: httpx2.Response, fields: dict[str, Any]) -> str:
