@@ -178,6 +178,7 @@ _FACTS: dict[str, _Facts] = {
         CallId(int(m[1])), m[3], is_error=m[2] == "fails:"
     ),
     r"model (\d+) fails": lambda m, _: inputs.ReplyFailed(ReplyId(int(m[1])), Reason.LLM_FAILED, "connection lost"),
+    r"model (\d+) finds the question too long": lambda m, _: inputs.ReplyTooLong(ReplyId(int(m[1]))),
     r"speech (\d+)\.(\d+) comes": lambda m, _: inputs.SpeechReady(ReplyId(int(m[1])), SentenceId(int(m[2]))),
     r"speech (\d+)\.(\d+) is complete, (\d+) ms": _speech_done,
     r'speech (\d+)\.(\d+) is complete, (\d+) ms, words "(.*)"': _speech_timed,
@@ -253,6 +254,8 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for
         case effects.StartReply(reply, turn, messages):
             without = "" if effect.tools else " without tools"
             return f"[ask the model{without} for reply {reply} to turn {turn}: {' | '.join(map(_message, messages))}]"
+        case effects.AskAgain(reply, messages):
+            return f"[ask the model again for reply {reply}: {' | '.join(map(_message, messages))}]"
         case effects.RunTool(call, name, arguments_json):
             return f"[run tool {call}: {name} {arguments_json}]"
         case effects.CancelTool(call):

@@ -110,6 +110,7 @@ def test_then_beginnings_are_cut() -> None:
     assert kept(items, 40) == ["q" * 9 + "?", "a" * 9 + "."]
     call = ToolCallItem(ItemId(2), "c", "look", '{"a": "' + "x" * 100 + '"}')
     assert kept([of_user(1, "?"), call, ToolOutputItem(ItemId(3), ItemId(2), "no")], 60) == ["?", "{}", "no"]
+    assert kept([of_user(1, "?"), *a_round(2, "no", "no")], 30) == ["?", "{}", "{}", "no", "no"]  # 11 and 48: too long
 
 
 @given(

@@ -83,6 +83,15 @@ def test_a_round_belongs_to_what_was_said_before_it() -> None:
     )
 
 
+def test_ids_that_are_made_up_are_those_of_nobody() -> None:
+    """Servers without ids have us count from 0 in every reply, and others call theirs as we do."""
+    history = History()
+    for name in ("call00001", "call00001", "call00002"):
+        history.called([(ToolCall(name, "weather", "{}"), "sunny")])
+    ids = [message.call_id for message in read(history) if message.role is Role.TOOL]
+    assert ids == ["call00001", "call00002", "call00003"]
+
+
 def test_a_user_who_speaks_before_the_outcome_is_told_follows_an_assistant() -> None:
     """Templates refuse the user after a tool: "(interrupted)" stands between, and the outcome stays."""
     history = History()
@@ -213,8 +222,9 @@ def test_instructions_and_tools_take_their_room() -> None:
     tool = Tool("look", "x" * 400, "x" * 300, ToolPlace.SERVER)  # 24 + 1 + 100 + 75
     assert len(messages("", history.items, (), 2_000)) == 20
     assert len(messages("x" * 1_568, history.items, (tool,), 2_000)) == 1 + 14  # 2,000 - 400 - 200
-    # however little is left, the conversation has 256
-    assert len(messages("x" * 8_000, history.items, (tool,), 2_000)) == 1 + 2
+    # however little is left, the conversation has 64: 16 and 8 for the end of the question, 32 and 8 for the answer's
+    _, *told = messages("x" * 8_000, history.items, (tool,), 2_000)
+    assert [len(message.text) for message in told] == [64, 128]
 
 
 def test_a_large_model_reads_all_that_is_kept() -> None:

@@ -64,6 +64,7 @@ _FACTS = st.one_of(
     st.builds(inputs.ToolsCalled, _REPLIES, _CALLED),
     _RETURNS,
     st.builds(inputs.ReplyFailed, _REPLIES, st.just(Reason.LLM_FAILED), st.just("gone")),
+    st.builds(inputs.ReplyTooLong, _REPLIES),
     st.builds(inputs.SpeechReady, _REPLIES, _SENTENCES),
     st.builds(inputs.SpeechCompleted, _REPLIES, _SENTENCES, _SAMPLES, _SPOKEN),
     st.builds(inputs.SpeechFailed, _REPLIES, _SENTENCES, _SAMPLES, st.just(Reason.TTS_FAILED), st.just("gone")),
@@ -194,7 +195,7 @@ def test_no_tool_runs_twice(steps: _Steps) -> None:
 def test_the_model_reads_lawful_messages(steps: _Steps) -> None:
     """Whatever is said, called, returned and interrupted: no chat template refuses what the model is asked."""
     for effect in _flat(_play(steps)):
-        if isinstance(effect, effects.StartReply):
+        if isinstance(effect, effects.StartReply | effects.AskAgain):
             assert_lawful(effect.messages)
 
 

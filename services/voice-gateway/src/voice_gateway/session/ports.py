@@ -265,7 +265,8 @@ class LanguageModel(Protocol):
 
         `session` is whose reply it is; see SpeechRecognizer.
 
-        Raises BackendError (LLM_FAILED, LLM_TIMEOUT). Closing the iterator cancels the request.
+        Raises QuestionTooLong before the first piece, and BackendError (LLM_FAILED, LLM_TIMEOUT). Closing the iterator
+        cancels the request.
         """
 
 

@@ -320,6 +320,7 @@ class SessionRunner:
         effects.CancelRecognition: lambda self, effect: self._calls.cancel_recognition(effect.stream),
         effects.ForgetAudio: lambda self, effect: self._hearing.forget(effect.before_samples),
         effects.StartReply: _start_reply,
+        effects.AskAgain: lambda self, effect: self._calls.write(effect.reply, effect.messages, effect.tools),
         effects.BeginReply: lambda self, effect: self._playout.begin(effect.reply),
         effects.RunTool: lambda self, effect: self._calls.run_tool(effect),
         effects.CancelTool: lambda self, effect: self._calls.cancel_tool(effect.call),

@@ -31,7 +31,7 @@ from voice_gateway.turn.effects import (
 from voice_gateway.turn.history import History
 from voice_gateway.turn.latency import ReplyClock
 from voice_gateway.turn.playback import Heard
-from voice_gateway.turn.questions import Questions
+from voice_gateway.turn.questions import TOO_LONG, Questions
 from voice_gateway.turn.rehearsal import Rehearsal
 from voice_gateway.turn.replies import Replies
 from voice_gateway.turn.reply import ReplyInFlight
@@ -63,18 +63,16 @@ class Agent:
         rate_hz: int,
         toolbox: Toolbox,
         *,
-        history: History,
         questions: Questions,
     ) -> None:
         self._policy = policy
         self._persona = persona
         self._floor = floor
         self._machine = Machine(REPLY, Reply.NONE)
-        self._history = history
-        self._questions = questions
+        self._questions, self._history = questions, questions.history
         self._reply: ReplyInFlight | None = None
         self._settling: _Settling | None = None
-        self._rehearsal = Rehearsal(self._machine)
+        self._rehearsal = Rehearsal(self._machine, questions)
         self._tools = Tools(toolbox, has_filler=bool(persona.filler))
         self._replies = Replies(policy, rate_hz, self._history, self._tools)
         self._said_aloud = SaidAloud()
@@ -295,6 +293,10 @@ class Agent:
         reply.calls = fact.calls
         return [*reply.finish_writing(now), *self._tools.begin(reply, now)]
 
+    def _on_reply_too_long(self, reply: ReplyInFlight, _: inputs.ReplyTooLong, now: Instant) -> list[Effect]:
+        again = self._questions.ask_again(reply)
+        return [again] if again else reply.apologise(self._persona.apology, Reason.LLM_FAILED, TOO_LONG, now)
+
     def _on_speech_failed(self, reply: ReplyInFlight, fact: inputs.SpeechFailed, now: Instant) -> list[Effect]:
         """Go on without a voice; an apology to nobody's turn is for the ear only, and is dropped before it is told."""
         if reply.is_remembered or not reply.is_untold:
@@ -344,6 +346,7 @@ class Agent:
         inputs.ReplyFailed: lambda self, reply, fact, now: reply.apologise(
             self._persona.apology, fact.reason, fact.message, now
         ),
+        inputs.ReplyTooLong: _on_reply_too_long,
         inputs.SpeechReady: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.SpeechCompleted: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.SpeechFailed: _on_speech_failed,

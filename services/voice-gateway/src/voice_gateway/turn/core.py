@@ -99,7 +99,6 @@ class Core:
             self._floor,
             output_rate_hz,
             toolbox,
-            history=self._history,
             questions=self._questions,
         )
         self._user = User(policy, self._floor, input_rate_hz, backend_patience_ms)

@@ -10,9 +10,11 @@ The contract of a batch:
 5. `FinishRecognition(n)` precedes `OpenRecognition(n + 1)` of the same batch.
 6. `Reconfigure` precedes every order of its batch that is carried out by the new settings.
 7. `RunTool(n)` comes once for each n, and `CancelTool(n)` at most once and after it.
-8. `Remember` and `Forget` tell the changes of the history in their order, behind the other effects of their batch.
+8. `AskAgain(n)` follows a refusal of the question for reply n, which is still in flight: nothing of it was written.
+   Each has less of the conversation than the question before.
+9. `Remember` and `Forget` tell the changes of the history in their order, behind the other effects of their batch.
    A turn that is answered is remembered in the batch that orders its reply, or releases it.
-9. `Close` or `Fail` is the last effect of the last batch.
+10. `Close` or `Fail` is the last effect of the last batch.
 """
 
 from dataclasses import dataclass
@@ -67,6 +69,15 @@ class StartReply:
     messages: tuple[ChatMessage, ...]
     tools: tuple[Tool, ...] = ()
     """What the model may call."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """Ask the language model again for a reply that was begun: it had refused the question for its length."""
+
+    reply: ReplyId
+    messages: tuple[ChatMessage, ...]
+    tools: tuple[Tool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +222,7 @@ Effect = (
     | CancelRecognition
     | ForgetAudio
     | StartReply
+    | AskAgain
     | BeginReply
     | RunTool
     | CancelTool

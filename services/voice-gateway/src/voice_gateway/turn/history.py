@@ -27,8 +27,7 @@ def _texts(item: Item) -> Sequence[str]:
             return (item.said,) if item.said == item.heard else (item.said, item.heard)
         case ToolCallItem():
             return (item.call_id, item.name, item.arguments_json)
-        case ToolOutputItem():
-            return (item.output,)
+    return (item.output,)
 
 
 _BYTES = Measure(_utf8_bytes, ITEM_BYTES, _texts)

@@ -181,6 +181,13 @@ class ReplyFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyTooLong:
+    """The language model refused the question for its length, before any word."""
+
+    reply: ReplyId
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechReady:
     """The first audio of a sentence has come."""
 
@@ -265,6 +272,7 @@ ReplyInput = (
     | ReplyCompleted
     | ToolsCalled
     | ReplyFailed
+    | ReplyTooLong
     | SpeechReady
     | SpeechCompleted
     | SpeechFailed

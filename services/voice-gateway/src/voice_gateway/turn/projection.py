@@ -18,8 +18,8 @@ MESSAGE_TOKENS = 8
 """What a message costs besides its text: Llama 3's template has 6 for each, ChatML 5. It bounds their number, too."""
 TOOL_TOKENS = 24
 """What the definition of a tool costs besides its texts: the JSON round them."""
-LEAST_TOKENS = 256
-"""For the conversation, however much of the room instructions and tools take: the last sentences."""
+LEAST_TOKENS = 64
+"""For the conversation, however much of the room instructions and tools take: the last sentence or two."""
 UNSAID = "..."
 """What the user says before a greeting of the agent: a template wants words of the user first, and nobody said any."""
 INTERRUPTED = "(interrupted)"
@@ -34,8 +34,7 @@ def _read(item: Item) -> Sequence[str]:
             return (item.heard,)
         case ToolCallItem():
             return (item.name, item.arguments_json)
-        case ToolOutputItem():
-            return (item.output,)
+    return (item.output,)
 
 
 _TOKENS = Measure(tokens, MESSAGE_TOKENS, _read)

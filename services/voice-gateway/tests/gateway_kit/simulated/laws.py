@@ -9,8 +9,9 @@ from voice_gateway.domain import events
 from voice_gateway.domain.ids import ItemId, ReplyId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.items import Item
-from voice_gateway.turn import effects
+from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Phase
+from voice_gateway.turn.projection import prompt_size
 
 
 def flat(call: Call) -> list[effects.Effect]:
@@ -183,11 +184,28 @@ def a_store_has_the_conversation(call: Call) -> None:
 def the_model_reads_lawful_messages(call: Call) -> None:
     """Whatever the conversation was, no chat template refuses what the model is asked."""
     for effect in flat(call):
-        if isinstance(effect, effects.StartReply):
+        if isinstance(effect, effects.StartReply | effects.AskAgain):
             assert_lawful(effect.messages)
 
 
+def who_is_asked_again_is_asked_less(call: Call) -> None:
+    """Each further question for a reply in flight has less than the one before, and no word of it was written."""
+    asked: dict[ReplyId, int] = {}
+    for step in call.steps:
+        if isinstance(step.fact, inputs.ReplyDelta):
+            asked.pop(step.fact.reply, None)
+        for effect in step.effects:
+            match effect:
+                case effects.StartReply() | effects.AskAgain():
+                    size = prompt_size(effect.messages, effect.tools)
+                    assert isinstance(effect, effects.StartReply) or size < asked[effect.reply]
+                    asked[effect.reply] = size
+                case effects.CancelReply(reply):
+                    asked.pop(reply, None)
+
+
 OF_ANY_CALL = (
+    who_is_asked_again_is_asked_less,
     the_model_reads_lawful_messages,
     a_store_has_the_conversation,
     one_reply_is_in_flight_and_each_ends_once,

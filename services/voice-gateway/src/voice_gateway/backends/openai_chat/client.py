@@ -13,11 +13,16 @@ from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError,
 from voice_gateway.backends.openai_chat.codec import encode_messages, encode_tools
 from voice_gateway.backends.openai_chat.completion import Completion
 from voice_gateway.backends.openai_chat.endpoint import Endpoint, RequestRefusedError
-from voice_gateway.backends.openai_chat.failures import FAILURES, ChatStreamBrokenError, ChatStreamError
+from voice_gateway.backends.openai_chat.failures import (
+    FAILURES,
+    ChatStreamBrokenError,
+    ChatStreamError,
+    TooLongError,
+)
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import CONTEXT_TOKENS, REPLY_TOKENS, ChatMessage, Tool, ToolCall
-from voice_gateway.domain.errors import Backend, BackendError, Reason
+from voice_gateway.domain.errors import Backend, BackendError, QuestionTooLong, Reason
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import BackendWatch
 
@@ -94,6 +99,7 @@ class OpenAiChat:
         What fails before the first piece, and may be mended by it, is tried on the next address, or once again.
 
         Raises:
+            QuestionTooLong: an address says so; it is not to blame.
             BackendError: LLM_TIMEOUT or LLM_FAILED, for a reply without any text or call or without a proper end too.
         """
         total_by = asyncio.get_running_loop().time() + self._settings.total_deadline_ms / _MS_PER_S
@@ -111,6 +117,8 @@ class OpenAiChat:
                 raise
             finally:
                 await completion.close()
+        except TooLongError as error:
+            raise QuestionTooLong from error
         except FAILURES as error:
             reason = Reason.LLM_TIMEOUT if isinstance(error, TimeoutError) else Reason.LLM_FAILED
             raise BackendError(Backend.LLM, reason, f"the language model {_describe(error)}") from error

@@ -11,14 +11,15 @@ import openai
 
 from voice_gateway.backends.addresses.book import Address
 from voice_gateway.backends.openai_chat.codec import decode_models, versioned_url
-from voice_gateway.backends.openai_chat.failures import ChatStreamError
+from voice_gateway.backends.openai_chat.failures import ChatStreamError, TooLongError
 from voice_gateway.backends.openai_chat.oddity_log import note_refused
-from voice_gateway.backends.openai_chat.parameters import parameters, refused_parameter
+from voice_gateway.backends.openai_chat.parameters import parameters, refused_parameter, says_too_long
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 
 _NO_KEY = "not-needed"
 """The library insists on a key; servers that want none ignore it."""
 _UNLAWFUL = (400, 422)  # RFC 9110 section 15.5.1; 15.5.21 is FastAPI's
+_TOO_LARGE = 413  # RFC 9110 section 15.5.14
 _MAX_REFUSAL_BYTES = 16_384
 """Of the body that says why; it names a field at its beginning or not at all."""
 _MAX_LISTING_BYTES = 4_194_304
@@ -120,6 +121,7 @@ class Endpoint:
 
         Raises:
             openai.APIConnectionError: the endpoint cannot be reached.
+            TooLongError: it takes no request of this length.
             RequestRefusedError: it refuses, or redirects: the conversation and the key go nowhere else.
             ChatStreamError: it answers in an encoding that was not asked for.
         """
@@ -129,10 +131,9 @@ class Endpoint:
         if response.is_success:
             return response
         try:
-            parameter = await _refused_parameter(response, fields)
+            raise await _refusal(response, fields)
         finally:
             await response.aclose()
-        raise RequestRefusedError(response, parameter)
 
     async def _open(self, request: httpx2.Request) -> httpx2.Response:
         """An answer whose body is not read, to be closed."""
@@ -161,17 +162,22 @@ class Endpoint:
         self.context_tokens = next((model.context_tokens for model in listed if model.name == self._model), None)
 
 
-async def _refused_parameter(response: httpx2.Response, fields: dict[str, Any]) -> str:
-    """The field of ours that a refusal names, told in the log; empty if none, or if the refusal cannot be read."""
+async def _refusal(response: httpx2.Response, fields: dict[str, Any]) -> Exception:
+    """What a refusal says; a field of ours that it names is told in the log, and one that cannot be read names none."""
+    if response.status_code == _TOO_LARGE:
+        return TooLongError()
     if response.status_code not in _UNLAWFUL:
-        return ""
+        return RequestRefusedError(response, "")
     try:
-        parameter = refused_parameter(await _read(response, _MAX_REFUSAL_BYTES), fields)
+        body = await _read(response, _MAX_REFUSAL_BYTES)
     except (ChatStreamError, httpx2.HTTPError):
-        return ""
+        return RequestRefusedError(response, "")
+    if says_too_long(body):
+        return TooLongError()
+    parameter = refused_parameter(body, fields)
     if parameter:
         note_refused(parameter)
-    return parameter
+    return RequestRefusedError(response, parameter)
 
 
 async def _read(response: httpx2.Response, limit_bytes: int) -> bytes:
