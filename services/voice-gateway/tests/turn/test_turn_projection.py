@@ -230,4 +230,4 @@ def test_instructions_and_tools_take_their_room() -> None:
 def test_a_large_model_reads_all_that_is_kept() -> None:
     """What a session keeps bounds the request where the model would not: 262,144 bytes and the instructions."""
     _, user = typed("x" * 4_000, 260, prompt_tokens=10_000_000)
-    assert user.text == "\n".join(["x" * 4_000] * 64)  # a turn counts 4,064 bytes
+    assert user.text == "\n".join(["x" * 4_000] * 63)  # a turn counts 4,128 bytes
