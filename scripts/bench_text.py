@@ -19,10 +19,11 @@ from hypothesis import HealthCheck, Phase, given, settings, target
 from hypothesis import strategies as st
 from voice_gateway.backends.openai_chat.failures import ChatStreamError
 from voice_gateway.backends.openai_chat.thoughts import ThoughtFilter
-from voice_gateway.domain.chat import ChatMessage, Role
+from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.session.excess import PIECE_CHARS
-from voice_gateway.turn.history import LONGEST_CHARS, MESSAGE_CHARS, History
+from voice_gateway.turn.history import KEPT_BYTES, History
 from voice_gateway.turn.ledger import SpokenSentence, heard_text, spoken_text
+from voice_gateway.turn.projection import MESSAGE_TOKENS, messages
 from voice_gateway.turn.text.backchannels import is_backchannel
 from voice_gateway.turn.text.echo import beyond_echo
 from voice_gateway.turn.text.heard import LONGEST_CHARS as HEARD_CHARS
@@ -181,13 +182,13 @@ def _heard(text: str) -> list[Callable[[], object]]:
 
 
 def _remember(text: str) -> list[Callable[[], object]]:
-    """A conversation of short messages, as many as there may be, that a long turn displaces."""
-    text = text[:LONGEST_CHARS]
-    turns = [text[at : at + MESSAGE_CHARS] for at in range(0, len(text), MESSAGE_CHARS)]
-    roles = (Role.USER, Role.ASSISTANT)
-    history = History("")
-    history.resume([ChatMessage(roles[number % 2], turn) for number, turn in enumerate(turns)])
-    return [lambda: history.messages_with(text[:4_000]), lambda: history.said(text[:4_000])]
+    """A conversation of short turns, as many as the history keeps, that a long turn displaces."""
+    history = History()
+    for at in range(0, KEPT_BYTES, MESSAGE_TOKENS):
+        history.said(TurnId(1), text[at % len(text) :][:MESSAGE_TOKENS])
+        history.heard(ReplyId(1), "Yes.", "Yes.", is_interrupted=False)
+    turn = text[:4_000]
+    return [lambda: messages("", history.items_with(TurnId(1), turn), (), 10**9), lambda: history.said(TurnId(1), turn)]
 
 
 PIECE_BOUND: Final = "pieces of 128 characters, session/calls.py"
@@ -217,7 +218,7 @@ FUNCTIONS: Final = (
     Function("stop words", lambda text: [lambda: is_stop(bounded(text))], HEARD_BOUND, HEARD_CHARS),
     Function("backchannels", lambda text: [lambda: is_backchannel(bounded(text), "en-US")], HEARD_BOUND, HEARD_CHARS),
     Function("words", lambda text: [lambda: count_words(bounded(text))], HEARD_BOUND, HEARD_CHARS),
-    Function("history", _remember, "24,000 characters, history.py", LONGEST_CHARS),
+    Function("history", _remember, "256 KiB, history.py"),
 )
 
 

@@ -56,6 +56,8 @@ def test_large_numbers_are_written_out(case: Case, value: int, way: str, helm: s
     kind, _, where = case.where.partition(":")
     if kind == "env":
         seen: Any = environment(made["Deployment"])[where]
+    elif kind == "config":
+        seen = made["ConfigMap"]["data"][where]
     elif "annotations" in where:
         seen = made[kind]["metadata"]["annotations"][where.removeprefix("metadata.annotations.")]
     else:

@@ -122,6 +122,7 @@ CASES = [
     _call("llm.maxTokens", 30_000, "LLM_MAX_TOKENS"),
     _call("llm.maxTokens", "off", "LLM_MAX_TOKENS"),
     _call("llm.maxTokensField", "max_completion_tokens", "LLM_MAX_TOKENS_FIELD"),
+    _call("llm.contextTokens", 131_072, "LLM_CONTEXT_TOKENS"),
     _call("llm.thoughts", "opened", "LLM_THOUGHTS"),
     Case("config.llm.extraBody", {"seed": 7}, "config:LLM_EXTRA_BODY", '{"seed":7}'),
     _call("llm.systemPrompt", 'You are "Ada".\nBe brief: {{ .Values }} 100 %', "LLM_SYSTEM_PROMPT"),

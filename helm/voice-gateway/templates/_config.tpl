@@ -6,6 +6,7 @@ LLM_MODEL: {{ .Values.config.llm.model | quote }}
 LLM_TEMPERATURE: {{ .Values.config.llm.temperature | toString | quote }}
 LLM_MAX_TOKENS: {{ include "voice-gateway.numberOrWord" .Values.config.llm.maxTokens }}
 LLM_MAX_TOKENS_FIELD: {{ .Values.config.llm.maxTokensField | quote }}
+LLM_CONTEXT_TOKENS: {{ .Values.config.llm.contextTokens | int64 | toString | quote }}
 LLM_EXTRA_BODY: {{ .Values.config.llm.extraBody | toJson | quote }}
 LLM_THOUGHTS: {{ .Values.config.llm.thoughts | quote }}
 LLM_SYSTEM_PROMPT: {{ .Values.config.llm.systemPrompt | quote }}

@@ -183,3 +183,18 @@ async def test_models_and_health() -> None:
         assert [model.id async for model in client.models.list()] == ["tiny"]
         async with session.get(f"{llm.base_url}/health/ready") as response:
             assert response.status == 200
+
+
+async def test_a_request_that_is_too_long_is_refused() -> None:
+    """Prompt and longest reply together must fit what the list of models tells, if it tells; no reply is used up."""
+    body = json.dumps({"messages": ASK}).encode()
+    tokens = -(-len(body) // 3)
+    async with FakeLlm(["Yes."], timing=QUICK, context_tokens=tokens + 10) as llm, client_of(llm) as client:
+        (model,) = [model async for model in client.models.list()]
+        assert (model.model_extra or {})["max_model_len"] == tokens + 10
+        with pytest.raises(openai.BadRequestError, match=f"maximum context length is {tokens + 10} tokens"):
+            await stream(client, max_tokens=11)
+        assert text_of(await stream(client, max_tokens=10)) == "Yes."
+    async with FakeLlm(context_tokens=1, tells_context=False) as llm, client_of(llm) as client:
+        (model,) = [model async for model in client.models.list()]
+        assert not model.model_extra

@@ -100,16 +100,22 @@ class FakeLlm(Watchable):
         *,
         timing: LlmTiming = LlmTiming(),
         model: str = "fake-model",
+        context_tokens: int | None = None,
+        tells_context: bool = True,
     ) -> None:
         """Makes a fake; `replies` are given in order, the last one for ever, or made from the messages by a function.
 
-        A request that meets a fault before its first token uses up no reply.
+        A request that meets a fault before its first token uses up no reply, nor does one that has, with the longest
+        reply that it asks for, more than `context_tokens`: it is refused. The list of models has the number, if
+        `tells_context`.
         """
         super().__init__()
         self.faults: FaultPlan[LlmFault] = FaultPlan()
         self.requests: list[LlmRequest] = []
         self.timing = timing
         self.model = model
+        self._context_tokens = context_tokens
+        self._tells_context = tells_context
         self._answer: Answer = replies if callable(replies) else _Script(list(replies))
         self._runner: web.AppRunner | None = None
         self._host = "127.0.0.1"
@@ -173,6 +179,8 @@ class FakeLlm(Watchable):
 
     async def _list_models(self, _request: web.Request) -> web.Response:
         model = {"id": self.model, "object": "model", "created": 0, "owned_by": "testkit"}
+        if self._context_tokens is not None and self._tells_context:
+            model["max_model_len"] = self._context_tokens
         return web.json_response({"object": "list", "data": [model]})
 
     async def _ready(self, _request: web.Request) -> web.Response:
@@ -213,6 +221,9 @@ class FakeLlm(Watchable):
                 raise _FaultHitError
             case Hang():
                 await asyncio.Event().wait()
+        asked = llm_codec.prompt_tokens(request.body) + int(request.body.get("max_tokens") or 0)
+        if self._context_tokens is not None and asked > self._context_tokens:
+            return web.json_response(llm_codec.too_long(self._context_tokens, asked), status=400)
         reply = self._answer(request.messages)
         reply = Reply(reply) if isinstance(reply, str) else reply
         if request.body.get("stream"):

@@ -81,9 +81,21 @@ def usage(messages: list[JsonObject], reply: Reply) -> JsonObject:
     return {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
 
 
-def error(message: str, kind: str) -> JsonObject:
+def prompt_tokens(body: JsonObject) -> int:
+    """Counts what a model reads of a request: a token for each 3 bytes of its messages and tools."""
+    read = {name: body[name] for name in ("messages", "tools") if name in body}
+    return -(-len(json.dumps(read, ensure_ascii=False).encode()) // 3)
+
+
+def too_long(context_tokens: int, asked: int) -> JsonObject:
+    """Gives the error of a request that is too long, in the words of vLLM."""
+    told = f"This model's maximum context length is {context_tokens} tokens. However, you requested {asked} tokens."
+    return error(f"{told} Please reduce the length of the messages or completion.", "BadRequestError", 400)
+
+
+def error(message: str, kind: str, code: int | None = None) -> JsonObject:
     """Gives an error body."""
-    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
 def event(data: JsonObject) -> bytes:

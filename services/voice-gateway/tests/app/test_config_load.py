@@ -70,6 +70,7 @@ def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
             "TTS_FIRST_AUDIO_DEADLINE_MS": "1500",
             "LLM_FIRST_TOKEN_DEADLINE_MS": "2500",
             "LLM_TOTAL_DEADLINE_MS": "3500",
+            "LLM_CONTEXT_TOKENS": "32768",
             "LLM_APOLOGY": "Pardon.",
             "GRPC_PORT": "0",
             "LOG_LEVEL": "debug",
@@ -94,6 +95,7 @@ def test_every_other_setting_reaches_its_room(tmp_path: Path) -> None:
         assert (riva.tls, riva.tls_ca_file, riva.metadata) == (True, ca_file, (("function-id", "7"),))
     assert settings.tts.first_audio_deadline_ms == 1_500
     assert (settings.llm.first_token_deadline_ms, settings.llm.total_deadline_ms) == (2_500, 3_500)
+    assert settings.llm.context_tokens == 32_768
     assert settings.session.persona.apology == "Pardon."
     assert (settings.session.persona.reprompt, settings.session.persona.goodbye) == ("Hello?", "")
     assert (settings.server.grpc_port, settings.server.log_level) == (0, "DEBUG")

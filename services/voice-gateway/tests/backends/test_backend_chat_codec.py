@@ -1,7 +1,13 @@
 """What goes out to the chat protocol, and its listing of models, without a network."""
 
 import pytest
-from voice_gateway.backends.openai_chat.codec import decode_models, encode_messages, encode_tools, versioned_url
+from voice_gateway.backends.openai_chat.codec import (
+    ListedModel,
+    decode_models,
+    encode_messages,
+    encode_tools,
+    versioned_url,
+)
 from voice_gateway.backends.openai_chat.failures import ChatStreamError
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
@@ -67,7 +73,19 @@ def test_url_may_lack_its_version(given_url: str, used: str) -> None:
 
 def test_model_listing_gives_names_in_order() -> None:
     """The first name is the one used when none is configured; odd rows do not hide the others."""
-    assert decode_models(b'{"data": [{"object": "model"}, 3, {"id": "a"}, {"id": "b"}]}') == ("a", "b")
+    assert decode_models(b'{"data": [{"object": "model"}, 3, {"id": "a"}, {"id": "b"}]}') == (
+        ListedModel("a"),
+        ListedModel("b"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "context_tokens"), [("8192", 8_192), ("null", None), ("0", None), ('"8192"', None), ("true", None)]
+)
+def test_what_a_model_takes_is_read_where_it_is_told(told: str, context_tokens: int | None) -> None:
+    """`max_model_len` is a field of vLLM's that NIM has too; what is no number of tokens tells nothing."""
+    body = f'{{"data": [{{"id": "a", "max_model_len": {told}}}]}}'.encode()
+    assert decode_models(body) == (ListedModel("a", context_tokens),)
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"data": []}', b'{"data": [{"id": 3}]}', b"\xff"])

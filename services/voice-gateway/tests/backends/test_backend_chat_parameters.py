@@ -10,6 +10,7 @@ from voice_gateway.backends.openai_chat.parameters import (
     parameters,
     parse_extra_body,
     refused_parameter,
+    says_too_long,
 )
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 
@@ -111,3 +112,52 @@ def test_any_refusal_is_read(body: bytes) -> None:
 def test_a_refusal_that_is_no_json_names_nothing(body: bytes) -> None:
     """A proxy's page, or what was cut off."""
     assert refused_parameter(body, dict.fromkeys(SENT)) == ""
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "This model's maximum context length is 128000 tokens. However, your messages resulted in 202868 tokens.",
+        "This model's maximum context length is 16384 tokens. However, you requested 122946 tokens.",
+        "'max_tokens' is too large: 512. This model's maximum context length is 4096 tokens.",
+        "The decoder prompt (length 10127) is longer than the maximum model length of 8192.",
+        "The prompt (total length 25938) is too long to fit into the model (context length 4096).",
+        "the request exceeds the available context size. try increasing the context size or enable context shift",
+        "request (33056 tokens) exceeds the available context size (32768 tokens), try increasing it",
+        "The input (61709 tokens) is longer than the model's context length (40960 tokens).",
+        "Input length (160062 tokens) exceeds the maximum allowed length (59862 tokens).",
+        "The sum of prompt length (9351.0), query length (0) should not exceed max_num_tokens (8192)",
+        "the input length exceeds the context length",
+        "prompt too long; exceeded max context length by 12 tokens",
+        "Your input exceeds the context window of this model",
+        "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
+        "prompt is too long: 213462 tokens > 200000 maximum",
+        "The input token count (1196265) exceeds the maximum number of tokens allowed (1048575).",
+    ],
+)
+def test_servers_say_that_a_question_is_too_long(told: str) -> None:
+    """The sentences of OpenAI, vLLM, llama.cpp, SGLang, TensorRT-LLM, Ollama, Mistral, Anthropic and Gemini."""
+    assert says_too_long(json.dumps({"error": {"message": told, "type": "BadRequestError", "code": 400}}).encode())
+    assert says_too_long(json.dumps({"object": "error", "message": told}).encode())
+    assert says_too_long(told.encode())
+
+
+def test_codes_say_it_too() -> None:
+    """OpenAI's code and llama.cpp's type are enough, whatever the sentence."""
+    assert says_too_long(b'{"error": {"message": "no", "code": "context_length_exceeded"}}')
+    assert says_too_long(b'{"error": {"message": "no", "type": "exceed_context_size_error", "n_ctx": 32768}}')
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"error": {"message": "Unsupported parameter: \'max_tokens\'", "param": "max_tokens"}}',
+        b'{"detail": [{"loc": ["body", "seed"], "msg": "not a number", "input": "what is a context window"}]}',
+    ],
+)
+def test_other_refusals_do_not(body: bytes) -> None:
+    """What cannot be read says nothing, nor does what a user said, which some servers say again in a refusal."""
+    assert not says_too_long(body)

@@ -26,7 +26,7 @@ from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
 from voice_gateway.backends.riva.tts import RivaSynthesizer
 from voice_gateway.domain.audio import pcm_bytes
 from voice_gateway.domain.backend_status import AddressState
-from voice_gateway.domain.errors import BackendError, Reason, RecognitionStalled
+from voice_gateway.domain.errors import BackendError, QuestionTooLong, Reason, RecognitionStalled
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import RecognitionSpec, VoiceSpec
 from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
@@ -54,6 +54,18 @@ async def microphone(pcm: bytes, *, ends: bool = True) -> AsyncIterator[bytes]:
         yield pcm[start : start + size]
     if not ends:
         await asyncio.Event().wait()
+
+
+async def test_a_question_that_is_too_long_goes_to_one_replica_alone() -> None:
+    """All replicas have the same model: the first that says so is believed, none is doubted for it, and the turn does
+    not pay for asking the next.
+    """
+    async with llms(2, context_tokens=20) as (client, fakes):
+        for _ in range(3):
+            with pytest.raises(QuestionTooLong):
+                await reply(client)
+        assert sum(len(fake.requests) for fake in fakes) == 3
+        assert {each.state for each in client.status().addresses} == {AddressState.HEALTHY}
 
 
 async def test_replies_go_to_the_least_busy_replica() -> None:

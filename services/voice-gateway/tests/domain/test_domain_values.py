@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain.audio import Encoding, pcm_bytes
 from voice_gateway.domain.backend_status import AddressState, AddressStatus, BackendStatus, NameStatus
-from voice_gateway.domain.errors import Backend, BackendError, ClientError, InternalError, Reason, RecognitionStalled
+from voice_gateway.domain.errors import (
+    Backend,
+    BackendError,
+    ClientError,
+    InternalError,
+    QuestionTooLong,
+    Reason,
+    RecognitionStalled,
+)
 from voice_gateway.domain.instant import Instant, after_ms, ms_between, samples_between, samples_to_ns
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.rates import TokenBucket
@@ -42,6 +50,7 @@ def test_errors_carry_their_reason() -> None:
     assert InternalError().reason is Reason.INTERNAL
     stalled = RecognitionStalled("no answer")
     assert (stalled.reason, stalled.backend) == (Reason.BACKEND_UNAVAILABLE, Backend.ASR)
+    assert (QuestionTooLong().reason, QuestionTooLong().backend) == (Reason.LLM_FAILED, Backend.LLM)
 
 
 def test_what_is_known_of_a_backend_is_a_plain_value() -> None:

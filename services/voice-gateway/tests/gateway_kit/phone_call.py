@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
 from voice_gateway.domain import events
-from voice_gateway.domain.chat import ChatMessage, Role, Tool, Toolbox, ToolCall, ToolPlace
+from voice_gateway.domain.chat import PROMPT_TOKENS, ChatMessage, Role, Tool, Toolbox, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
+from voice_gateway.domain.items import AssistantItem, Item, ToolCallItem, ToolOutputItem, UserItem
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.settings_change import SettingsChange
@@ -40,10 +41,18 @@ TOOLBOX = Toolbox(
 _STEP = re.compile(r"(\d+) ms: (.+)")
 
 
-def new_core(policy: TurnPolicy | None = None, persona: Persona = PERSONA) -> Core:
+def new_core(
+    policy: TurnPolicy | None = None, persona: Persona = PERSONA, *, prompt_tokens: int = PROMPT_TOKENS
+) -> Core:
     """A core as the scripts use it."""
     return Core(
-        policy or TurnPolicy(), persona, LANGUAGE, input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, toolbox=TOOLBOX
+        policy or TurnPolicy(),
+        persona,
+        LANGUAGE,
+        input_rate_hz=RATE_HZ,
+        output_rate_hz=RATE_HZ,
+        toolbox=TOOLBOX,
+        prompt_tokens=prompt_tokens,
     )
 
 
@@ -68,6 +77,12 @@ def _step(core: Core, line: str) -> list[str]:
     until = int(until_text)
     lines = [*_deadlines(core, until), line]
     return lines if fact == "(time passes)" else [*lines, *rendered(core.handle(parse(fact, until), at(until)))]
+
+
+def question(batch: Iterable[effects.Effect]) -> effects.StartReply:
+    """The one order of a batch to ask the model."""
+    (start,) = (effect for effect in batch if isinstance(effect, effects.StartReply))
+    return start
 
 
 def at(milliseconds: int) -> Instant:
@@ -183,6 +198,7 @@ _FACTS: dict[str, _Facts] = {
         CallId(int(m[1])), m[3], is_error=m[2] == "fails:"
     ),
     r"model (\d+) fails": lambda m, _: inputs.ReplyFailed(ReplyId(int(m[1])), Reason.LLM_FAILED, "connection lost"),
+    r"model (\d+) finds the question too long": lambda m, _: inputs.ReplyTooLong(ReplyId(int(m[1]))),
     r"speech (\d+)\.(\d+) comes": lambda m, _: inputs.SpeechReady(ReplyId(int(m[1])), SentenceId(int(m[2]))),
     r"speech (\d+)\.(\d+) is complete, (\d+) ms": _speech_done,
     r'speech (\d+)\.(\d+) is complete, (\d+) ms, words "(.*)"': _speech_timed,
@@ -232,6 +248,19 @@ def _message(message: ChatMessage) -> str:
     return f"{message.role}: {message.text!r}{calls}"
 
 
+def _item(item: Item) -> str:
+    match item:
+        case UserItem(number, turn, text):
+            return f"item {number}, user in turn {turn}: {text!r}"
+        case AssistantItem(number, reply, said, heard, is_interrupted):
+            rest = f", of {said!r}" if said != heard else ""
+            return f"item {number}, reply {reply}{' (interrupted)' if is_interrupted else ''}: {heard!r}{rest}"
+        case ToolCallItem(number, call_id, name, arguments_json):
+            return f"item {number}, call {call_id}: {name} {arguments_json}"
+        case ToolOutputItem(number, call, output):
+            return f"item {number}, output of item {call}: {output!r}"
+
+
 def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for each effect
     match effect:
         case effects.Emit(event):
@@ -245,6 +274,8 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for
         case effects.StartReply(reply, turn, messages):
             without = "" if effect.tools else " without tools"
             return f"[ask the model{without} for reply {reply} to turn {turn}: {' | '.join(map(_message, messages))}]"
+        case effects.AskAgain(reply, messages):
+            return f"[ask the model again for reply {reply}: {' | '.join(map(_message, messages))}]"
         case effects.RunTool(call, name, arguments_json):
             return f"[run tool {call}: {name} {arguments_json}]"
         case effects.CancelTool(call):
@@ -261,6 +292,10 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for
             return (
                 f"[record reply {record.finished.reply}: {record.finished.outcome}, {_ms(record.heard_samples)} heard]"
             )
+        case effects.Remember(item):
+            return f"[remember {_item(item)}]"
+        case effects.Forget(item):
+            return f"[forget item {item}]"
         case effects.Close(ended):
             return f"[close: {ended.cause}]"
         case effects.Fail(reason, message, backend):

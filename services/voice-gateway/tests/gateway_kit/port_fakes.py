@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 from voice_gateway.domain.backend_status import BackendStatus
-from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall, ToolPlace
+from voice_gateway.domain.chat import PROMPT_TOKENS, ChatMessage, Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, ToolError
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
 from voice_gateway.domain.ids import ReplyId, SessionId
@@ -82,6 +82,7 @@ class FakeLlm:
     offered: list[Sequence[Tool]] = field(default_factory=list)
     """The tools of each request."""
     open_requests: int = 0
+    prompt_tokens: int = PROMPT_TOKENS
 
     async def reply(
         self, session: SessionId, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()

@@ -41,11 +41,11 @@ class Names:
 
 @asynccontextmanager
 async def llms(
-    count: int, settings: OpenAiChatSettings | None = None
+    count: int, settings: OpenAiChatSettings | None = None, *, context_tokens: int | None = None
 ) -> AsyncGenerator[tuple[OpenAiChat, list[FakeLlm]], None]:
     """A client of so many models behind one name, all found in good health."""
-    port = free_port()
-    fakes = [FakeLlm([REPLY], timing=LlmTiming(ttft_ms=0, token_ms=0)).at(host, port) for host in HOSTS[:count]]
+    port, at_once = free_port(), LlmTiming(ttft_ms=0, token_ms=0)
+    fakes = [FakeLlm([REPLY], timing=at_once, context_tokens=context_tokens).at(host, port) for host in HOSTS[:count]]
     settings = replace(settings or OpenAiChatSettings("http://unset", model="m"), base_url=f"http://llm.test:{port}")
     async with AsyncExitStack() as stack:
         for fake in fakes:

@@ -57,15 +57,18 @@ async def world(
     settings: Mapping[str, str] | None = None,
     first_asr: FakeAsr | None = None,
     credentials: grpc.ChannelCredentials | None = None,
+    context_tokens: int | None = None,
+    tells_context: bool = False,
 ) -> AsyncIterator[World]:
     """A gateway that is ready; `said` is what the user's utterances say, `settings` are further ones of the gateway.
     `first_asr` is a started recogniser that is listed before the world's own. `credentials` are those of a client,
-    where the settings ask for TLS.
+    where the settings ask for TLS. The model takes `context_tokens`, and lists them if it `tells_context`.
 
     At the end every session's journal is replayed.
     """
     asr = FakeAsr([Utterance(words) for words in said])
-    tts, llm = FakeTts(timing=FAST_TTS), FakeLlm(replies, timing=FAST_LLM)
+    tts = FakeTts(timing=FAST_TTS)
+    llm = FakeLlm(replies, timing=FAST_LLM, context_tokens=context_tokens, tells_context=tells_context)
     with TemporaryDirectory() as journals:
         async with asr, tts, llm:
             environment = {

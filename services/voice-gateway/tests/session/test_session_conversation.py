@@ -293,3 +293,26 @@ def test_words_over_the_agent_stop_it() -> None:
         await run
 
     virtual_time.run(main())
+
+
+def test_a_session_asks_with_what_the_model_can_read() -> None:
+    """What the backend says that the model takes bounds each request of the session, also in a replay."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.prompt_tokens = 300
+        world.llm.scripts = [["Yes. "], ["Yes. "]]
+        session, run = await world.open()
+        session.type_text("x" * 800)
+        await world.sink.wait_for(ReplyFinished)
+        session.type_text("y" * 800)
+        await world.sink.wait_for(ReplyFinished, 2)
+        session.end()
+        await run
+        # 208 for a turn; 300 less 11 for "Be brief." have room for one
+        assert [[message.text for message in asked] for asked in world.llm.requests] == [
+            ["Be brief.", "x" * 800],
+            ["Be brief.", "y" * 800],
+        ]
+
+    virtual_time.run(main())

@@ -12,7 +12,7 @@ from gateway_kit.session_world import FRAME, World, heard
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
-from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, Unavailable
+from voice_gateway.domain.errors import Backend, BackendError, GatewayError, QuestionTooLong, Reason, Unavailable
 from voice_gateway.domain.events import (
     EndCause,
     Ended,
@@ -386,5 +386,31 @@ def test_a_session_admitted_just_before_the_drain_is_told_too() -> None:
         _, run = await world.open()
         world.roster.drain(30_000)
         assert await run == Ended(EndCause.DRAINING)
+
+    virtual_time.run(main())
+
+
+def test_a_question_that_is_too_long_is_asked_again_without_a_word() -> None:
+    """The model refuses for the length: the same turn is answered from a shorter question; no notice, no trouble."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [["Noted. "], [0.1, QuestionTooLong()], ["Both are. "]]
+        session, run = await world.open()
+        session.type_text("x" * 2_000)
+        await world.sink.wait_for(ReplyFinished)
+        session.type_text("y" * 2_000)
+        await world.sink.wait_for(ReplyFinished, 2)
+        session.end()
+        await run
+        texts = [[message.text for message in asked] for asked in world.llm.requests]
+        assert texts[1] == ["Be brief.", "x" * 2_000, "Noted.", "y" * 2_000]
+        assert texts[2] == ["Be brief.", "y" * 2_000]
+        finished = world.sink.of(ReplyFinished)[1]
+        assert isinstance(finished, ReplyFinished)
+        assert (finished.reply, finished.outcome) == (2, ReplyOutcome.COMPLETED)
+        assert world.sink.of(Notice) == []
+        assert world.telemetry.troubles == []
+        assert world.nothing_is_left()
 
     virtual_time.run(main())

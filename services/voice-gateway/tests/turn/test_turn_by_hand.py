@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from gateway_kit.phone_call import PER_MS, PERSONA, at, new_core
 from voice_gateway.domain import events
-from voice_gateway.domain.chat import Role
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS
@@ -17,8 +16,7 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
-from voice_gateway.turn.dialogue import MAX_WAITING_TURNS
-from voice_gateway.turn.history import LONGEST_CHARS, History
+from voice_gateway.turn.dialogue import MAX_WAITING_TURNS, SUPERSEDED_CHARS
 from voice_gateway.turn.keypad import LONGEST_DIGITS
 from voice_gateway.turn.reply import MAX_SENTENCES
 from voice_gateway.turn.snapshot import SnapshotError
@@ -72,17 +70,6 @@ def test_a_prompt_belongs_to_no_turn_and_has_no_report() -> None:
     assert core.handle(inputs.PlayoutStarted(begin.reply, 0), at(1_100)) == ()
 
 
-def test_the_model_reads_what_was_heard_before_the_users_first_words() -> None:
-    """A model that does not know that the user was greeted, or asked something, does it again."""
-    history = History("Be brief.")
-    history.heard("Are you there?")
-    history.said("Yes.")
-    history.heard("Good.")
-    roles = [Role.SYSTEM, Role.ASSISTANT, Role.USER, Role.ASSISTANT]
-    assert [message.role for message in history.messages()] == roles
-    assert [message.text for message in history.conversation()] == ["Are you there?", "Yes.", "Good."]
-
-
 def test_keys_that_never_pause_are_a_turn_at_last() -> None:
     """A key that is stuck cannot grow memory without limit."""
     core = new_core()
@@ -109,7 +96,7 @@ def test_keys_outlive_the_core_as_said() -> None:
     core = new_core()
     core.handle(inputs.SessionStarted(), at(0))
     core.handle(inputs.DigitsPressed("42"), at(1))
-    assert core.snapshot(at(2))["history"] == [["user", "42"]]
+    assert core.snapshot(at(2))["history"] == [["user", 1, 1, "42"]]
 
 
 def test_a_change_under_way_outlives_the_core() -> None:
@@ -152,7 +139,7 @@ def test_changes_merge_field_by_field() -> None:
 
 def test_a_turn_supersedes_all_before_it_at_once() -> None:
     """Ten thousand turns in one message of keys, while a reply is being settled: the last is answered, the one before
-    is said to the model, and what is kept of the others is no more than the history would keep.
+    is said to the model, and of the others no more is kept than can be said.
     """
     core = new_core()
     core.handle(inputs.SessionStarted(), at(0))
@@ -163,7 +150,6 @@ def test_a_turn_supersedes_all_before_it_at_once() -> None:
     assert len(finals) == 10_000
     (asked,) = (effect for effect in batch if isinstance(effect, effects.StartReply))
     assert asked.messages[-1].text.endswith("\n9998\n9999")
-    assert len(asked.messages[-1].text) <= LONGEST_CHARS
     assert not core._dialogue._superseded
     assert core._dialogue._superseded_chars == 0
 
@@ -179,10 +165,10 @@ def test_pushed_turns_wait_up_to_a_bound() -> None:
         core.handle(inputs.SegmentFinal(StreamId(1), f"Turn {number}.", (), number, number, number), at(2))
     assert len(core._dialogue._waiting) == MAX_WAITING_TURNS
     said = list(core._dialogue.unanswered())
-    assert said == [f"Turn {number}." for number in range(1, 2 * MAX_WAITING_TURNS)]
+    assert said == [(number + 1, f"Turn {number}.") for number in range(1, 2 * MAX_WAITING_TURNS)]
 
 
-def test_what_is_superseded_is_kept_as_far_as_history_keeps_it() -> None:
+def test_what_is_superseded_is_bounded() -> None:
     """Typed on and on while a reply is being settled: the oldest of it is forgotten before it is ever said."""
     core = new_core()
     core.handle(inputs.SessionStarted(), at(0))
@@ -190,8 +176,8 @@ def test_what_is_superseded_is_kept_as_far_as_history_keeps_it() -> None:
     for number in range(MAX_WAITING_TURNS + 100):
         text = f"{number} " + "x" * 1_000
         core.handle(inputs.SegmentFinal(StreamId(1), text, (), number, number, number), at(2))
-    kept = list(core._dialogue._superseded)
-    assert LONGEST_CHARS - 1_010 < sum(map(len, kept)) <= LONGEST_CHARS
+    kept = [turn.text for turn in core._dialogue._superseded]
+    assert SUPERSEDED_CHARS - 1_010 < sum(map(len, kept)) <= SUPERSEDED_CHARS
     assert kept[-1].startswith("99 ")
 
 

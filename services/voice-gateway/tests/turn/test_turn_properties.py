@@ -10,7 +10,7 @@ from dataclasses import replace
 from random import Random
 from typing import get_args
 
-from gateway_kit.phone_call import PERSONA, new_core
+from gateway_kit.phone_call import PERSONA, new_core, question
 from gateway_kit.properties import DECISIONS, MANY, keeps
 from gateway_kit.simulated import laws, recomputed, replays, shown_words, unspoken, words_kept
 from gateway_kit.simulated.call import Call
@@ -20,7 +20,7 @@ from gateway_kit.simulated.situations import MEANT, situations
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain.instant import Instant
-from voice_gateway.turn import effects, inputs
+from voice_gateway.turn import inputs
 
 SEEDS = 500
 """Calls that are always the same; more than enough to meet every situation, the rarest of them several times."""
@@ -98,6 +98,5 @@ def test_an_answer_reads_the_persona() -> None:
     """Without a system prompt the model gets none, not an empty one."""
     core = new_core(persona=replace(PERSONA, system_prompt=""))
     core.handle(inputs.SessionStarted(), Instant(0))
-    (_, start) = core.handle(inputs.TextTyped("Hello."), Instant(1))
-    assert isinstance(start, effects.StartReply)
+    start = question(core.handle(inputs.TextTyped("Hello."), Instant(1)))
     assert [message.role for message in start.messages] == ["user"]

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from gateway_kit.phone_call import PERSONA, at, new_core, parse
+from gateway_kit.phone_call import PERSONA, at, new_core, parse, question
 from gateway_kit.properties import DECISIONS, MANY, keeps
 from gateway_kit.simulated.call import Call
 from gateway_kit.simulated.restored import quiet_moments, restored_at_a_quiet_moment
@@ -40,46 +40,56 @@ SPEAKING = (
 )
 
 
+SAID = "One two three."
+COUNT = ["user", 1, 1, "Count."]
+
+
 @pytest.mark.parametrize(
     ("script", "history", "ids"),
     [
         ((), [], (1, 0, False)),
-        (SPEAKING[:2], [["user", "Count."]], (2, 1, False)),
-        (SPEAKING, [["user", "Count."], ["assistant", "One two"]], (2, 1, False)),
+        (SPEAKING[:2], [["user", 1, 1, "Count."]], (2, 1, False)),
+        (SPEAKING, [COUNT, ["assistant", 2, 1, SAID, "One two", True]], (2, 1, False)),
         (
             ("0 ms: session starts", '600 ms: interim "what is a"'),
-            [["user", "what is a"]],
+            [["user", 1, 1, "what is a"]],
             (1, 0, False),
         ),
         (
             (*SPEAKING, "950 ms: client played 650 ms of 1, 800 ms sent", '960 ms: types "Stop."'),
-            [["user", "Count."], ["assistant", "One two"], ["user", "Stop."]],
+            [COUNT, ["assistant", 2, 1, SAID, "One two", True], ["user", 3, 2, "Stop."]],
             (3, 1, True),
         ),
         (
             (*SPEAKING, "950 ms: client played 300 ms of 1, 800 ms sent"),
-            [["user", "Count."], ["assistant", "One"]],
+            [COUNT, ["assistant", 2, 1, SAID, "One", True]],
             (2, 1, True),
         ),
         (
             (*SPEAKING[:2], "200 ms: model 1 calls weather {} and open_door {}", '300 ms: tool 1 returns "sunny"'),
             [
-                ["user", "Count."],
-                ["assistant", "", [["c1.1", "weather", "{}"], ["c1.2", "open_door", "{}"]]],
-                ["tool", "sunny", "c1.1"],
-                ["tool", "Error: interrupted", "c1.2"],
+                COUNT,
+                ["call", 2, "c1.1", "weather", "{}"],
+                ["call", 3, "c1.2", "open_door", "{}"],
+                ["output", 4, 2, "sunny"],
+                ["output", 5, 3, "Error: interrupted"],
             ],
             (2, 1, False),
         ),
         (
             (*SPEAKING, "800 ms: half-closes", '900 ms: final "More."', '910 ms: final "And more."'),
-            [["user", "Count."], ["assistant", "One two"], ["user", "More.\nAnd more."]],
+            [
+                COUNT,
+                ["assistant", 2, 1, SAID, "One two", True],
+                ["user", 3, 2, "More."],
+                ["user", 4, 3, "And more."],
+            ],
             (4, 1, False),
         ),
     ],
 )
 def test_a_snapshot_may_be_taken_at_any_time(
-    script: tuple[str, ...], history: list[list[str]], ids: tuple[int, int, bool]
+    script: tuple[str, ...], history: list[list[Any]], ids: tuple[int, int, bool]
 ) -> None:
     """A reply in flight or being settled is kept as what was heard of it, waiting turns as said; ids go on."""
     core = told(*script)
@@ -97,9 +107,10 @@ def test_a_snapshot_may_be_taken_at_any_time(
         ({"version": 1}, "a snapshot of version 1; this is version 4"),
         ({"turn": "1"}, "turn of a snapshot is '1'; it must be int"),
         ({"has_reports": 1}, "has_reports of a snapshot is 1; it must be bool"),
-        ({"history": [["system", "Obey."]]}, r"\['system', 'Obey.'\] is no message"),
-        ({"history": [["user", 5]]}, r"\['user', 5\] is no message"),
-        ({"history": [["assistant", "", [["c1", "weather"]]]]}, r"\['c1', 'weather'\] is no tool call"),
+        ({"history": [["system", 1, "Obey."]]}, r"\['system', 1, 'Obey.'\] is no item"),
+        ({"history": [["user", 1, 1, 5]]}, r"\['user', 1, 1, 5\] is no item"),
+        ({"history": [["assistant", 1, 1, "a", "a"]]}, r"\['assistant', 1, 1, 'a', 'a'\] is no item"),
+        ({"last_item": None}, "last_item of a snapshot is None; it must be int"),
     ],
 )
 def test_what_is_no_snapshot_is_refused(change: dict[str, Any], why: str) -> None:
@@ -129,8 +140,7 @@ def test_the_persona_is_kept() -> None:
     """The next process asks the model under the same instructions, and apologises in the same words."""
     core = Core.restore(new_core().snapshot(at(0)), TurnPolicy())
     core.handle(inputs.SessionStarted(), at(1))
-    (_, start) = core.handle(inputs.TextTyped("Hello."), at(2))
-    assert isinstance(start, effects.StartReply)
+    start = question(core.handle(inputs.TextTyped("Hello."), at(2)))
     assert start.messages[0].text == PERSONA.system_prompt
     (_, apology) = core.handle(inputs.ReplyFailed(ReplyId(1), Reason.LLM_FAILED, "gone"), at(3))
     assert apology == effects.Synthesize(ReplyId(1), SentenceId(1), PERSONA.apology)

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from gateway_kit.phone_call import PER_MS, PERSONA, RATE_HZ, new_core
+from gateway_kit.lawful import assert_lawful
+from gateway_kit.phone_call import PER_MS, PERSONA, RATE_HZ, new_core, question
 from gateway_kit.properties import MANY
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain import events
-from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
+from voice_gateway.domain.chat import Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
@@ -63,6 +64,7 @@ _FACTS = st.one_of(
     st.builds(inputs.ToolsCalled, _REPLIES, _CALLED),
     _RETURNS,
     st.builds(inputs.ReplyFailed, _REPLIES, st.just(Reason.LLM_FAILED), st.just("gone")),
+    st.builds(inputs.ReplyTooLong, _REPLIES),
     st.builds(inputs.SpeechReady, _REPLIES, _SENTENCES),
     st.builds(inputs.SpeechCompleted, _REPLIES, _SENTENCES, _SAMPLES, _SPOKEN),
     st.builds(inputs.SpeechFailed, _REPLIES, _SENTENCES, _SAMPLES, st.just(Reason.TTS_FAILED), st.just("gone")),
@@ -190,29 +192,16 @@ def test_no_tool_runs_twice(steps: _Steps) -> None:
 
 @MANY
 @given(_WITH_TOOLS)
-def test_a_history_with_tools_is_lawful(steps: _Steps) -> None:
-    """Behind each message with calls stands one outcome of each of them, and no outcome stands elsewhere."""
+def test_the_model_reads_lawful_messages(steps: _Steps) -> None:
+    """Whatever is said, called, returned and interrupted: no chat template refuses what the model is asked."""
     for effect in _flat(_play(steps)):
-        if isinstance(effect, effects.StartReply):
-            assert _is_lawful(effect.messages)
-
-
-def _is_lawful(messages: tuple[ChatMessage, ...]) -> bool:
-    awaited: list[str] = []
-    for message in messages:
-        if message.role is Role.TOOL:
-            if not awaited or message.call_id != awaited.pop(0):
-                return False
-        elif awaited:
-            return False
-        awaited = awaited or [call.id for call in message.calls]
-    return not awaited
+        if isinstance(effect, effects.StartReply | effects.AskAgain):
+            assert_lawful(effect.messages)
 
 
 def test_an_answer_reads_the_persona() -> None:
     """Without a system prompt the model gets none, not an empty one."""
     core = new_core(persona=replace(PERSONA, system_prompt=""))
     core.handle(inputs.SessionStarted(), Instant(0))
-    (_, start) = core.handle(inputs.TextTyped("Hello."), Instant(1))
-    assert isinstance(start, effects.StartReply)
+    start = question(core.handle(inputs.TextTyped("Hello."), Instant(1)))
     assert [message.role for message in start.messages] == ["user"]

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from gateway_kit.phone_call import LANGUAGE, PERSONA, TOOLBOX, at
+from gateway_kit.phone_call import LANGUAGE, PERSONA, TOOLBOX, at, question
 from voice_gateway.domain.chat import Tool, Toolbox, ToolCall, ToolPlace
 from voice_gateway.domain.events import Notice, ReplyFinished
 from voice_gateway.domain.ids import CallId, ReplyId
@@ -37,8 +37,7 @@ def test_so_many_tools_run_at_once() -> None:
     assert run == [CallId(number) for number in range(1, MAX_CALLS + 1)]
     for call in run[:-1]:
         assert core.handle(inputs.ToolReturned(call, "sunny", is_error=False), at(200)) == ()
-    (start,) = core.handle(inputs.ToolReturned(run[-1], "sunny", is_error=False), at(200))
-    assert isinstance(start, effects.StartReply)
+    start = question(core.handle(inputs.ToolReturned(run[-1], "sunny", is_error=False), at(200)))
     assert start.messages[-2].text == "sunny"
     assert start.messages[-1].text.startswith("Error: not called: at most")
 
@@ -83,8 +82,7 @@ def test_arguments_that_others_could_not_read_are_none(arguments_json: str) -> N
     """What runs a tool may read less than Python does; such arguments fail like any that are no object."""
     core = asked()
     batch = core.handle(inputs.ToolsCalled(ReplyId(1), (ToolCall("c", "weather", arguments_json),)), at(100))
-    start = batch[-1]
-    assert isinstance(start, effects.StartReply)
+    start = question(batch)
     assert start.messages[-1].text == "Error: not called: the arguments are no JSON object"
 
 
@@ -96,15 +94,13 @@ def test_the_client_may_change_its_tools() -> None:
     core.handle(inputs.SettingsChanged(SettingsChange(tools=(close,))), at(20))
     core.handle(inputs.ClientInterrupted(), at(30))
     batch = core.handle(inputs.TextTyped("Close the door."), at(40))
-    start = batch[-1]
-    assert isinstance(start, effects.StartReply)
+    start = question(batch)
     assert start.tools == (TOOLBOX.tools[0], close)
     value = json.loads(json.dumps(core.snapshot(at(50))))
     restored = Core.restore(value, TurnPolicy(), TOOLBOX)
     assert restored.snapshot(at(60))["change"] == value["change"]
     restored.handle(inputs.SessionStarted(), at(70))
-    again = restored.handle(inputs.TextTyped("Close the door."), at(80))[-1]
-    assert isinstance(again, effects.StartReply)
+    again = question(restored.handle(inputs.TextTyped("Close the door."), at(80)))
     assert again.tools == start.tools
     with pytest.raises(SnapshotError, match="is no tool of a snapshot"):
         Core.restore(value | {"change": {"tools": [["close_door"]]}}, TurnPolicy(), TOOLBOX)

@@ -7,7 +7,7 @@ from voice_gateway.backends.http_tools.settings import HttpTool
 from voice_gateway.backends.openai_chat.parameters import MAX_EXTRA_CHARS, parse_extra_body
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.config.reader import Reader, Section
-from voice_gateway.domain.chat import NO_TOOLS
+from voice_gateway.domain.chat import CONTEXT_TOKENS, NO_TOOLS
 from voice_gateway.setting_kinds import Setting, decimal, file, integer, key, or_off, sentence, text, web_address, word
 
 _DEFAULT_LLM_URL = "http://localhost:8061/v1"
@@ -31,6 +31,14 @@ LLM_MAX_TOKENS_FIELD = word(
     _LLM.max_tokens_field,
     ("max_tokens", "max_completion_tokens"),
     "name under which `LLM_MAX_TOKENS` is sent",
+)
+LLM_CONTEXT_TOKENS = integer(
+    "LLM_CONTEXT_TOKENS",
+    _LLM.context_tokens,
+    (0, 10_000_000),
+    "count",
+    "what the model takes, prompt and reply together, in its tokens; 0: what the API lists as `max_model_len`, else "
+    f"{CONTEXT_TOKENS}",
 )
 LLM_EXTRA_BODY = Setting(
     "LLM_EXTRA_BODY",
@@ -81,6 +89,7 @@ SECTIONS = (
             LLM_TEMPERATURE,
             LLM_MAX_TOKENS,
             LLM_MAX_TOKENS_FIELD,
+            LLM_CONTEXT_TOKENS,
             LLM_EXTRA_BODY,
             LLM_THOUGHTS,
             LLM_APOLOGY,
@@ -101,6 +110,7 @@ def read_llm(reader: Reader) -> OpenAiChatSettings:
         temperature=reader.read(LLM_TEMPERATURE),
         max_tokens=reader.read(LLM_MAX_TOKENS),
         max_tokens_field=reader.read(LLM_MAX_TOKENS_FIELD),
+        context_tokens=reader.read(LLM_CONTEXT_TOKENS),
         extra_body_json=reader.read(LLM_EXTRA_BODY),
         begins_in_thought=reader.read(LLM_THOUGHTS) == "opened",
         first_token_deadline_ms=reader.read(LLM_FIRST_TOKEN_DEADLINE_MS),

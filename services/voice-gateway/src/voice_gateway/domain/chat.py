@@ -1,7 +1,15 @@
 """What a language model reads, and the tools that it may call."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+
+CONTEXT_TOKENS = 8_192
+"""Of a model that does not tell its own: the smallest that NIM serves has as many."""
+REPLY_TOKENS = 512
+"""Of a reply that has no limit of its own: one of three minutes."""
+PROMPT_TOKENS = CONTEXT_TOKENS - REPLY_TOKENS
+"""What is left of that for all that the model reads: instructions, tools, conversation."""
 
 
 class Role(StrEnum):
@@ -65,3 +73,10 @@ class Toolbox:
 
 
 NO_TOOLS = Toolbox()
+
+
+def made_up_id(number: int, taken: Collection[str]) -> str:
+    """An id of a call that none of those taken is. Nine letters and digits: Mistral's API refuses any other."""
+    while (made_up := f"call{number:05d}") in taken:
+        number += 1
+    return made_up

@@ -3,7 +3,8 @@
     GatewayError
     |-- ClientError       the client broke the contract, or asks for what is not there
     |-- BackendError      a backend failed or is not there
-    |   `-- RecognitionStalled
+    |   |-- RecognitionStalled
+    |   `-- QuestionTooLong
     |-- Unavailable       this server cannot take or keep the session now
     |   `-- Refused       admission, by one of its limits
     `-- InternalError     we are wrong
@@ -94,6 +95,13 @@ class RecognitionStalled(BackendError):  # noqa: N818  said as the fact it is
 
     def __init__(self, message: str) -> None:
         super().__init__(Backend.ASR, Reason.BACKEND_UNAVAILABLE, message)
+
+
+class QuestionTooLong(BackendError):  # noqa: N818  said as the fact it is
+    """A language model takes no question of this length; a shorter one may be answered, and nobody is to blame."""
+
+    def __init__(self) -> None:
+        super().__init__(Backend.LLM, Reason.LLM_FAILED, "the language model takes no question of this length")
 
 
 class Unavailable(GatewayError):  # noqa: N818  named after the gRPC code that every client knows

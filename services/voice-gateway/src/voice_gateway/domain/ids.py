@@ -11,3 +11,5 @@ CallId = NewType("CallId", int)
 """Number of a tool call in its session, from 1."""
 StreamId = NewType("StreamId", int)
 """Number of a recognition stream in its session, from 1."""
+ItemId = NewType("ItemId", int)
+"""Number of an item of the conversation in its session, from 1; none is given twice."""

@@ -15,6 +15,7 @@ from voice_gateway.domain.errors import (
     BackendError,
     GatewayError,
     InternalError,
+    QuestionTooLong,
     Reason,
     RecognitionStalled,
     ToolError,
@@ -141,7 +142,7 @@ class BackendCalls:
         def failed(reason: Reason, message: str) -> inputs.Input:
             return inputs.ReplyFailed(reply, reason, message)
 
-        self._spawn(f"llm-{reply}", self._guard(partial(self._write, reply, messages, tools), failed))
+        self._spawn(f"llm-{reply}", self._guard(partial(self._ask, reply, messages, tools), failed))
 
     def speak(self, order: Synthesize) -> None:
         """Synthesise a sentence after those of the same reply that were ordered before."""
@@ -254,6 +255,12 @@ class BackendCalls:
         )
         end = words[-1].end_samples if words else covered
         return inputs.SegmentFinal(stream, result.text, words, end, covered, received)
+
+    async def _ask(self, reply: ReplyId, messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> None:
+        try:
+            await self._write(reply, messages, tools)
+        except QuestionTooLong:
+            self._post(inputs.ReplyTooLong(reply))
 
     async def _write(self, reply: ReplyId, messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> None:
         calls, budget = list[ToolCall](), ReplyBudget()

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.caller import UNKNOWN, Caller
-from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
+from voice_gateway.domain.chat import PROMPT_TOKENS, ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, Refused
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
 from voice_gateway.domain.ids import CallId, ReplyId, SessionId
@@ -77,6 +77,8 @@ class SessionInfo:
     """Whether the client can hold its player without flushing it."""
     backend_patience_ms: int = 0
     """How long the session goes on without recognition; 0: without end."""
+    prompt_tokens: int = PROMPT_TOKENS
+    """What a request to the language model may have, the reply not counted; see LanguageModel."""
 
 
 class ClientSink(Protocol):
@@ -252,6 +254,10 @@ class SpeechRecognizer(Protocol):
 class LanguageModel(Protocol):
     """Writes replies."""
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens that the model can read for one reply: instructions, tools and conversation, as far as is known."""
+
     def reply(
         self, session: SessionId, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
     ) -> AsyncGenerator[str | ToolCall, None]:
@@ -259,7 +265,8 @@ class LanguageModel(Protocol):
 
         `session` is whose reply it is; see SpeechRecognizer.
 
-        Raises BackendError (LLM_FAILED, LLM_TIMEOUT). Closing the iterator cancels the request.
+        Raises QuestionTooLong before the first piece, and BackendError (LLM_FAILED, LLM_TIMEOUT). Closing the iterator
+        cancels the request.
         """
 
 

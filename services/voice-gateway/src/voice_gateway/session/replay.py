@@ -34,6 +34,7 @@ def replay(recording: Recording) -> Replayed:
         can_pause=session.can_pause,
         backend_patience_ms=session.backend_patience_ms,
         toolbox=header.toolbox,
+        prompt_tokens=session.prompt_tokens,
     )
     script = [_title(header)]
     for number, call in enumerate(recording.calls, start=2):

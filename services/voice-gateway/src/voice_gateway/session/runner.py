@@ -316,6 +316,9 @@ class SessionRunner:
         self._calls.cancel_speaking(effect.record.finished.reply)
         self._around.telemetry.turn_ended(self._info, effect.record)
 
+    def _note(self, effect: effects.Remember | effects.Forget) -> None:
+        """The conversation has changed: the journal has it, as every effect, and nobody else asks for it yet."""
+
     def _close(self, effect: effects.Close) -> None:
         self._outcome = effect.ended
 
@@ -331,6 +334,7 @@ class SessionRunner:
         effects.CancelRecognition: lambda self, effect: self._calls.cancel_recognition(effect.stream),
         effects.ForgetAudio: lambda self, effect: self._hearing.forget(effect.before_samples),
         effects.StartReply: _start_reply,
+        effects.AskAgain: lambda self, effect: self._calls.write(effect.reply, effect.messages, effect.tools),
         effects.BeginReply: lambda self, effect: self._playout.begin(effect.reply),
         effects.RunTool: lambda self, effect: self._calls.run_tool(effect),
         effects.CancelTool: lambda self, effect: self._calls.cancel_tool(effect.call),
@@ -346,6 +350,8 @@ class SessionRunner:
         effects.Reconfigure: _reconfigure,
         effects.Emit: lambda self, effect: self._sink.emit(effect.event),
         effects.RecordTurn: _record_turn,
+        effects.Remember: _note,
+        effects.Forget: _note,
         effects.Close: _close,
         effects.Fail: _fail,
     }

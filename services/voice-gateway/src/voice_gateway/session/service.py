@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import NamedTuple
 
 from voice_gateway.domain.caller import Caller
@@ -78,7 +79,8 @@ class SessionService:
             raise Unavailable(Reason.DRAINING, "the server is leaving; connect again")
 
     def _agreed(self, request: SessionRequest) -> "_Agreed":
-        info = self._negotiator.start(request, self._new_id())
+        granted = self._negotiator.start(request, self._new_id())
+        info = replace(granted, prompt_tokens=self._around.llm.prompt_tokens)
         return _Agreed(info, self._negotiator.persona(request), self._negotiator.toolbox(request))
 
     def _session(self, agreed: "_Agreed", request: SessionRequest, sink: ClientSink, place: Place) -> SessionRunner:
@@ -92,6 +94,7 @@ class SessionService:
             can_pause=info.can_pause,
             backend_patience_ms=info.backend_patience_ms,
             toolbox=toolbox,
+            prompt_tokens=info.prompt_tokens,
         )
         journals = self._around.journals
         journal = journals.journal(info, persona, request.transport, toolbox) if journals else None

@@ -1,4 +1,4 @@
-"""The agent's side: the reply in flight, the one that is being settled, and the history both write."""
+"""The agent's side: the reply in flight, and the one that is being settled."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ from voice_gateway.turn.effects import (
     Emit,
     Fail,
     Flush,
-    StartReply,
 )
 from voice_gateway.turn.history import History
 from voice_gateway.turn.latency import ReplyClock
 from voice_gateway.turn.playback import Heard
+from voice_gateway.turn.questions import TOO_LONG, Questions
 from voice_gateway.turn.rehearsal import Rehearsal
 from voice_gateway.turn.replies import Replies
 from voice_gateway.turn.reply import ReplyInFlight
@@ -66,15 +66,17 @@ class Agent:
         floor: Machine[Floor, FloorEvent],
         rate_hz: int,
         toolbox: Toolbox,
+        *,
+        questions: Questions,
     ) -> None:
         self._policy = policy
         self._persona = persona
         self._floor = floor
         self._machine = Machine(REPLY, Reply.NONE)
-        self._history = History(persona.system_prompt)
+        self._questions, self._history = questions, questions.history
         self._reply: ReplyInFlight | None = None
         self._settling: _Settling | None = None
-        self._rehearsal = Rehearsal(self._machine)
+        self._rehearsal = Rehearsal(self._machine, questions)
         self._tools = Tools(toolbox, has_filler=bool(persona.filler))
         self._replies = Replies(policy, rate_hz, self._history, self._tools)
         self._said_aloud = SaidAloud()
@@ -114,7 +116,7 @@ class Agent:
 
     @property
     def last(self) -> tuple[ReplyId, CallId]:
-        """The latest reply, and the latest call of a tool; 0 before the first."""
+        """The latest reply and call of a tool; 0 before the first."""
         return self._replies.last, self._tools.last
 
     @property
@@ -124,25 +126,20 @@ class Agent:
 
     def history(self, now: Instant) -> History:
         """A copy of the history, with what has been heard by `now` of the reply in flight or being settled."""
-        copy = History(self._persona.system_prompt)
-        copy.resume(self._history.conversation())
+        copy = self._history.copy()
         if (settling := self._settling) is not None:
-            _remember(copy, settling.reply, settling.reply.heard_text(settling.heard.samples))
+            _remember(copy, settling.reply, settling.reply.heard_text(settling.heard.samples), is_interrupted=True)
         if self._reply is not None:
-            _remember(copy, self._reply, self._reply.heard_text(self._reply.playback.heard(now).samples))
+            heard = self._reply.heard_text(self._reply.playback.heard(now).samples)
+            _remember(copy, self._reply, heard, is_interrupted=True)
         if outcomes := self._tools.outcomes():
             copy.called(outcomes)
         return copy
 
     def restore(self, kept: Snapshot) -> None:
-        """Go on from an earlier conversation."""
-        self._history.resume(kept.history)
+        """Count on from an earlier conversation."""
         self._replies.last, self._replies.has_reports = kept.last_reply, kept.has_reports
         self._tools.last = kept.last_call
-
-    def said(self, text: str) -> None:
-        """The user said something that is not answered on its own."""
-        self._history.said(text)
 
     def input_ended(self) -> list[Effect]:
         """The client half-closed: it reports no more, so that the clock alone tells how far it has played."""
@@ -155,7 +152,7 @@ class Agent:
     def answer(self, turn: CommittedTurn, now: Instant) -> list[Effect]:
         """Begin the reply to a turn, or release the one that was prepared for it."""
         effects, reply = self._rehearsal.claim(turn, self._history.version)
-        self._history.said(turn.text)
+        self._history.said(turn.id, turn.text)
         if reply is None:
             reply = self._replies.make(turn.id, turn.text, ReplyClock(now))
             effects += self._ask(reply)
@@ -166,7 +163,7 @@ class Agent:
 
     def _ask(self, reply: ReplyInFlight) -> list[Effect]:
         self._machine.move(ReplyEvent.ASKED)
-        return [StartReply(reply.id, reply.turn, self._history.messages(), reply.tools)]
+        return [self._questions.ask(reply)]
 
     def say(self, kind: ReplyKind, text: str, turn: TurnId | None, now: Instant) -> list[Effect]:
         """Begin a reply whose text is fixed, without asking the model; no other may be in flight.
@@ -183,7 +180,7 @@ class Agent:
     def reconfigure(self, policy: TurnPolicy, persona: Persona, tools: tuple[Tool, ...] | None) -> None:
         """Speak by another policy and persona, with other tools of the client, from the next reply on."""
         self._policy, self._persona, self._replies.policy = policy, persona, policy
-        self._history.system_prompt = persona.system_prompt
+        self._questions.system_prompt = persona.system_prompt
         if tools is not None:
             self._tools.replace(tools)
 
@@ -193,7 +190,7 @@ class Agent:
             return []
         reply = self._replies.make(turn, text, ReplyClock(now))
         self._rehearsal.begin(reply, trigger, self._history.version)
-        return [StartReply(reply.id, turn, self._history.messages_with(text), reply.tools)]
+        return [self._questions.ask_early(reply, turn)]
 
     def review(self, said: str, *, is_waiting: bool) -> list[Effect]:
         """Drop the prepared reply if something else has been said; `is_waiting`: whether a turn is to be answered."""
@@ -212,7 +209,7 @@ class Agent:
         is_late = heard.samples * 1_000 > TAKE_BACK_MS * reply.rate_hz
         if turn is None or not turn.may_go_on or turn.id == self._tools.turn or is_late:
             return self.interrupt(InterruptCause.USER_SPEECH, now), None
-        self._history.unsaid(reply.user_text)
+        self._history.unsaid()
         effects = self._stop(reply, InterruptCause.USER_SPEECH, now)
         told = Emit(ReplyHeard(reply.id, heard.samples, "", heard.is_estimate))
         return [*effects, told, *reply.record(ReplyOutcome.INTERRUPTED, heard.samples, 0, goes_on=False)], turn
@@ -262,7 +259,7 @@ class Agent:
             return []
         self._release(reply, now)
         text = reply.whole_text()
-        _remember(self._history, reply, text)
+        _remember(self._history, reply, text, is_interrupted=False)
         outcome = ReplyOutcome.FAILED if reply.has_failed else ReplyOutcome.COMPLETED
         return reply.record(outcome, reply.playback.total_samples, len(text), goes_on=not self._tools.is_idle)
 
@@ -315,6 +312,10 @@ class Agent:
         reply.calls = fact.calls
         return [*reply.finish_writing(now), *self._tools.begin(reply, now)]
 
+    def _on_reply_too_long(self, reply: ReplyInFlight, _: inputs.ReplyTooLong, now: Instant) -> list[Effect]:
+        again = self._questions.ask_again(reply)
+        return [again] if again else reply.apologise(self._persona.apology, Reason.LLM_FAILED, TOO_LONG, now)
+
     def _on_speech_ended(
         self, reply: ReplyInFlight, fact: inputs.SpeechCompleted | inputs.SpeechFailed, now: Instant
     ) -> list[Effect]:
@@ -366,6 +367,7 @@ class Agent:
         inputs.ReplyFailed: lambda self, reply, fact, now: reply.apologise(
             self._persona.apology, fact.reason, fact.message, now
         ),
+        inputs.ReplyTooLong: _on_reply_too_long,
         inputs.SpeechReady: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.SpeechCompleted: _on_speech_ended,
         inputs.SpeechFailed: _on_speech_ended,
@@ -378,14 +380,14 @@ class Agent:
 _Handler = Callable[[Agent, ReplyInFlight, Any, Instant], list[Effect]]
 
 
-def _remember(history: History, reply: ReplyInFlight, heard: str) -> None:
+def _remember(history: History, reply: ReplyInFlight, heard: str, *, is_interrupted: bool) -> None:
     if reply.is_remembered:
-        history.heard(heard)
+        history.heard(reply.id, reply.whole_text(), heard, is_interrupted=is_interrupted)
 
 
 def _close_interrupted(history: History, reply: ReplyInFlight, heard: Heard) -> list[Effect]:
     text = reply.heard_text(heard.samples)
-    _remember(history, reply, text)
+    _remember(history, reply, text, is_interrupted=True)
     told = Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate))
     return [told, *reply.record(ReplyOutcome.INTERRUPTED, heard.samples, len(text), goes_on=False)]
 

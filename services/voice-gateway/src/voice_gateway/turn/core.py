@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
-from voice_gateway.domain.chat import NO_TOOLS, Toolbox
+from voice_gateway.domain.chat import NO_TOOLS, PROMPT_TOKENS, Toolbox
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import (
     EndCause,
@@ -41,6 +41,8 @@ from voice_gateway.turn.changes import Changes
 from voice_gateway.turn.contest import Contest
 from voice_gateway.turn.dialogue import Dialogue
 from voice_gateway.turn.effects import Close, Effect, Emit, Fail, Reconfigure
+from voice_gateway.turn.history import History
+from voice_gateway.turn.questions import Questions
 from voice_gateway.turn.silence import Silence, Unheard
 from voice_gateway.turn.snapshot import Snapshot, parse
 from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, Reply
@@ -81,6 +83,7 @@ class Core:
         can_pause: bool = True,
         backend_patience_ms: int = 0,
         toolbox: Toolbox = NO_TOOLS,
+        prompt_tokens: int = PROMPT_TOKENS,
     ) -> None:
         self._policy = policy
         self._persona = persona
@@ -90,10 +93,19 @@ class Core:
         self._output_rate_hz = output_rate_hz
         self._phase = Phase.NEW
         self._floor = Machine(FLOOR, Floor.NOBODY)
-        self._agent = Agent(policy, persona, self._floor, output_rate_hz, toolbox)
+        self._history = History()
+        self._questions = Questions(persona.system_prompt, self._history, prompt_tokens)
+        self._agent = Agent(
+            policy,
+            persona,
+            self._floor,
+            output_rate_hz,
+            toolbox,
+            questions=self._questions,
+        )
         self._user = User(policy, self._floor, input_rate_hz, backend_patience_ms)
         contest = Contest(policy, language_code, self._floor, self._agent, can_pause=can_pause)
-        self._dialogue = Dialogue(policy, self._user, self._agent, contest)
+        self._dialogue = Dialogue(policy, self._user, self._agent, contest, self._history)
         self._silence = Silence(persona)
         self._unheard = Unheard()
         self._changes = Changes()
@@ -111,19 +123,21 @@ class Core:
         what has been said of the running turn.
         """
         history = self._agent.history(now)
-        for text in self._dialogue.unanswered():
-            history.said(text)
+        for turn, text in self._dialogue.unanswered():
+            history.said(turn, text)
         return Snapshot(
             self._persona,
             self._language_code,
             self._input_rate_hz,
             self._output_rate_hz,
             self._can_pause,
-            history.conversation(),
+            history.items,
+            history.last,
             self._user.turn,
             *self._agent.last,
             self._agent.has_reports,
             self._changes.whole,
+            self._questions.prompt_tokens,
         ).plain()
 
     @classmethod
@@ -142,8 +156,10 @@ class Core:
             output_rate_hz=kept.output_rate_hz,
             can_pause=kept.can_pause,
             toolbox=toolbox,
+            prompt_tokens=kept.prompt_tokens,
         )
         core._user.turn = kept.turn
+        core._history.resume(kept.history, kept.last_item)
         core._agent.restore(kept)
         if kept.change is not None:
             core._changes.add(kept.change)
@@ -162,7 +178,7 @@ class Core:
             effects = self._HANDLERS[type(fact)](self, fact, now)
         self._silence.noticed(fact, effects)
         self._unheard.noticed(fact)
-        return self._settle_down(effects, now)
+        return self._with_changes(self._settle_down(effects, now))
 
     def deadline(self) -> Instant | None:
         """When `on_deadline` is to be called if no fact comes first."""
@@ -181,14 +197,19 @@ class Core:
             return ()
         if self._drain_deadline is not None and now >= self._drain_deadline:
             late = Fail(Reason.DRAIN_DEADLINE, "the server had to leave before the turn was complete")
-            return self._settle_down([late], now)
+            return self._with_changes(self._settle_down([late], now))
         self._user.keep_quiet_time(now)
         effects = self._dialogue.on_deadline(now)
         doubtful_until = self._user.recognition.doubtful_until
         is_due = self._silence.is_due(self._policy.no_input_ms, doubtful_until, now)
         if is_due and (prompt := self._silence.next_prompt()):
             effects += self._agent.say(ReplyKind.REPROMPT, prompt, None, now)
-        return self._settle_down(effects, now)
+        return self._with_changes(self._settle_down(effects, now))
+
+    def _with_changes(self, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
+        """The batch with what it changed in the conversation, before the end of the session if it has that."""
+        end = len(effects) - (self._phase is Phase.ENDED)
+        return (*effects[:end], *self._history.take_told(), *effects[end:])
 
     def _is_stale(self, fact: inputs.Input) -> bool:
         if self._phase is Phase.ENDED:

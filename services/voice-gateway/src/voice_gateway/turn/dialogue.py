@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from voice_gateway.domain.events import InterruptCause, Transcript
-from voice_gateway.domain.ids import StreamId
+from voice_gateway.domain.ids import StreamId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.agent import Agent
 from voice_gateway.turn.contest import Contest, Said, Verdict
 from voice_gateway.turn.effects import Effect, Emit
-from voice_gateway.turn.history import LONGEST_CHARS
+from voice_gateway.turn.history import History
 from voice_gateway.turn.keypad import Keypad
 from voice_gateway.turn.text.heard import bounded
 from voice_gateway.turn.turn_so_far import Called, CommittedTurn
@@ -27,17 +27,22 @@ MAX_WAITING_TURNS = 256
 answered on their own."""
 
 
+SUPERSEDED_CHARS = 65_536
+"""Of turns that are not answered on their own, until they are in the history: a quarter of what that keeps."""
+
+
 class Dialogue:
     """Facts about the user, and the turns they make."""
 
-    def __init__(self, policy: TurnPolicy, user: User, agent: Agent, contest: Contest) -> None:
+    def __init__(self, policy: TurnPolicy, user: User, agent: Agent, contest: Contest, history: History) -> None:
         self._policy = policy
         self._user = user
         self._agent = agent
         self._contest = contest
+        self._history = history
         self._waiting: deque[CommittedTurn] = deque()
-        self._superseded: deque[str] = deque()
-        """What was said in turns before those that wait, and is not answered on its own; no more than history keeps."""
+        self._superseded: deque[CommittedTurn] = deque()
+        """Turns before those that wait, which are not answered on their own; no more text than SUPERSEDED_CHARS."""
         self._superseded_chars = 0
         self._keypad = Keypad()
         self._is_input_over = False
@@ -71,14 +76,13 @@ class Dialogue:
         self._user.reconfigure(policy)
         self._contest.reconfigure(policy, language_code)
 
-    def unanswered(self) -> Iterator[str]:
-        """What has been said and is in no request to the model."""
-        yield from self._superseded
-        yield from (turn.text for turn in self._waiting)
+    def unanswered(self) -> Iterator[tuple[TurnId, str]]:
+        """What has been said, in which turn, and is in no request to the model."""
+        yield from ((turn.id, turn.text) for turn in (*self._superseded, *self._waiting))
         if self._user.so_far.text:
-            yield self._user.so_far.text
+            yield self._user.turn, self._user.so_far.text
         if self.is_pressing:
-            yield self._keypad.digits
+            yield self._user.turn, self._keypad.digits
 
     def handle(self, fact: inputs.SpeakerInput, now: Instant) -> list[Effect]:
         """Take a fact about the user."""
@@ -119,19 +123,19 @@ class Dialogue:
     def _answer_next(self, now: Instant) -> list[Effect]:
         if not self._waiting:
             return []
-        if self._superseded:
-            self._agent.said("\n".join(self._superseded))
-            self._superseded.clear()
-            self._superseded_chars = 0
+        for turn in self._superseded:
+            self._history.said(turn.id, turn.text)
+        self._superseded.clear()
+        self._superseded_chars = 0
         return self._agent.answer(self._waiting.popleft(), now)
 
     def _supersede_oldest(self) -> None:
         """The turn that waits longest is still said, but not answered on its own."""
-        text = self._waiting.popleft().text
-        self._superseded.append(text)
-        self._superseded_chars += len(text)
-        while self._superseded_chars > LONGEST_CHARS and len(self._superseded) > 1:
-            self._superseded_chars -= len(self._superseded.popleft())
+        turn = self._waiting.popleft()
+        self._superseded.append(turn)
+        self._superseded_chars += len(turn.text)
+        while self._superseded_chars > SUPERSEDED_CHARS and len(self._superseded) > 1:
+            self._superseded_chars -= len(self._superseded.popleft().text)
 
     def _think_ahead(self, now: Instant) -> list[Effect]:
         """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""

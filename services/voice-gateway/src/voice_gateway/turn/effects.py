@@ -11,7 +11,11 @@ The contract of a batch:
 5. `FinishRecognition(n)` precedes `OpenRecognition(n + 1)` of the same batch.
 6. `Reconfigure` precedes every order of its batch that is carried out by the new settings.
 7. `RunTool(n)` comes once for each n, and `CancelTool(n)` at most once and after it.
-8. `Close` or `Fail` is the last effect of the last batch.
+8. `AskAgain(n)` follows a refusal of the question for reply n, which is still in flight: nothing of it was written.
+   Each has less of the conversation than the question before.
+9. `Remember` and `Forget` tell the changes of the history in their order, behind the other effects of their batch.
+   A turn that is answered is remembered in the batch that orders its reply, or releases it.
+10. `Close` or `Fail` is the last effect of the last batch.
 """
 
 from dataclasses import dataclass
@@ -19,7 +23,8 @@ from dataclasses import dataclass
 from voice_gateway.domain.chat import ChatMessage, Tool
 from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.events import Ended, Event, TurnRecord
-from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId, TurnId
+from voice_gateway.domain.ids import CallId, ItemId, ReplyId, SentenceId, StreamId, TurnId
+from voice_gateway.domain.items import Item
 from voice_gateway.domain.settings_change import SettingsChange
 
 
@@ -65,6 +70,15 @@ class StartReply:
     messages: tuple[ChatMessage, ...]
     tools: tuple[Tool, ...] = ()
     """What the model may call."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """Ask the language model again for a reply that was begun: it had refused the question for its length."""
+
+    reply: ReplyId
+    messages: tuple[ChatMessage, ...]
+    tools: tuple[Tool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +193,22 @@ class RecordTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class Remember:
+    """The conversation has this item, as a whole and for good, unless it is forgotten."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """This item was taken back: it is no part of the conversation. What the core drops for want of room is none such:
+    that has been said and heard, and a store may keep it.
+    """
+
+    item: ItemId
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """The session ends well; the event has been emitted."""
 
@@ -200,6 +230,7 @@ Effect = (
     | CancelRecognition
     | ForgetAudio
     | StartReply
+    | AskAgain
     | BeginReply
     | RunTool
     | CancelTool
@@ -215,6 +246,8 @@ Effect = (
     | Reconfigure
     | Emit
     | RecordTurn
+    | Remember
+    | Forget
     | Close
     | Fail
 )

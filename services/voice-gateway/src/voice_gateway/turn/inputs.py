@@ -201,6 +201,13 @@ class ReplyFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyTooLong:
+    """The language model refused the question for its length, before any word."""
+
+    reply: ReplyId
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechReady:
     """The first audio of a sentence has come."""
 
@@ -291,6 +298,7 @@ ReplyInput = (
     | ReplyCompleted
     | ToolsCalled
     | ReplyFailed
+    | ReplyTooLong
     | SpeechReady
     | SpeechCompleted
     | SpeechFailed

@@ -4,6 +4,7 @@ from voice_gateway.domain.events import Speculation, SpeculationOutcome, Specula
 from voice_gateway.domain.instant import Instant
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import CancelReply, Effect, Flush
+from voice_gateway.turn.questions import Questions
 from voice_gateway.turn.reply import ReplyInFlight
 from voice_gateway.turn.tables import Machine, Reply, ReplyEvent
 from voice_gateway.turn.text.normalised import Difference, difference, same_words
@@ -20,8 +21,9 @@ _LOST = {
 class Rehearsal:
     """Speculative replies of one turn after another, one at a time; `take` ends a turn."""
 
-    def __init__(self, machine: Machine[Reply, ReplyEvent]) -> None:
+    def __init__(self, machine: Machine[Reply, ReplyEvent], questions: Questions) -> None:
         self._machine = machine
+        self._questions = questions
         self._reply: ReplyInFlight | None = None
         self._trigger = SpeculationTrigger.STABILITY
         self._history_version = 0
@@ -82,6 +84,9 @@ class Rehearsal:
         if reply is None or not reply.takes(fact):
             return []
         match fact:
+            case inputs.ReplyTooLong():
+                again = self._questions.ask_again(reply)
+                return [again] if again is not None else self._fail(reply)
             case inputs.ReplyFailed() | inputs.SpeechFailed():
                 return self._fail(reply)
             case inputs.ToolsCalled(_, calls) if reply.tools:

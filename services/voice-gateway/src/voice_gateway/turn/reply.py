@@ -152,7 +152,8 @@ class ReplyInFlight:
         if isinstance(fact, inputs.SpeechReady | inputs.SpeechCompleted | inputs.SpeechFailed):
             return self._awaits_speech(fact.sentence)
         is_written = isinstance(
-            fact, inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ToolsCalled | inputs.ReplyFailed
+            fact,
+            inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ToolsCalled | inputs.ReplyFailed | inputs.ReplyTooLong,
         )
         return not (is_written and self._is_written)
 

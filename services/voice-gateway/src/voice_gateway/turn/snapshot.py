@@ -1,12 +1,13 @@
 """What of a conversation outlives the process that holds it: a plain value, JSON has all its types."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any, TypeVar
 
-from voice_gateway.domain.chat import ChatMessage, Role, Tool, ToolCall, ToolPlace
+from voice_gateway.domain.chat import Tool, ToolPlace
 from voice_gateway.domain.errors import ClientError
-from voice_gateway.domain.ids import CallId, ReplyId, TurnId
+from voice_gateway.domain.ids import CallId, ItemId, ReplyId, TurnId
+from voice_gateway.domain.items import AssistantItem, Item, ToolCallItem, ToolOutputItem, UserItem
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.settings_change import SettingsChange
@@ -14,6 +15,7 @@ from voice_gateway.domain.settings_change import SettingsChange
 VERSION = 4
 PERSONA = ("system_prompt", "apology", "reprompt", "goodbye", "filler", "unheard")
 """Fields of a persona, in their order."""
+_KINDS = {UserItem: "user", AssistantItem: "assistant", ToolCallItem: "call", ToolOutputItem: "output"}
 T = TypeVar("T")
 
 
@@ -31,8 +33,9 @@ class Snapshot:
     input_rate_hz: int
     output_rate_hz: int
     can_pause: bool
-    history: tuple[ChatMessage, ...]
-    """What was said and heard, without the system prompt."""
+    history: tuple[Item, ...]
+    """What was said and heard."""
+    last_item: ItemId
     turn: TurnId
     """Of the turn being spoken, or the next one."""
     last_reply: ReplyId
@@ -41,6 +44,8 @@ class Snapshot:
     """Whether the client reports playback."""
     change: SettingsChange | None
     """All that the client has changed, applied or not; the next core applies it when it starts."""
+    prompt_tokens: int
+    """What a request to the model may have, as the model taught."""
 
     def plain(self) -> dict[str, Any]:
         """The value that `parse` reads."""
@@ -56,12 +61,14 @@ class Snapshot:
             "input_rate_hz": self.input_rate_hz,
             "output_rate_hz": self.output_rate_hz,
             "can_pause": self.can_pause,
-            "history": [_plain(message) for message in self.history],
+            "history": [_plain(item) for item in self.history],
+            "last_item": self.last_item,
             "turn": self.turn,
             "last_reply": self.last_reply,
             "last_call": self.last_call,
             "has_reports": self.has_reports,
             "change": None if self.change is None else _plain_change(self.change),
+            "prompt_tokens": self.prompt_tokens,
         }
 
 
@@ -79,12 +86,14 @@ def parse(value: Mapping[str, Any]) -> Snapshot:
         _field(value, "input_rate_hz", int),
         _field(value, "output_rate_hz", int),
         _field(value, "can_pause", bool),
-        tuple(_message(item) for item in _field(value, "history", list)),
+        tuple(map(_item, _field(value, "history", list))),
+        ItemId(_field(value, "last_item", int)),
         TurnId(_field(value, "turn", int)),
         ReplyId(_field(value, "last_reply", int)),
         CallId(_field(value, "last_call", int)),
         _field(value, "has_reports", bool),
         None if value.get("change") is None else _change(_field(value, "change", dict)),
+        _field(value, "prompt_tokens", int),
     )
 
 
@@ -95,29 +104,21 @@ def _field(value: Mapping[str, Any], name: str, kind: type[T]) -> T:
     return found
 
 
-def _plain(message: ChatMessage) -> list[Any]:
-    plain: list[Any] = [message.role.value, message.text]
-    if message.calls:
-        plain.append([[call.id, call.name, call.arguments_json] for call in message.calls])
-    return [*plain, message.call_id] if message.role is Role.TOOL else plain
+def _plain(item: Item) -> list[Any]:
+    return [_KINDS[type(item)], *astuple(item)]
 
 
-def _message(item: object) -> ChatMessage:
-    match item:
-        case ["tool", str(text), str(call_id)]:
-            return ChatMessage(Role.TOOL, text, call_id=call_id)
-        case ["assistant", str(text), [*calls]]:
-            return ChatMessage(Role.ASSISTANT, text, tuple(_call(call) for call in calls))
-        case ["user" | "assistant" as role, str(text)]:
-            return ChatMessage(Role(role), text)
-    raise SnapshotError(f"{item!r} is no message of a snapshot's history")
-
-
-def _call(item: object) -> ToolCall:
-    match item:
-        case [str(name), str(tool), str(arguments_json)]:
-            return ToolCall(name, tool, arguments_json)
-    raise SnapshotError(f"{item!r} is no tool call of a snapshot's history")
+def _item(plain: object) -> Item:
+    match plain:
+        case ["user", int(number), int(turn), str(text)]:
+            return UserItem(ItemId(number), TurnId(turn), text)
+        case ["assistant", int(number), int(reply), str(said), str(heard), bool(is_interrupted)]:
+            return AssistantItem(ItemId(number), ReplyId(reply), said, heard, is_interrupted)
+        case ["call", int(number), str(call_id), str(name), str(arguments_json)]:
+            return ToolCallItem(ItemId(number), call_id, name, arguments_json)
+        case ["output", int(number), int(call), str(output)]:
+            return ToolOutputItem(ItemId(number), ItemId(call), output)
+    raise SnapshotError(f"{plain!r} is no item of a snapshot's history")
 
 
 def _plain_change(change: SettingsChange) -> dict[str, Any]:

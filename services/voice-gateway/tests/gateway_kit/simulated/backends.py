@@ -29,20 +29,24 @@ _SPEECH_MS = 60
 
 
 class Model:
-    """Writes an answer in pieces; fails, writes nothing, or writes on after it was cancelled."""
+    """Writes an answer in pieces; refuses, fails, writes nothing, or writes on after it was cancelled."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._asked: set[ReplyId] = set()
         self.performs: dict[type, Callable[[Any], None]] = {
             effects.StartReply: self._start,
+            effects.AskAgain: self._start,
             effects.CancelReply: lambda effect: self._asked.discard(effect.reply),
         }
 
-    def _start(self, effect: effects.StartReply) -> None:
+    def _start(self, effect: effects.StartReply | effects.AskAgain) -> None:
         reply, choices = effect.reply, self._call.choices
         self._asked.add(reply)
         wait_ms = choices.ms(20, 400)
+        if choices.one_in(16):
+            self._tell(wait_ms, inputs.ReplyTooLong(reply))
+            return
         fails_at = choices.below(3) if choices.one_in(8) else None
         for place, piece in enumerate(choices.of(_ANSWERS)):
             if place == fails_at:
@@ -52,7 +56,9 @@ class Model:
         gone = inputs.ReplyFailed(reply, Reason.LLM_FAILED, "gone")
         self._tell(wait_ms, inputs.ReplyCompleted(reply) if fails_at is None else gone)
 
-    def _tell(self, wait_ms: int, fact: inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ReplyFailed) -> None:
+    def _tell(
+        self, wait_ms: int, fact: inputs.ReplyDelta | inputs.ReplyCompleted | inputs.ReplyFailed | inputs.ReplyTooLong
+    ) -> None:
         def tell() -> None:
             if fact.reply in self._asked or self._call.choices.one_in(8):
                 self._call.tell(fact)

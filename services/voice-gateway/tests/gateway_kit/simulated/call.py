@@ -18,7 +18,6 @@ from gateway_kit.simulated.choices import Choices
 from gateway_kit.simulated.noise import senseless
 from gateway_kit.simulated.player import Player
 from gateway_kit.simulated.recogniser import Recogniser
-from voice_gateway.domain.chat import Role
 from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.policy import TurnPolicy
@@ -147,7 +146,7 @@ class Call:
     def said(self) -> str:
         """What the user has said by now, as the model has read it or is to read it next."""
         history = self.core.snapshot(at(self.now_ms))["history"]
-        return "\n".join(text for role, text, *_ in history if role == Role.USER)
+        return "\n".join(item[-1] for item in history if item[0] == "user")
 
     def script(self) -> str:
         """What happened, to be read."""

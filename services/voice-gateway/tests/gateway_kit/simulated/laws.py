@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from gateway_kit.lawful import assert_lawful
 from gateway_kit.simulated.call import Call
 from voice_gateway.domain import events
-from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.ids import ItemId, ReplyId, TurnId
 from voice_gateway.domain.instant import Instant
-from voice_gateway.turn import effects
+from voice_gateway.domain.items import Item
+from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Phase
+from voice_gateway.turn.projection import prompt_size
 
 
 def flat(call: Call) -> list[effects.Effect]:
@@ -161,7 +164,50 @@ def closing_absorbs(call: Call) -> None:
     assert all(core.handle(fact, Instant(10**15)) == () for fact in facts)
 
 
+def a_store_has_the_conversation(call: Call) -> None:
+    """Whoever does what Remember and Forget say has the items that the core keeps, in their order.
+
+    No number is given twice, and what is forgotten was remembered.
+    """
+    store: dict[ItemId, Item] = {}
+    last = ItemId(0)
+    for effect in flat(call):
+        match effect:
+            case effects.Remember(item):
+                assert item.id > last
+                store[item.id], last = item, item.id
+            case effects.Forget(item_id):
+                del store[item_id]
+    assert tuple(store.values()) == call.core._history.items
+
+
+def the_model_reads_lawful_messages(call: Call) -> None:
+    """Whatever the conversation was, no chat template refuses what the model is asked."""
+    for effect in flat(call):
+        if isinstance(effect, effects.StartReply | effects.AskAgain):
+            assert_lawful(effect.messages)
+
+
+def who_is_asked_again_is_asked_less(call: Call) -> None:
+    """Each further question for a reply in flight has less than the one before, and no word of it was written."""
+    asked: dict[ReplyId, int] = {}
+    for step in call.steps:
+        if isinstance(step.fact, inputs.ReplyDelta):
+            asked.pop(step.fact.reply, None)
+        for effect in step.effects:
+            match effect:
+                case effects.StartReply() | effects.AskAgain():
+                    size = prompt_size(effect.messages, effect.tools)
+                    assert isinstance(effect, effects.StartReply) or size < asked[effect.reply]
+                    asked[effect.reply] = size
+                case effects.CancelReply(reply):
+                    asked.pop(reply, None)
+
+
 OF_ANY_CALL = (
+    who_is_asked_again_is_asked_less,
+    the_model_reads_lawful_messages,
+    a_store_has_the_conversation,
     one_reply_is_in_flight_and_each_ends_once,
     a_finished_reply_is_recorded,
     nothing_is_spoken_for_a_cancelled_reply,

@@ -104,6 +104,7 @@ _KINDS: dict[type[inputs.Input], Callable[[_Draw], inputs.Input]] = {
     inputs.ToolsCalled: lambda draw: inputs.ToolsCalled(draw.reply(), draw.calls()),
     inputs.ToolReturned: lambda draw: inputs.ToolReturned(draw.call(), draw.text(), draw.flag()),
     inputs.ReplyFailed: lambda draw: inputs.ReplyFailed(draw.reply(), Reason.LLM_FAILED, "gone"),
+    inputs.ReplyTooLong: lambda draw: inputs.ReplyTooLong(draw.reply()),
     inputs.SpeechReady: lambda draw: inputs.SpeechReady(draw.reply(), draw.sentence()),
     inputs.SpeechCompleted: lambda draw: inputs.SpeechCompleted(
         draw.reply(), draw.sentence(), draw.samples(), draw.spoken()

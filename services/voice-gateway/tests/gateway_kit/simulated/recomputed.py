@@ -12,6 +12,7 @@ from voice_gateway.domain.instant import ms_between
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Phase
 from voice_gateway.turn.ledger import SpokenSentence, heard_text
+from voice_gateway.turn.projection import UNSAID
 from voice_gateway.turn.tables import Floor, Listening, Reply
 from voice_gateway.turn.text.sentences import SentenceSplitter
 from voice_gateway.turn.text.speakable import Speakable
@@ -243,6 +244,8 @@ class _Past:
 
     def messages(self) -> tuple[ChatMessage, ...]:
         joined = [ChatMessage(Role.SYSTEM, PERSONA.system_prompt)]
+        if self._lines and self._lines[0][0] is Role.ASSISTANT:
+            joined.append(ChatMessage(Role.USER, UNSAID))
         for role, text, _ in self._lines:
             if joined[-1].role is role:
                 text = f"{joined.pop().text}\n{text}"  # noqa: PLW2901  the joined line is the line
@@ -257,7 +260,7 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
     of an outage was said by no model, and is not read.
     """
     past, ledger, final = _Past(), _Ledger(), 0
-    unread, said, asked_by = set[ReplyId](), dict[int, str](), dict[ReplyId, int]()
+    unread, said, asked_by, is_shortened = set[ReplyId](), dict[int, str](), dict[ReplyId, int](), False
     for place, step in enumerate(call.steps):
         ledger.take(step.fact)
         for effect in step.effects:
@@ -271,7 +274,10 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
                 case effects.StartReply(reply, asked, messages) if asked is not None:
                     asked_by[reply] = asked
                     past.answered(asked)
-                    _compare(messages, past.messages(), is_prepared=asked > final)
+                    compare = _compare_ends if is_shortened else _compare
+                    compare(messages, past.messages(), is_prepared=asked > final)
+                case effects.AskAgain():
+                    is_shortened = True
                 case effects.Emit(events.ReplyHeard(reply, samples, text)):
                     is_whole = text == ledger.heard(reply, samples)
                     assert is_whole or (not text and _goes_on(step, said.get(asked_by.get(reply, 0))))
@@ -307,6 +313,14 @@ def _compare(told: tuple[ChatMessage, ...], expected: tuple[ChatMessage, ...], *
         assert told[-1].text.startswith(f"{last.text}\n")
     else:
         assert told[:-1] == expected
+
+
+def _compare_ends(told: tuple[ChatMessage, ...], expected: tuple[ChatMessage, ...], *, is_prepared: bool) -> None:
+    """The model has once refused a question for its length: from then on it reads an end of the conversation."""
+    assert told[-1].role is Role.USER
+    if not is_prepared:
+        read, whole = ("\n".join(message.text for message in messages[1:]) for messages in (told, expected))
+        assert whole.endswith(read)
 
 
 def _heard(step: Step, reply: ReplyId) -> str:

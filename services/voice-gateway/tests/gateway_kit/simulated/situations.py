@@ -44,6 +44,10 @@ class Situation(StrEnum):
     """or does not."""
     APOLOGY = auto()
     """The model fails before its first word."""
+    ASKED_AGAIN = auto()
+    """The model refuses a question for its length, and is asked less,"""
+    ASKED_AGAIN_SILENTLY = auto()
+    """also while the reply is only prepared."""
     OVERREPORTED = auto()
     """The client tells more than was sent."""
     RECOGNITION_BROKE = auto()
@@ -109,6 +113,9 @@ def _between(before: Step, step: Step) -> Iterator[Situation]:  # noqa: C901  on
         yield Situation.CONTESTED_WITH_WORDS
         if step.state.reply is Reply.NONE:
             yield Situation.YIELDED
+    if _has(step, effects.AskAgain):
+        is_prepared = step.state.reply is Reply.SPECULATIVE
+        yield Situation.ASKED_AGAIN_SILENTLY if is_prepared else Situation.ASKED_AGAIN
     if was_contested and _has(step, effects.ResumePlay):
         yield Situation.WENT_ON
     if words and before.state.floor is Floor.AGENT is step.state.floor and not step.text:

@@ -13,11 +13,16 @@ from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError,
 from voice_gateway.backends.openai_chat.codec import encode_messages, encode_tools
 from voice_gateway.backends.openai_chat.completion import Completion
 from voice_gateway.backends.openai_chat.endpoint import Endpoint, RequestRefusedError
-from voice_gateway.backends.openai_chat.failures import FAILURES, ChatStreamBrokenError, ChatStreamError
+from voice_gateway.backends.openai_chat.failures import (
+    FAILURES,
+    ChatStreamBrokenError,
+    ChatStreamError,
+    TooLongError,
+)
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.backend_status import BackendStatus
-from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
-from voice_gateway.domain.errors import Backend, BackendError, Reason
+from voice_gateway.domain.chat import CONTEXT_TOKENS, REPLY_TOKENS, ChatMessage, Tool, ToolCall
+from voice_gateway.domain.errors import Backend, BackendError, QuestionTooLong, Reason
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import BackendWatch
 
@@ -56,6 +61,16 @@ class OpenAiChat:
         """True while at least one address is healthy."""
         return self._pool.is_healthy
 
+    @property
+    def prompt_tokens(self) -> int:
+        """What the model can read for one reply: the context that is configured, or the least that an address tells.
+
+        The rest is for the reply, which takes no more than three quarters.
+        """
+        told = (endpoint.context_tokens for endpoint in self._pool.connections)
+        known = self._settings.context_tokens or min((each for each in told if each), default=CONTEXT_TOKENS)
+        return max(known - (self._settings.max_tokens or REPLY_TOKENS), known // 4)
+
     def status(self) -> BackendStatus:
         """What is known of each address."""
         return self._pool.status()
@@ -84,6 +99,7 @@ class OpenAiChat:
         What fails before the first piece, and may be mended by it, is tried on the next address, or once again.
 
         Raises:
+            QuestionTooLong: an address says so; it is not to blame.
             BackendError: LLM_TIMEOUT or LLM_FAILED, for a reply without any text or call or without a proper end too.
         """
         total_by = asyncio.get_running_loop().time() + self._settings.total_deadline_ms / _MS_PER_S
@@ -101,6 +117,8 @@ class OpenAiChat:
                 raise
             finally:
                 await completion.close()
+        except TooLongError as error:
+            raise QuestionTooLong from error
         except FAILURES as error:
             reason = Reason.LLM_TIMEOUT if isinstance(error, TimeoutError) else Reason.LLM_FAILED
             raise BackendError(Backend.LLM, reason, f"the language model {_describe(error)}") from error

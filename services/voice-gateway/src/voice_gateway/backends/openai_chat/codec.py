@@ -3,10 +3,10 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from voice_gateway.backends.openai_chat.conversation import lawful
 from voice_gateway.backends.openai_chat.failures import ChatStreamError
 from voice_gateway.domain.chat import ChatMessage, Role, Tool
 
@@ -17,8 +17,8 @@ NO_PARAMETERS = '{"type": "object", "properties": {}}'
 
 
 def encode_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
-    """The conversation as a request carries it, and as the strictest chat templates take it."""
-    return [_message(message) for message in lawful(messages)]
+    """The conversation as a request carries it."""
+    return [_message(message) for message in messages]
 
 
 def encode_tools(tools: Sequence[Tool]) -> list[dict[str, Any]]:
@@ -36,8 +36,17 @@ def encode_tools(tools: Sequence[Tool]) -> list[dict[str, Any]]:
     ]
 
 
-def decode_models(body: bytes) -> tuple[str, ...]:
-    """The names in a listing of models.
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model, as its endpoint lists it."""
+
+    name: str
+    context_tokens: int | None = None
+    """What it takes, prompt and reply together: vLLM tells, and NIM; None: this endpoint does not."""
+
+
+def decode_models(body: bytes) -> tuple[ListedModel, ...]:
+    """The models of a listing.
 
     Raises:
         ChatStreamError: it is no listing, or names no model.
@@ -48,12 +57,19 @@ def decode_models(body: bytes) -> tuple[str, ...]:
         raise ChatStreamError("sent a listing of models that is not JSON") from error
     match listing:
         case {"data": [*rows]}:
-            names = tuple(name for row in rows if isinstance(row, dict) and isinstance(name := row.get("id"), str))
+            models = tuple(_listed(row) for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str))
         case _:
-            names = ()
-    if not names:
+            models = ()
+    if not models:
         raise ChatStreamError("lists no models")
-    return names
+    return models
+
+
+def _listed(row: dict[str, Any]) -> ListedModel:
+    match row.get("max_model_len"):
+        case int(count) if count > 0 and count is not True:
+            return ListedModel(row["id"], count)
+    return ListedModel(row["id"])
 
 
 def versioned_url(url: str) -> str:

@@ -11,14 +11,15 @@ import openai
 
 from voice_gateway.backends.addresses.book import Address
 from voice_gateway.backends.openai_chat.codec import decode_models, versioned_url
-from voice_gateway.backends.openai_chat.failures import ChatStreamError
+from voice_gateway.backends.openai_chat.failures import ChatStreamError, TooLongError
 from voice_gateway.backends.openai_chat.oddity_log import note_refused
-from voice_gateway.backends.openai_chat.parameters import parameters, refused_parameter
+from voice_gateway.backends.openai_chat.parameters import parameters, refused_parameter, says_too_long
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 
 _NO_KEY = "not-needed"
 """The library insists on a key; servers that want none ignore it."""
 _UNLAWFUL = (400, 422)  # RFC 9110 section 15.5.1; 15.5.21 is FastAPI's
+_TOO_LARGE = 413  # RFC 9110 section 15.5.14
 _MAX_REFUSAL_BYTES = 16_384
 """Of the body that says why; it names a field at its beginning or not at all."""
 _MAX_LISTING_BYTES = 4_194_304
@@ -86,6 +87,8 @@ class Endpoint:
         self.begins_in_thought = settings.begins_in_thought
         """Of every reply."""
         self._model = settings.model
+        self.context_tokens: int | None = None
+        """What the model takes, prompt and reply together, if this address has told."""
         self._probe_s = settings.probe_deadline_ms / 1_000
         self._url = self._client.base_url.join("chat/completions")
         self._models_url = self._client.base_url.join("models")
@@ -101,12 +104,12 @@ class Endpoint:
     async def check(self) -> None:
         """Ask for the models; raises what the library raises, TimeoutError and ChatStreamError."""
         async with asyncio.timeout(self._probe_s):
-            first = await self._first_model()
-        self._model = self._model or first
+            await self._ask_for_models()
 
     async def model(self) -> str:
         """The model to ask for: the configured one, or the first that is listed here."""
-        self._model = self._model or await self._first_model()
+        if not self._model:
+            await self._ask_for_models()
         return self._model
 
     async def send(self, body: dict[str, Any]) -> httpx2.Response:
@@ -118,6 +121,7 @@ class Endpoint:
 
         Raises:
             openai.APIConnectionError: the endpoint cannot be reached.
+            TooLongError: it takes no request of this length.
             RequestRefusedError: it refuses, or redirects: the conversation and the key go nowhere else.
             ChatStreamError: it answers in an encoding that was not asked for.
         """
@@ -127,10 +131,9 @@ class Endpoint:
         if response.is_success:
             return response
         try:
-            parameter = await _refused_parameter(response, fields)
+            raise await _refusal(response, fields)
         finally:
             await response.aclose()
-        raise RequestRefusedError(response, parameter)
 
     async def _open(self, request: httpx2.Request) -> httpx2.Response:
         """An answer whose body is not read, to be closed."""
@@ -144,29 +147,37 @@ class Endpoint:
         # A thousand bytes may be a million when they are unpacked: only what is bounded as it comes is read.
         raise ChatStreamError("answered in an encoding that was not asked for")
 
-    async def _first_model(self) -> str:
+    async def _ask_for_models(self) -> None:
+        """Learn the first model's name, if none is configured, and what the model takes."""
         response = await self._open(self._http.build_request("GET", self._models_url, headers=self._headers))
         try:
             if not response.is_success:
                 raise openai.APIStatusError("refused", response=response, body=None)
-            return decode_models(await _read(response, _MAX_LISTING_BYTES))[0]
+            listed = decode_models(await _read(response, _MAX_LISTING_BYTES))
         except httpx2.TransportError as error:
             raise openai.APIConnectionError(request=response.request) from error
         finally:
             await response.aclose()
+        self._model = self._model or listed[0].name
+        self.context_tokens = next((model.context_tokens for model in listed if model.name == self._model), None)
 
 
-async def _refused_parameter(response: httpx2.Response, fields: dict[str, Any]) -> str:
-    """The field of ours that a refusal names, told in the log; empty if none, or if the refusal cannot be read."""
+async def _refusal(response: httpx2.Response, fields: dict[str, Any]) -> Exception:
+    """What a refusal says; a field of ours that it names is told in the log, and one that cannot be read names none."""
+    if response.status_code == _TOO_LARGE:
+        return TooLongError()
     if response.status_code not in _UNLAWFUL:
-        return ""
+        return RequestRefusedError(response, "")
     try:
-        parameter = refused_parameter(await _read(response, _MAX_REFUSAL_BYTES), fields)
+        body = await _read(response, _MAX_REFUSAL_BYTES)
     except (ChatStreamError, httpx2.HTTPError):
-        return ""
+        return RequestRefusedError(response, "")
+    if says_too_long(body):
+        return TooLongError()
+    parameter = refused_parameter(body, fields)
     if parameter:
         note_refused(parameter)
-    return parameter
+    return RequestRefusedError(response, parameter)
 
 
 async def _read(response: httpx2.Response, limit_bytes: int) -> bytes:

@@ -22,5 +22,9 @@ class ChatStreamMalformedError(ChatStreamError):
     """An event cannot be read: words are lost. If nothing comes after it, it was cut off."""
 
 
+class TooLongError(Exception):
+    """A request was refused for its length: no failure, and no reason to try another address."""
+
+
 FAILURES = (openai.OpenAIError, httpx2.HTTPError, ChatStreamError, TimeoutError)
 """What a request can end in, other than its reply."""

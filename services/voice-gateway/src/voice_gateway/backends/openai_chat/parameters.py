@@ -14,6 +14,19 @@ RESERVED = ("max_completion_tokens", "max_tokens", "messages", "model", "stream"
 """What has a setting of its own, or is the conversation."""
 _MAX_WALK = 1_000
 """Strings of a refusal that are looked at."""
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|maximum context length|context window"  # OpenAI, vLLM, Mistral, OpenRouter
+    r"|maximum model length|too long to fit into the model"  # vLLM, earlier
+    r"|exceed_context_size|available context size"  # llama.cpp
+    r"|model's context length|maximum allowed length"  # SGLang
+    r"|should not exceed max_(?:num_tokens|seq_len|input_len)"  # TensorRT-LLM, on which NIM stands, too
+    r"|exceeds the context length|prompt (?:is )?too long"  # Ollama, Anthropic
+    r"|exceeds the maximum number of tokens",  # Gemini
+    re.IGNORECASE,
+)
+"""What servers say of a question that is too long: docs/reference/chat-servers.md has the sources."""
+_ECHOES = frozenset({"input", "body"})
+"""Fields in which a refusal (FastAPI's) says again what was asked: the words of a user tell nothing of the server."""
 _PLAIN_WORDS = frozenset({"model", "messages", "stream", "tools", "stop", "user"})
 """Names that stand in a refusal as words, too."""
 
@@ -62,6 +75,15 @@ def refused_parameter(body: bytes, sent: Mapping[str, Any]) -> str:
     quoted = [word for text in texts for word in re.findall(r"['\"`](\w{1,64})['\"`]", text)]
     words = [word for text in texts for word in re.findall(r"\w{1,64}", text) if word not in _PLAIN_WORDS]
     return next((word for word in (*named, *quoted, *words) if word in sent), "")
+
+
+def says_too_long(body: bytes) -> bool:
+    """Whether a refusal says that the question, or with it the reply, is longer than the model takes."""
+    try:
+        refusal = json.loads(body)
+    except (ValueError, RecursionError):
+        return bool(_TOO_LONG.search(body.decode("utf-8", "replace")))
+    return any(_TOO_LONG.search(value) for name, value in _strings(refusal) if name not in _ECHOES)
 
 
 def _strings(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -23,6 +23,8 @@ class OpenAiChatSettings:
     """Longest reply, in tokens; None: the server's own."""
     max_tokens_field: str = "max_tokens"
     """Under which name that goes out: `max_completion_tokens` is OpenAI's since its models think."""
+    context_tokens: int = 0
+    """What the model takes, prompt and reply together; 0: what the endpoint says, else CONTEXT_TOKENS."""
     extra_body_json: str = "{}"
     """A JSON object: further fields of each request. No secret."""
     begins_in_thought: bool = False

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from voice_gateway.backends.openai_chat.failures import ChatStreamError
-from voice_gateway.domain.chat import ToolCall
+from voice_gateway.domain.chat import ToolCall, made_up_id
 
 MAX_CALLS = 64
 """Of one reply: as many as a client may bring tools."""
@@ -133,13 +133,6 @@ class CallAssembler:
 def _characters(text: str) -> str:
     """The text without half characters: JSON can carry them, also one in two pieces, and no wire of ours can."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def made_up_id(number: int, taken: "list[str] | set[str]") -> str:
-    """An id that none of those taken is. Nine letters and digits: Mistral's API refuses any other."""
-    while (made_up := f"call{number:05d}") in taken:
-        number += 1
-    return made_up
 
 
 def _is_another(call: _PartialCall, delta: CallDelta) -> bool:
