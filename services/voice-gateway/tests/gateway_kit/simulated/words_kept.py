@@ -19,7 +19,8 @@ def every_word_is_kept(call: Call) -> None:
 
     Left out is only what is the agent's own voice, and what was said while some of a reply had been heard and only
     acknowledges, or is a word in a sound that has no voice. Each final is asked for when it comes. Names are looked for
-    in the end, since each is said only once, however often it is transcribed.
+    in the end, since each is said only once, however often it is transcribed; but not where all input is pushed faster
+    than real time: there several streams may break before any of them is final.
     """
     names = set[str]()
     aloud = defaultdict[ReplyId, str](str)
@@ -34,6 +35,8 @@ def every_word_is_kept(call: Call) -> None:
                 names.update(_names(own or ""))
             case inputs.TextTyped(text=text) if step.is_taken:
                 names.update(_names(text))
+    if call.line.is_pushed:
+        return
     said = Counter(_names(call.said()))
     assert not names - {*said}, f"lost: {names - {*said}}"
     twice = {name for name, count in said.items() if count > 1}
