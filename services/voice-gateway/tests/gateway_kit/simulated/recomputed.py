@@ -8,7 +8,7 @@ from gateway_kit.simulated.call import Call, Step
 from voice_gateway.domain import events
 from voice_gateway.domain.chat import ChatMessage, Role
 from voice_gateway.domain.ids import ReplyId, StreamId, TurnId
-from voice_gateway.domain.instant import ms_between
+from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Phase
 from voice_gateway.turn.ledger import SpokenSentence, heard_text
@@ -131,29 +131,32 @@ def sentences_are_those_of_the_whole_text(call: Call) -> None:
                     assert told.get(reply, []) == [*splitter.feed(written[reply]), *splitter.finish()]
 
 
-def a_turn_ends_in_time(call: Call) -> None:
+def a_turn_ends_in_time(call: Call) -> None:  # noqa: C901  one condition for each exception
     """From its first words on a turn lasts at most `max_turn_ms` + `vad_end_ms` + `final_grace_ms`.
 
-    Then it is committed, or nothing is left of it, since its words were not the user's, or none; what another stream
-    has heard of the next turn by then begins that one. A turn that began in a backlog is not spoken to anybody now, and
-    so has no such limit; nor has what was said before the half-close, whose final is waited for as long as its
-    stream answers.
+    Whoever orders its end by then (`commit`) has its final waited for, for `final_grace_ms`. Then it is committed, or
+    nothing is left of it, since its words were not the user's, or none; what another stream has heard of the next turn
+    by then begins that one. A turn that began in a backlog is not spoken to anybody now, and so has no such limit; nor
+    has what was said before the half-close, whose final is waited for as long as its stream answers.
     """
     policy = call.line.policy
     longest_ms = policy.max_turn_ms + policy.vad_end_ms + policy.final_grace_ms
     since: Step | None = None
-    before, is_backlog, is_pushed, caught_up_at = "", False, False, -1
+    before, is_backlog, is_pushed, caught_up_at, ordered_until = "", False, False, -1, Instant(0)
     for step in call.steps:
         match step.fact:
             case inputs.BacklogBegan():
                 is_backlog = True
             case inputs.CaughtUp(at_samples):
                 is_backlog, caught_up_at = False, at_samples
+            case inputs.CommitRequested():
+                ordered_until = after_ms(step.now, policy.final_grace_ms)
             case inputs.TranscriptRevised(end_samples=end) | inputs.SegmentFinal(end_samples=end):
                 is_pushed = is_pushed or end <= caught_up_at
         is_pushed = (is_backlog or is_pushed) and bool(step.text)
         if since is not None:
-            assert ms_between(since.now, step.now) <= longest_ms, f"turn {since.turn} goes on: {since.text!r}"
+            until = max(after_ms(since.now, longest_ms), ordered_until)
+            assert step.now <= until, f"turn {since.turn} goes on: {since.text!r}"
         if is_pushed or not step.text or step.state.phase in (Phase.FINISHING, Phase.ENDED):
             since = None
         elif since is None or since.turn != step.turn or before.endswith(f" {step.text}"):
