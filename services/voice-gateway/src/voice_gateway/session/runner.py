@@ -102,18 +102,9 @@ class SessionRunner:
     def hear(self, pcm: bytes, offset_samples: int) -> None:
         """Take audio; it goes to the tape and to recognition, never to the core."""
         self._idle.mark()
-        hearing, info = self._hearing, self._info
-        received = hearing.received_samples
-        edges = self._backlog.heard(
-            audio_ns=samples_to_ns(len(pcm) // PCM_SAMPLE_BYTES, info.asr_rate_hz),
-            gap_ns=samples_to_ns(max(0, offset_samples - received), info.input_rate_hz),
-            unread_ns=hearing.unread_ms * NS_PER_MS,
-            received_samples=received,
-            now=clock.now(),
-        )
-        for edge in edges:
+        for edge in _paced(self._backlog, self._hearing, self._info, pcm, offset_samples):
             self._post(edge)
-        hearing.hear(pcm, offset_samples)
+        self._hearing.hear(pcm, offset_samples)
 
     def heard_ms(self) -> int:
         """Audio that was heard by now, as long as it is on the tape."""
@@ -355,3 +346,17 @@ class SessionRunner:
         effects.Close: _close,
         effects.Fail: _fail,
     }
+
+
+def _paced(
+    backlog: Backlog, hearing: Hearing, info: SessionInfo, pcm: bytes, offset_samples: int
+) -> list[inputs.BacklogBegan | inputs.CaughtUp]:
+    """Whether this audio, which the tape has not yet, begins a backlog or is the first behind one."""
+    received = hearing.received_samples
+    return backlog.heard(
+        audio_ns=samples_to_ns(len(pcm) // PCM_SAMPLE_BYTES, info.asr_rate_hz),
+        gap_ns=samples_to_ns(max(0, offset_samples - received), info.input_rate_hz),
+        unread_ns=hearing.unread_ms * NS_PER_MS,
+        received_samples=received,
+        now=clock.now(),
+    )

@@ -76,7 +76,7 @@ class Agent:
         self._questions, self._history = questions, questions.history
         self._reply: ReplyInFlight | None = None
         self._settling: _Settling | None = None
-        self._rehearsal = Rehearsal(self._machine, questions)
+        self.rehearsal = Rehearsal(self._machine, questions)
         self._tools = Tools(toolbox, has_filler=bool(persona.filler))
         self._replies = Replies(policy, rate_hz, self._history, self._tools)
         self._said_aloud = SaidAloud()
@@ -110,9 +110,7 @@ class Agent:
 
     def spoken(self, began: Instant, ended: Instant, now: Instant) -> str:
         """What the agent has said aloud, as far as it may come back in words spoken from `began` to `ended`."""
-        reply = self._reply
-        has_left = reply is not None and reply.clock.played is not None and reply.clock.played <= ended
-        return self._said_aloud.text(reply if has_left else None, began, now)
+        return self._said_aloud.text(self._reply, began, ended, now)
 
     @property
     def last(self) -> tuple[ReplyId, CallId]:
@@ -126,12 +124,11 @@ class Agent:
 
     def history(self, now: Instant) -> History:
         """A copy of the history, with what has been heard by `now` of the reply in flight or being settled."""
-        copy = self._history.copy()
-        if (settling := self._settling) is not None:
-            _remember(copy, settling.reply, settling.reply.heard_text(settling.heard.samples), is_interrupted=True)
+        copy, settling = self._history.copy(), self._settling
+        if settling is not None:
+            _remember_cut(copy, settling.reply, settling.heard)
         if self._reply is not None:
-            heard = self._reply.heard_text(self._reply.playback.heard(now).samples)
-            _remember(copy, self._reply, heard, is_interrupted=True)
+            _remember_cut(copy, self._reply, self._reply.playback.heard(now))
         if outcomes := self._tools.outcomes():
             copy.called(outcomes)
         return copy
@@ -151,13 +148,13 @@ class Agent:
 
     def answer(self, turn: CommittedTurn, now: Instant) -> list[Effect]:
         """Begin the reply to a turn, or release the one that was prepared for it."""
-        effects, reply = self._rehearsal.claim(turn, self._history.version)
+        effects, reply = self.rehearsal.claim(turn, self._history.version)
         self._history.said(turn.id, turn.text)
         if reply is None:
             reply = self._replies.make(turn.id, turn.text, ReplyClock(now))
             effects += self._ask(reply)
         self._reply = reply
-        reply.committed, reply.speculations = turn, self._rehearsal.take()
+        reply.committed, reply.speculations = turn, self.rehearsal.take()
         effects += reply.release(turn.text, now)
         return [*effects, *self._tools.begin(reply, now), *self.finish(now)] if reply.calls else effects
 
@@ -171,7 +168,7 @@ class Agent:
         `turn` is what it belongs to, None when nobody asked for it. What was heard of it enters history, except an
         apology that nobody asked for.
         """
-        effects = self._rehearsal.stop()
+        effects = self.rehearsal.stop()
         self._machine.move(ReplyEvent.ASKED)
         reply = self._reply = self._replies.make(turn, "", ReplyClock(now))
         reply.kind = kind
@@ -186,15 +183,11 @@ class Agent:
 
     def speculate(self, turn: TurnId, text: str, trigger: SpeculationTrigger, now: Instant) -> list[Effect]:
         """Prepare the reply to a turn that has probably ended."""
-        if not self._rehearsal.may_begin(text, self._policy.max_speculations):
+        if not self.rehearsal.may_begin(text, self._policy.max_speculations):
             return []
         reply = self._replies.make(turn, text, ReplyClock(now))
-        self._rehearsal.begin(reply, trigger, self._history.version)
+        self.rehearsal.begin(reply, trigger, self._history.version)
         return [self._questions.ask_early(reply, turn)]
-
-    def review(self, said: str, *, is_waiting: bool) -> list[Effect]:
-        """Drop the prepared reply if something else has been said; `is_waiting`: whether a turn is to be answered."""
-        return self._rehearsal.review(said, self._history.version, is_over=not (said or is_waiting))
 
     def take_back(self, began: Instant, now: Instant) -> tuple[list[Effect], CommittedTurn | None]:
         """Drop a reply of which nothing had been heard when the user began to speak on; its turn goes on.
@@ -205,14 +198,11 @@ class Agent:
         reply = self._reply
         if reply is None or not self.is_unheard(began):
             return [], None
-        turn, heard = reply.committed, reply.playback.heard(now)
-        is_late = heard.samples * 1_000 > TAKE_BACK_MS * reply.rate_hz
-        if turn is None or not turn.may_go_on or turn.id == self._tools.turn or is_late:
+        turn = None if reply.turn == self._tools.turn else _turn_that_goes_on(reply, now)
+        if turn is None:
             return self.interrupt(InterruptCause.USER_SPEECH, now), None
         self._history.unsaid()
-        effects = self._stop(reply, InterruptCause.USER_SPEECH, now)
-        told = Emit(ReplyHeard(reply.id, heard.samples, "", heard.is_estimate))
-        return [*effects, told, *reply.record(ReplyOutcome.INTERRUPTED, heard.samples, 0, goes_on=False)], turn
+        return [*self._stop(reply, InterruptCause.USER_SPEECH, now), *_close_taken_back(reply, now)], turn
 
     def interrupt(self, cause: InterruptCause, now: Instant) -> list[Effect]:
         """Stop the reply in flight and the tools, if any; what was heard of it is settled now or soon."""
@@ -237,10 +227,6 @@ class Agent:
     def resume(self, now: Instant) -> list[Effect]:
         """Go on with the reply that is held, from where it was heard to."""
         return self._reply.resume(now) if self._reply is not None else []
-
-    def end(self, now: Instant) -> list[Effect]:
-        """The session is over."""
-        return [*self._rehearsal.stop(), *self.interrupt(InterruptCause.CLIENT, now), *self.settle()]
 
     def settle(self) -> list[Effect]:
         """Wait no longer for the client's last report."""
@@ -298,8 +284,8 @@ class Agent:
             return []
         if isinstance(fact, inputs.PlaybackReported):
             return self._on_playback_reported(fact, now)
-        if self._rehearsal.takes(fact):
-            return self._rehearsal.handle(fact, now)
+        if self.rehearsal.takes(fact):
+            return self.rehearsal.handle(fact, now)
         reply = self._reply
         if reply is None or not reply.takes(fact):
             return []
@@ -311,10 +297,6 @@ class Agent:
             return reply.complete(self._persona.apology, now)
         reply.calls = fact.calls
         return [*reply.finish_writing(now), *self._tools.begin(reply, now)]
-
-    def _on_reply_too_long(self, reply: ReplyInFlight, _: inputs.ReplyTooLong, now: Instant) -> list[Effect]:
-        again = self._questions.ask_again(reply)
-        return [again] if again else reply.apologise(self._persona.apology, Reason.LLM_FAILED, TOO_LONG, now)
 
     def _on_speech_ended(
         self, reply: ReplyInFlight, fact: inputs.SpeechCompleted | inputs.SpeechFailed, now: Instant
@@ -341,7 +323,7 @@ class Agent:
     def _on_playback_reported(self, fact: inputs.PlaybackReported, now: Instant) -> list[Effect]:
         self._replies.has_reports = True
         reply, settling = self._reply, self._settling
-        if self._rehearsal.takes(fact) or not 1 <= fact.reply <= self._replies.last:
+        if self.rehearsal.takes(fact) or not 1 <= fact.reply <= self._replies.last:
             return [Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, f"there is no reply {fact.reply}"))]
         played, effects = max(0, min(fact.played_samples, fact.sent_samples)), list[Effect]()
         if reply is not None and fact.reply == reply.id:
@@ -367,7 +349,7 @@ class Agent:
         inputs.ReplyFailed: lambda self, reply, fact, now: reply.apologise(
             self._persona.apology, fact.reason, fact.message, now
         ),
-        inputs.ReplyTooLong: _on_reply_too_long,
+        inputs.ReplyTooLong: lambda self, reply, _, now: _shortened(self._questions, reply, self._persona.apology, now),
         inputs.SpeechReady: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.SpeechCompleted: _on_speech_ended,
         inputs.SpeechFailed: _on_speech_ended,
@@ -383,6 +365,30 @@ _Handler = Callable[[Agent, ReplyInFlight, Any, Instant], list[Effect]]
 def _remember(history: History, reply: ReplyInFlight, heard: str, *, is_interrupted: bool) -> None:
     if reply.is_remembered:
         history.heard(reply.id, reply.whole_text(), heard, is_interrupted=is_interrupted)
+
+
+def _shortened(questions: Questions, reply: ReplyInFlight, apology: str, now: Instant) -> list[Effect]:
+    """The model refused the question for its length: ask again, unless nothing is left to leave out."""
+    again = questions.ask_again(reply)
+    return [again] if again else reply.apologise(apology, Reason.LLM_FAILED, TOO_LONG, now)
+
+
+def _turn_that_goes_on(reply: ReplyInFlight, now: Instant) -> CommittedTurn | None:
+    """The turn that goes on if this reply is taken back; None: it stays, or so much was heard that it is known."""
+    is_known = reply.playback.heard(now).samples * 1_000 > TAKE_BACK_MS * reply.rate_hz
+    turn = reply.committed
+    return None if turn is None or is_known or not turn.may_go_on else turn
+
+
+def _close_taken_back(reply: ReplyInFlight, now: Instant) -> list[Effect]:
+    """It is over, and nothing of it is remembered."""
+    heard = reply.playback.heard(now)
+    told = Emit(ReplyHeard(reply.id, heard.samples, "", heard.is_estimate))
+    return [told, *reply.record(ReplyOutcome.INTERRUPTED, heard.samples, 0, goes_on=False)]
+
+
+def _remember_cut(history: History, reply: ReplyInFlight, heard: Heard) -> None:
+    _remember(history, reply, reply.heard_text(heard.samples), is_interrupted=True)
 
 
 def _close_interrupted(history: History, reply: ReplyInFlight, heard: Heard) -> list[Effect]:

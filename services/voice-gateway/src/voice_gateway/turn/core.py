@@ -30,6 +30,7 @@ from voice_gateway.domain.events import (
     EndCause,
     Ended,
     GoingAway,
+    InterruptCause,
     ReplyKind,
 )
 from voice_gateway.domain.instant import Instant, ms_between
@@ -277,7 +278,8 @@ class Core:
 
     def _end(self, last: Close | Fail, now: Instant) -> list[Effect]:
         self._phase = Phase.ENDED
-        effects = self._agent.end(now)
+        effects = self._agent.rehearsal.stop()
+        effects += [*self._agent.interrupt(InterruptCause.CLIENT, now), *self._agent.settle()]
         effects += self._user.recognition.close()
         if isinstance(last, Close):
             effects.append(Emit(last.ended))

@@ -4,7 +4,6 @@ Speech over the agent's voice is a contest; words take back a reply that nobody 
 until the agent is free, and while the user may have ended, the reply is prepared.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -21,14 +20,7 @@ from voice_gateway.turn.keypad import Keypad
 from voice_gateway.turn.text.heard import bounded
 from voice_gateway.turn.turn_so_far import Called, CommittedTurn
 from voice_gateway.turn.user import User
-
-MAX_WAITING_TURNS = 256
-"""Turns that wait to be answered one after another: an hour of pushed talk. Of more, the oldest are said and not
-answered on their own."""
-
-
-SUPERSEDED_CHARS = 65_536
-"""Of turns that are not answered on their own, until they are in the history: a quarter of what that keeps."""
+from voice_gateway.turn.waiting import WaitingTurns
 
 
 class Dialogue:
@@ -40,10 +32,7 @@ class Dialogue:
         self._agent = agent
         self._contest = contest
         self._history = history
-        self._waiting: deque[CommittedTurn] = deque()
-        self._superseded: deque[CommittedTurn] = deque()
-        """Turns before those that wait, which are not answered on their own; no more text than SUPERSEDED_CHARS."""
-        self._superseded_chars = 0
+        self._waiting = WaitingTurns()
         self._keypad = Keypad()
         self._is_input_over = False
 
@@ -78,7 +67,7 @@ class Dialogue:
 
     def unanswered(self) -> Iterator[tuple[TurnId, str]]:
         """What has been said, in which turn, and is in no request to the model."""
-        yield from ((turn.id, turn.text) for turn in (*self._superseded, *self._waiting))
+        yield from self._waiting.unanswered()
         if self._user.so_far.text:
             yield self._user.turn, self._user.so_far.text
         if self.is_pressing:
@@ -115,32 +104,16 @@ class Dialogue:
         effects: list[Effect] = []
         if self._user.recognition.is_over:
             effects += self._commit_spoken(now)
-        if self._agent.is_free and not self.is_pressing:
-            effects += self._answer_next(now)
+        if self._waiting and self._agent.is_free and not self.is_pressing:
+            effects += self._agent.answer(self._waiting.take(self._history), now)
         effects += self._contest.hold_for_sound(now)
         return [*effects, *self._think_ahead(now)]
-
-    def _answer_next(self, now: Instant) -> list[Effect]:
-        if not self._waiting:
-            return []
-        for turn in self._superseded:
-            self._history.said(turn.id, turn.text)
-        self._superseded.clear()
-        self._superseded_chars = 0
-        return self._agent.answer(self._waiting.popleft(), now)
-
-    def _supersede_oldest(self) -> None:
-        """The turn that waits longest is still said, but not answered on its own."""
-        turn = self._waiting.popleft()
-        self._superseded.append(turn)
-        self._superseded_chars += len(turn.text)
-        while self._superseded_chars > SUPERSEDED_CHARS and len(self._superseded) > 1:
-            self._superseded_chars -= len(self._superseded.popleft().text)
 
     def _think_ahead(self, now: Instant) -> list[Effect]:
         """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""
         so_far = self._user.so_far
-        effects = self._agent.review(so_far.text, is_waiting=bool(self._waiting))
+        is_over = not (so_far.text or self._waiting)
+        effects = self._agent.rehearsal.review(so_far.text, self._history.version, is_over=is_over)
         is_next = self._agent.is_free and not (self._waiting or self.is_pressing or self._is_input_over)
         if not (self._policy.speculation and is_next and so_far.suspicion and so_far.text):
             return effects
@@ -160,16 +133,8 @@ class Dialogue:
             effects += self._commit_spoken(now)  # the sound had no words; should they come, it goes on
         return effects
 
-    def _on_voicing_heard(self, _: inputs.VoicingHeard, __: Instant) -> list[Effect]:
-        self._user.utterance.voiced()
-        return []
-
-    def _on_backlog_began(self, _: inputs.BacklogBegan, __: Instant) -> list[Effect]:
-        self._user.clock.backlog_began()
-        return []
-
-    def _on_caught_up(self, fact: inputs.CaughtUp, _: Instant) -> list[Effect]:
-        self._user.clock.caught_up(fact.at_samples)
+    def _on_sound(self, fact: inputs.VoicingHeard | inputs.BacklogBegan | inputs.CaughtUp, _: Instant) -> list[Effect]:
+        self._user.told_of_sound(fact)
         return []
 
     def _on_own_voice_heard(self, _: inputs.OwnVoiceHeard, __: Instant) -> list[Effect]:
@@ -337,23 +302,16 @@ class Dialogue:
 
     def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> list[Effect]:
         """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""
-        effects: list[Effect] = []
         self._contest.sound_ended()
-        if turn.is_live:
-            while self._waiting:
-                self._supersede_oldest()
-            effects = self._agent.interrupt(cause, now)
-        self._waiting.append(turn)
-        if len(self._waiting) > MAX_WAITING_TURNS:
-            self._supersede_oldest()
-        return effects
+        self._waiting.add(turn)
+        return self._agent.interrupt(cause, now) if turn.is_live else []
 
     _HANDLERS: ClassVar[dict[type[inputs.SpeakerInput], Callable[["Dialogue", Any, Instant], list[Effect]]]] = {
         inputs.SpeechStarted: _on_speech_started,
         inputs.SpeechEnded: _on_speech_ended,
-        inputs.VoicingHeard: _on_voicing_heard,
-        inputs.BacklogBegan: _on_backlog_began,
-        inputs.CaughtUp: _on_caught_up,
+        inputs.VoicingHeard: _on_sound,
+        inputs.BacklogBegan: _on_sound,
+        inputs.CaughtUp: _on_sound,
         inputs.OwnVoiceHeard: _on_own_voice_heard,
         inputs.TranscriptRevised: _on_transcript_revised,
         inputs.SegmentFinal: _on_segment_final,

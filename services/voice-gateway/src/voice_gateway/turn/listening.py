@@ -48,6 +48,36 @@ class Replay:
     """What newer streams transcribed for good up to here is not heard again; 0: all of it is."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be heard again when a stream breaks; the fields are those of `Recognition`."""
+
+    live: list[StreamId]
+    finalising: list[StreamId]
+    ends: dict[StreamId, int]
+    covered: dict[StreamId, int]
+    from_samples: int
+
+    def unfinished_end(self) -> int:
+        """Where what is to be finalised again ends."""
+        last = [stream for stream in self._unfinished() if stream in self.finalising][-1]
+        return self.ends[last] or self.from_samples
+
+    def transcribed_behind(self) -> int:
+        """Up to here newer streams have transcribed everything behind what the older ones owe; 0: nothing."""
+        position = 0
+        for stream in self.live[len(self._unfinished()) :]:
+            position = max(position, self.covered.get(stream, 0))
+            if position < self.ends.get(stream, position):
+                break
+        is_gap = bool(self.finalising) and 0 < self.ends[self.finalising[-1]] < self.from_samples
+        return max(position, self.from_samples) if is_gap else position
+
+    def _unfinished(self) -> list[StreamId]:
+        """The oldest streams, up to the first that has transcribed something for good."""
+        return list(takewhile(lambda stream: stream not in self.covered, self.live))
+
+
 @dataclass(slots=True)
 class Recognition:
     """Recognition streams of one session. The newest is fed until the input is over; those that are half-closed are
@@ -294,11 +324,12 @@ class Recognition:
         is_too_long = self.patience_ms > 0 and now >= after_ms(self._away_since, self.patience_ms)
         if is_too_long or (self._is_input_over and self._failures >= len(REOPEN_MS)):
             return [Fail(Reason.BACKEND_UNAVAILABLE, f"speech recognition: {message}", Backend.ASR)]
-        transcribed_samples = 0 if self._is_input_over else self._transcribed_behind()
+        plan = _Plan(self.live, self._finalising, self._ends, self._covered, self._from_samples)
+        transcribed_samples = 0 if self._is_input_over else plan.transcribed_behind()
         self._broken = Replay(self.live[0], StreamId(self._newest + 1), transcribed_samples)
         effects: list[Effect] = [CancelRecognition(other) for other in self.live if other != stream]
         if self._finalising and not self._is_input_over:
-            self._commit_at, self._resume_at = self._unfinished_end(), transcribed_samples
+            self._commit_at, self._resume_at = plan.unfinished_end(), transcribed_samples
         self._finalising, self._finalise_by, self._covered = [], None, {}
         self._machine.move(ListeningEvent.BROKE)
         if self._failures == 0:
@@ -307,25 +338,6 @@ class Recognition:
         self._reopen_at = after_ms(now, REOPEN_MS[min(self._failures, len(REOPEN_MS) - 1)])
         self._failures += 1
         return [*effects, *self.on_deadline(now)]
-
-    def _unfinished(self) -> list[StreamId]:
-        """The oldest streams, up to the first that has transcribed something for good."""
-        return list(takewhile(lambda stream: stream not in self._covered, self.live))
-
-    def _unfinished_end(self) -> int:
-        """Where what is to be finalised again ends."""
-        last = [stream for stream in self._unfinished() if stream in self._finalising][-1]
-        return self._ends[last] or self._from_samples
-
-    def _transcribed_behind(self) -> int:
-        """Up to here newer streams have transcribed everything behind what the older ones owe; 0: nothing."""
-        position = 0
-        for stream in self.live[len(self._unfinished()) :]:
-            position = max(position, self._covered.get(stream, 0))
-            if position < self._ends.get(stream, position):
-                break
-        is_gap = bool(self._finalising) and 0 < self._ends[self._finalising[-1]] < self._from_samples
-        return max(position, self._from_samples) if is_gap else position
 
     def deadline(self) -> Instant | None:
         """When to look again."""

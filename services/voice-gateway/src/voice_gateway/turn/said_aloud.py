@@ -16,7 +16,8 @@ class SaidAloud:
         if reply.clock.played is not None:
             self._last, self._fell_silent_at = reply.spoken_text(now), now
 
-    def text(self, reply: ReplyInFlight | None, began: Instant, now: Instant) -> str:
-        """What somebody may have heard who began to speak at `began`; `reply` is in flight."""
+    def text(self, reply: ReplyInFlight | None, began: Instant, ended: Instant, now: Instant) -> str:
+        """What may come back in words that were spoken from `began` to `ended`; `reply` is in flight."""
         before = self._last if began <= self._fell_silent_at else ""
-        return f"{before} {reply.spoken_text(now)}".strip() if reply is not None else before
+        has_left = reply is not None and reply.clock.played is not None and reply.clock.played <= ended
+        return f"{before} {reply.spoken_text(now)}".strip() if reply is not None and has_left else before

@@ -82,6 +82,16 @@ class User:
         lag_ms = self._policy.vad_onset_ms + ONSET_LAG_MS
         return at_samples + lag_ms * self._rate_hz // 1_000 < self.recognition.confirmed_samples
 
+    def told_of_sound(self, fact: inputs.VoicingHeard | inputs.BacklogBegan | inputs.CaughtUp) -> None:
+        """What is known of the sound besides its edges."""
+        match fact:
+            case inputs.VoicingHeard():
+                self.utterance.voiced()
+            case inputs.BacklogBegan():
+                self.clock.backlog_began()
+            case inputs.CaughtUp(at_samples):
+                self.clock.caught_up(at_samples)
+
     def keep_quiet_time(self, now: Instant) -> None:
         """Sounds of which no words have come in time had none, unless a stream failed: then words come late."""
         self.utterance.keep_quiet_time(now, is_heard=not self.recognition.has_failed)

@@ -1,0 +1,55 @@
+"""Turns that are committed and wait for their answer."""
+
+from collections import deque
+from collections.abc import Iterator
+
+from voice_gateway.domain.ids import TurnId
+from voice_gateway.turn.history import History
+from voice_gateway.turn.turn_so_far import CommittedTurn
+
+MAX_WAITING_TURNS = 256
+"""Turns that wait to be answered one after another: an hour of pushed talk. Of more, the oldest are said and not
+answered on their own."""
+SUPERSEDED_CHARS = 65_536
+"""Of turns that are not answered on their own, until they are in the history: a quarter of what that keeps."""
+
+
+class WaitingTurns:
+    """In the order in which they were said. True while one is to be answered."""
+
+    def __init__(self) -> None:
+        self._turns: deque[CommittedTurn] = deque()
+        self._superseded: deque[CommittedTurn] = deque()
+        """Turns before those that wait, which are not answered on their own; no more text than SUPERSEDED_CHARS."""
+        self._superseded_chars = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._turns)
+
+    def add(self, turn: CommittedTurn) -> None:
+        """One more; a live turn takes the place of all that wait."""
+        while turn.is_live and self._turns:
+            self._supersede_oldest()
+        self._turns.append(turn)
+        if len(self._turns) > MAX_WAITING_TURNS:
+            self._supersede_oldest()
+
+    def take(self, history: History) -> CommittedTurn:
+        """The next to be answered; what it has superseded is said."""
+        for turn in self._superseded:
+            history.said(turn.id, turn.text)
+        self._superseded.clear()
+        self._superseded_chars = 0
+        return self._turns.popleft()
+
+    def unanswered(self) -> Iterator[tuple[TurnId, str]]:
+        """What was said and is in no request to the model."""
+        yield from ((turn.id, turn.text) for turn in (*self._superseded, *self._turns))
+
+    def _supersede_oldest(self) -> None:
+        """The turn that waits longest is still said, but not answered on its own."""
+        turn = self._turns.popleft()
+        self._superseded.append(turn)
+        self._superseded_chars += len(turn.text)
+        while self._superseded_chars > SUPERSEDED_CHARS and len(self._superseded) > 1:
+            self._superseded_chars -= len(self._superseded.popleft().text)
