@@ -33,13 +33,13 @@ from converse_speech import (
     ASKING,
     ASSENT,
     BOOKINGS,
-    COUNTING,
     FRAGMENTS,
     INTERRUPTIONS_AFTER_MS,
     QUESTIONS,
     REAL_INTERRUPTION,
     SPEAKERS,
     STOP_AND_ASK,
+    STORY,
     WORDS,
     Studio,
 )
@@ -150,7 +150,7 @@ async def additions(gateway: str, studio: Studio) -> bool:
 
 async def words(gateway: str, studio: Studio) -> bool:
     """10 single words over the agent, one of them the answer to its question."""
-    asked = [(word, COUNTING, WORD_AFTER_MS + WORD_STEP_MS * index) for index, word in enumerate(WORDS)]
+    asked = [(word, STORY, WORD_AFTER_MS + WORD_STEP_MS * index) for index, word in enumerate(WORDS)]
     asked.append((ASSENT, ASKING, WORD_AFTER_MS))
     deeds = [
         lambda caller, word=word, prompt=prompt, after_ms=after_ms: single_word(

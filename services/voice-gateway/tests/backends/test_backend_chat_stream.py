@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.backends.openai_chat.chunks import ChatDelta, Oddity, decode_event
 from voice_gateway.backends.openai_chat.event_stream import MAX_EVENT_BYTES, Event, EventStreamDecoder
-from voice_gateway.backends.openai_chat.failures import ChatStreamBrokenError, ChatStreamError
+from voice_gateway.backends.openai_chat.failures import ChatStreamBrokenError, ChatStreamError, ChatStreamTooLongError
 from voice_gateway.backends.openai_chat.reply_reader import ReplyReader
 from voice_gateway.backends.openai_chat.tool_calls import MAX_ARGUMENTS_CHARS, MAX_CALLS, CallAssembler, CallDelta
 from voice_gateway.domain.chat import ToolCall
@@ -196,6 +196,14 @@ def test_errors_inside_a_stream_are_noticed_and_not_quoted(event: Event) -> None
     with pytest.raises(ChatStreamError, match="reported an error") as caught:
         decode_event(event)
     assert "sk-123" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "error"])
+def test_a_refusal_for_length_inside_a_stream_is_known(name: str) -> None:
+    """SGLang accepts the stream and refuses in it; its words are those of a refusal by status."""
+    told = "The input (9000 tokens) is longer than the model's context length (8192 tokens)."
+    with pytest.raises(ChatStreamTooLongError):
+        decode_event(Event(json.dumps({"error": {"message": told, "code": 400}}), name))
 
 
 @pytest.mark.parametrize("reason", ["abort", "network_error"])

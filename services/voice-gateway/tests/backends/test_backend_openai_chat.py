@@ -1,6 +1,7 @@
 """The language model over real sockets, against the test kit's OpenAI server."""
 
 import asyncio
+import json
 import logging
 import socket
 from collections.abc import AsyncGenerator
@@ -565,3 +566,15 @@ async def test_only_refusals_of_a_question_can_be_too_long(status: int, body: st
         with pytest.raises(BackendError) as caught:
             await collect(client)
     assert type(caught.value) is error
+
+
+async def test_a_refusal_for_length_may_come_inside_the_stream() -> None:
+    """SGLang accepts what is streamed, and refuses then."""
+    refusal = {"error": {"message": "The input is longer than the model's context length (8192 tokens).", "code": 400}}
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=f"data: {json.dumps(refusal)}\n\n", content_type="text/event-stream")
+
+    async with answering(answer) as url, llm(url) as client:
+        with pytest.raises(QuestionTooLong):
+            await collect(client)

@@ -280,6 +280,8 @@ class Core:
         self._phase = Phase.ENDED
         effects = self._agent.rehearsal.stop()
         effects += [*self._agent.interrupt(InterruptCause.CLIENT, now), *self._agent.settle()]
+        effects += self._agent.finish(now)  # what was called in an open round has happened
+        self._dialogue.waiting.give_up(self._history)
         effects += self._user.recognition.close()
         if isinstance(last, Close):
             effects.append(Emit(last.ended))

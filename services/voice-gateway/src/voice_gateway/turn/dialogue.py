@@ -32,7 +32,7 @@ class Dialogue:
         self._agent = agent
         self._contest = contest
         self._history = history
-        self._waiting = WaitingTurns()
+        self.waiting = WaitingTurns()
         self._keypad = Keypad()
         self._is_input_over = False
 
@@ -49,13 +49,13 @@ class Dialogue:
     @property
     def is_still(self) -> bool:
         """The same, but for what was said to a recogniser that is away."""
-        is_answered = self._agent.is_free and not self._waiting
+        is_answered = self._agent.is_free and not self.waiting
         return is_answered and self._user.is_still and not self.is_pressing
 
     @property
     def is_listening(self) -> bool:
         """Whether nobody speaks or presses keys, and nothing that was said is still to be answered."""
-        is_answered = self._agent.is_free and not self._waiting
+        is_answered = self._agent.is_free and not self.waiting
         is_silent = not (self._user.so_far.text or self._user.utterance.is_speaking or self.is_pressing)
         return is_answered and is_silent
 
@@ -67,7 +67,7 @@ class Dialogue:
 
     def unanswered(self) -> Iterator[tuple[TurnId, str]]:
         """What has been said, in which turn, and is in no request to the model."""
-        yield from self._waiting.unanswered()
+        yield from self.waiting.unanswered()
         if self._user.so_far.text:
             yield self._user.turn, self._user.so_far.text
         if self.is_pressing:
@@ -104,17 +104,17 @@ class Dialogue:
         effects: list[Effect] = []
         if self._user.recognition.is_over:
             effects += self._commit_spoken(now)
-        if self._waiting and self._agent.is_free and not self.is_pressing:
-            effects += self._agent.answer(self._waiting.take(self._history), now)
+        if self.waiting and self._agent.is_free and not self.is_pressing:
+            effects += self._agent.answer(self.waiting.take(self._history), now)
         effects += self._contest.hold_for_sound(now)
         return [*effects, *self._think_ahead(now)]
 
     def _think_ahead(self, now: Instant) -> list[Effect]:
         """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""
         so_far = self._user.so_far
-        is_over = not (so_far.text or self._waiting)
+        is_over = not (so_far.text or self.waiting)
         effects = self._agent.rehearsal.review(so_far.text, self._history.version, is_over=is_over)
-        is_next = self._agent.is_free and not (self._waiting or self.is_pressing or self._is_input_over)
+        is_next = self._agent.is_free and not (self.waiting or self.is_pressing or self._is_input_over)
         if not (self._policy.speculation and is_next and so_far.suspicion and so_far.text):
             return effects
         return [*effects, *self._agent.speculate(self._user.turn, so_far.text, so_far.suspicion, now)]
@@ -303,7 +303,7 @@ class Dialogue:
     def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> list[Effect]:
         """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""
         self._contest.sound_ended()
-        self._waiting.add(turn)
+        self.waiting.add(turn)
         return self._agent.interrupt(cause, now) if turn.is_live else []
 
     _HANDLERS: ClassVar[dict[type[inputs.SpeakerInput], Callable[["Dialogue", Any, Instant], list[Effect]]]] = {

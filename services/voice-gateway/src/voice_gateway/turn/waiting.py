@@ -42,6 +42,12 @@ class WaitingTurns:
         self._superseded_chars = 0
         return self._turns.popleft()
 
+    def give_up(self, history: History) -> None:
+        """The session is over: all of it was said."""
+        while self._turns:
+            turn = self.take(history)
+            history.said(turn.id, turn.text)
+
     def unanswered(self) -> Iterator[tuple[TurnId, str]]:
         """What was said and is in no request to the model."""
         yield from ((turn.id, turn.text) for turn in (*self._superseded, *self._turns))

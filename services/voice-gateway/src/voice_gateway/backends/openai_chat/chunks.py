@@ -15,7 +15,9 @@ from voice_gateway.backends.openai_chat.failures import (
     ChatStreamBrokenError,
     ChatStreamError,
     ChatStreamMalformedError,
+    ChatStreamTooLongError,
 )
+from voice_gateway.backends.openai_chat.parameters import says_too_long
 from voice_gateway.backends.openai_chat.tool_calls import CallDelta
 
 _DONE = "[DONE]"
@@ -73,7 +75,7 @@ def decode_event(event: Event) -> ChatDelta:
     """
     data = event.data.strip()
     if event.name == ERROR:
-        raise ChatStreamError("reported an error")
+        raise _reported(data)
     if data == _DONE:
         return ChatDelta(is_done=True)
     if not data.startswith(("{", "[{")):
@@ -99,8 +101,13 @@ def _chunk(data: str) -> Any:
     if isinstance(chunk, list):  # Gemini tells of errors so
         chunk = next((item for item in chunk if isinstance(item, dict) and _is_error(item)), {})
     if _is_error(chunk):
-        raise ChatStreamError("reported an error")
+        raise _reported(data)
     return chunk
+
+
+def _reported(data: str) -> ChatStreamError:
+    """SGLang refuses a question that is too long inside a stream that it has accepted."""
+    return ChatStreamTooLongError() if says_too_long(data.encode()) else ChatStreamError("reported an error")
 
 
 def _items(choice: Any) -> int:

@@ -17,6 +17,7 @@ from voice_gateway.backends.openai_chat.failures import (
     FAILURES,
     ChatStreamBrokenError,
     ChatStreamError,
+    ChatStreamTooLongError,
     TooLongError,
 )
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
@@ -175,6 +176,8 @@ async def _attempt(
         pieces = await completion.first()
     except BaseException as error:
         await completion.close()
+        if isinstance(error, ChatStreamTooLongError):
+            raise TooLongError from error
         if isinstance(error, FAILURES):
             _blame(request, member, error)
         raise

@@ -22,6 +22,13 @@ class ChatStreamMalformedError(ChatStreamError):
     """An event cannot be read: words are lost. If nothing comes after it, it was cut off."""
 
 
+class ChatStreamTooLongError(ChatStreamError):
+    """The server refuses the request for its length, in a stream that it has accepted."""
+
+    def __init__(self) -> None:
+        super().__init__("reported an error")
+
+
 class TooLongError(Exception):
     """A request was refused for its length: no failure, and no reason to try another address."""
 
