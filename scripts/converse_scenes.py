@@ -219,10 +219,15 @@ async def addition(caller: Caller, name: str, asked: bytes, added: bytes, before
 
 def _are_joined(turns: list[str], added: str) -> bool:
     """Whether there are two turns, and the second is the first one and what was added."""
-    match [normalise(turn) for turn in turns]:
+    match [_letters(turn) for turn in turns]:
         case [first, whole]:
-            return whole == f"{first} {normalise(added)}"
+            return whole == first + _letters(added)
     return False
+
+
+def _letters(text: str) -> str:
+    """To compare by: recognition may write "to-morrow", and "no weight" for what sounds the same."""
+    return normalise(text).replace("weight", "wait").replace(" ", "")
 
 
 async def single_word(caller: Caller, name: str, prompt: str, pcm: bytes, after_ms: int) -> Outcome:

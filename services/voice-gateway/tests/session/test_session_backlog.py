@@ -135,13 +135,21 @@ def test_a_recording_is_a_backlog_while_it_is_pushed() -> None:
 
 def test_a_pushed_recording_is_over_when_more_comes_later() -> None:
     """Nobody can tell before that it was all; then what was pushed is told by its end, also if that was long ago, and
-    the next recording is one too.
+    the next recording is one too: from its tenth message on, since its first is what the pause has room for.
     """
     line = Line()
     line.stream(6_400, frame_ms=64, frame_ns=5_000_000)
     line.wait(9_000)
     line.stream(6_400, frame_ms=64, frame_ns=5_000_000)
-    assert line.told == [(45, BEGAN), (9_505, 6_400), (9_545, BEGAN)]
+    assert line.told == [(45, BEGAN), (9_505, 6_400), (9_550, BEGAN)]
+
+
+@pytest.mark.parametrize("message_ms", [600, 1_000, 2_000])
+def test_long_messages_in_real_time_are_live_behind_the_first(message_ms: int) -> None:
+    """A client that sends a second at a time gains nothing, though each message comes whole."""
+    line = Line()
+    line.stream(20_000, frame_ms=message_ms)
+    assert line.told == [(message_ms, BEGAN), (2 * message_ms, message_ms)]
 
 
 def test_live_speech_after_a_pushed_recording_is_live() -> None:

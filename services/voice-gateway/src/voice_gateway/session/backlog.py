@@ -49,7 +49,8 @@ class Backlog:
         if self._is_on and unread_ns >= UNREAD_MS * NS_PER_MS:
             self._calm_since = now
         if self._is_on and now - self._calm_since >= CALM_MS * NS_PER_MS:
-            self._is_on, self._level_ns = False, self._lead_ns
+            self._is_on = False
+            self._level_ns = self._lead_ns + min(elapsed_ns, audio_ns)  # what real time makes of this audio
             edges.append(CaughtUp(received_samples))
         self._lead_ns += audio_ns
         self._follow(min(elapsed_ns, audio_ns) * FOLLOWED_PERCENT // 100)

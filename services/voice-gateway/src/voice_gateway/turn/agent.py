@@ -189,16 +189,17 @@ class Agent:
         self.rehearsal.begin(reply, trigger, self._history.version)
         return [self._questions.ask_early(reply, turn)]
 
-    def take_back(self, began: Instant, now: Instant) -> tuple[list[Effect], CommittedTurn | None]:
+    def take_back(self, began: Instant, now: Instant, *, is_waiting: bool) -> tuple[list[Effect], CommittedTurn | None]:
         """Drop a reply of which nothing had been heard when the user began to speak on; its turn goes on.
 
-        The turn stays as it is if it was ended by hand, has called tools, or if so much was heard by now that this is
-        an interruption.
+        The turn stays as it is if it was ended by hand, has called tools, if another turn waits behind it, or if so
+        much was heard by now that this is an interruption.
         """
         reply = self._reply
         if reply is None or not self.is_unheard(began):
             return [], None
-        turn = None if reply.turn == self._tools.turn else _turn_that_goes_on(reply, now)
+        has_called = reply.turn == self._tools.turn
+        turn = None if has_called or is_waiting else _turn_that_goes_on(reply, now)
         if turn is None:
             return self.interrupt(InterruptCause.USER_SPEECH, now), None
         self._history.unsaid()

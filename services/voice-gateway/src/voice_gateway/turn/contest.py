@@ -46,10 +46,12 @@ def judge(policy: TurnPolicy, language_code: str, said: Said, *, is_answer: bool
         is_answer: whether the agent has asked something last.
     """
     words = count_words(said.text)
+    if not words:
+        return Verdict.GO_ON if said.is_final else Verdict.WAIT
     is_short = said.speech_ms is None or said.speech_ms < policy.backchannel_ms
     is_long = words >= policy.min_words and (said.speech_ms is None or said.speech_ms >= policy.min_speech_ms)
-    acknowledges = is_short and is_backchannel(said.text, language_code) and not (words and is_answer)
-    if is_stop(said.text) or (words and is_long and not acknowledges):
+    acknowledges = is_short and is_backchannel(said.text, language_code) and not is_answer
+    if is_stop(said.text) or (is_long and not acknowledges):
         return Verdict.YIELD
     if not said.is_final:
         return Verdict.WAIT
@@ -128,7 +130,8 @@ class Contest:
         """Whether what was said so far takes the floor; WAIT when there is nobody to take it from."""
         if self._floor.state not in (Floor.AGENT, Floor.CONTESTED) or self._agent.is_protected(now):
             return Verdict.WAIT, []
-        verdict = judge(self._policy, self._language_code, said, is_answer=self._agent.has_asked(now))
+        is_answer = is_backchannel(said.text, self._language_code) and self._agent.has_asked(now)
+        verdict = judge(self._policy, self._language_code, said, is_answer=is_answer)
         if verdict is Verdict.GO_ON:
             return verdict, self.go_on(now)
         if verdict is Verdict.YIELD:

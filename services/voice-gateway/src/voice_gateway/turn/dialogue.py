@@ -129,7 +129,8 @@ class Dialogue:
     def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> list[Effect]:
         self._contest.sound_ended()
         effects = self._user.fell_silent(fact.at_samples, now)
-        if not self._user.is_ending and self._user.is_said(goes_on=False, now=now):
+        is_whole = self._user.is_in_order and not self._user.is_ending
+        if is_whole and self._user.is_said(goes_on=False, now=now):
             effects += self._commit_spoken(now)  # the sound had no words; should they come, it goes on
         return effects
 
@@ -173,10 +174,9 @@ class Dialogue:
             effects += user.disregard(fact.stream)
         else:
             user.confirmed(fact, text, user.spoke(end_samples, now), now)
-        is_whole = is_last or user.is_said(goes_on=goes_on, now=now) or (not is_live and user.so_far.is_confirmed)
         if not is_in_order:
             user.await_older(now)
-        elif is_whole:
+        elif is_last or user.is_said(goes_on=goes_on, now=now) or (not is_live and user.so_far.is_confirmed):
             return [*effects, *self._commit_spoken(now, last=fact.stream if is_last else None)]
         return effects
 
@@ -194,7 +194,7 @@ class Dialogue:
         )
         if not own:
             return "", Verdict.GO_ON, self._contest.go_on(now)
-        withdrawn, turn = self._agent.take_back(began, now)
+        withdrawn, turn = self._agent.take_back(began, now, is_waiting=bool(self.waiting))
         if turn is not None:
             self._user.so_far.reopen(turn)
         if withdrawn:

@@ -10,6 +10,10 @@ from voice_gateway.domain.instant import Instant, after_ms, samples_between, sam
 SLACK_MS = 20
 """A player that has come so near to the end of what was sent has played it: players count in blocks and resample."""
 
+NOTICED_LATE_MS = 100
+"""A sound is noticed so much after it began: soft first consonants, chunks of 32 ms, frames of the client. Nobody reacts
+to what they hear within that time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -47,7 +51,8 @@ class Playback:
         """Audio leaves from `at_samples` on."""
         self._anchor, self._anchor_samples, self._moved_at = now, at_samples, now
         self._is_running = not self._is_paused
-        self._began = self._began or after_ms(now, self.client_buffer_ms)
+        if not self._is_paused:
+            self._began = self._began or after_ms(now, self.client_buffer_ms)
 
     def starved(self, at_samples: int, now: Instant) -> None:
         """Playout waits at `at_samples` for more audio."""
@@ -130,8 +135,11 @@ class Playback:
         return Heard(max(self._reported, min(paced, self._reported + since)), is_estimate=True)
 
     def is_heard_by(self, instant: Instant) -> bool:
-        """Whether its first sample was heard before this instant: by the client's first position, else by the clock."""
-        return self._began is not None and self._began < instant
+        """Whether its first sample was heard before this instant: by the client's first position, else by the clock.
+
+        Of speech that began then, the instant is known `NOTICED_LATE_MS` too late at most.
+        """
+        return self._began is not None and after_ms(self._began, NOTICED_LATE_MS) < instant
 
     def is_over(self, now: Instant) -> bool:
         """Whether all of a completed playout has been heard."""

@@ -149,6 +149,11 @@ class TurnSoFar:
             if stream in self._interims:
                 self._insert(self._interims.pop(stream))
 
+    @property
+    def first(self) -> StreamId:
+        """The oldest stream that has transcribed something of the turn for good; 0: none, or the turn was reopened."""
+        return min((segment.stream for segment in self._segments), default=StreamId(0))
+
     def forget(self, stream: StreamId) -> None:
         """The interim transcript of that stream stands no more."""
         self._interims.pop(stream, None)

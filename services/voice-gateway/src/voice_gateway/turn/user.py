@@ -149,7 +149,10 @@ class User:
         """The last words of this stream were none of the user's turn, or none at all: what was shown is taken back."""
         self.so_far.forget(stream)
         if not self.so_far.text:
+            called = self.so_far.called
             self.so_far = self._nothing_yet()
+            if called is not None and called.is_ordered and self.recognition.owes_a_final:
+                self.so_far.called = called
         return [self._show()] if self._shown and self._shown != self.so_far.text else []
 
     def _show(self, stability: float = 0.0) -> Effect:
@@ -198,6 +201,12 @@ class User:
         if self.clock.is_live(at_samples):
             return self.recognition.force(at_samples, self._policy.final_grace_ms, now)
         return self.recognition.commit(at_samples, now)
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether no older stream owes words that come before those of the turn."""
+        finalising = self.recognition.finalising
+        return not finalising or self.so_far.first <= finalising[0]
 
     def await_older(self, now: Instant) -> None:
         """Words for good wait for those of an older stream, no longer than words without a final do."""

@@ -112,12 +112,14 @@ class Utterance:
         return end_samples if self._sound_end is None else self._sound_end
 
     def finalised(self, end_samples: int) -> list[Effect]:
-        """Its final came. Speech that goes on by the sound belongs to the next utterance."""
+        """Its final came. Speech that goes on by the sound, or began behind it, belongs to the next utterance."""
         ended = [] if self._has_onset else self._end(end_samples)
-        self._has_onset = self.is_sounding
+        is_ended = self._sound_end is not None
+        self._has_onset = self._has_onset and (not is_ended or self._onset >= end_samples)
         self._from = max(self._onset, end_samples) if self._has_onset else None
-        self.has_voice = self.has_voice and self._has_onset
-        self._has_words, self._sound_end, self.quiet_by = False, None, None
+        self.has_voice, self._has_words = self.has_voice and self._has_onset, False
+        if not (self._has_onset and is_ended):
+            self._sound_end, self.quiet_by = None, None
         return ended
 
     def keep_quiet_time(self, now: Instant, *, is_heard: bool) -> None:
