@@ -11,8 +11,8 @@ SLACK_MS = 20
 """A player that has come so near to the end of what was sent has played it: players count in blocks and resample."""
 
 NOTICED_LATE_MS = 100
-"""A sound is noticed so much after it began: soft first consonants, chunks of 32 ms, frames of the client. Nobody reacts
-to what they hear within that time."""
+"""A sound is noticed so much after it began: soft first consonants, chunks of 32 ms, frames of the client. Nobody
+reacts to what they hear within that time."""
 
 
 @dataclass(frozen=True, slots=True)
