@@ -24,7 +24,7 @@ def call(*script: str) -> str:
 def test_speech_in_the_protected_opening_waits() -> None:
     """Neither the sound nor the words stop the reply; what was said is answered after it."""
     told = call(
-        "1450 ms: speech starts at 1350 ms",
+        "1500 ms: speech starts at 1400 ms",
         '1700 ms: interim "i have a question"',
         "1860 ms: speech ends at 1700 ms",
         '2000 ms: final "I have a question." ending at 1700 ms',

@@ -10,7 +10,7 @@ from voice_gateway.domain.instant import Instant, after_ms, samples_between, sam
 SLACK_MS = 20
 """A player that has come so near to the end of what was sent has played it: players count in blocks and resample."""
 
-NOTICED_LATE_MS = 100
+NOTICED_LATE_MS = 150
 """A sound is noticed so much after it began: soft first consonants, chunks of 32 ms, frames of the client. Nobody
 reacts to what they hear within that time."""
 
