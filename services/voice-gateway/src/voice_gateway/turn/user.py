@@ -84,13 +84,12 @@ class User:
 
     def told_of_sound(self, fact: inputs.VoicingHeard | inputs.BacklogBegan | inputs.CaughtUp) -> None:
         """What is known of the sound besides its edges."""
-        match fact:
-            case inputs.VoicingHeard():
-                self.utterance.voiced()
-            case inputs.BacklogBegan():
-                self.clock.backlog_began()
-            case inputs.CaughtUp(at_samples):
-                self.clock.caught_up(at_samples)
+        if isinstance(fact, inputs.VoicingHeard):
+            self.utterance.voiced()
+        elif isinstance(fact, inputs.BacklogBegan):
+            self.clock.backlog_began()
+        else:
+            self.clock.caught_up(fact.at_samples)
 
     def keep_quiet_time(self, now: Instant) -> None:
         """Sounds of which no words have come in time had none, unless a stream failed: then words come late."""
