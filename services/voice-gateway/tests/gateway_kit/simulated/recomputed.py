@@ -301,8 +301,8 @@ def _goes_on(step: Step, said: str | None) -> bool:
     """Whether a turn begins with what was said in an earlier one, and has more than what was told just now."""
     told = (effect.event for effect in step.effects if isinstance(effect, effects.Emit))
     texts = (step.text, *(event.text for event in told if isinstance(event, events.Transcript)))
-    newest = len(getattr(step.fact, "text", "").strip())
-    return said is not None and any(text.startswith(f"{said} ") and len(text) > newest for text in texts)
+    newest = getattr(step.fact, "text", "").strip()
+    return said is not None and any(text.startswith(f"{said} ") and text != newest for text in texts)
 
 
 def _compare(told: tuple[ChatMessage, ...], expected: tuple[ChatMessage, ...], *, is_prepared: bool) -> None:

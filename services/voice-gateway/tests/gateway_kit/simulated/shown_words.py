@@ -12,6 +12,9 @@ from voice_gateway.turn.core import Phase
 from voice_gateway.turn.text.normalised import same_words
 from voice_gateway.turn.user import ONSET_LAG_MS
 
+ROUNDED_MS = 1
+"""Positions are whole samples, and instants whole ms: their difference may be less than one of these."""
+
 
 @dataclass
 class _Words:
@@ -24,7 +27,8 @@ class _Words:
 
     def due(self, policy: TurnPolicy, ordered_until: Instant) -> Instant:
         hold_ms = policy.unfinished_hold_ms + policy.vad_onset_ms + ONSET_LAG_MS if self.is_held else 0
-        return after_ms(max(self.sign, ordered_until), policy.vad_end_ms + policy.final_grace_ms + hold_ms)
+        wait_ms = policy.vad_end_ms + policy.final_grace_ms + hold_ms + ROUNDED_MS
+        return after_ms(max(self.sign, ordered_until), wait_ms)
 
 
 def shown_words_are_committed_in_time(call: Call) -> None:  # noqa: C901  one condition for each exception
@@ -98,4 +102,4 @@ def _is_elsewhere(step: Step, begins: dict[StreamId, int], caught_up_at: int) ->
     return isinstance(fact, inputs.TranscriptRevised) and fact.end_samples <= begins.get(fact.stream, -1)
 
 
-OF_CALLS = (shown_words_are_committed_in_time,)
+OF_PLAUSIBLE_CALLS = (shown_words_are_committed_in_time,)
