@@ -192,8 +192,7 @@ class Agent:
     def take_back(self, began: Instant, now: Instant, *, is_waiting: bool) -> tuple[list[Effect], CommittedTurn | None]:
         """Drop a reply of which nothing had been heard when the user began to speak on; its turn goes on.
 
-        The turn stays as it is if it was ended by hand, has called tools, if another turn waits behind it, or if so
-        much was heard by now that this is an interruption.
+        It stays as it is if it was ended by hand, has called tools, if another waits, or too much was heard by now.
         """
         reply = self._reply
         if reply is None or not self.is_unheard(began):

@@ -84,12 +84,18 @@ class Playback:
     def reported(self, played_samples: int, *, is_final: bool, now: Instant) -> None:
         """The client has played so far; reports that go back are ignored."""
         if not self._reported:
-            until = self._anchor if self._is_paused and self._anchor is not None else now
-            self._began = Instant(until - samples_to_ns(played_samples, self.rate_hz))
+            self._began = self._reckoned(played_samples, now)
         if self._reported is None or played_samples > self._reported:
             self._reported, self._moved_at, self._is_settled = played_samples, now, False
         self._reported_at = now
         self._is_settled = self._is_settled or is_final
+
+    def _reckoned(self, played_samples: int, now: Instant) -> Instant:
+        """When the first sample was heard, by this position; one told at a hold may have yet to sound."""
+        if not self._is_paused or self._anchor is None:
+            return Instant(now - samples_to_ns(played_samples, self.rate_hz))
+        reckoned = Instant(self._anchor - samples_to_ns(played_samples, self.rate_hz))
+        return max(reckoned, self._began or reckoned)
 
     def reports_ended(self) -> None:
         """The client can report no more."""

@@ -249,13 +249,9 @@ class User:
     def take(
         self, now: Instant, *, is_live: bool, last: StreamId | None = None, cut_by: str = ""
     ) -> CommittedTurn | None:
-        """Commit the turn; None when nothing was said.
+        """Commit the turn; None when nothing was said. `cut_by` is the setting that ended the wait for its words.
 
-        Args:
-            now: when.
-            is_live: whether it may have been spoken over a reply.
-            last: the stream with which a turn ends whose end was called; None: the last that was half-closed.
-            cut_by: the setting that ended the wait for its words.
+        `last` is the stream with which it ends if its end was called; None: the last that was half-closed.
         """
         so_far = self.so_far
         self.so_far = self._rest(last, now) if so_far.called else self._nothing_yet()
