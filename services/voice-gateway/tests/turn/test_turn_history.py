@@ -6,6 +6,7 @@ from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.ids import ItemId, ReplyId, TurnId
 from voice_gateway.domain.items import AssistantItem, Item, ToolCallItem, ToolOutputItem, UserItem
 from voice_gateway.turn import effects
+from voice_gateway.turn.effects import Orders
 from voice_gateway.turn.history import ITEM_BYTES, KEPT_BYTES, History
 from voice_gateway.turn.shortening import CUT_MARK, FORGOTTEN, Measure, shortened
 
@@ -20,6 +21,12 @@ def of_user(number: int, text: str) -> UserItem:
 def of_agent(number: int, text: str) -> AssistantItem:
     """A reply that was heard whole."""
     return AssistantItem(ItemId(number), ReplyId(number), text, text, is_interrupted=False)
+
+
+def told_by(history: History) -> list[effects.Effect]:
+    """What it tells of its changes."""
+    history.tell()
+    return [*history._orders.drain()]
 
 
 def a_round(number: int, *outputs: str) -> list[Item]:
@@ -139,7 +146,7 @@ def test_what_is_kept_fits(parts: list[list[Item]], size: int) -> None:
 
 def test_items_are_told_as_they_come_and_go() -> None:
     """A store that does what it is told has the conversation; numbers go on after what was taken back."""
-    history = History()
+    history = History(Orders())
     history.said(TurnId(1), "Weather?")
     history.called([(ToolCall("c1", "weather", "{}"), "sunny")])
     history.heard(ReplyId(2), "It is sunny. Enjoy!", "It is", is_interrupted=True)
@@ -157,26 +164,26 @@ def test_items_are_told_as_they_come_and_go() -> None:
     assert history.items == items
     taken_back = UserItem(ItemId(5), TurnId(2), "And")
     told = [*map(effects.Remember, (*items[:4], taken_back)), effects.Forget(ItemId(5)), effects.Remember(items[4])]
-    assert history.take_told() == told
-    assert history.take_told() == []
+    assert told_by(history) == told
+    assert told_by(history) == []
 
 
 def test_a_session_keeps_256_kib() -> None:
     """Bytes are what memory is made of: of emoji, four bytes each, a quarter of the letters is kept. What goes for want
     of room was not taken back.
     """
-    history = History()
+    history = History(Orders())
     for number in range(1, 81):
         history.said(TurnId(number), "\U0001f600" * KIB)
     # a turn counts 4 KiB and 128: 62 of them are 261,888 of 262,144
     assert len(history.items) == KEPT_BYTES // (4 * KIB + ITEM_BYTES) == 62
     assert history.items[0].id == 19
-    assert not any(isinstance(told, effects.Forget) for told in history.take_told())
+    assert not any(isinstance(told, effects.Forget) for told in told_by(history))
 
 
 def test_short_items_are_bounded_too() -> None:
     """An item counts more than its letters, so that a conversation of single words does not grow for hours."""
-    history = History()
+    history = History(Orders())
     for number in range(5_000):
         history.said(TurnId(number), "a")
     assert len(history.items) == KEPT_BYTES // (ITEM_BYTES + 1) == 2_032
@@ -184,7 +191,7 @@ def test_short_items_are_bounded_too() -> None:
 
 def test_what_was_said_and_not_heard_is_kept_and_counts() -> None:
     """A reply of which little was heard takes the room of all that was said."""
-    history = History()
+    history = History(Orders())
     for number in range(1, 6):
         history.said(TurnId(number), "Go on.")
         history.heard(ReplyId(number), "x" * 64 * KIB, "x", is_interrupted=True)
@@ -193,9 +200,9 @@ def test_what_was_said_and_not_heard_is_kept_and_counts() -> None:
 
 def test_one_item_may_not_fill_the_memory() -> None:
     """An item that is too long alone is told whole, and kept at its end."""
-    history = History()
+    history = History(Orders())
     history.said(TurnId(1), "x" * 300 * KIB + "?")
-    (item,), (told,) = history.items, history.take_told()
+    (item,), (told,) = history.items, told_by(history)
     assert isinstance(item, UserItem)
     assert (len(item.text), item.text[-1]) == (KEPT_BYTES - ITEM_BYTES, "?")
     assert isinstance(told, effects.Remember)
@@ -205,7 +212,7 @@ def test_one_item_may_not_fill_the_memory() -> None:
 
 def test_a_long_output_is_cut_before_turns_are_left_out() -> None:
     """A tool that returns a book is told whole and kept to a third; the conversation before it stays."""
-    history = History()
+    history = History(Orders())
     history.said(TurnId(1), "x" * 100 * KIB)
     history.said(TurnId(2), "Read it.")
     history.called([(ToolCall("c1", "read", "{}"), "y" * 250 * KIB)])
@@ -213,7 +220,7 @@ def test_a_long_output_is_cut_before_turns_are_left_out() -> None:
     assert (first.id, type(output)) == (1, ToolOutputItem)
     assert isinstance(output, ToolOutputItem)
     assert len(output.output) == KEPT_BYTES // 3
-    told = history.take_told()[-1]
+    told = told_by(history)[-1]
     assert isinstance(told, effects.Remember)
     assert isinstance(told.item, ToolOutputItem)
     assert len(told.item.output) == 250 * KIB
@@ -221,6 +228,6 @@ def test_a_long_output_is_cut_before_turns_are_left_out() -> None:
 
 def test_half_characters_are_counted() -> None:
     """A text with half of a surrogate pair, which JSON can carry, is kept like any other."""
-    history = History()
+    history = History(Orders())
     history.said(TurnId(1), "\ud83d")
     assert len(history.items) == 1

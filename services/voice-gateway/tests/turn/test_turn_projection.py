@@ -11,6 +11,7 @@ from voice_gateway.domain.chat import PROMPT_TOKENS, ChatMessage, Role, Tool, To
 from voice_gateway.domain.ids import CallId, ItemId, ReplyId, SentenceId, TurnId
 from voice_gateway.domain.items import AssistantItem, Item, ToolCallItem, ToolOutputItem, UserItem
 from voice_gateway.turn import inputs
+from voice_gateway.turn.effects import Orders
 from voice_gateway.turn.history import History
 from voice_gateway.turn.projection import INTERRUPTED, UNSAID, lawful, messages, prompt_size
 from voice_gateway.turn.text.tokens import tokens
@@ -50,7 +51,7 @@ def test_any_items_make_lawful_messages(prompt: str, items: list[Item]) -> None:
 
 def test_a_greeting_is_kept() -> None:
     """A model that does not know of the greeting greets again; templates want the user to begin."""
-    history = History()
+    history = History(Orders())
     history.heard(ReplyId(1), "Hello!", "Hello!", is_interrupted=False)
     history.said(TurnId(1), "Weather?")
     told = read(history, "Be brief.")
@@ -59,7 +60,7 @@ def test_a_greeting_is_kept() -> None:
 
 def test_neighbours_are_one_message() -> None:
     """What nobody answered is read with the next turn, and a reply with the apology that follows it."""
-    history = History()
+    history = History(Orders())
     history.said(TurnId(1), "One pizza.")
     history.said(TurnId(2), "With cheese.")
     history.heard(ReplyId(1), "\nWith", "\nWith", is_interrupted=True)
@@ -69,7 +70,7 @@ def test_neighbours_are_one_message() -> None:
 
 def test_a_round_belongs_to_what_was_said_before_it() -> None:
     """The model called while it spoke, and reads it so; a round that follows another is a message of its own."""
-    history = History()
+    history = History(Orders())
     history.said(TurnId(1), "Weather?")
     history.heard(ReplyId(1), "I look.", "I look.", is_interrupted=False)
     history.called([(CALL, "sunny")])
@@ -85,7 +86,7 @@ def test_a_round_belongs_to_what_was_said_before_it() -> None:
 
 def test_ids_that_are_made_up_are_those_of_nobody() -> None:
     """Servers without ids have us count from 0 in every reply, and others call theirs as we do."""
-    history = History()
+    history = History(Orders())
     for name in ("call00001", "call00001", "call00002"):
         history.called([(ToolCall(name, "weather", "{}"), "sunny")])
     ids = [message.call_id for message in read(history) if message.role is Role.TOOL]
@@ -94,7 +95,7 @@ def test_ids_that_are_made_up_are_those_of_nobody() -> None:
 
 def test_a_user_who_speaks_before_the_outcome_is_told_follows_an_assistant() -> None:
     """Templates refuse the user after a tool: "(interrupted)" stands between, and the outcome stays."""
-    history = History()
+    history = History(Orders())
     history.said(TurnId(1), "Weather?")
     history.called([(CALL, "sunny")])
     history.said(TurnId(2), "Stop, please.")
@@ -104,7 +105,7 @@ def test_a_user_who_speaks_before_the_outcome_is_told_follows_an_assistant() -> 
 
 def test_what_was_heard_of_the_answer_stands_between() -> None:
     """An answer of which some words were heard needs no other assistant between the outcome and the user."""
-    history = History()
+    history = History(Orders())
     history.said(TurnId(1), "Weather?")
     history.called([(CALL, "sunny")])
     history.heard(ReplyId(2), "It is sunny.", "It is", is_interrupted=True)
@@ -203,7 +204,7 @@ def test_a_conversation_in_chinese_is_bounded() -> None:
     """A hundred turns in Chinese, as the issue's call had seventeen: the model never gets more than it takes, and what
     it gets are the newest turns, whole.
     """
-    history = History()
+    history = History(Orders())
     for number in range(100):
         history.said(TurnId(number), "我想预订明天晚上七点两个人的桌子" * 3)
         history.heard(ReplyId(number), "好" * 60, "好" * 60, is_interrupted=False)
@@ -215,7 +216,7 @@ def test_a_conversation_in_chinese_is_bounded() -> None:
 
 def test_instructions_and_tools_take_their_room() -> None:
     """A model counts all that it reads: long instructions and many tools leave less for the conversation."""
-    history = History()
+    history = History(Orders())
     for number in range(100):
         history.said(TurnId(number), "x" * 368)  # 92 and 8
         history.heard(ReplyId(number), "y" * 368, "y" * 368, is_interrupted=False)

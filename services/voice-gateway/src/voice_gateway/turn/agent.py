@@ -9,7 +9,6 @@ from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import (
     InterruptCause,
     Notice,
-    ReplyHeard,
     ReplyInterrupted,
     ReplyKind,
     ReplyOutcome,
@@ -20,14 +19,7 @@ from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
-from voice_gateway.turn.effects import (
-    BeginReply,
-    CancelReply,
-    Effect,
-    Emit,
-    Fail,
-    Flush,
-)
+from voice_gateway.turn.effects import BeginReply, CancelReply, Emit, Fail, Flush, Orders
 from voice_gateway.turn.history import History
 from voice_gateway.turn.latency import ReplyClock
 from voice_gateway.turn.playback import Heard
@@ -44,6 +36,8 @@ from voice_gateway.turn.turn_so_far import CommittedTurn
 TAKE_BACK_MS = 1_000
 """Of a reply so much may have been heard while the words that take it back were recognised; of more it is interrupted,
 and the user remembers it."""
+
+_SpeechOver = inputs.SpeechCompleted | inputs.SpeechFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +62,17 @@ class Agent:
         toolbox: Toolbox,
         *,
         questions: Questions,
+        orders: Orders,
     ) -> None:
-        self._policy = policy
-        self._persona = persona
+        self._policy, self._persona, self._orders = policy, persona, orders
         self._floor = floor
         self._machine = Machine(REPLY, Reply.NONE)
         self._questions, self._history = questions, questions.history
         self._reply: ReplyInFlight | None = None
         self._settling: _Settling | None = None
-        self.rehearsal = Rehearsal(self._machine, questions)
-        self._tools = Tools(toolbox, has_filler=bool(persona.filler))
-        self._replies = Replies(policy, rate_hz, self._history, self._tools)
+        self.rehearsal = Rehearsal(self._machine, questions, orders)
+        self._tools = Tools(toolbox, orders, has_filler=bool(persona.filler))
+        self._replies = Replies(policy, rate_hz, self._history, self._tools, orders)
         self._said_aloud = SaidAloud()
 
     @property
@@ -138,41 +132,41 @@ class Agent:
         self._replies.last, self._replies.has_reports = kept.last_reply, kept.has_reports
         self._tools.last = kept.last_call
 
-    def input_ended(self) -> list[Effect]:
+    def input_ended(self) -> None:
         """The client half-closed: it reports no more, so that the clock alone tells how far it has played."""
         self._replies.has_reports = False
         self._tools.client_left()
         if self._reply is not None:
             self._reply.playback.reports_ended()
-        return self.settle()
+        self.settle()
 
-    def answer(self, turn: CommittedTurn, now: Instant) -> list[Effect]:
+    def answer(self, turn: CommittedTurn, now: Instant) -> None:
         """Begin the reply to a turn, or release the one that was prepared for it."""
-        effects, reply = self.rehearsal.claim(turn, self._history.version)
+        reply = self.rehearsal.claim(turn, self._history.version)
         self._history.said(turn.id, turn.text)
         if reply is None:
             reply = self._replies.make(turn.id, turn.text, ReplyClock(now))
-            effects += self._ask(reply)
+            self._machine.move(ReplyEvent.ASKED)
+            self._questions.ask(reply)
         self._reply = reply
         reply.committed, reply.speculations = turn, self.rehearsal.take()
-        effects += reply.release(turn.text, now)
-        return [*effects, *self._tools.begin(reply, now), *self.finish(now)] if reply.calls else effects
+        reply.release(turn.text, now)
+        if reply.calls:
+            self._tools.begin(reply, now)
+            self.finish(now)
 
-    def _ask(self, reply: ReplyInFlight) -> list[Effect]:
-        self._machine.move(ReplyEvent.ASKED)
-        return [self._questions.ask(reply)]
-
-    def say(self, kind: ReplyKind, text: str, turn: TurnId | None, now: Instant) -> list[Effect]:
+    def say(self, kind: ReplyKind, text: str, turn: TurnId | None, now: Instant) -> None:
         """Begin a reply whose text is fixed, without asking the model; no other may be in flight.
 
         `turn` is what it belongs to, None when nobody asked for it. What was heard of it enters history, except an
         apology that nobody asked for.
         """
-        effects = self.rehearsal.stop()
+        self.rehearsal.stop()
         self._machine.move(ReplyEvent.ASKED)
         reply = self._reply = self._replies.make(turn, "", ReplyClock(now))
         reply.kind = kind
-        return [*effects, BeginReply(reply.id), *reply.say(text, now)]
+        self._orders.add(BeginReply(reply.id))
+        reply.say(text, now)
 
     def reconfigure(self, policy: TurnPolicy, persona: Persona, tools: tuple[Tool, ...] | None) -> None:
         """Speak by another policy and persona, with other tools of the client, from the next reply on."""
@@ -181,78 +175,81 @@ class Agent:
         if tools is not None:
             self._tools.replace(tools)
 
-    def speculate(self, turn: TurnId, text: str, trigger: SpeculationTrigger, now: Instant) -> list[Effect]:
+    def speculate(self, turn: TurnId, text: str, trigger: SpeculationTrigger, now: Instant) -> None:
         """Prepare the reply to a turn that has probably ended."""
-        if not self.rehearsal.may_begin(text, self._policy.max_speculations):
-            return []
-        reply = self._replies.make(turn, text, ReplyClock(now))
-        self.rehearsal.begin(reply, trigger, self._history.version)
-        return [self._questions.ask_early(reply, turn)]
+        if self.rehearsal.may_begin(text, self._policy.max_speculations):
+            reply = self._replies.make(turn, text, ReplyClock(now))
+            self.rehearsal.begin(reply, trigger, self._history.version)
+            self._questions.ask_early(reply, turn)
 
-    def take_back(self, began: Instant, now: Instant, *, is_waiting: bool) -> tuple[list[Effect], CommittedTurn | None]:
-        """Drop a reply of which nothing had been heard when the user began to speak on; its turn goes on.
+    def take_back(self, now: Instant, *, is_waiting: bool) -> CommittedTurn | None:
+        """Drop the reply of which nothing had been heard when the user began to speak on; the turn that goes on.
 
-        It stays as it is if it was ended by hand, has called tools, if another waits, or too much was heard by now.
+        That stays as it is if it was ended by hand, has called tools, if another waits, or too much was heard by now.
         """
-        reply = self._reply
-        if reply is None or not self.is_unheard(began):
-            return [], None
-        has_called = reply.turn == self._tools.turn
-        turn = None if has_called or is_waiting else _turn_that_goes_on(reply, now)
-        if turn is None:
-            return self.interrupt(InterruptCause.USER_SPEECH, now), None
+        reply, turn = self._reply, None
+        if reply is not None and reply.turn != self._tools.turn and not is_waiting:
+            turn = _turn_that_goes_on(reply, now)
+        if reply is None or turn is None:
+            self.interrupt(InterruptCause.USER_SPEECH, now)
+            return None
         self._history.unsaid()
-        return [*self._stop(reply, InterruptCause.USER_SPEECH, now), *_close_taken_back(reply, now)], turn
+        self._stop(reply, InterruptCause.USER_SPEECH, now)
+        reply.record_cut(reply.playback.heard(now), "")
+        return turn
 
-    def interrupt(self, cause: InterruptCause, now: Instant) -> list[Effect]:
+    def interrupt(self, cause: InterruptCause, now: Instant) -> None:
         """Stop the reply in flight and the tools, if any; what was heard of it is settled now or soon."""
-        reply, effects = self._reply, self._tools.interrupt()
+        reply = self._reply
+        self._tools.interrupt()
         if reply is None:
-            return effects
-        effects += self._stop(reply, cause, now)
+            return
+        self._stop(reply, cause, now)
         heard = reply.playback.heard(now)
         if reply.clock.played is None or reply.playback.is_settled or not reply.playback.is_reporting:
-            return [*effects, *_close_interrupted(self._history, reply, heard)]
-        self._settling = _Settling(reply, heard, after_ms(now, self._policy.playback_settle_ms))
-        return effects
+            _close_interrupted(self._history, reply, heard)
+        else:
+            self._settling = _Settling(reply, heard, after_ms(now, self._policy.playback_settle_ms))
 
-    def _stop(self, reply: ReplyInFlight, cause: InterruptCause, now: Instant) -> list[Effect]:
+    def _stop(self, reply: ReplyInFlight, cause: InterruptCause, now: Instant) -> None:
         self._release(reply, now)
-        return [CancelReply(reply.id), Flush(reply.id), Emit(ReplyInterrupted(reply.id, cause))]
+        self._orders.add(CancelReply(reply.id), Flush(reply.id), Emit(ReplyInterrupted(reply.id, cause)))
 
-    def pause(self, now: Instant) -> list[Effect]:
+    def pause(self, now: Instant) -> None:
         """Hold the reply in flight: somebody may be interrupting."""
-        return self._reply.pause(now) if self._reply is not None else []
+        if self._reply is not None:
+            self._reply.pause(now)
 
-    def resume(self, now: Instant) -> list[Effect]:
+    def resume(self, now: Instant) -> None:
         """Go on with the reply that is held, from where it was heard to."""
-        return self._reply.resume(now) if self._reply is not None else []
+        if self._reply is not None:
+            self._reply.resume(now)
 
-    def settle(self) -> list[Effect]:
+    def settle(self) -> None:
         """Wait no longer for the client's last report."""
         settling, self._settling = self._settling, None
-        return _close_interrupted(self._history, settling.reply, settling.heard) if settling else []
+        if settling is not None:
+            _close_interrupted(self._history, settling.reply, settling.heard)
 
-    def finish(self, now: Instant) -> list[Effect]:
+    def finish(self, now: Instant) -> None:
         """End what is over: the reply in flight, then the tools that were called, after which the model goes on."""
-        effects = self._finish_reply(now)
-        return [*effects, *self._finish_tools(now)] if self._reply is None and self._settling is None else effects
+        self._finish_reply(now)
+        if self._reply is None and self._settling is None:
+            self._reply = self._replies.after_tools(now)  # with all outcomes the history is whole
+            if self._reply is not None:
+                self._machine.move(ReplyEvent.ASKED)
+                self._questions.ask(self._reply)
 
-    def _finish_reply(self, now: Instant) -> list[Effect]:
+    def _finish_reply(self, now: Instant) -> None:
         """End the reply in flight if everything of it was heard, or shown when there was nothing to hear."""
         reply = self._reply
         if reply is None or not (reply.is_told_without_audio or reply.playback.is_over(now)):
-            return []
+            return
         self._release(reply, now)
         text = reply.whole_text()
         _remember(self._history, reply, text, is_interrupted=False)
         outcome = ReplyOutcome.FAILED if reply.has_failed else ReplyOutcome.COMPLETED
-        return reply.record(outcome, reply.playback.total_samples, len(text), goes_on=not self._tools.is_idle)
-
-    def _finish_tools(self, now: Instant) -> list[Effect]:
-        """With the outcomes of all calls the history is whole, and the model is asked again for the same turn."""
-        self._reply = self._replies.after_tools(now)
-        return self._ask(self._reply) if self._reply is not None else []
+        reply.record(outcome, reply.playback.total_samples, len(text), goes_on=not self._tools.is_idle)
 
     def deadline(self) -> Instant | None:
         """When to look again."""
@@ -262,78 +259,76 @@ class Agent:
         due = (playback, self._tools.deadline())
         return min((instant for instant in due if instant is not None), default=None)
 
-    def on_deadline(self, now: Instant) -> list[Effect]:
-        """Give up on a client that stands still; settle what has waited long enough."""
+    def on_deadline(self, now: Instant) -> None:
+        """Give up on a client that stands still; settle what has waited long enough; say that tools take a while."""
         if self._reply is not None and self._reply.playback.is_stalled(now):
-            return [Fail(Reason.CLIENT_STALLED, "playback has stood still while audio was due")]
-        if self._settling is not None and now >= self._settling.deadline:
-            return self.settle()
-        return [*self._tools.on_deadline(now), *self._fill(now)]
+            self._orders.add(Fail(Reason.CLIENT_STALLED, "playback has stood still while audio was due"))
+        elif self._settling is not None and now >= self._settling.deadline:
+            self.settle()
+        else:
+            self._tools.on_deadline(now)
+            caller = self._tools.take_filler(now)
+            if caller is not None and self._floor.state is Floor.NOBODY:
+                self.say(ReplyKind.FILLER, self._persona.filler, caller.turn, now)
 
-    def _fill(self, now: Instant) -> list[Effect]:
-        """Say that it takes a while, unless somebody is speaking."""
-        caller = self._tools.take_filler(now)
-        if caller is None or self._floor.state is not Floor.NOBODY:
-            return []
-        return self.say(ReplyKind.FILLER, self._persona.filler, caller.turn, now)
-
-    def handle(self, fact: inputs.AgentInput, now: Instant) -> list[Effect]:
+    def handle(self, fact: inputs.AgentInput, now: Instant) -> None:
         """Take a fact about a reply; one that concerns no reply in flight, or a part of it that is over, is dropped."""
         if isinstance(fact, inputs.ToolReturned):
             self._tools.returned(fact)
-            return []
-        if isinstance(fact, inputs.PlaybackReported):
-            return self._on_playback_reported(fact, now)
-        if self.rehearsal.takes(fact):
-            return self.rehearsal.handle(fact, now)
-        reply = self._reply
-        if reply is None or not reply.takes(fact):
-            return []
-        is_of_playout = isinstance(fact, inputs.PlayoutStarted | inputs.PlayoutStarved | inputs.PlayoutCompleted)
-        return [] if is_of_playout and not reply.has_audio else self._HANDLERS[type(fact)](self, reply, fact, now)
+        elif isinstance(fact, inputs.PlaybackReported):
+            self._on_playback_reported(fact, now)
+        elif self.rehearsal.takes(fact):
+            self.rehearsal.handle(fact, now)
+        elif (reply := self._reply) is not None and reply.takes(fact):
+            is_of_playout = isinstance(fact, inputs.PlayoutStarted | inputs.PlayoutStarved | inputs.PlayoutCompleted)
+            if reply.has_audio or not is_of_playout:
+                self._HANDLERS[type(fact)](self, reply, fact, now)
 
-    def _on_tools_called(self, reply: ReplyInFlight, fact: inputs.ToolsCalled, now: Instant) -> list[Effect]:
+    def _on_tools_called(self, reply: ReplyInFlight, fact: inputs.ToolsCalled, now: Instant) -> None:
         if not reply.tools:
-            return reply.complete(self._persona.apology, now)
+            reply.complete(self._persona.apology, now)
+            return
         reply.calls = fact.calls
-        return [*reply.finish_writing(now), *self._tools.begin(reply, now)]
+        reply.finish_writing(now)
+        self._tools.begin(reply, now)
 
-    def _on_speech_ended(
-        self, reply: ReplyInFlight, fact: inputs.SpeechCompleted | inputs.SpeechFailed, now: Instant
-    ) -> list[Effect]:
+    def _on_speech_ended(self, reply: ReplyInFlight, fact: _SpeechOver, now: Instant) -> None:
         """An apology to nobody's turn is for the ear only: without sound it is dropped before it is told."""
         if fact.samples or reply.is_remembered or not reply.is_untold:
-            return reply.deliver(fact, now)
+            reply.deliver(fact, now)
+            return
         self._release(reply, now)
-        return [CancelReply(reply.id), Flush(reply.id)]
+        self._orders.add(CancelReply(reply.id), Flush(reply.id))
 
-    def _on_playout_started(self, reply: ReplyInFlight, fact: inputs.PlayoutStarted, now: Instant) -> list[Effect]:
+    def _on_playout_started(self, reply: ReplyInFlight, fact: inputs.PlayoutStarted, now: Instant) -> None:
         reply.playback.started(fact.at_samples, now)
         self._machine.move(ReplyEvent.AUDIBLE)
         self._floor.move(FloorEvent.AGENT_SPOKE)
         if reply.playback.is_paused and self._floor.state is Floor.AGENT:
             self._floor.move(FloorEvent.CONTESTED)
-        return reply.audible(now)
+        reply.audible(now)
 
-    def _on_playout_completed(self, reply: ReplyInFlight, fact: inputs.PlayoutCompleted, _: Instant) -> list[Effect]:
+    def _on_playout_completed(self, reply: ReplyInFlight, fact: inputs.PlayoutCompleted, _: Instant) -> None:
         reply.playback.completed(fact.total_samples)
         self._machine.move(ReplyEvent.SENT)
-        return []
 
-    def _on_playback_reported(self, fact: inputs.PlaybackReported, now: Instant) -> list[Effect]:
+    def _on_playback_reported(self, fact: inputs.PlaybackReported, now: Instant) -> None:
         self._replies.has_reports = True
         reply, settling = self._reply, self._settling
         if self.rehearsal.takes(fact) or not 1 <= fact.reply <= self._replies.last:
-            return [Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, f"there is no reply {fact.reply}"))]
-        played, effects = max(0, min(fact.played_samples, fact.sent_samples)), list[Effect]()
+            self._orders.add(_implausible(f"there is no reply {fact.reply}"))
+            return
+        played = max(0, min(fact.played_samples, fact.sent_samples))
         if reply is not None and fact.reply == reply.id:
             reply.playback.reported(played, is_final=fact.is_final, now=now)
         elif settling is not None and fact.reply == settling.reply.id and fact.is_final:
             self._settling = None
-            effects += _close_interrupted(self._history, settling.reply, Heard(played, is_estimate=False))
+            _close_interrupted(self._history, settling.reply, Heard(played, is_estimate=False))
         else:
-            return []
-        return [*effects, *_told_if_implausible(fact)]
+            return
+        if fact.played_samples > fact.sent_samples:
+            told = f"reply {fact.reply}: {fact.played_samples} samples reported, {fact.sent_samples} sent"
+            self._orders.add(_implausible(told))
 
     def _release(self, reply: ReplyInFlight, now: Instant) -> None:
         self._reply = None
@@ -349,7 +344,7 @@ class Agent:
         inputs.ReplyFailed: lambda self, reply, fact, now: reply.apologise(
             self._persona.apology, fact.reason, fact.message, now
         ),
-        inputs.ReplyTooLong: lambda self, reply, _, now: _shortened(self._questions, reply, self._persona.apology, now),
+        inputs.ReplyTooLong: lambda self, reply, _, now: _shorten(self._questions, reply, self._persona.apology, now),
         inputs.SpeechReady: lambda _, reply, fact, now: reply.deliver(fact, now),
         inputs.SpeechCompleted: _on_speech_ended,
         inputs.SpeechFailed: _on_speech_ended,
@@ -359,7 +354,7 @@ class Agent:
     }
 
 
-_Handler = Callable[[Agent, ReplyInFlight, Any, Instant], list[Effect]]
+_Handler = Callable[[Agent, ReplyInFlight, Any, Instant], None]
 
 
 def _remember(history: History, reply: ReplyInFlight, heard: str, *, is_interrupted: bool) -> None:
@@ -367,10 +362,10 @@ def _remember(history: History, reply: ReplyInFlight, heard: str, *, is_interrup
         history.heard(reply.id, reply.whole_text(), heard, is_interrupted=is_interrupted)
 
 
-def _shortened(questions: Questions, reply: ReplyInFlight, apology: str, now: Instant) -> list[Effect]:
+def _shorten(questions: Questions, reply: ReplyInFlight, apology: str, now: Instant) -> None:
     """The model refused the question for its length: ask again, unless nothing is left to leave out."""
-    again = questions.ask_again(reply)
-    return [again] if again else reply.apologise(apology, Reason.LLM_FAILED, TOO_LONG, now)
+    if not questions.ask_again(reply):
+        reply.apologise(apology, Reason.LLM_FAILED, TOO_LONG, now)
 
 
 def _turn_that_goes_on(reply: ReplyInFlight, now: Instant) -> CommittedTurn | None:
@@ -380,26 +375,15 @@ def _turn_that_goes_on(reply: ReplyInFlight, now: Instant) -> CommittedTurn | No
     return None if turn is None or is_known or not turn.may_go_on else turn
 
 
-def _close_taken_back(reply: ReplyInFlight, now: Instant) -> list[Effect]:
-    """It is over, and nothing of it is remembered."""
-    heard = reply.playback.heard(now)
-    told = Emit(ReplyHeard(reply.id, heard.samples, "", heard.is_estimate))
-    return [told, *reply.record(ReplyOutcome.INTERRUPTED, heard.samples, 0, goes_on=False)]
-
-
 def _remember_cut(history: History, reply: ReplyInFlight, heard: Heard) -> None:
     _remember(history, reply, reply.heard_text(heard.samples), is_interrupted=True)
 
 
-def _close_interrupted(history: History, reply: ReplyInFlight, heard: Heard) -> list[Effect]:
+def _close_interrupted(history: History, reply: ReplyInFlight, heard: Heard) -> None:
     text = reply.heard_text(heard.samples)
     _remember(history, reply, text, is_interrupted=True)
-    told = Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate))
-    return [told, *reply.record(ReplyOutcome.INTERRUPTED, heard.samples, len(text), goes_on=False)]
+    reply.record_cut(heard, text)
 
 
-def _told_if_implausible(fact: inputs.PlaybackReported) -> list[Effect]:
-    if fact.played_samples <= fact.sent_samples:
-        return []
-    told = f"reply {fact.reply}: {fact.played_samples} samples reported, {fact.sent_samples} sent"
-    return [Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, told))]
+def _implausible(told: str) -> Emit:
+    return Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, told))

@@ -7,7 +7,6 @@ from voice_gateway.domain.events import InterruptCause
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn.agent import Agent
-from voice_gateway.turn.effects import Effect
 from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 from voice_gateway.turn.text.backchannels import is_backchannel
 from voice_gateway.turn.text.echo import beyond_echo
@@ -108,58 +107,61 @@ class Contest:
         """Judge by another policy and language from now on."""
         self._policy, self._language_code = policy, language_code
 
-    def onset(self, began: Instant, now: Instant) -> list[Effect]:
+    def onset(self, began: Instant, now: Instant) -> None:
         """Somebody began to speak, by the sound. Before the reply was heard, that is no echo of it."""
         self._sounding_since = began
         is_early = self._agent.is_unheard(began)
         is_doubted = self._is_echoing and self._floor.state is Floor.AGENT and not is_early
-        return [] if is_doubted else self._hold(now, is_early=is_early)
+        if not is_doubted:
+            self._hold(now, is_early=is_early)
 
     def sound_ended(self) -> None:
         """Nobody speaks any more, or what sounds belongs to a turn that is committed."""
         self._sounding_since = None
 
-    def hold_for_sound(self, now: Instant) -> list[Effect]:
+    def hold_for_sound(self, now: Instant) -> None:
         """Hold a reply that has begun, but was not heard yet, while somebody spoke already."""
-        if self._sounding_since is None or not self._agent.is_unheard(self._sounding_since):
-            return []
-        self._sounding_since = None
-        return self._hold(now, is_early=True)
+        if self._sounding_since is not None and self._agent.is_unheard(self._sounding_since):
+            self._sounding_since = None
+            self._hold(now, is_early=True)
 
-    def verdict(self, said: Said, now: Instant) -> tuple[Verdict, list[Effect]]:
+    def verdict(self, said: Said, now: Instant) -> Verdict:
         """Whether what was said so far takes the floor; WAIT when there is nobody to take it from."""
         if self._floor.state not in (Floor.AGENT, Floor.CONTESTED) or self._agent.is_protected(now):
-            return Verdict.WAIT, []
+            return Verdict.WAIT
         is_answer = is_backchannel(said.text, self._language_code) and self._agent.has_asked(now)
         verdict = judge(self._policy, self._language_code, said, is_answer=is_answer)
         if verdict is Verdict.GO_ON:
-            return verdict, self.go_on(now)
-        if verdict is Verdict.YIELD:
-            return verdict, self._agent.interrupt(InterruptCause.USER_SPEECH, now)
-        return verdict, self._hold(now, is_early=False) if self._is_echoing else []
+            self.go_on(now)
+        elif verdict is Verdict.YIELD:
+            self._agent.interrupt(InterruptCause.USER_SPEECH, now)
+        elif self._is_echoing:
+            self._hold(now, is_early=False)
+        return verdict
 
-    def _hold(self, now: Instant, *, is_early: bool) -> list[Effect]:
+    def _hold(self, now: Instant, *, is_early: bool) -> None:
         """Hold the reply; `is_early`: somebody began to speak before any of it was heard."""
         if self._floor.state is Floor.AGENT:
             if not self._can_pause or (self._agent.is_protected(now) and not is_early):
-                return []
+                return
             self._floor.move(FloorEvent.CONTESTED)
         elif not is_early or self._agent.is_held:
-            return []
+            return
         self._sounding_since = None
         self._until = after_ms(now, self._policy.contested_timeout_ms)
-        return self._agent.pause(now)
+        self._agent.pause(now)
 
-    def go_on(self, now: Instant) -> list[Effect]:
+    def go_on(self, now: Instant) -> None:
         """It was no interruption."""
         if self._floor.state is Floor.CONTESTED:
             self._floor.move(FloorEvent.RESUMED)
-        return self._agent.resume(now)
+        self._agent.resume(now)
 
     def deadline(self) -> Instant | None:
         """When the reply goes on without a verdict."""
         return self._until if self._agent.is_held else None
 
-    def on_deadline(self, now: Instant) -> list[Effect]:
+    def on_deadline(self, now: Instant) -> None:
         """Let the reply go on if there was no verdict in time."""
-        return self.go_on(now) if self._agent.is_held and now >= self._until else []
+        if self._agent.is_held and now >= self._until:
+            self.go_on(now)

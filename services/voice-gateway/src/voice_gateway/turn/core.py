@@ -41,7 +41,7 @@ from voice_gateway.turn.agent import Agent
 from voice_gateway.turn.changes import Changes
 from voice_gateway.turn.contest import Contest
 from voice_gateway.turn.dialogue import Dialogue
-from voice_gateway.turn.effects import Close, Effect, Emit, Fail, Reconfigure
+from voice_gateway.turn.effects import Close, Effect, Emit, Fail, Orders, Reconfigure
 from voice_gateway.turn.history import History
 from voice_gateway.turn.questions import Questions
 from voice_gateway.turn.silence import Silence, Unheard
@@ -94,8 +94,9 @@ class Core:
         self._output_rate_hz = output_rate_hz
         self._phase = Phase.NEW
         self._floor = Machine(FLOOR, Floor.NOBODY)
-        self._history = History()
-        self._questions = Questions(persona.system_prompt, self._history, prompt_tokens)
+        self._orders = orders = Orders()
+        self._history = History(orders)
+        self._questions = Questions(persona.system_prompt, self._history, prompt_tokens, orders)
         self._agent = Agent(
             policy,
             persona,
@@ -103,11 +104,12 @@ class Core:
             output_rate_hz,
             toolbox,
             questions=self._questions,
+            orders=orders,
         )
-        self._user = User(policy, self._floor, input_rate_hz, backend_patience_ms)
+        self._user = User(policy, self._floor, input_rate_hz, orders, backend_patience_ms)
         contest = Contest(policy, language_code, self._floor, self._agent, can_pause=can_pause)
-        self._dialogue = Dialogue(policy, self._user, self._agent, contest, self._history)
-        self._silence = Silence(persona)
+        self._dialogue = Dialogue(policy, self._user, self._agent, contest, self._history, orders=orders)
+        self._silence = Silence(persona, orders)
         self._unheard = Unheard()
         self._changes = Changes()
         self._drain_deadline: Instant | None = None
@@ -172,14 +174,14 @@ class Core:
             return ()
         self._user.keep_quiet_time(now)
         if isinstance(fact, inputs.AgentInput):
-            effects = self._agent.handle(fact, now)
+            self._agent.handle(fact, now)
         elif isinstance(fact, inputs.SpeakerInput):
-            effects = self._dialogue.handle(fact, now)
+            self._dialogue.handle(fact, now)
         else:
-            effects = self._HANDLERS[type(fact)](self, fact, now)
-        self._silence.noticed(fact, effects)
+            self._HANDLERS[type(fact)](self, fact, now)
+        self._silence.noticed(fact)
         self._unheard.noticed(fact)
-        return self._with_changes(self._settle_down(effects, now))
+        return self._settled(now)
 
     def deadline(self) -> Instant | None:
         """When `on_deadline` is to be called if no fact comes first."""
@@ -197,20 +199,15 @@ class Core:
         if self._phase is Phase.ENDED:
             return ()
         if self._drain_deadline is not None and now >= self._drain_deadline:
-            late = Fail(Reason.DRAIN_DEADLINE, "the server had to leave before the turn was complete")
-            return self._with_changes(self._settle_down([late], now))
+            self._orders.add(Fail(Reason.DRAIN_DEADLINE, "the server had to leave before the turn was complete"))
+            return self._settled(now)
         self._user.keep_quiet_time(now)
-        effects = self._dialogue.on_deadline(now)
+        self._dialogue.on_deadline(now)
         doubtful_until = self._user.recognition.doubtful_until
         is_due = self._silence.is_due(self._policy.no_input_ms, doubtful_until, now)
         if is_due and (prompt := self._silence.next_prompt()):
-            effects += self._agent.say(ReplyKind.REPROMPT, prompt, None, now)
-        return self._with_changes(self._settle_down(effects, now))
-
-    def _with_changes(self, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
-        """The batch with what it changed in the conversation, before the end of the session if it has that."""
-        end = len(effects) - (self._phase is Phase.ENDED)
-        return (*effects[:end], *self._history.take_told(), *effects[end:])
+            self._agent.say(ReplyKind.REPROMPT, prompt, None, now)
+        return self._settled(now)
 
     def _is_stale(self, fact: inputs.Input) -> bool:
         if self._phase is Phase.ENDED:
@@ -224,36 +221,45 @@ class Core:
         stream = getattr(fact, "stream", None)
         return stream is not None and self._user.recognition.is_stale(stream)
 
-    def _settle_down(self, effects: list[Effect], now: Instant) -> tuple[Effect, ...]:
+    def _settled(self, now: Instant) -> tuple[Effect, ...]:
+        """The batch, once all that follows from it is done; what it changed in the conversation is told behind it."""
+        if self._phase is not Phase.ENDED:
+            self._settle_down(now)
+        self._history.tell()
+        return self._orders.drain()
+
+    def _settle_down(self, now: Instant) -> None:
         """Run the couplings to a fixed point: what has failed ends, what is over finishes, what waits begins."""
-        if self._phase is Phase.ENDED:
-            return tuple(effects)
-        for effect in effects:
-            if isinstance(effect, Fail):
-                return tuple(self._end(effect, now))
+        failure = self._orders.failure
+        if failure is not None:
+            self._orders.drain()  # nothing else of this batch is performed
+            self._end(failure, now)
+            return
         while True:
-            effects += self._agent.finish(now)
+            self._agent.finish(now)
             if self._user.utterance.is_speaking:
                 self._floor.move(FloorEvent.USER_SPOKE)
-            following = self._dialogue.go_on(now) or self._tell_unheard(now)
-            effects += following
-            if not following:
+            count = self._orders.count
+            self._dialogue.go_on(now)
+            if self._orders.count == count:
+                self._tell_unheard(now)
+            if self._orders.count == count:
                 break
         if self._dialogue.is_quiet:
-            effects += self._reconfigure(now)
+            self._reconfigure(now)
         self._silence.watch(now, is_quiet=self._dialogue.is_quiet, is_away=self._user.recognition.is_away)
         cause = self._reason_to_end()
-        return tuple(effects) if cause is None else (*effects, *self._end(Close(Ended(cause)), now))
+        if cause is not None:
+            self._end(Close(Ended(cause)), now)
 
-    def _tell_unheard(self, now: Instant) -> list[Effect]:
+    def _tell_unheard(self, now: Instant) -> None:
         """Say that nobody can be heard, once everything that was said is answered; not to who has left, or is to."""
         recognition, text = self._user.recognition, self._persona.unheard
         is_due = self._unheard.is_due(is_away=recognition.is_away, is_deaf=recognition.is_deaf)
         stays = self._phase is Phase.RUNNING and self._drain_deadline is None
-        if not (is_due and text and stays and self._dialogue.is_listening):
-            return []
-        self._unheard.told()
-        return self._agent.say(ReplyKind.APOLOGY, text, None, now)
+        if is_due and text and stays and self._dialogue.is_listening:
+            self._unheard.told()
+            self._agent.say(ReplyKind.APOLOGY, text, None, now)
 
     def _reason_to_end(self) -> EndCause | None:
         if not self._agent.is_free:
@@ -264,55 +270,60 @@ class Core:
             return EndCause.DRAINING
         return EndCause.NO_INPUT if self._silence.is_over else None
 
-    def _reconfigure(self, now: Instant) -> list[Effect]:
+    def _reconfigure(self, now: Instant) -> None:
         """Apply what the client has changed."""
         has_stream = self._user.recognition.state is Listening.OPEN
         applied = self._changes.apply(self._policy, self._persona, now, has_stream=has_stream)
         if applied is None:
-            return []
+            return
         self._policy, self._persona = applied.policy, applied.persona
         self._agent.reconfigure(applied.policy, applied.persona, applied.change.tools)
         self._language_code = applied.change.language_code or self._language_code
         self._dialogue.reconfigure(applied.policy, self._language_code)
-        return [Reconfigure(applied.change), *(self._user.recognition.renew(now) if applied.needs_stream else [])]
+        self._orders.add(Reconfigure(applied.change))
+        if applied.needs_stream:
+            self._user.recognition.renew(now)
 
-    def _end(self, last: Close | Fail, now: Instant) -> list[Effect]:
+    def _end(self, last: Close | Fail, now: Instant) -> None:
         self._phase = Phase.ENDED
-        effects = self._agent.rehearsal.stop()
-        effects += [*self._agent.interrupt(InterruptCause.CLIENT, now), *self._agent.settle()]
-        effects += self._agent.finish(now)  # what was called in an open round has happened
+        self._agent.rehearsal.stop()
+        self._agent.interrupt(InterruptCause.CLIENT, now)
+        self._agent.settle()
+        self._agent.finish(now)  # what was called in an open round has happened
         self._dialogue.waiting.give_up(self._history)
-        effects += self._user.recognition.close()
+        self._user.recognition.close()
         if isinstance(last, Close):
-            effects.append(Emit(last.ended))
-        return [*effects, last]
+            self._orders.add(Emit(last.ended))
+        self._history.tell()
+        self._orders.add(last)
 
     # --- facts about the session ---------------------------------------------------------------------------------
 
-    def _on_session_started(self, _: inputs.SessionStarted, now: Instant) -> list[Effect]:
+    def _on_session_started(self, _: inputs.SessionStarted, now: Instant) -> None:
         self._phase = Phase.RUNNING
-        return [*self._reconfigure(now), *self._user.started(now)]
+        self._reconfigure(now)
+        self._user.recognition.open(now)
 
-    def _on_settings_changed(self, fact: inputs.SettingsChanged, _: Instant) -> list[Effect]:
+    def _on_settings_changed(self, fact: inputs.SettingsChanged, _: Instant) -> None:
         self._changes.add(fact.change)
-        return []
 
-    def _on_input_ended(self, _: inputs.InputEnded, now: Instant) -> list[Effect]:
+    def _on_input_ended(self, _: inputs.InputEnded, now: Instant) -> None:
         self._phase = Phase.FINISHING
-        return self._dialogue.input_ended(now)
+        self._dialogue.input_ended(now)
 
-    def _on_end_requested(self, _: inputs.EndRequested, now: Instant) -> list[Effect]:
-        return self._end(Close(Ended(EndCause.CLIENT_ENDED)), now)
+    def _on_end_requested(self, _: inputs.EndRequested, now: Instant) -> None:
+        self._end(Close(Ended(EndCause.CLIENT_ENDED)), now)
 
-    def _on_session_idled(self, _: inputs.SessionIdled, now: Instant) -> list[Effect]:
+    def _on_session_idled(self, _: inputs.SessionIdled, now: Instant) -> None:
         """Who still waits for an answer, however long it takes, is not left; words of a recogniser may never come."""
-        return self._end(Close(Ended(EndCause.IDLE)), now) if self._dialogue.is_still else []
+        if self._dialogue.is_still:
+            self._end(Close(Ended(EndCause.IDLE)), now)
 
-    def _on_drain_requested(self, fact: inputs.DrainRequested, now: Instant) -> list[Effect]:
+    def _on_drain_requested(self, fact: inputs.DrainRequested, now: Instant) -> None:
         self._drain_deadline = fact.deadline
-        return [Emit(GoingAway(max(0, ms_between(now, fact.deadline))))]
+        self._orders.add(Emit(GoingAway(max(0, ms_between(now, fact.deadline)))))
 
-    _HANDLERS: ClassVar[dict[type[inputs.SessionInput], Callable[["Core", Any, Instant], list[Effect]]]] = {
+    _HANDLERS: ClassVar[dict[type[inputs.SessionInput], Callable[["Core", Any, Instant], None]]] = {
         inputs.SessionStarted: _on_session_started,
         inputs.SettingsChanged: _on_settings_changed,
         inputs.InputEnded: _on_input_ended,

@@ -14,7 +14,7 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.agent import Agent
 from voice_gateway.turn.contest import Contest, Said, Verdict
-from voice_gateway.turn.effects import Effect, Emit
+from voice_gateway.turn.effects import Emit, Orders
 from voice_gateway.turn.history import History
 from voice_gateway.turn.keypad import Keypad
 from voice_gateway.turn.text.heard import bounded
@@ -26,7 +26,10 @@ from voice_gateway.turn.waiting import WaitingTurns
 class Dialogue:
     """Facts about the user, and the turns they make."""
 
-    def __init__(self, policy: TurnPolicy, user: User, agent: Agent, contest: Contest, history: History) -> None:
+    def __init__(
+        self, policy: TurnPolicy, user: User, agent: Agent, contest: Contest, history: History, *, orders: Orders
+    ) -> None:
+        self._orders = orders
         self._policy = policy
         self._user = user
         self._agent = agent
@@ -73,117 +76,111 @@ class Dialogue:
         if self.is_pressing:
             yield self._user.turn, self._keypad.digits
 
-    def handle(self, fact: inputs.SpeakerInput, now: Instant) -> list[Effect]:
+    def handle(self, fact: inputs.SpeakerInput, now: Instant) -> None:
         """Take a fact about the user."""
         if isinstance(fact, inputs.HeardInput):
             self._user.clock.told(fact.received_samples, now)
-        return self._HANDLERS[type(fact)](self, fact, now)
+        self._HANDLERS[type(fact)](self, fact, now)
 
-    def input_ended(self, now: Instant) -> list[Effect]:
+    def input_ended(self, now: Instant) -> None:
         """The client half-closed: the last words are on their way."""
-        effects = self._end_keys(now)
+        self._end_keys(now)
         self._is_input_over = True
-        return [*effects, *self._agent.input_ended(), *self._user.input_ended(now)]
+        self._agent.input_ended()
+        self._user.input_ended(now)
 
     def deadline(self) -> Instant | None:
         """When something becomes due."""
         due = (self._user.deadline(), self._agent.deadline(), self._contest.deadline(), self._keypad.deadline())
         return min((instant for instant in due if instant is not None), default=None)
 
-    def on_deadline(self, now: Instant) -> list[Effect]:
+    def on_deadline(self, now: Instant) -> None:
         """Do what has become due."""
-        return [
-            *self._contest.on_deadline(now),
-            *self._on_user_deadline(now),
-            *self._agent.on_deadline(now),
-            *(self._end_keys(now) if self._keypad.is_complete(now) else []),
-        ]
+        self._contest.on_deadline(now)
+        self._on_user_deadline(now)
+        self._agent.on_deadline(now)
+        if self._keypad.is_complete(now):
+            self._end_keys(now)
 
-    def go_on(self, now: Instant) -> list[Effect]:
+    def go_on(self, now: Instant) -> None:
         """What is complete is answered; what may be complete is answered silently. Keys go before both."""
-        effects: list[Effect] = []
         if self._user.recognition.is_over:
-            effects += self._commit_spoken(now)
+            self._commit_spoken(now)
         if self.waiting and self._agent.is_free and not self.is_pressing:
-            effects += self._agent.answer(self.waiting.take(self._history), now)
-        effects += self._contest.hold_for_sound(now)
-        return [*effects, *self._think_ahead(now)]
+            self._agent.answer(self.waiting.take(self._history), now)
+        self._contest.hold_for_sound(now)
+        self._think_ahead(now)
 
-    def _think_ahead(self, now: Instant) -> list[Effect]:
+    def _think_ahead(self, now: Instant) -> None:
         """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""
         so_far = self._user.so_far
         is_over = not (so_far.text or self.waiting)
-        effects = self._agent.rehearsal.review(so_far.text, self._history.version, is_over=is_over)
+        self._agent.rehearsal.review(so_far.text, self._history.version, is_over=is_over)
         is_next = self._agent.is_free and not (self.waiting or self.is_pressing or self._is_input_over)
-        if not (self._policy.speculation and is_next and so_far.suspicion and so_far.text):
-            return effects
-        return [*effects, *self._agent.speculate(self._user.turn, so_far.text, so_far.suspicion, now)]
+        if self._policy.speculation and is_next and so_far.suspicion and so_far.text:
+            self._agent.speculate(self._user.turn, so_far.text, so_far.suspicion, now)
 
-    def _on_speech_started(self, fact: inputs.SpeechStarted, now: Instant) -> list[Effect]:
+    def _on_speech_started(self, fact: inputs.SpeechStarted, now: Instant) -> None:
         if self._user.is_past(fact.at_samples):
-            return []  # the words of pushed audio may come before its sound has been judged
+            return  # the words of pushed audio may come before its sound has been judged
         is_live = self._is_live(fact.at_samples + 1)  # the sound lies after this position
-        effects = self._user.sounded(fact.at_samples)
-        return [*effects, *self._contest.onset(self._user.instant_of(fact.at_samples), now)] if is_live else effects
+        self._user.sounded(fact.at_samples)
+        if is_live:
+            self._contest.onset(self._user.instant_of(fact.at_samples), now)
 
-    def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> list[Effect]:
+    def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> None:
         self._contest.sound_ended()
-        effects = self._user.fell_silent(fact.at_samples, now)
+        self._user.fell_silent(fact.at_samples, now)
         is_whole = self._user.is_in_order and not self._user.is_ending
         if is_whole and self._user.is_said(goes_on=False, now=now):
-            effects += self._commit_spoken(now)  # the sound had no words; should they come, it goes on
-        return effects
+            self._commit_spoken(now)  # the sound had no words; should they come, it goes on
 
-    def _on_sound(self, fact: inputs.VoicingHeard | inputs.BacklogBegan | inputs.CaughtUp, _: Instant) -> list[Effect]:
+    def _on_sound(self, fact: inputs.VoicingHeard | inputs.BacklogBegan | inputs.CaughtUp, _: Instant) -> None:
         self._user.told_of_sound(fact)
-        return []
 
-    def _on_own_voice_heard(self, _: inputs.OwnVoiceHeard, __: Instant) -> list[Effect]:
+    def _on_own_voice_heard(self, _: inputs.OwnVoiceHeard, __: Instant) -> None:
         self._contest.hears_itself()
-        return []
 
-    def _on_transcript_revised(self, fact: inputs.TranscriptRevised, now: Instant) -> list[Effect]:
+    def _on_transcript_revised(self, fact: inputs.TranscriptRevised, now: Instant) -> None:
         self._user.recognition.answered(fact.stream, now)
         text = bounded(fact.text)
         if not text or fact.end_samples <= self._user.recognition.transcribed_samples(fact.stream):
-            return []  # nothing, or nothing that is not transcribed for good
-        effects = self._user.utterance.worded(fact.end_samples)
+            return  # nothing, or nothing that is not transcribed for good
+        self._user.utterance.worded(fact.end_samples)
         if self._is_live(fact.end_samples):
-            text, _, room = self._make_room(text, fact.end_samples, fact.end_samples, now, is_final=False)
-            effects += room
-        if not text:
-            return [*effects, *self._user.disregard(fact.stream)]
-        return [*effects, *self._user.revised(fact, text, now)]
+            text, _ = self._make_room(text, fact.end_samples, fact.end_samples, now, is_final=False)
+        if text:
+            self._user.revised(fact, text, now)
+        else:
+            self._user.disregard(fact.stream)
 
-    def _on_segment_final(self, fact: inputs.SegmentFinal, now: Instant) -> list[Effect]:
+    def _on_segment_final(self, fact: inputs.SegmentFinal, now: Instant) -> None:
         user, text = self._user, bounded(fact.text)
         words_began = fact.words[0].start_samples if fact.words else fact.end_samples
         user.recognition.answered(fact.stream, now)
-        effects = user.recognition.confirmed(fact.stream, fact.covered_samples)
+        user.recognition.confirmed(fact.stream, fact.covered_samples)
         if text:
-            effects += user.utterance.worded(words_began)
+            user.utterance.worded(words_began)
         end_samples = user.utterance.sound_end(fact.end_samples)
         goes_on = user.utterance.goes_on_after(fact.end_samples)
         is_live, verdict = self._is_live(fact.end_samples), Verdict.WAIT
         if text and is_live:
-            text, verdict, room = self._make_room(text, words_began, end_samples, now, is_final=True)
-            effects += room
-        effects += user.utterance.finalised(fact.end_samples)
+            text, verdict = self._make_room(text, words_began, end_samples, now, is_final=True)
+        user.utterance.finalised(fact.end_samples)
         is_last, is_in_order = user.is_last_of_call(fact), user.recognition.is_oldest(fact.stream)
         if not text or verdict is Verdict.GO_ON:
-            effects += user.disregard(fact.stream)
+            user.disregard(fact.stream)
         else:
             user.confirmed(fact, text, user.spoke(end_samples, now), now)
         if not is_in_order:
             user.await_older(now)
         elif is_last or user.is_said(goes_on=goes_on, now=now) or (not is_live and user.so_far.is_confirmed):
-            return [*effects, *self._commit_spoken(now, last=fact.stream if is_last else None)]
-        return effects
+            self._commit_spoken(now, last=fact.stream if is_last else None)
 
     def _make_room(
         self, text: str, words_began: int, end_samples: int, now: Instant, *, is_final: bool
-    ) -> tuple[str, Verdict, list[Effect]]:
-        """The user's words against the agent's: those that are the user's, who gets the floor, and what that takes.
+    ) -> tuple[str, Verdict]:
+        """The user's words against the agent's: those that are the user's, and who gets the floor.
 
         A reply of which nothing was heard when they began is taken back, and its turn goes on.
         """
@@ -193,17 +190,18 @@ class Dialogue:
             text, began, user.instant_of(end_samples), now, is_final=is_final, has_sound=utterance.has_sound
         )
         if not own:
-            return "", Verdict.GO_ON, self._contest.go_on(now)
-        withdrawn, turn = self._agent.take_back(began, now, is_waiting=bool(self.waiting))
-        if turn is not None:
-            self._user.so_far.reopen(turn)
-        if withdrawn:
-            return own, Verdict.YIELD, withdrawn
+            self._contest.go_on(now)
+            return "", Verdict.GO_ON
+        if self._agent.is_unheard(began):
+            turn = self._agent.take_back(now, is_waiting=bool(self.waiting))
+            if turn is not None:
+                self._user.so_far.reopen(turn)
+            return own, Verdict.YIELD
         speech_ms = utterance.speech_ms(end_samples)
         if speech_ms is not None:  # what is the agent's of the words is so of the time they took
             speech_ms = speech_ms * len(own.split()) // len(text.split())
         said = Said(own, speech_ms, is_final=is_final, has_voice=utterance.has_voice)
-        return own, *self._contest.verdict(said, now)
+        return own, self._contest.verdict(said, now)
 
     def _is_live(self, samples: int) -> bool:
         """Whether what is at this position may have been spoken over a reply: it is no recording that was pushed or
@@ -211,48 +209,48 @@ class Dialogue:
         """
         return self._user.clock.is_live(samples) and not self._is_input_over
 
-    def _on_text_typed(self, fact: inputs.TextTyped, now: Instant) -> list[Effect]:
-        return [*self._end_keys(now), *self._commit_text(fact.text.strip(), now)]
+    def _on_text_typed(self, fact: inputs.TextTyped, now: Instant) -> None:
+        self._end_keys(now)
+        self._commit_text(fact.text.strip(), now)
 
-    def _on_digits_pressed(self, fact: inputs.DigitsPressed, now: Instant) -> list[Effect]:
+    def _on_digits_pressed(self, fact: inputs.DigitsPressed, now: Instant) -> None:
         """The first key stops a reply in flight, as typed text does."""
-        effects: list[Effect] = []
         for digits in self._keypad.pressed(fact.digits, now):
-            effects += self._commit_text(digits, now)
+            self._commit_text(digits, now)
         if self.is_pressing:
-            effects += self._agent.interrupt(InterruptCause.INPUT, now)
-            effects.append(Emit(Transcript(self._user.turn, self._keypad.digits, is_final=False)))
-        return effects
+            self._agent.interrupt(InterruptCause.INPUT, now)
+            self._orders.add(Emit(Transcript(self._user.turn, self._keypad.digits, is_final=False)))
 
-    def _end_keys(self, now: Instant) -> list[Effect]:
+    def _end_keys(self, now: Instant) -> None:
         """No more keys belong to those that were pressed: they are a turn."""
-        digits = self._keypad.take()
-        return self._commit_text(digits, now) if digits else []
+        if digits := self._keypad.take():
+            self._commit_text(digits, now)
 
-    def _commit_text(self, text: str, now: Instant) -> list[Effect]:
-        effects = self._commit_spoken(now) if self._user.so_far.is_confirmed else []
+    def _commit_text(self, text: str, now: Instant) -> None:
+        if self._user.so_far.is_confirmed:
+            self._commit_spoken(now)
         turn = CommittedTurn.typed(self._user.next_turn(), text, now)
-        effects.append(Emit(Transcript(turn.id, turn.text, is_final=True)))
-        return [*effects, *self._commit(turn, InterruptCause.INPUT, now)]
+        self._orders.add(Emit(Transcript(turn.id, turn.text, is_final=True)))
+        self._commit(turn, InterruptCause.INPUT, now)
 
-    def _on_commit_requested(self, fact: inputs.CommitRequested, now: Instant) -> list[Effect]:
-        effects = self._end_keys(now)
-        effects += self._user.call(Called(now, is_ordered=True), fact.received_samples, now)
-        return [*effects, *self._commit_what_is_known(now)]
+    def _on_commit_requested(self, fact: inputs.CommitRequested, now: Instant) -> None:
+        self._end_keys(now)
+        self._user.call(Called(now, is_ordered=True), fact.received_samples, now)
+        self._commit_what_is_known(now)
 
-    def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> list[Effect]:
+    def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> None:
         recognition = self._user.recognition
         is_finalised = recognition.is_finalising(fact.stream)
-        effects = [*recognition.ended(fact.stream, now), *self._on_stream_over(now)]
+        recognition.ended(fact.stream, now)
+        self._on_stream_over(now)
         if is_finalised:
             self._user.so_far.settle((fact.stream,))
-        return effects
 
-    def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> list[Effect]:
-        effects = self._user.recognition.broke(fact.stream, fact.message, now)
-        return [*effects, *self._on_stream_over(now)]
+    def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> None:
+        self._user.recognition.broke(fact.stream, fact.message, now)
+        self._on_stream_over(now)
 
-    def _on_stream_over(self, now: Instant) -> list[Effect]:
+    def _on_stream_over(self, now: Instant) -> None:
         """What newer streams have transcribed waited for this one: it is committed now, or heard again."""
         user = self._user
         if (broken := user.recognition.take_broken()) is not None:
@@ -260,53 +258,54 @@ class Dialogue:
         elif user.so_far.called is None and not user.recognition.owes_a_final:
             goes_on = user.utterance.is_speaking
             if user.is_said(goes_on=goes_on, now=now):
-                return self._commit_spoken(now)
-        return self._commit_what_is_known(now)
+                self._commit_spoken(now)
+                return
+        self._commit_what_is_known(now)
 
-    def _on_client_interrupted(self, _: inputs.ClientInterrupted, now: Instant) -> list[Effect]:
-        return self._agent.interrupt(InterruptCause.CLIENT, now)
+    def _on_client_interrupted(self, _: inputs.ClientInterrupted, now: Instant) -> None:
+        self._agent.interrupt(InterruptCause.CLIENT, now)
 
-    def _on_user_deadline(self, now: Instant) -> list[Effect]:
+    def _on_user_deadline(self, now: Instant) -> None:
         user = self._user
-        effects = user.recognition.on_deadline(now)
+        user.recognition.on_deadline(now)
         if (broken := user.recognition.take_broken()) is not None:
             user.so_far.replay(broken)
-        effects += user.call_overdue(now)
+        user.call_overdue(now)
         if user.recognition.is_grace_over(now) and user.so_far.text:
             goes_on = user.so_far.called is None
-            effects += user.settle_for_interims()
+            user.settle_for_interims()
             if not goes_on:
-                return [*effects, *self._commit_spoken(now, cut_by="final_grace_ms")]
-        return [*effects, *self._commit_what_is_known(now)]
+                self._commit_spoken(now, cut_by="final_grace_ms")
+                return
+        self._commit_what_is_known(now)
 
-    def _commit_what_is_known(self, now: Instant) -> list[Effect]:
+    def _commit_what_is_known(self, now: Instant) -> None:
         """Commit the turn if its end was called or held, and no more words of it are awaited."""
         user = self._user
         called, hold_until = user.so_far.called, user.so_far.hold_until
         is_awaited = called is None or user.recognition.owes_a_final
         is_ordered = called is not None and called.is_ordered
         if hold_until is not None and (is_awaited or not is_ordered):
-            return self._commit_spoken(now) if now >= hold_until else []
-        if is_awaited:
-            return []
-        return self._commit_spoken(now)
+            is_awaited = now < hold_until
+        if not is_awaited:
+            self._commit_spoken(now)
 
-    def _commit_spoken(self, now: Instant, *, last: StreamId | None = None, cut_by: str = "") -> list[Effect]:
+    def _commit_spoken(self, now: Instant, *, last: StreamId | None = None, cut_by: str = "") -> None:
         is_live = self._is_live(self._user.so_far.end_samples) and not self._agent.is_protected(now)
-        ended = self._user.end_unconfirmed()
+        self._user.end_unconfirmed()
         turn = self._user.take(now, is_live=is_live, last=last, cut_by=cut_by)
-        if turn is None:
-            return ended
-        told = Emit(Transcript(turn.id, turn.text, is_final=True, words=turn.words))
-        return [*ended, told, *self._commit(turn, InterruptCause.USER_SPEECH, now)]
+        if turn is not None:
+            self._orders.add(Emit(Transcript(turn.id, turn.text, is_final=True, words=turn.words)))
+            self._commit(turn, InterruptCause.USER_SPEECH, now)
 
-    def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> list[Effect]:
+    def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> None:
         """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""
         self._contest.sound_ended()
         self.waiting.add(turn)
-        return self._agent.interrupt(cause, now) if turn.is_live else []
+        if turn.is_live:
+            self._agent.interrupt(cause, now)
 
-    _HANDLERS: ClassVar[dict[type[inputs.SpeakerInput], Callable[["Dialogue", Any, Instant], list[Effect]]]] = {
+    _HANDLERS: ClassVar[dict[type[inputs.SpeakerInput], Callable[["Dialogue", Any, Instant], None]]] = {
         inputs.SpeechStarted: _on_speech_started,
         inputs.SpeechEnded: _on_speech_ended,
         inputs.VoicingHeard: _on_sound,

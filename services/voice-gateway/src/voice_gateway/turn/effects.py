@@ -18,6 +18,7 @@ The contract of a batch:
 10. `Close` or `Fail` is the last effect of the last batch.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from voice_gateway.domain.chat import ChatMessage, Tool
@@ -251,3 +252,34 @@ Effect = (
     | Close
     | Fail
 )
+
+
+class Orders:
+    """The batch that is being made: each part of a core adds to the same one, and the core drains it."""
+
+    def __init__(self) -> None:
+        self._batch: list[Effect] = []
+
+    @property
+    def count(self) -> int:
+        """How many effects the batch has so far."""
+        return len(self._batch)
+
+    @property
+    def failure(self) -> Fail | None:
+        """The first failure of the batch, if it has one."""
+        return next((effect for effect in self._batch if isinstance(effect, Fail)), None)
+
+    @property
+    def events(self) -> Iterator[Event]:
+        """What the batch tells the client."""
+        return (effect.event for effect in self._batch if isinstance(effect, Emit))
+
+    def add(self, *effects: Effect) -> None:
+        """Order these, in this order, behind what the batch has."""
+        self._batch += effects
+
+    def drain(self) -> tuple[Effect, ...]:
+        """The batch; the next one is empty."""
+        batch, self._batch = tuple(self._batch), []
+        return batch

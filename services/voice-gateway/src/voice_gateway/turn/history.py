@@ -6,7 +6,7 @@ from itertools import starmap
 from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.ids import ItemId, ReplyId, TurnId
 from voice_gateway.domain.items import AssistantItem, Item, ToolCallItem, ToolOutputItem, UserItem
-from voice_gateway.turn.effects import Forget, Remember
+from voice_gateway.turn.effects import Forget, Orders, Remember
 from voice_gateway.turn.shortening import Measure, shortened, with_short_output
 
 KEPT_BYTES = 256 * 1_024
@@ -40,8 +40,9 @@ class History:
     What is left out for want of room was not taken back, and nobody is told: a store may keep it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, orders: Orders) -> None:
         """Nothing has been said."""
+        self._orders = orders
         self._items: list[Item] = []
         self._bytes = 0
         self._told: list[Remember | Forget] = []
@@ -57,7 +58,7 @@ class History:
 
     def copy(self) -> "History":
         """The same conversation, which may go on otherwise."""
-        copy = History()
+        copy = History(Orders())
         copy.resume(self._items, self.last)
         return copy
 
@@ -93,10 +94,10 @@ class History:
         answers = zip((item.id for item in items), outputs, strict=True)
         self._add(*items, *starmap(self._output, answers))
 
-    def take_told(self) -> list[Remember | Forget]:
-        """What changed since this was asked last, in order."""
-        told, self._told = self._told, []
-        return told
+    def tell(self) -> None:
+        """Tell what has changed since this was told last, in order."""
+        self._orders.add(*self._told)
+        self._told = []
 
     def _next(self) -> ItemId:
         self.last = ItemId(self.last + 1)

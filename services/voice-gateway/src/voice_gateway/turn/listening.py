@@ -9,12 +9,12 @@ from voice_gateway.domain.ids import StreamId
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.turn.effects import (
     CancelRecognition,
-    Effect,
     Emit,
     Fail,
     FinishRecognition,
     ForgetAudio,
     OpenRecognition,
+    Orders,
 )
 from voice_gateway.turn.tables import LISTENING, Listening, ListeningEvent, Machine
 
@@ -84,6 +84,7 @@ class Recognition:
     being finalised, oldest first.
     """
 
+    orders: Orders
     patience_ms: int = 0
     """How long recognition may stay away; 0: for as long as it takes."""
     _machine: Machine[Listening, ListeningEvent] = field(init=False)
@@ -203,42 +204,39 @@ class Recognition:
         """Whether results of this stream are of no more use."""
         return stream not in self.live
 
-    def open(self, now: Instant) -> list[Effect]:
+    def open(self, now: Instant) -> None:
         """Open the next stream where transcription has come to, and finalise what was to be finalised."""
         self._reopen_at = None
-        effects: list[Effect] = []
         if self._commit_at is not None and self._commit_at <= self._confirmed_samples:
             resume_at, self._commit_at, self._resume_at = self._resume_at, None, 0
             self._grace_by = None
-            effects = self._forget(resume_at)
-        effects += self._open_at(self._confirmed_samples, now)
+            self._forget(resume_at)
+        self._open_at(self._confirmed_samples, now)
         if self._is_input_over:
-            return [*effects, *self._half_close(None, now)]
-        if self._commit_at is not None:
-            effects += self.commit(self._commit_at, now)
+            self._half_close(None, now)
+        elif self._commit_at is not None:
+            self.commit(self._commit_at, now)
             self._grace_by = self._grace_by if self._finalising else None
-        return effects
 
     def answered(self, stream: StreamId, now: Instant) -> None:
         """A stream gave a result: it is alive."""
         if stream in self._finalising:
             self._finalise_by = after_ms(now, FINALISE_MS)
 
-    def confirmed(self, stream: StreamId, samples: int) -> list[Effect]:
+    def confirmed(self, stream: StreamId, samples: int) -> None:
         """Input before `samples` is transcribed for good, unless an older stream has not told what was said before."""
         if not self.is_oldest(stream):
             self._covered[stream] = samples
-            return []
+            return
         if samples > self._confirmed_samples:
             self._failures = 0
-        return self._forget(samples)
+        self._forget(samples)
 
-    def force(self, at_samples: int, grace_ms: int, now: Instant) -> list[Effect]:
+    def force(self, at_samples: int, grace_ms: int, now: Instant) -> None:
         """Force the final of what was heard before `at_samples`; after `grace_ms`, `is_grace_over` says so."""
-        effects = self.commit(at_samples, now)
+        self.commit(at_samples, now)
         if self.owes_a_final and not self._is_input_over:
             self._grace_by = after_ms(now, grace_ms)
-        return effects
 
     @property
     def has_grace(self) -> bool:
@@ -252,67 +250,72 @@ class Recognition:
             self._grace_by = None
         return is_over
 
-    def forgo(self) -> list[Effect]:
+    def forgo(self) -> None:
         """What was to be finalised is known well enough: its streams are dropped, and nothing of it is replayed."""
         if self.state is Listening.CLOSED:
             before, self._commit_at, self._resume_at = max(self._commit_at or 0, self._resume_at), None, 0
         else:
             before = self._from_samples
-        effects: list[Effect] = [CancelRecognition(stream) for stream in self._finalising]
+        self.orders.add(*map(CancelRecognition, self._finalising))
         if self._finalising:
             self._machine.move(ListeningEvent.FINALISED)
         self._finalising, self._finalise_by = [], None
-        return [*effects, *self._forget(before)]
+        self._forget(before)
 
-    def _forget(self, before_samples: int) -> list[Effect]:
+    def _forget(self, before_samples: int) -> None:
         """Nothing before this position is transcribed again: all that will be known of it is known.
 
         Nor is what the stream has covered that comes next.
         """
         before_samples = max(before_samples, *(self._covered.pop(stream, 0) for stream in self.live[:1]), 0)
-        if before_samples <= self._confirmed_samples:
-            return []
-        self._confirmed_samples = before_samples
-        return [ForgetAudio(before_samples)]
+        if before_samples > self._confirmed_samples:
+            self._confirmed_samples = before_samples
+            self.orders.add(ForgetAudio(before_samples))
 
-    def commit(self, received_samples: int, now: Instant) -> list[Effect]:
+    def commit(self, received_samples: int, now: Instant) -> None:
         """Force the final of what was heard, and listen on. While no stream is open, the next one will."""
         if self.state is Listening.CLOSED:
             if not self._resume_at:
                 self._commit_at = received_samples
-            return []
+            return
         self._commit_at = None
         is_empty = received_samples <= self._from_samples
         if is_empty or self._is_input_over or len(self._finalising) == MAX_FINALISING:
-            return []
+            return
         following, self._resume_at = max(received_samples, self._resume_at), 0
-        return [*self._half_close(received_samples, now), *self._open_at(following, now, follows=True)]
+        self._half_close(received_samples, now)
+        self._open_at(following, now, follows=True)
 
-    def renew(self, now: Instant) -> list[Effect]:
+    def renew(self, now: Instant) -> None:
         """Listen on with another stream, which is opened by other settings, as one that is opened later will be."""
-        return [*self._half_close(None, now), *self._open_at(self._confirmed_samples, now, follows=True)]
+        self._half_close(None, now)
+        self._open_at(self._confirmed_samples, now, follows=True)
 
-    def input_ended(self, now: Instant, *, is_all_known: bool) -> list[Effect]:
+    def input_ended(self, now: Instant, *, is_all_known: bool) -> None:
         """The client says nothing more: force the last final, unless recognition is down and all is known."""
         self._is_input_over, self._grace_by = True, None
-        if self.state is Listening.CLOSED and is_all_known:
+        if self.state is not Listening.CLOSED:
+            self._half_close(None, now)
+        elif is_all_known:
             self._reopen_at = None
-        return [] if self.state is Listening.CLOSED else self._half_close(None, now)
 
-    def ended(self, stream: StreamId, now: Instant) -> list[Effect]:
+    def ended(self, stream: StreamId, now: Instant) -> None:
         """A stream has delivered all it had. One that nobody half-closed has broken politely."""
         if stream not in self._finalising:
-            return self.broke(stream, "the recogniser ended the stream", now)
+            self.broke(stream, "the recogniser ended the stream", now)
+            return
         is_oldest = self.is_oldest(stream)
         self._finalising.remove(stream)
         if self._finalising:
             self._finalise_by = after_ms(now, FINALISE_MS)
-            return self._forget(self._ends[stream]) if is_oldest else []
+            if is_oldest:
+                self._forget(self._ends[stream])
+            return
         self._finalise_by = self._grace_by = None
         self._machine.move(ListeningEvent.EXHAUSTED if self._is_input_over else ListeningEvent.FINALISED)
-        return self._forget(self._from_samples)
+        self._forget(self._from_samples)
 
-    def broke(self, stream: StreamId, message: str, now: Instant) -> list[Effect]:
+    def broke(self, stream: StreamId, message: str, now: Instant) -> None:
         """A stream broke: everything since the last final is replayed on a new one, also what was to be finalised.
 
         The client is told once for an outage, not for each attempt to mend it.
@@ -323,58 +326,59 @@ class Recognition:
             self._away_since = now
         is_too_long = self.patience_ms > 0 and now >= after_ms(self._away_since, self.patience_ms)
         if is_too_long or (self._is_input_over and self._failures >= len(REOPEN_MS)):
-            return [Fail(Reason.BACKEND_UNAVAILABLE, f"speech recognition: {message}", Backend.ASR)]
+            self.orders.add(Fail(Reason.BACKEND_UNAVAILABLE, f"speech recognition: {message}", Backend.ASR))
+            return
         plan = _Plan(self.live, self._finalising, self._ends, self._covered, self._from_samples)
         transcribed_samples = 0 if self._is_input_over else plan.transcribed_behind()
         self._broken = Replay(self.live[0], StreamId(self._newest + 1), transcribed_samples)
-        effects: list[Effect] = [CancelRecognition(other) for other in self.live if other != stream]
+        self.orders.add(*(CancelRecognition(other) for other in self.live if other != stream))
         if self._finalising and not self._is_input_over:
             self._commit_at, self._resume_at = plan.unfinished_end(), transcribed_samples
         self._finalising, self._finalise_by, self._covered = [], None, {}
         self._machine.move(ListeningEvent.BROKE)
         if self._failures == 0:
             told = f"speech recognition was interrupted: {message}"
-            effects.append(Emit(Notice(Reason.RECOGNITION_INTERRUPTED, told, Backend.ASR)))
+            self.orders.add(Emit(Notice(Reason.RECOGNITION_INTERRUPTED, told, Backend.ASR)))
         self._reopen_at = after_ms(now, REOPEN_MS[min(self._failures, len(REOPEN_MS) - 1)])
         self._failures += 1
-        return [*effects, *self.on_deadline(now)]
+        self.on_deadline(now)
 
     def deadline(self) -> Instant | None:
         """When to look again."""
         due = (self._reopen_at if self._reopen_at is not None else self._finalise_by, self._grace_by, self._steady_by)
         return min((instant for instant in due if instant is not None), default=None)
 
-    def on_deadline(self, now: Instant) -> list[Effect]:
+    def on_deadline(self, now: Instant) -> None:
         """Open again a stream that broke; give up on one that does not finalise; trust one that has proved steady."""
         if self._steady_by is not None and now >= self._steady_by:
             self._failures = 0
         if self._reopen_at is not None and now >= self._reopen_at:
-            return self.open(now)
-        if self._finalise_by is not None and now >= self._finalise_by:
+            self.open(now)
+        elif self._finalise_by is not None and now >= self._finalise_by:
             silent = self._finalising[0]
-            return [CancelRecognition(silent), *self.broke(silent, "no final transcript came", now)]
-        return []
+            self.orders.add(CancelRecognition(silent))
+            self.broke(silent, "no final transcript came", now)
 
     @property
     def _steady_by(self) -> Instant | None:
         """When the outage is over, if the stream that is open does not break."""
         return self.doubtful_until if self.is_away and self.state is not Listening.CLOSED else None
 
-    def close(self) -> list[Effect]:
+    def close(self) -> None:
         """Drop every stream."""
-        return [CancelRecognition(stream) for stream in self.live]
+        self.orders.add(*map(CancelRecognition, self.live))
 
-    def _open_at(self, from_samples: int, now: Instant, *, follows: bool = False) -> list[Effect]:
+    def _open_at(self, from_samples: int, now: Instant, *, follows: bool = False) -> None:
         self._machine.move(ListeningEvent.OPENED)
         self._newest = StreamId(self._newest + 1)
         self._from_samples, self._opened_at = from_samples, now
-        return [OpenRecognition(self._newest, from_samples, follows=follows)]
+        self.orders.add(OpenRecognition(self._newest, from_samples, follows=follows))
 
-    def _half_close(self, at_samples: int | None, now: Instant) -> list[Effect]:
+    def _half_close(self, at_samples: int | None, now: Instant) -> None:
         self._machine.move(ListeningEvent.HALF_CLOSED)
         self._finalising.append(self._newest)
         self._ends = {self._newest: at_samples or 0} | {
             other: end for other, end in self._ends.items() if other in self._finalising
         }
         self._finalise_by = after_ms(now, FINALISE_MS)
-        return [FinishRecognition(self._newest, at_samples)]
+        self.orders.add(FinishRecognition(self._newest, at_samples))

@@ -3,7 +3,7 @@
 from voice_gateway.domain.events import Speculation, SpeculationOutcome, SpeculationTrigger
 from voice_gateway.domain.instant import Instant
 from voice_gateway.turn import inputs
-from voice_gateway.turn.effects import CancelReply, Effect, Flush
+from voice_gateway.turn.effects import CancelReply, Flush, Orders
 from voice_gateway.turn.questions import Questions
 from voice_gateway.turn.reply import ReplyInFlight
 from voice_gateway.turn.tables import Machine, Reply, ReplyEvent
@@ -21,9 +21,10 @@ _LOST = {
 class Rehearsal:
     """Speculative replies of one turn after another, one at a time; `take` ends a turn."""
 
-    def __init__(self, machine: Machine[Reply, ReplyEvent], questions: Questions) -> None:
+    def __init__(self, machine: Machine[Reply, ReplyEvent], questions: Questions, orders: Orders) -> None:
         self._machine = machine
         self._questions = questions
+        self._orders = orders
         self._reply: ReplyInFlight | None = None
         self._trigger = SpeculationTrigger.STABILITY
         self._history_version = 0
@@ -45,70 +46,70 @@ class Rehearsal:
         self._machine.move(ReplyEvent.SUSPECTED)
         self._reply, self._trigger, self._history_version = reply, trigger, history_version
 
-    def review(self, said: str, history_version: int, *, is_over: bool = False) -> list[Effect]:
+    def review(self, said: str, history_version: int, *, is_over: bool = False) -> None:
         """Drop the reply if it answers something else than what was said.
 
         `is_over`: the words were nobody's, so that the next turn has attempts of its own.
         """
-        reply, effects = self._reply, list[Effect]()
+        reply = self._reply
         if reply is not None and not self._fits(reply, said, history_version):
-            effects = self._drop(reply, _LOST[difference(reply.user_text, said)])
+            self._drop(reply, _LOST[difference(reply.user_text, said)])
         if is_over:
             self.take()
-        return effects
 
-    def claim(self, turn: CommittedTurn, history_version: int) -> tuple[list[Effect], ReplyInFlight | None]:
+    def claim(self, turn: CommittedTurn, history_version: int) -> ReplyInFlight | None:
         """The prepared reply, if it answers this turn; else it is dropped. A typed turn changes what others answer."""
         reply = self._reply
         if reply is not None and not turn.is_spoken and not self._fits(reply, turn.text, history_version):
-            return self.stop(), None
-        effects, reply = self.review(turn.text, history_version), self._reply
+            self.stop()
+            return None
+        self.review(turn.text, history_version)
+        reply = self._reply
         if reply is not None:
             self._machine.move(ReplyEvent.COMMITTED)
             self._reply = None
             self._done.append(Speculation(self._trigger, SpeculationOutcome.WON, 0))
-        return effects, reply
+        return reply
 
-    def stop(self) -> list[Effect]:
+    def stop(self) -> None:
         """Drop the reply, if any."""
-        return [] if self._reply is None else self._drop(self._reply, SpeculationOutcome.LOST_CONTEXT)
+        if self._reply is not None:
+            self._drop(self._reply, SpeculationOutcome.LOST_CONTEXT)
 
     def take(self) -> tuple[Speculation, ...]:
         """What was prepared for the turn, which is over."""
         done, self._done, self._failed_text = tuple(self._done), [], None
         return done
 
-    def handle(self, fact: inputs.ReplyInput, now: Instant) -> list[Effect]:
+    def handle(self, fact: inputs.ReplyInput, now: Instant) -> None:
         """Take a fact about the prepared reply. None of its playing can be true: nobody ordered it."""
         reply = self._reply
         if reply is None or not reply.takes(fact):
-            return []
+            return
         match fact:
             case inputs.ReplyTooLong():
-                again = self._questions.ask_again(reply)
-                return [again] if again is not None else self._fail(reply)
-            case inputs.ReplyFailed() | inputs.SpeechFailed():
-                return self._fail(reply)
+                if not self._questions.ask_again(reply):
+                    self._fail(reply)
             case inputs.ToolsCalled(_, calls) if reply.tools:
                 reply.calls = calls  # no tool runs for what was perhaps not said: they wait for the commitment
-                return reply.finish_writing(now)
-            case inputs.ReplyCompleted() | inputs.ToolsCalled():
-                return reply.finish_writing(now) if reply.has_written else self._fail(reply)
+                reply.finish_writing(now)
+            case inputs.ReplyCompleted() | inputs.ToolsCalled() if reply.has_written:
+                reply.finish_writing(now)
+            case inputs.ReplyCompleted() | inputs.ToolsCalled() | inputs.ReplyFailed() | inputs.SpeechFailed():
+                self._fail(reply)
             case inputs.ReplyDelta() | inputs.SpeechReady() | inputs.SpeechCompleted():
-                return reply.deliver(fact, now)
-            case _:
-                return []
+                reply.deliver(fact, now)
 
     def _fits(self, reply: ReplyInFlight, said: str, history_version: int) -> bool:
         return history_version == self._history_version and same_words(reply.user_text, said)
 
-    def _drop(self, reply: ReplyInFlight, outcome: SpeculationOutcome) -> list[Effect]:
+    def _drop(self, reply: ReplyInFlight, outcome: SpeculationOutcome) -> None:
         self._done.append(Speculation(self._trigger, outcome, reply.pieces))
         self._reply = None
         self._machine.move(ReplyEvent.DROPPED)
-        return [CancelReply(reply.id), Flush(reply.id)]
+        self._orders.add(CancelReply(reply.id), Flush(reply.id))
 
-    def _fail(self, reply: ReplyInFlight) -> list[Effect]:
+    def _fail(self, reply: ReplyInFlight) -> None:
         """A backend failed before the turn was committed: it will be asked again then, and answer for itself."""
         self._failed_text = reply.user_text
-        return self._drop(reply, SpeculationOutcome.FAILED)
+        self._drop(reply, SpeculationOutcome.FAILED)

@@ -3,6 +3,7 @@
 from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.turn.effects import Orders
 from voice_gateway.turn.history import History
 from voice_gateway.turn.latency import ReplyClock
 from voice_gateway.turn.playback import Playback
@@ -13,7 +14,7 @@ from voice_gateway.turn.tools import Tools
 class Replies:
     """Counts replies, and gives each what is known when it begins."""
 
-    def __init__(self, policy: TurnPolicy, rate_hz: int, history: History, tools: Tools) -> None:
+    def __init__(self, policy: TurnPolicy, rate_hz: int, history: History, tools: Tools, orders: Orders) -> None:
         self.last = ReplyId(0)
         """The latest reply; 0 before the first."""
         self.has_reports = False
@@ -23,13 +24,14 @@ class Replies:
         """Of reply audio."""
         self._history = history
         self._tools = tools
+        self._orders = orders
 
     def make(self, turn: TurnId | None, user_text: str, clock: ReplyClock, rounds: int = 0) -> ReplyInFlight:
         """A reply to that turn, after so many rounds of tools."""
         self.last = ReplyId(self.last + 1)
         policy = self.policy
         playback = Playback(self._rate_hz, policy.client_buffer_ms, policy.stall_ms, self.has_reports)
-        reply = ReplyInFlight(self.last, turn, user_text, clock, playback, self._rate_hz)
+        reply = ReplyInFlight(self.last, turn, user_text, clock, playback, self._rate_hz, self._orders)
         reply.rounds, reply.tools = rounds, self._tools.offered(rounds)
         return reply
 

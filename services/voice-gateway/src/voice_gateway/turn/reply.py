@@ -8,6 +8,7 @@ from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.events import (
     Notice,
     ReplyFinished,
+    ReplyHeard,
     ReplyKind,
     ReplyOutcome,
     ReplyPaused,
@@ -24,9 +25,9 @@ from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import (
     BlameSynthesis,
     CancelSynthesis,
-    Effect,
     Emit,
     EndPlay,
+    Orders,
     PausePlay,
     Play,
     RecordTurn,
@@ -35,7 +36,7 @@ from voice_gateway.turn.effects import (
 )
 from voice_gateway.turn.latency import ReplyClock, spans, total_ms
 from voice_gateway.turn.ledger import SpokenSentence, heard_text, last_heard, spoken_text
-from voice_gateway.turn.playback import Playback
+from voice_gateway.turn.playback import Heard, Playback
 from voice_gateway.turn.text.questions import is_question
 from voice_gateway.turn.text.sentences import SentenceSplitter
 from voice_gateway.turn.text.speakable import NOTHING, Speakable
@@ -70,7 +71,7 @@ class _Sentence:
 
 @dataclass(slots=True)
 class ReplyInFlight:
-    """A reply and everything that is known of it. Its methods return effects; the core adds the rest."""
+    """A reply and everything that is known of it. Its methods order what follows for it; the core orders the rest."""
 
     id: ReplyId
     turn: TurnId | None
@@ -80,6 +81,7 @@ class ReplyInFlight:
     clock: ReplyClock
     playback: Playback
     rate_hz: int
+    orders: Orders
     is_released: bool = False
     """Until then it is prepared only: one sentence is synthesised, and nothing is told or played."""
     kind: ReplyKind = ReplyKind.ANSWER
@@ -122,11 +124,6 @@ class ReplyInFlight:
     _is_cut_told: bool = field(default=False, init=False)
 
     @property
-    def sentence_count(self) -> int:
-        """Sentences so far."""
-        return len(self._sentences)
-
-    @property
     def is_told_without_audio(self) -> bool:
         """Whether everything has been told and there was nothing to play."""
         return self._is_complete() and not self.has_audio
@@ -165,131 +162,136 @@ class ReplyInFlight:
         | inputs.SpeechFailed
         | inputs.PlayoutStarved,
         now: Instant,
-    ) -> list[Effect]:
+    ) -> None:
         """Take what a backend has made, that it failed to, or that there is none of it left to play."""
         if isinstance(fact, inputs.PlayoutStarved):
             self.underruns += 1
             self.playback.starved(fact.at_samples, now)
-            return []
-        if isinstance(fact, inputs.ReplyDelta):
-            return self.write(fact.text, now)
-        if isinstance(fact, inputs.SpeechReady):
-            return self._speech_ready(fact.sentence, now)
-        if isinstance(fact, inputs.SpeechFailed):
-            return self._fail_speech(fact)
-        self._sentences[fact.sentence - 1].is_skipped = not fact.samples
-        return self._speech_done(fact.sentence, fact.samples, fact.words)
+        elif isinstance(fact, inputs.ReplyDelta):
+            self.write(fact.text, now)
+        elif isinstance(fact, inputs.SpeechReady):
+            self._speech_ready(fact.sentence, now)
+        elif isinstance(fact, inputs.SpeechFailed):
+            self._fail_speech(fact)
+        else:
+            self._sentences[fact.sentence - 1].is_skipped = not fact.samples
+            self._speech_done(fact.sentence, fact.samples, fact.words)
 
-    def write(self, text: str, now: Instant) -> list[Effect]:
+    def write(self, text: str, now: Instant) -> None:
         """The model wrote on."""
         self.pieces += 1
         if text.strip():
             self.has_written = True
             self.clock.first_token = self.clock.first_token or now
-        return self._take(self._splitter.feed(text), now)
+        self._take(self._splitter.feed(text), now)
 
-    def finish_writing(self, now: Instant) -> list[Effect]:
+    def finish_writing(self, now: Instant) -> None:
         """The model has finished, or will write no more."""
         self._is_written = True
-        return self._take(self._splitter.finish(), now)
+        self._take(self._splitter.finish(), now)
 
-    def complete(self, apology: str, now: Instant) -> list[Effect]:
+    def complete(self, apology: str, now: Instant) -> None:
         """The model has finished; if it wrote nothing, that is a failure."""
         if self.has_written:
-            return self.finish_writing(now)
-        return self.apologise(apology, Reason.LLM_FAILED, "the language model wrote nothing", now)
+            self.finish_writing(now)
+        else:
+            self.apologise(apology, Reason.LLM_FAILED, "the language model wrote nothing", now)
 
-    def say(self, text: str, now: Instant) -> list[Effect]:
+    def say(self, text: str, now: Instant) -> None:
         """All of it is this text."""
-        return [*self.release("", now), *self.write(text, now), *self.finish_writing(now)]
+        self.release("", now)
+        self.write(text, now)
+        self.finish_writing(now)
 
-    def apologise(self, apology: str, reason: Reason, message: str, now: Instant) -> list[Effect]:
+    def apologise(self, apology: str, reason: Reason, message: str, now: Instant) -> None:
         """Say that there will be no answer, or no more of it."""
         if not self.has_written:
             self.kind = ReplyKind.APOLOGY
         self.has_failed = True
-        notice = Emit(Notice(reason, message, Backend.LLM, self.turn))
-        spoken = self.write(f"\n{apology}", now) if apology else []
-        return [notice, *spoken, *self.finish_writing(now)]
+        self.orders.add(Emit(Notice(reason, message, Backend.LLM, self.turn)))
+        if apology:
+            self.write(f"\n{apology}", now)
+        self.finish_writing(now)
 
-    def pause(self, now: Instant) -> list[Effect]:
+    def pause(self, now: Instant) -> None:
         """Somebody may be interrupting. A reply that nobody hears yet is held back silently."""
         self.playback.paused(now)
-        told = [Emit(ReplyPaused(self.id))] if self.clock.played is not None else []
-        return [PausePlay(self.id), *told]
+        self.orders.add(PausePlay(self.id))
+        if self.clock.played is not None:
+            self.orders.add(Emit(ReplyPaused(self.id)))
 
-    def resume(self, now: Instant) -> list[Effect]:
+    def resume(self, now: Instant) -> None:
         """Go on if it is held, from where it was heard to."""
         if not self.playback.is_paused:
-            return []
+            return
         if self.clock.played is None:
             self.playback.released()
             self.clock.held_until = now
-            return [ResumePlay(self.id, 0)]
+            self.orders.add(ResumePlay(self.id, 0))
+            return
         heard = self.playback.heard(now).samples
         self.playback.resumed(heard, now)
-        return [Emit(ReplyResumed(self.id, heard)), ResumePlay(self.id, heard)]
+        self.orders.add(Emit(ReplyResumed(self.id, heard)), ResumePlay(self.id, heard))
 
-    def audible(self, now: Instant) -> list[Effect]:
-        """Its audio leaves; if it was held just before the first did, the client holds its player, too."""
+    def audible(self, now: Instant) -> None:
+        """Its audio leaves: tell where its turn's time went, once. The player is held if it was held just before."""
         if self.clock.played is not None:
-            return []
+            return
         self.clock.played = now
-        told: list[Effect] = [Emit(ReplyPaused(self.id))] if self.playback.is_paused else []
-        return [*told, *self.report(now)]
-
-    def report(self, now: Instant) -> list[Effect]:
-        """Its first audio has left: tell where the turn's time went, unless that is told already."""
+        if self.playback.is_paused:
+            self.orders.add(Emit(ReplyPaused(self.id)))
         turn = self.committed
-        if turn is None or self.is_reported:
-            return []
-        self.is_reported = True
-        self.told = TurnReport(turn.id, self.id, total_ms(turn, now), spans(turn, self.clock), self.speculations)
-        return [Emit(self.told)]
+        if turn is not None and not self.is_reported:
+            self.is_reported = True
+            self.told = TurnReport(turn.id, self.id, total_ms(turn, now), spans(turn, self.clock), self.speculations)
+            self.orders.add(Emit(self.told))
 
-    def record(self, outcome: ReplyOutcome, samples: int, chars: int, *, goes_on: bool) -> list[Effect]:
+    def record(self, outcome: ReplyOutcome, samples: int, chars: int, *, goes_on: bool) -> None:
         """It is over."""
         finished = ReplyFinished(self.id, self.turn, self.kind, outcome, samples, goes_on)
         record = TurnRecord(
-            finished, self.told, len(self.user_text), chars, self.sentence_count, samples, self.underruns
+            finished, self.told, len(self.user_text), chars, len(self._sentences), samples, self.underruns
         )
-        return [Emit(finished), RecordTurn(record)]
+        self.orders.add(Emit(finished), RecordTurn(record))
 
-    def release(self, user_text: str, now: Instant) -> list[Effect]:
+    def record_cut(self, heard: Heard, text: str) -> None:
+        """It is over before its end: `text` is what was heard of it and is kept."""
+        self.orders.add(Emit(ReplyHeard(self.id, heard.samples, text, heard.is_estimate)))
+        self.record(ReplyOutcome.INTERRUPTED, heard.samples, len(text), goes_on=False)
+
+    def release(self, user_text: str, now: Instant) -> None:
         """The turn is certain: tell, speak and play."""
         self.is_released, self.user_text = True, user_text
-        return [*self._order(now), *self._tell()]
+        self._order(now)
+        self._tell()
 
-    def _speech_ready(self, sentence: SentenceId, now: Instant) -> list[Effect]:
+    def _speech_ready(self, sentence: SentenceId, now: Instant) -> None:
         """A sentence's first audio has come."""
         if self.clock.first_speech is None:
             self.clock.first_speech = now
         self._sentences[sentence - 1].speech = _Speech.READY
-        return self._tell()
+        self._tell()
 
-    def _speech_done(self, sentence: SentenceId, samples: int, words: tuple[SpokenWord, ...]) -> list[Effect]:
+    def _speech_done(self, sentence: SentenceId, samples: int, words: tuple[SpokenWord, ...]) -> None:
         """A sentence's audio is complete; one without audio is shown only."""
         entry = self._sentences[sentence - 1]
         entry.ledger = replace(
             entry.ledger, samples=samples, words=words, spoken=entry.ledger.spoken if samples else ""
         )
         entry.speech = _Speech.DONE
-        return self._tell()
+        self._tell()
 
-    def _fail_speech(self, fact: inputs.SpeechFailed) -> list[Effect]:
-        """Synthesis of a sentence failed: tell, and go on without a voice."""
+    def _fail_speech(self, fact: inputs.SpeechFailed) -> None:
+        """Synthesis failed in a sentence: what is there is played, the rest of the reply is shown only."""
         self.has_failed = True
-        notice = Emit(Notice(fact.reason, fact.message, Backend.TTS, self.turn))
-        return [notice, *self._go_mute(fact.sentence, fact.samples)]
-
-    def _go_mute(self, sentence: SentenceId, samples: int) -> list[Effect]:
-        """Synthesis failed in `sentence`: what is there is played, the rest of the reply is shown only."""
+        self.orders.add(Emit(Notice(fact.reason, fact.message, Backend.TTS, self.turn)))
         self._is_mute = True
         self._ordered = len(self._sentences)
-        for entry in self._sentences[sentence:]:
+        for entry in self._sentences[fact.sentence :]:
             entry.ledger = replace(entry.ledger, spoken="", samples=0)
             entry.speech = _Speech.DONE
-        return [CancelSynthesis(self.id), *self._speech_done(sentence, samples, ())]
+        self.orders.add(CancelSynthesis(self.id))
+        self._speech_done(fact.sentence, fact.samples, ())
 
     def _awaits_speech(self, sentence: SentenceId) -> bool:
         """Whether audio of this sentence is awaited."""
@@ -315,7 +317,7 @@ class ReplyInFlight:
         """Everything the client was told."""
         return "".join(sentence.ledger.text for sentence in self._sentences[: self._told]).strip()
 
-    def _take(self, texts: list[str], now: Instant) -> list[Effect]:
+    def _take(self, texts: list[str], now: Instant) -> None:
         room = MAX_SENTENCES - len(self._sentences)
         if len(texts) > room:
             self._is_written = self.has_failed = self._is_cut = True
@@ -324,49 +326,47 @@ class ReplyInFlight:
             done = _Speech.COMING if spoken.text else _Speech.DONE
             samples = None if spoken.text else 0
             self._sentences.append(_Sentence(SpokenSentence(text, spoken.text, samples, (), spoken.word_ends), done))
-        return [*self._order(now), *self._tell()]
+        self._order(now)
+        self._tell()
 
-    def _order(self, now: Instant) -> list[Effect]:
-        effects: list[Effect] = []
+    def _order(self, now: Instant) -> None:
         while self._ordered < len(self._sentences) and (self.is_released or not self.clock.first_sentence):
             spoken = self._sentences[self._ordered].ledger.spoken
             self._ordered += 1
             if spoken:
-                effects.append(Synthesize(self.id, SentenceId(self._ordered), spoken))
+                self.orders.add(Synthesize(self.id, SentenceId(self._ordered), spoken))
                 self.clock.first_sentence = self.clock.first_sentence or now
-        return effects
 
-    def _tell(self) -> list[Effect]:
-        effects: list[Effect] = []
+    def _tell(self) -> None:
         if not self.is_released:
-            return effects
+            return
         if self._is_cut and not self._is_cut_told:
             self._is_cut_told = True
             told = f"the language model wrote more than {MAX_SENTENCES} sentences: the reply was cut"
-            effects.append(Emit(Notice(Reason.LLM_FAILED, told, Backend.LLM, self.turn)))
+            self.orders.add(Emit(Notice(Reason.LLM_FAILED, told, Backend.LLM, self.turn)))
         while self._told < len(self._sentences) and self._sentences[self._told].speech is not _Speech.COMING:
             sentence = self._sentences[self._told]
             ledger = sentence.ledger
             self._told += 1
             if sentence.is_skipped:
-                effects.append(Emit(Notice(Reason.SENTENCE_SKIPPED, _SKIPPED, Backend.TTS, self.turn)))
-            effects.append(Emit(ReplyText(self.id, self.turn, self.kind, SentenceId(self._told), ledger.text)))
+                self.orders.add(Emit(Notice(Reason.SENTENCE_SKIPPED, _SKIPPED, Backend.TTS, self.turn)))
+            self.orders.add(Emit(ReplyText(self.id, self.turn, self.kind, SentenceId(self._told), ledger.text)))
             if ledger.spoken:
                 self.has_audio = True
-                effects.append(Play(self.id, SentenceId(self._told)))
-        return [*effects, *self._close()]
+                self.orders.add(Play(self.id, SentenceId(self._told)))
+        self._close()
 
-    def _close(self) -> list[Effect]:
+    def _close(self) -> None:
         """Once all of it is told: its audio ends, or it had none although there was something to be heard."""
         if self._is_closed or not self._is_complete():
-            return []
+            return
         self._is_closed = True
         if self.has_audio:
-            return [EndPlay(self.id)]
-        if self._is_mute or not any(sentence.is_skipped for sentence in self._sentences):
-            return []
-        self.has_failed = True
-        return [Emit(Notice(Reason.TTS_FAILED, _ALL_SKIPPED, Backend.TTS, self.turn)), BlameSynthesis(self.id)]
+            self.orders.add(EndPlay(self.id))
+        elif any(sentence.is_skipped for sentence in self._sentences) and not self._is_mute:
+            self.has_failed = True
+            notice = Notice(Reason.TTS_FAILED, _ALL_SKIPPED, Backend.TTS, self.turn)
+            self.orders.add(Emit(notice), BlameSynthesis(self.id))
 
     def _is_complete(self) -> bool:
         return self._is_written and all(sentence.speech is _Speech.DONE for sentence in self._sentences)

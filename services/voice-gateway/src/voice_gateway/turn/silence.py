@@ -4,14 +4,13 @@ When nobody says anything it asks again, then says goodbye, then the session is 
 can be heard saying anything: that clock rests, and who speaks is told so, once.
 """
 
-from collections.abc import Iterable
 from enum import Enum
 
 from voice_gateway.domain.events import Event, Transcript
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.persona import Persona
 from voice_gateway.turn import inputs
-from voice_gateway.turn.effects import Effect, Emit
+from voice_gateway.turn.effects import Orders
 
 
 class _Step(Enum):
@@ -26,7 +25,8 @@ class Silence:
     It does not outlive the core: whoever opens a session again is there.
     """
 
-    def __init__(self, persona: Persona) -> None:
+    def __init__(self, persona: Persona, orders: Orders) -> None:
+        self._orders = orders
         self._persona = persona
         self._step = _Step.LISTENING
         self._since: Instant | None = None
@@ -36,10 +36,9 @@ class Silence:
         """Whether goodbye was said, or left out, and nobody has stirred since."""
         return self._step is _Step.OVER
 
-    def noticed(self, fact: inputs.Input, effects: Iterable[Effect]) -> None:
+    def noticed(self, fact: inputs.Input) -> None:
         """Whatever the user does, or says, begins the silence anew; the agent's own voice coming back does not."""
-        is_said = any(isinstance(effect, Emit) and _says_something(effect.event) for effect in effects)
-        if is_said or _is_by_hand(fact):
+        if any(map(_says_something, self._orders.events)) or _is_by_hand(fact):
             self._step, self._since = _Step.LISTENING, None
 
     def watch(self, now: Instant, *, is_quiet: bool, is_away: bool) -> None:

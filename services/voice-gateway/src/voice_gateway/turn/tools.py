@@ -13,7 +13,7 @@ from voice_gateway.domain.events import ToolCalled
 from voice_gateway.domain.ids import CallId, TurnId
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.strict_json import is_object
-from voice_gateway.turn.effects import CancelTool, Effect, Emit, RunTool
+from voice_gateway.turn.effects import CancelTool, Effect, Emit, Orders, RunTool
 from voice_gateway.turn.inputs import ToolReturned
 from voice_gateway.turn.reply import ReplyInFlight
 
@@ -70,7 +70,8 @@ class RoundOver:
 class Tools:
     """The calls of one session."""
 
-    def __init__(self, toolbox: Toolbox, *, has_filler: bool) -> None:
+    def __init__(self, toolbox: Toolbox, orders: Orders, *, has_filler: bool) -> None:
+        self._orders = orders
         self._timeout_ms = toolbox.timeout_ms
         self._has_filler = has_filler
         self._tools = {tool.name: tool for tool in toolbox.tools}
@@ -95,7 +96,7 @@ class Tools:
         """What the model may call after so many rounds for the same turn."""
         return tuple(self._tools.values()) if rounds < MAX_ROUNDS else ()
 
-    def begin(self, caller: ReplyInFlight, now: Instant) -> list[Effect]:
+    def begin(self, caller: ReplyInFlight, now: Instant) -> None:
         """Call what the model asked for at the end of `caller`; once all have returned, it is to be asked again."""
         self.turn = caller.turn
         entries = [self._entry(call) for call in caller.calls]
@@ -103,7 +104,7 @@ class Tools:
         self._round = _Round(caller, now, entries, after_ms(now, self._timeout_ms), filler_at)
         for surplus in self._awaited[MAX_CALLS:]:
             surplus.output = _failure(TOO_MANY)
-        return [_order(call, caller.turn) for call in self._awaited]
+        self._orders.add(*(_order(call, caller.turn) for call in self._awaited))
 
     def returned(self, fact: ToolReturned) -> None:
         """Take an outcome; one that nobody awaits is dropped."""
@@ -118,12 +119,11 @@ class Tools:
             if call.place is ToolPlace.CLIENT:
                 call.output = _failure(CLIENT_GONE)
 
-    def interrupt(self) -> list[Effect]:
+    def interrupt(self) -> None:
         """Await nothing any more; what comes late is dropped, and the model is not asked again."""
-        if self._round is None:
-            return []
-        self._round.is_interrupted = True
-        return self._give_up(INTERRUPTED)
+        if self._round is not None:
+            self._round.is_interrupted = True
+            self._give_up(INTERRUPTED)
 
     def deadline(self) -> Instant | None:
         """When to call `on_deadline`."""
@@ -132,11 +132,10 @@ class Tools:
             return None
         return waiting.deadline if waiting.filler_at is None else min(waiting.filler_at, waiting.deadline)
 
-    def on_deadline(self, now: Instant) -> list[Effect]:
+    def on_deadline(self, now: Instant) -> None:
         """Give up what takes too long."""
-        if self._round is None or now < self._round.deadline:
-            return []
-        return self._give_up(TIMED_OUT)
+        if self._round is not None and now >= self._round.deadline:
+            self._give_up(TIMED_OUT)
 
     def take_filler(self, now: Instant) -> ReplyInFlight | None:
         """The reply whose calls take so long that a filler is to be said; once for a round."""
@@ -163,13 +162,11 @@ class Tools:
         """Calls without an outcome."""
         return [call for call in self._round.calls if call.output is None] if self._round is not None else []
 
-    def _give_up(self, why: str) -> list[Effect]:
-        effects: list[Effect] = []
+    def _give_up(self, why: str) -> None:
         for call in self._awaited:
             call.output = _failure(why)
             if call.place is ToolPlace.SERVER:
-                effects.append(CancelTool(call.id))
-        return effects
+                self._orders.add(CancelTool(call.id))
 
     def _entry(self, call: ToolCall) -> _Call:
         """A call, which has failed already if there is nothing that could be called."""

@@ -7,7 +7,7 @@ from voice_gateway.domain.ids import StreamId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
-from voice_gateway.turn.effects import Effect, Emit
+from voice_gateway.turn.effects import Emit, Orders
 from voice_gateway.turn.input_clock import InputClock
 from voice_gateway.turn.listening import Recognition
 from voice_gateway.turn.tables import Floor, FloorEvent, Machine
@@ -28,10 +28,16 @@ class User:
     """Gathers what one user says. Positions are samples of the input clock."""
 
     def __init__(
-        self, policy: TurnPolicy, floor: Machine[Floor, FloorEvent], input_rate_hz: int, backend_patience_ms: int = 0
+        self,
+        policy: TurnPolicy,
+        floor: Machine[Floor, FloorEvent],
+        input_rate_hz: int,
+        orders: Orders,
+        backend_patience_ms: int = 0,
     ) -> None:
-        self.recognition = Recognition(backend_patience_ms)
-        self.utterance = Utterance(floor, input_rate_hz)
+        self._orders = orders
+        self.recognition = Recognition(orders, backend_patience_ms)
+        self.utterance = Utterance(floor, input_rate_hz, orders)
         self.turn = TurnId(1)
         """The turn being spoken, or the next one."""
         self.so_far = TurnSoFar()
@@ -64,14 +70,10 @@ class User:
         """Gather by another policy from now on."""
         self._policy = policy
 
-    def started(self, now: Instant) -> list[Effect]:
-        """The session began."""
-        return self.recognition.open(now)
-
-    def input_ended(self, now: Instant) -> list[Effect]:
+    def input_ended(self, now: Instant) -> None:
         """The client says nothing more."""
         is_all_known = self._known_samples <= self.recognition.confirmed_samples and not self.utterance.is_speaking
-        return self.recognition.input_ended(now, is_all_known=is_all_known)
+        self.recognition.input_ended(now, is_all_known=is_all_known)
 
     def instant_of(self, samples: int) -> Instant:
         """When live input at this position was spoken, at the latest."""
@@ -95,24 +97,22 @@ class User:
         """Sounds of which no words have come in time had none, unless a stream failed: then words come late."""
         self.utterance.keep_quiet_time(now, is_heard=not self.recognition.has_failed)
 
-    def sounded(self, at_samples: int) -> list[Effect]:
+    def sounded(self, at_samples: int) -> None:
         """Speech began, by the sound: what was said before is not the end."""
         self._known_samples = max(self._known_samples, at_samples)
         self.so_far.hold_until = self.so_far.silent_by = None
         self._withdraw_call()
-        return self.utterance.sounded(at_samples)
+        self.utterance.sounded(at_samples)
 
-    def fell_silent(self, at_samples: int, now: Instant) -> list[Effect]:
+    def fell_silent(self, at_samples: int, now: Instant) -> None:
         """Speech ended, by the sound, `pause_ms` ago."""
         self._known_samples = max(self._known_samples, at_samples)
-        effects = self.utterance.fell_silent(at_samples, now)
-        if effects:
+        if self.utterance.fell_silent(at_samples, now):
             pause_ms = self._policy.pause_ms
             self.so_far.spoke = Instant(now - pause_ms * NS_PER_MS)
             self._await_final(self._policy.vad_end_ms - pause_ms, now)
-        return effects
 
-    def revised(self, fact: inputs.TranscriptRevised, text: str, now: Instant) -> list[Effect]:
+    def revised(self, fact: inputs.TranscriptRevised, text: str, now: Instant) -> None:
         """Words came that may still change; `text` are those that are the user's."""
         self._known_samples = max(self._known_samples, fact.end_samples)
         if not self.recognition.is_finalising(fact.stream):
@@ -131,7 +131,7 @@ class User:
             so_far.spoke = now
         else:
             self._take_words_for_sound(now)
-        return [self._show(fact.stability)]
+        self._show(fact.stability)
 
     def confirmed(self, fact: inputs.SegmentFinal, text: str, spoke: Instant, now: Instant) -> None:
         """Words came for good; `text` are those that are the user's."""
@@ -144,7 +144,7 @@ class User:
         if self.so_far.longest_by is None:
             self.so_far.longest_by = after_ms(now, self._policy.max_turn_ms)
 
-    def disregard(self, stream: StreamId) -> list[Effect]:
+    def disregard(self, stream: StreamId) -> None:
         """The last words of this stream were none of the user's turn, or none at all: what was shown is taken back."""
         self.so_far.forget(stream)
         if not self.so_far.text:
@@ -152,12 +152,13 @@ class User:
             self.so_far = self._nothing_yet()
             if called is not None and called.is_ordered and self.recognition.owes_a_final:
                 self.so_far.called = called
-        return [self._show()] if self._shown and self._shown != self.so_far.text else []
+        if self._shown and self._shown != self.so_far.text:
+            self._show()
 
-    def _show(self, stability: float = 0.0) -> Effect:
+    def _show(self, stability: float = 0.0) -> None:
         """Tell what has been said of the running turn; an empty text takes back what was told."""
         self._shown = self.so_far.text
-        return Emit(Transcript(self.turn, self._shown, is_final=False, stability=stability))
+        self._orders.add(Emit(Transcript(self.turn, self._shown, is_final=False, stability=stability)))
 
     def spoke(self, end_samples: int, now: Instant) -> Instant:
         """When speech that ended at `end_samples` was over; of speech that was not live nobody knows."""
@@ -191,15 +192,16 @@ class User:
         is_awaited = self.recognition.has_grace or not self.clock.is_live(self._known_samples)
         return self.so_far.called is not None and is_awaited
 
-    def call(self, called: Called, at_samples: int, now: Instant) -> list[Effect]:
+    def call(self, called: Called, at_samples: int, now: Instant) -> None:
         """The turn ends here: force its final."""
         so_far = self.so_far
         so_far.called, so_far.hold_until, so_far.silent_by = called, None, None
         if called.is_ordered:
             so_far.longest_by = None
         if self.clock.is_live(at_samples):
-            return self.recognition.force(at_samples, self._policy.final_grace_ms, now)
-        return self.recognition.commit(at_samples, now)
+            self.recognition.force(at_samples, self._policy.final_grace_ms, now)
+        else:
+            self.recognition.commit(at_samples, now)
 
     @property
     def is_in_order(self) -> bool:
@@ -212,39 +214,36 @@ class User:
         if self.so_far.silent_by is None:
             self.so_far.silent_by = max(now, after_ms(self.so_far.spoke, self._policy.vad_end_ms))
 
-    def settle_for_interims(self) -> list[Effect]:
+    def settle_for_interims(self) -> None:
         """Finals that were forced are late: the last interim transcripts of their streams stand for them."""
         if self.so_far.called is None:
             self.so_far.settle(self.recognition.finalising)
-        return self.recognition.forgo()
+        self.recognition.forgo()
 
-    def call_overdue(self, now: Instant) -> list[Effect]:
+    def call_overdue(self, now: Instant) -> None:
         """Call the end of a turn that lasts too long, or that no final has ended in time."""
         so_far = self.so_far
         if so_far.longest_by is not None and now >= so_far.longest_by:
             if so_far.called is not None and not so_far.called.is_ordered and self.is_ending:
                 so_far.called, so_far.longest_by = replace(so_far.called, is_ordered=True), None
-                so_far.silent_by = None
-                return []  # its final is forced, and waited for no longer than it was
-            return self.call(Called(now, "max_turn_ms", is_ordered=True), self._known_samples, now)
-        if so_far.silent_by is not None and now >= so_far.silent_by:
+                so_far.silent_by = None  # its final is forced, and waited for no longer than it was
+            else:
+                self.call(Called(now, "max_turn_ms", is_ordered=True), self._known_samples, now)
+        elif so_far.silent_by is not None and now >= so_far.silent_by:
             if self.is_ending:
                 so_far.silent_by = None
-                return []
-            return self.call(Called(now, "vad_end_ms"), self._known_samples, now)
-        return []
+            else:
+                self.call(Called(now, "vad_end_ms"), self._known_samples, now)
 
     def deadline(self) -> Instant | None:
         """When something becomes due."""
         due = (self.recognition.deadline(), self.so_far.deadline())
         return min((instant for instant in due if instant is not None), default=None)
 
-    def end_unconfirmed(self) -> list[Effect]:
+    def end_unconfirmed(self) -> None:
         """No final will end the utterance whose words are committed as they are."""
-        so_far = self.so_far
-        if so_far.is_confirmed or not so_far.text:
-            return []
-        return self.utterance.finalised(self._known_samples)
+        if self.so_far.text and not self.so_far.is_confirmed:
+            self.utterance.finalised(self._known_samples)
 
     def take(
         self, now: Instant, *, is_live: bool, last: StreamId | None = None, cut_by: str = ""

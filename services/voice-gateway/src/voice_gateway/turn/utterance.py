@@ -2,7 +2,7 @@
 
 from voice_gateway.domain.events import SpeechEnded, SpeechStarted
 from voice_gateway.domain.instant import Instant, after_ms
-from voice_gateway.turn.effects import Effect, Emit
+from voice_gateway.turn.effects import Emit, Orders
 from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 
 QUIET_MS = 1_000
@@ -19,8 +19,9 @@ that is never still."""
 class Utterance:
     """From the first sound or word after a final to the next final. Positions are input samples."""
 
-    def __init__(self, floor: Machine[Floor, FloorEvent], input_rate_hz: int) -> None:
+    def __init__(self, floor: Machine[Floor, FloorEvent], input_rate_hz: int, orders: Orders) -> None:
         self._floor = floor
+        self._orders = orders
         self._rate_hz = input_rate_hz
         self._has_onset = False
         """Whether the sound has told of speech since the last final; words then need not."""
@@ -63,30 +64,32 @@ class Utterance:
         """Whether somebody speaks now, by the sound, and began after this position."""
         return self.is_sounding and self._onset >= end_samples
 
-    def sounded(self, at_samples: int) -> list[Effect]:
+    def sounded(self, at_samples: int) -> None:
         """Speech began, by the sound. What sounded before and had no words within QUIET_MS was none."""
         if self._sound_end is not None and self.quiet_by is None and not self._has_words:
             self._forget_sound()
         self._has_onset, self._sound_end, self.quiet_by, self._onset = True, None, None, at_samples
         self._from = at_samples if self._from is None else self._from
-        return self._start(at_samples)
+        self._start(at_samples)
 
     def voiced(self) -> None:
         """A voice is in the sound that was told of last."""
         self.has_voice = self._from is not None
 
-    def fell_silent(self, at_samples: int, now: Instant) -> list[Effect]:
-        """Speech ended, by the sound."""
+    def fell_silent(self, at_samples: int, now: Instant) -> bool:
+        """Speech ended, by the sound; False if there was none."""
         if not self.is_speaking:
-            return []
+            return False
         self._sound_end, self.quiet_by = at_samples, after_ms(now, QUIET_MS)
         self._forgotten_at = after_ms(now, FORGOTTEN_MS)
-        return self._end(at_samples)
+        self._end(at_samples)
+        return True
 
-    def worded(self, at_samples: int) -> list[Effect]:
+    def worded(self, at_samples: int) -> None:
         """Words came; without any sound noticed, speech began at the latest here."""
         self._has_words = True
-        return [] if self._has_onset else self._start(at_samples)
+        if not self._has_onset:
+            self._start(at_samples)
 
     def speech_ms(self, end_samples: int) -> int | None:
         """How long it has lasted by `end_samples`; None when its sound was not noticed."""
@@ -111,16 +114,16 @@ class Utterance:
         """Where its sound ended; `end_samples`, the end of its words, when that was not noticed."""
         return end_samples if self._sound_end is None else self._sound_end
 
-    def finalised(self, end_samples: int) -> list[Effect]:
+    def finalised(self, end_samples: int) -> None:
         """Its final came. Speech that goes on by the sound, or began behind it, belongs to the next utterance."""
-        ended = [] if self._has_onset else self._end(end_samples)
+        if not self._has_onset:
+            self._end(end_samples)
         is_ended = self._sound_end is not None
         self._has_onset = self._has_onset and (not is_ended or self._onset >= end_samples)
         self._from = max(self._onset, end_samples) if self._has_onset else None
         self.has_voice, self._has_words = self.has_voice and self._has_onset, False
         if not (self._has_onset and is_ended):
             self._sound_end, self.quiet_by = None, None
-        return ended
 
     def keep_quiet_time(self, now: Instant, *, is_heard: bool) -> None:
         """Expect no final any more once its time has passed; `is_heard`: recognition has heard the last sound."""
@@ -134,15 +137,13 @@ class Utterance:
         """The last sound had no words."""
         self._has_onset, self._sound_end, self._from, self.has_voice = False, None, None, False
 
-    def _start(self, at_samples: int) -> list[Effect]:
-        if self.is_speaking:
-            return []
-        self.is_speaking = True
-        return [Emit(SpeechStarted(at_samples))]
-
-    def _end(self, at_samples: int) -> list[Effect]:
+    def _start(self, at_samples: int) -> None:
         if not self.is_speaking:
-            return []
-        self.is_speaking = False
-        self._floor.move(FloorEvent.USER_DONE)
-        return [Emit(SpeechEnded(at_samples))]
+            self.is_speaking = True
+            self._orders.add(Emit(SpeechStarted(at_samples)))
+
+    def _end(self, at_samples: int) -> None:
+        if self.is_speaking:
+            self.is_speaking = False
+            self._floor.move(FloorEvent.USER_DONE)
+            self._orders.add(Emit(SpeechEnded(at_samples)))
