@@ -35,7 +35,7 @@ class Described:
 
 MACHINES = (
     Described("Floor", "Who has the floor?", tables.Floor, tables.FloorEvent, tables.FLOOR),
-    Described("Reply", "What is the reply in flight doing?", tables.Reply, tables.ReplyEvent, tables.REPLY),
+    Described("Reply", "What is a reply doing, from the first question to the model until it is over?", tables.ReplyState, tables.ReplyEvent, tables.REPLY),
     Described("Listening", "What is recognition doing?", tables.Listening, tables.ListeningEvent, tables.LISTENING),
 )
 

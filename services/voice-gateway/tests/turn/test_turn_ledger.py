@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain.transcript import SpokenWord
-from voice_gateway.turn.ledger import RECENT_WORDS, SpokenSentence, heard_text, spoken_text
+from voice_gateway.turn.reply.ledger import RECENT_WORDS, SpokenSentence, heard_text, spoken_text
 from voice_gateway.turn.text.speakable import Speakable
 
 RATE_HZ = 1_000

@@ -10,7 +10,7 @@ from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
-from voice_gateway.turn.reply import spoken_sentences
+from voice_gateway.turn.reply.wording import spoken_sentences
 
 
 def failure_after_ms(patience_ms: int, attempts: int = 40) -> tuple[int, effects.Fail] | None:

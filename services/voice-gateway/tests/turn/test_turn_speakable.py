@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voice_gateway.turn.reply import spoken_sentences
+from voice_gateway.turn.reply.wording import spoken_sentences
 from voice_gateway.turn.text.speakable import Speakable
 
 

@@ -12,7 +12,7 @@ from voice_gateway.turn.tables import FLOOR, LISTENING, REPLY, Forbidden, Machin
 
 MACHINES: list[tuple[dict[Any, Any], type[Enum], type[Enum]]] = [
     (FLOOR, tables.Floor, tables.FloorEvent),
-    (REPLY, tables.Reply, tables.ReplyEvent),
+    (REPLY, tables.ReplyState, tables.ReplyEvent),
     (LISTENING, tables.Listening, tables.ListeningEvent),
 ]
 

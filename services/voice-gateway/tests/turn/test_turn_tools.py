@@ -12,8 +12,8 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
+from voice_gateway.turn.reply.tools import FILLER_AFTER_MS, MAX_CALLS
 from voice_gateway.turn.snapshot import SnapshotError
-from voice_gateway.turn.tools import FILLER_AFTER_MS, MAX_CALLS
 
 
 def asked(toolbox: Toolbox = TOOLBOX, persona: Persona = PERSONA) -> Core:

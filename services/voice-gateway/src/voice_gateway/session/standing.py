@@ -14,7 +14,7 @@ from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.transcript import MAX_SENTENCE_WORDS, SpokenWord
 from voice_gateway.session.excess import MAX_SENTENCE_MS, PIECES, breathing, share_of_speech
 from voice_gateway.session.ports import SpeechChunk, SpeechSynthesizer, VoiceSpec
-from voice_gateway.turn.reply import spoken_sentences
+from voice_gateway.turn.reply.wording import spoken_sentences
 
 MAX_KEPT: Final = 64
 """Sentences in one voice at one rate; the one that was not said for the longest time goes first."""

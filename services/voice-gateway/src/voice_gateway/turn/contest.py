@@ -6,7 +6,7 @@ from enum import Enum
 from voice_gateway.domain.events import InterruptCause
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.turn.agent import Agent
+from voice_gateway.turn.reply.agent import Agent
 from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 from voice_gateway.turn.text.backchannels import is_backchannel
 from voice_gateway.turn.text.echo import beyond_echo
@@ -73,7 +73,7 @@ class Contest:
         self._policy = policy
         self._language_code = language_code
         self._floor = floor
-        self._agent = agent
+        self._agent, self._current = agent, agent.current
         self._can_pause = can_pause
         """Whether the client's player can be held; if not, only words interrupt what is being played."""
         self._until = Instant(0)
@@ -110,7 +110,7 @@ class Contest:
     def onset(self, began: Instant, now: Instant) -> None:
         """Somebody began to speak, by the sound. Before the reply was heard, that is no echo of it."""
         self._sounding_since = began
-        is_early = self._agent.is_unheard(began)
+        is_early = self._current.is_unheard(began)
         is_doubted = self._is_echoing and self._floor.state is Floor.AGENT and not is_early
         if not is_doubted:
             self._hold(now, is_early=is_early)
@@ -121,7 +121,7 @@ class Contest:
 
     def hold_for_sound(self, now: Instant) -> None:
         """Hold a reply that has begun, but was not heard yet, while somebody spoke already."""
-        if self._sounding_since is not None and self._agent.is_unheard(self._sounding_since):
+        if self._sounding_since is not None and self._current.is_unheard(self._sounding_since):
             self._sounding_since = None
             self._hold(now, is_early=True)
 
@@ -129,7 +129,7 @@ class Contest:
         """Whether what was said so far takes the floor; WAIT when there is nobody to take it from."""
         if self._floor.state not in (Floor.AGENT, Floor.CONTESTED) or self._agent.is_protected(now):
             return Verdict.WAIT
-        is_answer = is_backchannel(said.text, self._language_code) and self._agent.has_asked(now)
+        is_answer = is_backchannel(said.text, self._language_code) and self._current.has_asked(now)
         verdict = judge(self._policy, self._language_code, said, is_answer=is_answer)
         if verdict is Verdict.GO_ON:
             self.go_on(now)
@@ -145,23 +145,23 @@ class Contest:
             if not self._can_pause or (self._agent.is_protected(now) and not is_early):
                 return
             self._floor.move(FloorEvent.CONTESTED)
-        elif not is_early or self._agent.is_held:
+        elif not is_early or self._current.is_held:
             return
         self._sounding_since = None
         self._until = after_ms(now, self._policy.contested_timeout_ms)
-        self._agent.pause(now)
+        self._current.hold(now)
 
     def go_on(self, now: Instant) -> None:
         """It was no interruption."""
         if self._floor.state is Floor.CONTESTED:
             self._floor.move(FloorEvent.RESUMED)
-        self._agent.resume(now)
+        self._current.resume(now)
 
     def deadline(self) -> Instant | None:
         """When the reply goes on without a verdict."""
-        return self._until if self._agent.is_held else None
+        return self._until if self._current.is_held else None
 
     def on_deadline(self, now: Instant) -> None:
         """Let the reply go on if there was no verdict in time."""
-        if self._agent.is_held and now >= self._until:
+        if self._current.is_held and now >= self._until:
             self.go_on(now)

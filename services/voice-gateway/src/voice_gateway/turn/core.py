@@ -37,16 +37,17 @@ from voice_gateway.domain.instant import Instant, ms_between
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
-from voice_gateway.turn.agent import Agent
 from voice_gateway.turn.changes import Changes
 from voice_gateway.turn.contest import Contest
 from voice_gateway.turn.dialogue import Dialogue
 from voice_gateway.turn.effects import Close, Effect, Emit, Fail, Orders, Reconfigure
 from voice_gateway.turn.history import History
-from voice_gateway.turn.questions import Questions
+from voice_gateway.turn.reply.agent import Agent
+from voice_gateway.turn.reply.questions import Questions
+from voice_gateway.turn.reply.reply import Shared
 from voice_gateway.turn.silence import Silence, Unheard
 from voice_gateway.turn.snapshot import Snapshot, parse
-from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, Reply
+from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, ReplyState
 from voice_gateway.turn.user import User
 
 
@@ -66,7 +67,7 @@ class State:
 
     phase: Phase
     floor: Floor
-    reply: Reply
+    reply: ReplyState
     listening: Listening
 
 
@@ -96,16 +97,9 @@ class Core:
         self._floor = Machine(FLOOR, Floor.NOBODY)
         self._orders = orders = Orders()
         self._history = History(orders)
-        self._questions = Questions(persona.system_prompt, self._history, prompt_tokens, orders)
-        self._agent = Agent(
-            policy,
-            persona,
-            self._floor,
-            output_rate_hz,
-            toolbox,
-            questions=self._questions,
-            orders=orders,
-        )
+        self._questions = Questions(persona.system_prompt, prompt_tokens, orders)
+        shared = Shared(orders, self._floor, self._questions)
+        self._agent = Agent(policy, persona, output_rate_hz, toolbox, history=self._history, shared=shared)
         self._user = User(policy, self._floor, input_rate_hz, orders, backend_patience_ms)
         contest = Contest(policy, language_code, self._floor, self._agent, can_pause=can_pause)
         self._dialogue = Dialogue(policy, self._user, self._agent, contest, self._history, orders=orders)
@@ -117,7 +111,7 @@ class Core:
     @property
     def state(self) -> State:
         """What the core is doing."""
-        return State(self._phase, self._floor.state, self._agent.state, self._user.recognition.state)
+        return State(self._phase, self._floor.state, self._agent.current.state, self._user.recognition.state)
 
     def snapshot(self, now: Instant) -> dict[str, Any]:
         """What another core needs to go on with the conversation, as a plain value; changes nothing.
@@ -286,7 +280,7 @@ class Core:
 
     def _end(self, last: Close | Fail, now: Instant) -> None:
         self._phase = Phase.ENDED
-        self._agent.rehearsal.stop()
+        self._agent.speculations.stop()
         self._agent.interrupt(InterruptCause.CLIENT, now)
         self._agent.settle()
         self._agent.finish(now)  # what was called in an open round has happened

@@ -12,11 +12,11 @@ from voice_gateway.domain.ids import StreamId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
-from voice_gateway.turn.agent import Agent
 from voice_gateway.turn.contest import Contest, Said, Verdict
 from voice_gateway.turn.effects import Emit, Orders
 from voice_gateway.turn.history import History
 from voice_gateway.turn.keypad import Keypad
+from voice_gateway.turn.reply.agent import Agent
 from voice_gateway.turn.text.heard import bounded
 from voice_gateway.turn.turn_so_far import Called, CommittedTurn
 from voice_gateway.turn.user import User
@@ -115,7 +115,7 @@ class Dialogue:
         """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""
         so_far = self._user.so_far
         is_over = not (so_far.text or self.waiting)
-        self._agent.rehearsal.review(so_far.text, self._history.version, is_over=is_over)
+        self._agent.speculations.review(so_far.text, is_over=is_over)
         is_next = self._agent.is_free and not (self.waiting or self.is_pressing or self._is_input_over)
         if self._policy.speculation and is_next and so_far.suspicion and so_far.text:
             self._agent.speculate(self._user.turn, so_far.text, so_far.suspicion, now)
@@ -192,7 +192,7 @@ class Dialogue:
         if not own:
             self._contest.go_on(now)
             return "", Verdict.GO_ON
-        if self._agent.is_unheard(began):
+        if self._agent.current.is_unheard(began):
             turn = self._agent.take_back(now, is_waiting=bool(self.waiting))
             if turn is not None:
                 self._user.so_far.reopen(turn)

@@ -1,9 +1,10 @@
 """The three machines of a conversation, as tables. Every (state, event) pair is decided.
 
-A pair maps to the next state, or to None: that event cannot happen in that state, and `Machine.move` raises Forbidden,
-because the core must have prevented it.
+Of each state a table names the events that can happen in it, and the next state. Any other event cannot happen there:
+`Machine.move` raises Forbidden, because the core must have prevented it.
 """
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -28,26 +29,34 @@ class FloorEvent(Enum):
     RESUMED = "it was no interruption"
 
 
-class Reply(Enum):
-    """What the reply in flight is doing."""
+class ReplyState(Enum):
+    """What a reply is doing."""
 
     NONE = "none"
-    SPECULATIVE = "speculative"
-    PENDING = "pending"
+    PREPARING = "preparing"
+    WAITING = "waiting"
+    WITHHELD = "withheld"
     SPEAKING = "speaking"
+    HELD = "held"
     DRAINING = "draining"
+    SETTLING = "settling"
+    OVER = "over"
 
 
 class ReplyEvent(Enum):
-    """What moves the reply."""
+    """What moves a reply."""
 
     SUSPECTED = "language model asked before the turn was committed"
     COMMITTED = "the turn is what was suspected"
     DROPPED = "the turn is another, or goes on"
-    ASKED = "language model asked"
-    AUDIBLE = "first audio left"
+    ASKED = "language model asked, or a fixed text to be said"
+    AUDIBLE = "audio began to leave"
     SENT = "last audio left"
-    ENDED = "completed, interrupted or failed"
+    HELD = "somebody may be interrupting"
+    RESUMED = "it was no interruption"
+    INTERRUPTED = "stopped, and the client has yet to tell how far it played"
+    SETTLED = "the client has told, or is waited for no more"
+    ENDED = "heard to its end, or stopped with nothing to wait for"
 
 
 class Listening(Enum):
@@ -68,96 +77,119 @@ class ListeningEvent(Enum):
     BROKE = "stream broke"
 
 
-FLOOR: dict[tuple[Floor, FloorEvent], Floor | None] = {
-    (Floor.NOBODY, FloorEvent.USER_SPOKE): Floor.USER,
-    (Floor.NOBODY, FloorEvent.USER_DONE): Floor.NOBODY,
-    (Floor.NOBODY, FloorEvent.AGENT_SPOKE): Floor.AGENT,
-    (Floor.NOBODY, FloorEvent.AGENT_DONE): Floor.NOBODY,
-    (Floor.NOBODY, FloorEvent.CONTESTED): None,
-    (Floor.NOBODY, FloorEvent.RESUMED): None,
-    (Floor.USER, FloorEvent.USER_SPOKE): Floor.USER,
-    (Floor.USER, FloorEvent.USER_DONE): Floor.NOBODY,
-    (Floor.USER, FloorEvent.AGENT_SPOKE): Floor.AGENT,
-    (Floor.USER, FloorEvent.AGENT_DONE): Floor.USER,
-    (Floor.USER, FloorEvent.CONTESTED): None,
-    (Floor.USER, FloorEvent.RESUMED): None,
-    (Floor.AGENT, FloorEvent.USER_SPOKE): Floor.AGENT,
-    (Floor.AGENT, FloorEvent.USER_DONE): Floor.AGENT,
-    (Floor.AGENT, FloorEvent.AGENT_SPOKE): Floor.AGENT,
-    (Floor.AGENT, FloorEvent.AGENT_DONE): Floor.NOBODY,
-    (Floor.AGENT, FloorEvent.CONTESTED): Floor.CONTESTED,
-    (Floor.AGENT, FloorEvent.RESUMED): None,
-    (Floor.CONTESTED, FloorEvent.USER_SPOKE): Floor.CONTESTED,
-    (Floor.CONTESTED, FloorEvent.USER_DONE): Floor.CONTESTED,
-    (Floor.CONTESTED, FloorEvent.AGENT_SPOKE): Floor.CONTESTED,
-    (Floor.CONTESTED, FloorEvent.AGENT_DONE): Floor.NOBODY,
-    (Floor.CONTESTED, FloorEvent.CONTESTED): None,
-    (Floor.CONTESTED, FloorEvent.RESUMED): Floor.AGENT,
-}
+S = TypeVar("S", bound=Enum)
+E = TypeVar("E", bound=Enum)
 
-REPLY: dict[tuple[Reply, ReplyEvent], Reply | None] = {
-    (Reply.NONE, ReplyEvent.SUSPECTED): Reply.SPECULATIVE,
-    (Reply.NONE, ReplyEvent.COMMITTED): None,
-    (Reply.NONE, ReplyEvent.DROPPED): None,
-    (Reply.NONE, ReplyEvent.ASKED): Reply.PENDING,
-    (Reply.NONE, ReplyEvent.AUDIBLE): None,
-    (Reply.NONE, ReplyEvent.SENT): None,
-    (Reply.NONE, ReplyEvent.ENDED): None,
-    (Reply.SPECULATIVE, ReplyEvent.SUSPECTED): None,
-    (Reply.SPECULATIVE, ReplyEvent.COMMITTED): Reply.PENDING,
-    (Reply.SPECULATIVE, ReplyEvent.DROPPED): Reply.NONE,
-    (Reply.SPECULATIVE, ReplyEvent.ASKED): None,
-    (Reply.SPECULATIVE, ReplyEvent.AUDIBLE): None,
-    (Reply.SPECULATIVE, ReplyEvent.SENT): None,
-    (Reply.SPECULATIVE, ReplyEvent.ENDED): None,
-    (Reply.PENDING, ReplyEvent.SUSPECTED): None,
-    (Reply.PENDING, ReplyEvent.COMMITTED): None,
-    (Reply.PENDING, ReplyEvent.DROPPED): None,
-    (Reply.PENDING, ReplyEvent.ASKED): None,
-    (Reply.PENDING, ReplyEvent.AUDIBLE): Reply.SPEAKING,
-    (Reply.PENDING, ReplyEvent.SENT): Reply.DRAINING,
-    (Reply.PENDING, ReplyEvent.ENDED): Reply.NONE,
-    (Reply.SPEAKING, ReplyEvent.SUSPECTED): None,
-    (Reply.SPEAKING, ReplyEvent.COMMITTED): None,
-    (Reply.SPEAKING, ReplyEvent.DROPPED): None,
-    (Reply.SPEAKING, ReplyEvent.ASKED): None,
-    (Reply.SPEAKING, ReplyEvent.AUDIBLE): Reply.SPEAKING,
-    (Reply.SPEAKING, ReplyEvent.SENT): Reply.DRAINING,
-    (Reply.SPEAKING, ReplyEvent.ENDED): Reply.NONE,
-    (Reply.DRAINING, ReplyEvent.SUSPECTED): None,
-    (Reply.DRAINING, ReplyEvent.COMMITTED): None,
-    (Reply.DRAINING, ReplyEvent.DROPPED): None,
-    (Reply.DRAINING, ReplyEvent.ASKED): None,
-    (Reply.DRAINING, ReplyEvent.AUDIBLE): Reply.DRAINING,
-    (Reply.DRAINING, ReplyEvent.SENT): Reply.DRAINING,
-    (Reply.DRAINING, ReplyEvent.ENDED): Reply.NONE,
-}
 
-LISTENING: dict[tuple[Listening, ListeningEvent], Listening | None] = {
-    (Listening.CLOSED, ListeningEvent.OPENED): Listening.OPEN,
-    (Listening.CLOSED, ListeningEvent.HALF_CLOSED): None,
-    (Listening.CLOSED, ListeningEvent.FINALISED): None,
-    (Listening.CLOSED, ListeningEvent.EXHAUSTED): None,
-    (Listening.CLOSED, ListeningEvent.BROKE): None,
-    (Listening.OPEN, ListeningEvent.OPENED): None,
-    (Listening.OPEN, ListeningEvent.HALF_CLOSED): Listening.FINALISING,
-    (Listening.OPEN, ListeningEvent.FINALISED): None,
-    (Listening.OPEN, ListeningEvent.EXHAUSTED): None,
-    (Listening.OPEN, ListeningEvent.BROKE): Listening.CLOSED,
-    (Listening.FINALISING, ListeningEvent.OPENED): Listening.FINALISING,
-    (Listening.FINALISING, ListeningEvent.HALF_CLOSED): Listening.FINALISING,
-    (Listening.FINALISING, ListeningEvent.FINALISED): Listening.OPEN,
-    (Listening.FINALISING, ListeningEvent.EXHAUSTED): Listening.CLOSED,
-    (Listening.FINALISING, ListeningEvent.BROKE): Listening.CLOSED,
-}
+def _decided(states: type[S], events: type[E], allowed: Mapping[S, Mapping[E, S]]) -> dict[tuple[S, E], S | None]:
+    """The whole table; None: that event cannot happen in that state."""
+    return {(state, event): allowed.get(state, {}).get(event) for state in states for event in events}
+
+
+FLOOR = _decided(
+    Floor,
+    FloorEvent,
+    {
+        Floor.NOBODY: {
+            FloorEvent.USER_SPOKE: Floor.USER,
+            FloorEvent.USER_DONE: Floor.NOBODY,
+            FloorEvent.AGENT_SPOKE: Floor.AGENT,
+            FloorEvent.AGENT_DONE: Floor.NOBODY,
+        },
+        Floor.USER: {
+            FloorEvent.USER_SPOKE: Floor.USER,
+            FloorEvent.USER_DONE: Floor.NOBODY,
+            FloorEvent.AGENT_SPOKE: Floor.AGENT,
+            FloorEvent.AGENT_DONE: Floor.USER,
+        },
+        Floor.AGENT: {
+            FloorEvent.USER_SPOKE: Floor.AGENT,
+            FloorEvent.USER_DONE: Floor.AGENT,
+            FloorEvent.AGENT_SPOKE: Floor.AGENT,
+            FloorEvent.AGENT_DONE: Floor.NOBODY,
+            FloorEvent.CONTESTED: Floor.CONTESTED,
+        },
+        Floor.CONTESTED: {
+            FloorEvent.USER_SPOKE: Floor.CONTESTED,
+            FloorEvent.USER_DONE: Floor.CONTESTED,
+            FloorEvent.AGENT_SPOKE: Floor.CONTESTED,
+            FloorEvent.AGENT_DONE: Floor.NOBODY,
+            FloorEvent.RESUMED: Floor.AGENT,
+        },
+    },
+)
+
+REPLY = _decided(
+    ReplyState,
+    ReplyEvent,
+    {
+        ReplyState.NONE: {
+            ReplyEvent.SUSPECTED: ReplyState.PREPARING,
+            ReplyEvent.ASKED: ReplyState.WAITING,
+        },
+        ReplyState.PREPARING: {
+            ReplyEvent.COMMITTED: ReplyState.WAITING,
+            ReplyEvent.DROPPED: ReplyState.OVER,
+        },
+        ReplyState.WAITING: {
+            ReplyEvent.AUDIBLE: ReplyState.SPEAKING,
+            ReplyEvent.HELD: ReplyState.WITHHELD,
+            ReplyEvent.ENDED: ReplyState.OVER,
+        },
+        ReplyState.WITHHELD: {
+            ReplyEvent.AUDIBLE: ReplyState.HELD,
+            ReplyEvent.RESUMED: ReplyState.WAITING,
+            ReplyEvent.ENDED: ReplyState.OVER,
+        },
+        ReplyState.SPEAKING: {
+            ReplyEvent.AUDIBLE: ReplyState.SPEAKING,
+            ReplyEvent.SENT: ReplyState.DRAINING,
+            ReplyEvent.HELD: ReplyState.HELD,
+            ReplyEvent.INTERRUPTED: ReplyState.SETTLING,
+            ReplyEvent.ENDED: ReplyState.OVER,
+        },
+        ReplyState.HELD: {
+            ReplyEvent.AUDIBLE: ReplyState.HELD,
+            ReplyEvent.SENT: ReplyState.HELD,
+            ReplyEvent.RESUMED: ReplyState.SPEAKING,
+            ReplyEvent.INTERRUPTED: ReplyState.SETTLING,
+            ReplyEvent.ENDED: ReplyState.OVER,
+        },
+        ReplyState.DRAINING: {
+            ReplyEvent.HELD: ReplyState.HELD,
+            ReplyEvent.INTERRUPTED: ReplyState.SETTLING,
+            ReplyEvent.ENDED: ReplyState.OVER,
+        },
+        ReplyState.SETTLING: {
+            ReplyEvent.SETTLED: ReplyState.OVER,
+        },
+    },
+)
+
+LISTENING = _decided(
+    Listening,
+    ListeningEvent,
+    {
+        Listening.CLOSED: {
+            ListeningEvent.OPENED: Listening.OPEN,
+        },
+        Listening.OPEN: {
+            ListeningEvent.HALF_CLOSED: Listening.FINALISING,
+            ListeningEvent.BROKE: Listening.CLOSED,
+        },
+        Listening.FINALISING: {
+            ListeningEvent.OPENED: Listening.FINALISING,
+            ListeningEvent.HALF_CLOSED: Listening.FINALISING,
+            ListeningEvent.FINALISED: Listening.OPEN,
+            ListeningEvent.EXHAUSTED: Listening.CLOSED,
+            ListeningEvent.BROKE: Listening.CLOSED,
+        },
+    },
+)
 
 
 class Forbidden(Exception):  # noqa: N818  what happened was forbidden; it is a fault of the core, never of a client
     """The core let an event happen that its table forbids."""
-
-
-S = TypeVar("S", bound=Enum)
-E = TypeVar("E", bound=Enum)
 
 
 class Machine(Generic[S, E]):

@@ -217,9 +217,10 @@ class Call:
         core, sent = self.core, self.player.sent_samples()
         is_taken = fact is not None and not core._is_stale(fact)
         done = core.on_deadline(now) if fact is None else core.handle(fact, now)
-        so_far, reply = core._user.so_far, core._agent._reply
+        so_far, reply = core._user.so_far, core._agent.current.in_flight
         heard = (reply.id, reply.playback.heard(now).samples) if reply is not None else None
-        may_go_on = reply is not None and reply.committed is not None and reply.committed.may_go_on
+        answering = reply.answering if reply is not None else None
+        may_go_on = answering is not None and answering.turn.may_go_on
         utterance = core._user.utterance
         expecting = utterance._has_onset or utterance.may_become_turn
         held, turn = so_far.hold_until is not None, core._user.turn

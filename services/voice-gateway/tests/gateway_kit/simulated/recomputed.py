@@ -11,9 +11,9 @@ from voice_gateway.domain.ids import ReplyId, StreamId, TurnId
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Phase
-from voice_gateway.turn.ledger import SpokenSentence, heard_text
 from voice_gateway.turn.projection import UNSAID
-from voice_gateway.turn.tables import Floor, Listening, Reply
+from voice_gateway.turn.reply.ledger import SpokenSentence, heard_text
+from voice_gateway.turn.tables import Floor, Listening, ReplyState
 from voice_gateway.turn.text.sentences import SentenceSplitter
 from voice_gateway.turn.text.speakable import Speakable
 
@@ -34,6 +34,8 @@ class _Machines:
     is_held_back: bool = False
     """It was held before it was heard. Should its first sound have left at that moment, onsets change nothing more."""
     is_speaking: bool = False
+    settling: ReplyId | None = None
+    """One that was stopped, and of which it is not known yet how far it was heard."""
     has_keys: bool = False
     """Keys were pressed while it was prepared: their turn has the number of the one that it was prepared for."""
     live: dict[StreamId, bool] = field(default_factory=dict)
@@ -41,11 +43,11 @@ class _Machines:
 
     def take(self, fact: inputs.Input | None) -> None:
         match fact:
-            case inputs.PlayoutStarted(reply) if self._is_told(reply):
+            case inputs.PlayoutStarted(reply) if self._is_told(reply) and not self.is_sent:
                 self.is_audible = True
             case inputs.DigitsPressed():
                 self.has_keys = True
-            case inputs.PlayoutCompleted(reply) if self._is_told(reply):
+            case inputs.PlayoutCompleted(reply) if self._is_told(reply) and self.is_audible:
                 self.is_sent = True
             case inputs.RecognitionFailed(stream) | inputs.RecognitionEnded(stream):
                 self.live.pop(stream, None)
@@ -61,6 +63,10 @@ class _Machines:
             case effects.CancelReply(reply) | effects.Emit(events.ReplyFinished(reply)) if reply == self.reply:
                 self.reply, self.is_audible = None, False
                 self.is_contested = self.is_held_back = False
+            case effects.Emit(events.ReplyInterrupted(reply)):
+                self.settling = reply
+            case effects.Emit(events.ReplyFinished(reply)) if reply == self.settling:
+                self.settling = None
             case effects.PausePlay():
                 self.is_contested, self.is_held_back = self.is_audible, not self.is_audible
             case effects.ResumePlay():
@@ -81,16 +87,18 @@ class _Machines:
             return (Floor.CONTESTED if self.is_contested else Floor.AGENT,)
         return (Floor.USER if self.is_speaking else Floor.NOBODY,)
 
-    def speech(self) -> tuple[Reply, ...]:
+    def speech(self) -> tuple[ReplyState, ...]:
         if self.reply is None:
-            return (Reply.NONE,)
+            return (ReplyState.NONE if self.settling is None else ReplyState.SETTLING,)
         if self.turn > self.final:
-            return (Reply.SPECULATIVE,)
+            return (ReplyState.PREPARING,)
+        if self.is_contested or self.is_held_back:
+            return (ReplyState.HELD if self.is_audible else ReplyState.WITHHELD,)
         if self.is_sent:
-            return (Reply.DRAINING,)
+            return (ReplyState.DRAINING,)
         if self.is_audible:
-            return (Reply.SPEAKING,)
-        return (Reply.PENDING, Reply.SPECULATIVE) if self.has_keys else (Reply.PENDING,)
+            return (ReplyState.SPEAKING,)
+        return (ReplyState.WAITING, ReplyState.PREPARING) if self.has_keys else (ReplyState.WAITING,)
 
     def listening(self) -> Listening:
         if not self.live:

@@ -14,11 +14,11 @@ from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.transcript import SpokenWord
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core, Phase, State
-from voice_gateway.turn.tables import Floor, Listening, Reply
+from voice_gateway.turn.tables import Floor, Listening, ReplyState
 
 RESTORED_AT = at(3_000)
 """The next process has a monotonic clock of its own."""
-QUIET = State(Phase.RUNNING, Floor.NOBODY, Reply.NONE, Listening.OPEN)
+QUIET = State(Phase.RUNNING, Floor.NOBODY, ReplyState.NONE, Listening.OPEN)
 _INPUT_POSITIONS = frozenset(
     {"from_samples", "before_samples", "received_samples", "end_samples", "covered_samples", "start_samples"}
 )

@@ -8,7 +8,7 @@ from voice_gateway.domain import events
 from voice_gateway.domain.errors import Reason
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Phase
-from voice_gateway.turn.tables import Floor, Listening, Reply
+from voice_gateway.turn.tables import Floor, Listening, ReplyState
 
 
 class Situation(StrEnum):
@@ -61,7 +61,7 @@ class Situation(StrEnum):
 
 MEANT: tuple[object, ...] = (
     *Floor,
-    *Reply,
+    *(state for state in ReplyState if state is not ReplyState.OVER),
     *Listening,
     *Phase,
     *events.SpeculationOutcome,
@@ -111,19 +111,19 @@ def _between(before: Step, step: Step) -> Iterator[Situation]:  # noqa: C901  on
     was_contested = before.state.floor is Floor.CONTESTED
     if was_contested and words:
         yield Situation.CONTESTED_WITH_WORDS
-        if step.state.reply is Reply.NONE:
+        if step.state.reply is ReplyState.NONE:
             yield Situation.YIELDED
     if _has(step, effects.AskAgain):
-        is_prepared = step.state.reply is Reply.SPECULATIVE
+        is_prepared = step.state.reply is ReplyState.PREPARING
         yield Situation.ASKED_AGAIN_SILENTLY if is_prepared else Situation.ASKED_AGAIN
     if was_contested and _has(step, effects.ResumePlay):
         yield Situation.WENT_ON
     if words and before.state.floor is Floor.AGENT is step.state.floor and not step.text:
         yield Situation.ECHO
-    if before.state.reply is Reply.PENDING and _has(step, effects.PausePlay):
+    if before.state.reply is ReplyState.WAITING and _has(step, effects.PausePlay):
         yield Situation.HELD_BACK
-    is_unheard = before.state.reply is Reply.PENDING and before.may_go_on
-    if is_unheard and words and step.state.reply is Reply.NONE and step.text:
+    is_unheard = before.state.reply in (ReplyState.WAITING, ReplyState.WITHHELD) and before.may_go_on
+    if is_unheard and words and step.state.reply is ReplyState.NONE and step.text:
         yield Situation.REOPENED
 
 

@@ -15,7 +15,7 @@ from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.strict_json import is_object
 from voice_gateway.turn.effects import CancelTool, Effect, Emit, Orders, RunTool
 from voice_gateway.turn.inputs import ToolReturned
-from voice_gateway.turn.reply import ReplyInFlight
+from voice_gateway.turn.reply.reply import Reply
 
 FILLER_AFTER_MS = 700
 """Silence that is still taken for thinking: gaps between speakers above it are heard as trouble (Roberts and Francis,
@@ -48,7 +48,7 @@ class _Call:
 
 @dataclass(slots=True)
 class _Round:
-    caller: ReplyInFlight
+    caller: Reply
     called: Instant
     calls: list[_Call]
     deadline: Instant
@@ -60,7 +60,7 @@ class _Round:
 class RoundOver:
     """A round in which no call is awaited any more."""
 
-    caller: ReplyInFlight
+    caller: Reply
     called: Instant
     outcomes: tuple[tuple[ToolCall, str], ...]
     is_interrupted: bool
@@ -96,15 +96,15 @@ class Tools:
         """What the model may call after so many rounds for the same turn."""
         return tuple(self._tools.values()) if rounds < MAX_ROUNDS else ()
 
-    def begin(self, caller: ReplyInFlight, now: Instant) -> None:
-        """Call what the model asked for at the end of `caller`; once all have returned, it is to be asked again."""
-        self.turn = caller.turn
-        entries = [self._entry(call) for call in caller.calls]
-        filler_at = after_ms(now, FILLER_AFTER_MS) if self._has_filler and not caller.has_written else None
+    def begin(self, caller: Reply, calls: tuple[ToolCall, ...], now: Instant) -> None:
+        """Call what the model called at the end of `caller`; once all have returned, it is to be asked again."""
+        self.turn = caller.brief.turn
+        entries = [self._entry(call) for call in calls]
+        filler_at = after_ms(now, FILLER_AFTER_MS) if self._has_filler and not caller.wording.has_written else None
         self._round = _Round(caller, now, entries, after_ms(now, self._timeout_ms), filler_at)
         for surplus in self._awaited[MAX_CALLS:]:
             surplus.output = _failure(TOO_MANY)
-        self._orders.add(*(_order(call, caller.turn) for call in self._awaited))
+        self._orders.add(*(_order(call, caller.brief.turn) for call in self._awaited))
 
     def returned(self, fact: ToolReturned) -> None:
         """Take an outcome; one that nobody awaits is dropped."""
@@ -137,7 +137,7 @@ class Tools:
         if self._round is not None and now >= self._round.deadline:
             self._give_up(TIMED_OUT)
 
-    def take_filler(self, now: Instant) -> ReplyInFlight | None:
+    def take_filler(self, now: Instant) -> Reply | None:
         """The reply whose calls take so long that a filler is to be said; once for a round."""
         waiting = self._round
         if waiting is None or not self._awaited or waiting.filler_at is None or now < waiting.filler_at:

@@ -1,8 +1,9 @@
-"""Where a turn's time went, from the last speech sample to the first reply sample sent."""
+"""Where a turn's time went, from the last speech sample to the first reply sample sent: measured, never decided by."""
 
 from dataclasses import dataclass
 
-from voice_gateway.domain.events import LatencySpan
+from voice_gateway.domain.events import LatencySpan, Speculation, TurnReport
+from voice_gateway.domain.ids import ReplyId
 from voice_gateway.domain.instant import Instant, ms_between
 from voice_gateway.turn.turn_so_far import CommittedTurn
 
@@ -12,27 +13,55 @@ class ReplyClock:
     """When things happened on the way to a reply's first sound; None: not yet."""
 
     asked: Instant
+    rounds: tuple[tuple[str, Instant, str], ...] = ()
+    """Of tools, between `asked` and the first token of this reply: name, end and setting of each span."""
     first_token: Instant | None = None
     first_sentence: Instant | None = None
     first_speech: Instant | None = None
     held_until: Instant | None = None
     """A sound that might have been speech held it back until then."""
-    played: Instant | None = None
-    rounds: tuple[tuple[str, Instant, str], ...] = ()
-    """Of tools, between `asked` and the first token of this reply: name, end and setting of each span."""
+
+    def wrote(self, now: Instant) -> None:
+        """The model wrote something."""
+        self.first_token = self.first_token or now
+
+    def ordered(self, now: Instant) -> None:
+        """Synthesis was given a sentence."""
+        self.first_sentence = self.first_sentence or now
+
+    def spoke(self, now: Instant) -> None:
+        """Synthesis had audio."""
+        self.first_speech = self.first_speech or now
+
+    def released(self, now: Instant) -> None:
+        """What held it back has gone."""
+        self.held_until = now
 
     def after_tools(self, called: Instant, now: Instant) -> "ReplyClock":
         """The clock of the next reply to the same turn: the model called tools then, and is asked again now."""
         rounds = (*self.rounds, ("llm_tool_call", called, ""), ("tools", now, "tool_timeout_ms"))
-        return ReplyClock(self.asked, rounds=rounds)
+        return ReplyClock(self.asked, rounds)
 
 
-def total_ms(turn: CommittedTurn, played: Instant) -> int:
-    """From the last speech sample to the first reply sample sent."""
-    return max(0, ms_between(turn.spoke, played))
+@dataclass(slots=True)
+class Answering:
+    """A committed turn while it is answered, by one reply or, after tools, by several: its report is told once."""
+
+    turn: CommittedTurn
+    speculations: tuple[Speculation, ...]
+    """Replies that were prepared early for it."""
+    is_reported: bool = False
+
+    def report(self, reply: ReplyId, clock: ReplyClock, played: Instant) -> TurnReport | None:
+        """Where its time went, now that the first audio of this reply has left; None: that was told already."""
+        if self.is_reported:
+            return None
+        self.is_reported = True
+        total_ms = max(0, ms_between(self.turn.spoke, played))
+        return TurnReport(self.turn.id, reply, total_ms, spans(self.turn, clock, played), self.speculations)
 
 
-def spans(turn: CommittedTurn, clock: ReplyClock) -> tuple[LatencySpan, ...]:
+def spans(turn: CommittedTurn, clock: ReplyClock, played: Instant) -> tuple[LatencySpan, ...]:
     """Spans that tile the total, and beside them what was done before the turn was committed; in order of their start.
 
     Empty ones are left out.
@@ -57,7 +86,7 @@ def spans(turn: CommittedTurn, clock: ReplyClock) -> tuple[LatencySpan, ...]:
         ruler.tile(name, ended, setting)
         began = ended
     ruler.tile("contested", clock.held_until, "contested_timeout_ms")
-    ruler.tile("playout", clock.played, "lead_ms")
+    ruler.tile("playout", played, "lead_ms")
     return tuple(sorted(ruler.spans, key=lambda span: span.start_ms))
 
 

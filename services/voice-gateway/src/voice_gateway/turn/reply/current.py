@@ -1,0 +1,68 @@
+"""The one reply of a session that is not over: prepared, in flight or being settled."""
+
+from voice_gateway.domain.instant import Instant
+from voice_gateway.turn.reply.reply import Attempt, Reply
+from voice_gateway.turn.tables import ReplyState
+
+
+class CurrentReply:
+    """Where that reply is kept."""
+
+    def __init__(self) -> None:
+        self.reply: Reply | None = None
+
+    def begin(self, reply: Reply) -> Reply:
+        """From now on it is this one."""
+        self.reply = reply
+        return reply
+
+    @property
+    def state(self) -> ReplyState:
+        """What it is doing."""
+        return self.reply.state if self.reply is not None else ReplyState.NONE
+
+    @property
+    def in_flight(self) -> Reply | None:
+        """The reply if its turn is certain, and it was neither stopped nor heard to its end."""
+        return self.reply if self.reply is not None and self.reply.is_in_flight else None
+
+    @property
+    def prepared(self) -> tuple[Reply, Attempt] | None:
+        """The reply if it is prepared, and what it presumes."""
+        reply = self.reply
+        return (reply, reply.attempt) if reply is not None and reply.attempt is not None else None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for a verdict on speech over it."""
+        return self.reply is not None and self.reply.is_held
+
+    def is_unheard(self, by: Instant) -> bool:
+        """Whether it is in flight, and nothing of it had been heard by then."""
+        reply = self.in_flight
+        return reply is not None and not reply.playback.is_heard_by(by)
+
+    def has_asked(self, now: Instant) -> bool:
+        """Whether what was heard last of it is a question, or the beginning of one."""
+        reply = self.in_flight
+        return reply is not None and reply.wording.has_asked(reply.playback.heard(now).samples)
+
+    def is_opening(self, now: Instant, opening_ms: int) -> bool:
+        """Whether it is in flight, and less than its first `opening_ms` have been heard."""
+        reply = self.in_flight
+        return reply is not None and reply.playback.heard_ms(now) < opening_ms
+
+    def hold(self, now: Instant) -> None:
+        """Hold it if it is in flight: somebody may be interrupting."""
+        if (reply := self.in_flight) is not None:
+            reply.hold(now)
+
+    def resume(self, now: Instant) -> None:
+        """Go on with it if it is held, from where it was heard to."""
+        if self.reply is not None and self.reply.is_held:
+            self.reply.resume(now)
+
+    def let_go(self) -> None:
+        """Make room for the next reply if this one is over."""
+        if self.state is ReplyState.OVER:
+            self.reply = None

@@ -1,0 +1,62 @@
+"""How replies end: what the client, telemetry and the history are told of them."""
+
+from voice_gateway.domain.events import InterruptCause, ReplyHeard, ReplyOutcome
+from voice_gateway.domain.instant import Instant
+from voice_gateway.turn.effects import Emit, Orders
+from voice_gateway.turn.history import History
+from voice_gateway.turn.reply.own_words import OwnWords
+from voice_gateway.turn.reply.playback import Heard
+from voice_gateway.turn.reply.reply import Reply
+
+
+class Endings:
+    """Ends the replies of one session; what was heard of each is history, and so are its own words."""
+
+    def __init__(self, history: History, orders: Orders) -> None:
+        self._history = history
+        self._orders = orders
+        self.own_words = OwnWords()
+
+    def heard_out(self, reply: Reply, now: Instant, *, goes_on: bool) -> None:
+        """Everything of it was heard. `goes_on`: tools that it has called are running."""
+        self.own_words.reply_ended(reply, now)
+        reply.end()
+        text = reply.wording.whole_text()
+        remember(self._history, reply, text, is_interrupted=False)
+        outcome = ReplyOutcome.FAILED if reply.wording.has_failed else ReplyOutcome.COMPLETED
+        reply.record(outcome, reply.playback.total_samples, len(text), goes_on=goes_on)
+
+    def stopped(self, reply: Reply, cause: InterruptCause, now: Instant, settle_by: Instant) -> None:
+        """It is interrupted; how far it was heard may have to be waited for."""
+        self.own_words.reply_ended(reply, now)
+        reply.interrupt(cause, now, settle_by)
+        if reply.settling is None:
+            self.interrupted(reply, reply.playback.heard(now))
+
+    def settled(self, reply: Reply, heard: Heard) -> None:
+        """How far it was heard is known now."""
+        reply.settle()
+        self.interrupted(reply, heard)
+
+    def interrupted(self, reply: Reply, heard: Heard) -> None:
+        """So much was heard of a reply that was stopped, and the history has that."""
+        text = reply.wording.heard_text(heard.samples)
+        remember(self._history, reply, text, is_interrupted=True)
+        self._tell_heard(reply, heard, text)
+
+    def taken_back(self, reply: Reply, now: Instant) -> None:
+        """Its turn goes on: nothing of it, nor of the turn, is remembered."""
+        self._history.unsaid()
+        self.own_words.reply_ended(reply, now)
+        reply.interrupt(InterruptCause.USER_SPEECH, now, settle_by=None)
+        self._tell_heard(reply, reply.playback.heard(now), "")
+
+    def _tell_heard(self, reply: Reply, heard: Heard, text: str) -> None:
+        self._orders.add(Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate)))
+        reply.record(ReplyOutcome.INTERRUPTED, heard.samples, len(text), goes_on=False)
+
+
+def remember(history: History, reply: Reply, heard: str, *, is_interrupted: bool) -> None:
+    """The history has what was heard of this reply, unless it said nothing that the model said."""
+    if reply.is_remembered:
+        history.heard(reply.id, reply.wording.whole_text(), heard, is_interrupted=is_interrupted)

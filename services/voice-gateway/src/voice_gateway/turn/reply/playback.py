@@ -1,0 +1,209 @@
+"""How far a reply has been heard: the client's reports where it gives them, else the clock.
+
+Positions are computed from edges: playout started, starved or complete, and the client's reports.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from voice_gateway.domain.instant import Instant, after_ms, samples_between, samples_to_ns
+
+SLACK_MS = 20
+"""A player that has come so near to the end of what was sent has played it: players count in blocks and resample."""
+
+NOTICED_LATE_MS = 150
+"""A sound is noticed so much after it began: soft first consonants, chunks of 32 ms, frames of the client. Nobody
+reacts to what they hear within that time."""
+
+
+class Reporting(Enum):
+    """Whether the client tells how far it has played."""
+
+    NOT_YET = "it has told nothing so far"
+    YES = "it reports, on this reply or on earlier ones"
+    OVER = "it can tell nothing any more"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A position in the reply's timeline, and whether the client's own last word stands behind it."""
+
+    samples: int
+    is_estimate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Paced:
+    """Where playout stood at an instant, and whether it has moved on since, at the pace of real time."""
+
+    samples: int
+    at: Instant
+    is_moving: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """The farthest position that the client has told."""
+
+    samples: int
+    at: Instant
+    """When it was told last."""
+    is_final: bool
+    """Whether it is the client's last word: it plays nothing after it."""
+
+
+class Playback:
+    """Playout of one reply, and what the client tells of it. Positions are samples of the reply's own timeline."""
+
+    def __init__(self, rate_hz: int, client_buffer_ms: int, stall_ms: int, reporting: Reporting) -> None:
+        self.rate_hz = rate_hz
+        self._client_buffer_ms = client_buffer_ms
+        self._stall_ms = stall_ms
+        self._reporting = reporting
+        self._paced: _Paced | None = None
+        """None: nothing has left."""
+        self._total: int | None = None
+        self._report: _Report | None = None
+        self._began: Instant | None = None
+        """When its first sample was heard, as far as that is known; None: nothing of it has left."""
+        self.left_at: Instant | None = None
+        """When its first audio left."""
+        self._moved_at = Instant(0)
+        """When the client was last known to play on."""
+        self._resumed_samples = 0
+        """Heard before the client's player was held: it goes on from there."""
+
+    @property
+    def is_reporting(self) -> bool:
+        """Whether the client reports, on this reply or on earlier ones."""
+        return self._reporting is Reporting.YES
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the client has told its last position."""
+        return self._report is not None and self._report.is_final
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether all audio has left."""
+        return self._total is not None
+
+    @property
+    def total_samples(self) -> int:
+        """Length of a completed playout; 0 before, or without any audio."""
+        return self._total or 0
+
+    def started(self, at_samples: int, now: Instant, *, is_held: bool) -> None:
+        """Audio leaves from `at_samples` on. `is_held`: the client's player stands still meanwhile."""
+        self._paced, self._moved_at = _Paced(at_samples, now, is_moving=not is_held), now
+        self.left_at = self.left_at or now
+        if not is_held:
+            self._began = self._began or after_ms(now, self._client_buffer_ms)
+
+    def starved(self, at_samples: int, now: Instant) -> None:
+        """Playout waits at `at_samples` for more audio."""
+        self._paced = _Paced(at_samples, now, is_moving=False)
+
+    def held(self, now: Instant) -> None:
+        """The client holds its player."""
+        if not self.heard(now).samples:
+            self._began = None
+        if self._paced is not None:
+            self._paced = _Paced(self.paced(now), now, is_moving=False)
+
+    def resumed(self, at_samples: int, now: Instant) -> None:
+        """The client plays on from `at_samples`."""
+        if self._report is not None:
+            self._report = replace(self._report, is_final=False)
+        self._resumed_samples = at_samples
+        self.started(at_samples, now, is_held=False)
+
+    def completed(self, total_samples: int) -> None:
+        """All audio has left."""
+        self._total = total_samples
+
+    def reported(self, played_samples: int, now: Instant, *, is_final: bool, is_held: bool) -> None:
+        """The client has played so far; of reports that go back only `is_final` counts."""
+        known = self._report
+        if known is None or not known.samples:
+            self._began = self._reckoned(played_samples, now, is_held=is_held)
+        if self._reporting is Reporting.NOT_YET:
+            self._reporting = Reporting.YES
+        if known is None or played_samples > known.samples:
+            self._report, self._moved_at = _Report(played_samples, now, is_final), now
+        else:
+            self._report = _Report(known.samples, now, is_final or known.is_final)
+
+    def _reckoned(self, played_samples: int, now: Instant, *, is_held: bool) -> Instant:
+        """When the first sample was heard, by this position; one told at a hold may have yet to sound."""
+        if not is_held or self._paced is None:
+            return Instant(now - samples_to_ns(played_samples, self.rate_hz))
+        reckoned = Instant(self._paced.at - samples_to_ns(played_samples, self.rate_hz))
+        return max(reckoned, self._began or reckoned)
+
+    def reports_ended(self) -> None:
+        """The client can report no more."""
+        self._reporting = Reporting.OVER
+
+    def paced(self, now: Instant) -> int:
+        """Where real time stands in the reply."""
+        if self._paced is None:
+            return 0
+        moved = samples_between(self._paced.at, now, self.rate_hz) if self._paced.is_moving else 0
+        paced = self._paced.samples + moved
+        return paced if self._total is None else min(paced, self._total)
+
+    def heard(self, now: Instant) -> Heard:
+        """What has been heard by `now`; never more than was sent."""
+        paced, report = self.paced(now), self._report
+        if report is None:
+            buffered = self._client_buffer_ms * self.rate_hz // 1_000
+            return Heard(max(self._resumed_samples, paced - buffered), is_estimate=True)
+        if report.is_final:
+            return Heard(report.samples, is_estimate=False)
+        since = samples_between(report.at, now, self.rate_hz)
+        return Heard(max(report.samples, min(paced, report.samples + since)), is_estimate=True)
+
+    def heard_ms(self, now: Instant) -> int:
+        """What has been heard by `now`, in whole milliseconds."""
+        return self.heard(now).samples * 1_000 // self.rate_hz
+
+    def is_heard_by(self, instant: Instant) -> bool:
+        """Whether its first sample was heard before this instant: by the client's first position, else by the clock.
+
+        Of speech that began then, the instant is known `NOTICED_LATE_MS` too late at most.
+        """
+        return self._began is not None and after_ms(self._began, NOTICED_LATE_MS) < instant
+
+    def is_over(self, now: Instant) -> bool:
+        """Whether all of a completed playout has been heard; the player must not be held."""
+        if self.is_reporting:
+            return self.is_settled or self._is_played(self.total_samples)
+        over_at = self._over_at()
+        return over_at is not None and now >= over_at
+
+    def deadline(self) -> Instant | None:
+        """When to look again, the player not being held: the end by the clock, or when a reporting client stalls."""
+        if not self.is_reporting:
+            return self._over_at()
+        return after_ms(self._moved_at, self._stall_ms) if self._is_audio_due() else None
+
+    def is_stalled(self, now: Instant) -> bool:
+        """Whether a reporting client's playback has stood still for `stall_ms` while audio was due."""
+        return self.is_reporting and self._is_audio_due() and now >= after_ms(self._moved_at, self._stall_ms)
+
+    def _is_audio_due(self) -> bool:
+        if self.is_settled or self._paced is None:
+            return False
+        limit = self._paced.samples if self._total is None else self._total
+        return not self._is_played(limit) or (self._paced.is_moving and self._total is None)
+
+    def _is_played(self, until_samples: int) -> bool:
+        reported = 0 if self._report is None else self._report.samples
+        return reported + SLACK_MS * self.rate_hz // 1_000 >= until_samples
+
+    def _over_at(self) -> Instant | None:
+        if self._total is None or self._paced is None:
+            return None
+        left = samples_to_ns(max(0, self._total - self._paced.samples), self.rate_hz)
+        return after_ms(Instant(self._paced.at + left), self._client_buffer_ms)

@@ -1,0 +1,53 @@
+"""What the model is asked: the conversation so far, for one reply, and less of it when that was too long."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from voice_gateway.domain.chat import Role, Tool
+from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.items import Item
+from voice_gateway.turn.effects import AskAgain, Orders, StartReply
+from voice_gateway.turn.projection import messages, prompt_size
+
+TOO_LONG = "the language model takes no question of this length"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the model was asked last for a reply, and the conversation that it was made of."""
+
+    items: Sequence[Item]
+    asked: StartReply | AskAgain
+
+
+class Questions:
+    """Asks the model of one session."""
+
+    def __init__(self, system_prompt: str, prompt_tokens: int, orders: Orders) -> None:
+        self.system_prompt = system_prompt
+        self.prompt_tokens = prompt_tokens
+        """What a request may have, the reply not counted; less once the model has refused one for its length."""
+        self._orders = orders
+
+    def ask(self, reply: ReplyId, turn: TurnId | None, items: Sequence[Item], tools: tuple[Tool, ...]) -> Question:
+        """Ask for the next message of this conversation."""
+        told = messages(self.system_prompt, items, tools, self.prompt_tokens)
+        asked = StartReply(reply, turn, told, tools)
+        self._orders.add(asked)
+        return Question(items, asked)
+
+    def ask_again(self, refused: Question) -> Question | None:
+        """Ask with half of the conversation, as was refused for its length; None if there is nothing to leave out.
+
+        The rest of the session gets no more than that.
+        """
+        asked = refused.asked
+        beside = prompt_size([told for told in asked.messages if told.role is Role.SYSTEM], asked.tools)
+        half = beside + (prompt_size(asked.messages, asked.tools) - beside) // 2
+        told = messages(self.system_prompt, refused.items, asked.tools, half)
+        if told == asked.messages:
+            return None
+        self.prompt_tokens = half
+        again = AskAgain(asked.reply, told, asked.tools)
+        self._orders.add(again)
+        return Question(refused.items, again)

@@ -1,0 +1,387 @@
+"""One reply, from the question to the model until all of it was heard, or it was stopped.
+
+Its state decides what a fact or an order does to it; `tables.REPLY` says how the state moves. What belongs to one state
+alone lives in that state (`Attempt`, `Settling`). What it says is its `Wording`, how far that was heard its `Playback`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from voice_gateway.domain.chat import Tool, ToolCall
+from voice_gateway.domain.errors import Backend, Reason
+from voice_gateway.domain.events import (
+    InterruptCause,
+    Notice,
+    ReplyFinished,
+    ReplyInterrupted,
+    ReplyKind,
+    ReplyOutcome,
+    ReplyPaused,
+    ReplyResumed,
+    SpeculationTrigger,
+    TurnRecord,
+    TurnReport,
+)
+from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.items import Item
+from voice_gateway.turn import inputs
+from voice_gateway.turn.effects import BeginReply, CancelReply, Emit, Flush, Orders, PausePlay, RecordTurn, ResumePlay
+from voice_gateway.turn.reply.latency import Answering, ReplyClock
+from voice_gateway.turn.reply.playback import Heard, Playback
+from voice_gateway.turn.reply.questions import TOO_LONG, Question, Questions
+from voice_gateway.turn.reply.wording import Wording
+from voice_gateway.turn.tables import REPLY, Floor, FloorEvent, Machine, ReplyEvent, ReplyState
+
+_IN_FLIGHT = frozenset(
+    (ReplyState.WAITING, ReplyState.WITHHELD, ReplyState.SPEAKING, ReplyState.HELD, ReplyState.DRAINING)
+)
+_MADE = _IN_FLIGHT | {ReplyState.PREPARING}
+_AUDIBLE = frozenset((ReplyState.SPEAKING, ReplyState.HELD, ReplyState.DRAINING))
+_PLAYING = frozenset((ReplyState.SPEAKING, ReplyState.DRAINING))
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a reply is for."""
+
+    id: ReplyId
+    turn: TurnId | None
+    """None: no turn asked for it."""
+    kind: ReplyKind
+    apology: str
+    """Said when the model fails; empty: nothing is said."""
+    tools: tuple[Tool, ...] = ()
+    """What the model is offered."""
+    rounds: int = 0
+    """Of tools that came before it in its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What is known while a reply is prepared."""
+
+    text: str
+    """What the user is thought to have said."""
+    trigger: SpeculationTrigger
+    history_version: int
+    """Of the history that it follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """What is known while the client of an interrupted reply has yet to tell how far it played."""
+
+    heard: Heard
+    """By the clock, when it was interrupted."""
+    deadline: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all replies of a session are given."""
+
+    orders: Orders
+    floor: Machine[Floor, FloorEvent]
+    questions: Questions
+
+
+class Reply:
+    """A reply and everything that is known of it. Until `ask`, `prepare` or `say` it is in no state."""
+
+    def __init__(
+        self, brief: Brief, answering: Answering | None, clock: ReplyClock, playback: Playback, shared: Shared
+    ) -> None:
+        self.brief = brief
+        self.answering = answering
+        """The turn it answers, once that is certain; None: it answers none."""
+        self.clock = clock
+        self.playback = playback
+        self.wording = Wording(brief.id, brief.turn, brief.kind, clock, playback.rate_hz, orders=shared.orders)
+        self._orders, self._floor, self._questions = shared.orders, shared.floor, shared.questions
+        self._machine = Machine(REPLY, ReplyState.NONE)
+        self._known: Attempt | Settling | None = None
+        """What is known in this state alone."""
+        self._question: Question | None = None
+        """Until something has come of it."""
+        self._calls: tuple[ToolCall, ...] = ()
+        """What the model called at its end, until that is begun."""
+        self._report: TurnReport | None = None
+        """Its turn's report, if it was told with this reply."""
+        self._underruns = 0
+        """How often playout had to wait for more audio."""
+
+    # --- what it is ----------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> ReplyId:
+        """Its number."""
+        return self.brief.id
+
+    @property
+    def state(self) -> ReplyState:
+        """What it is doing."""
+        return self._machine.state
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """What it presumes while it is prepared."""
+        return self._known if isinstance(self._known, Attempt) else None
+
+    @property
+    def settling(self) -> Settling | None:
+        """What its end waits for once it was interrupted."""
+        return self._known if isinstance(self._known, Settling) else None
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Whether its turn is certain, and it was neither stopped nor heard to its end."""
+        return self.state in _IN_FLIGHT
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for a verdict on speech over it."""
+        return self.state in (ReplyState.WITHHELD, ReplyState.HELD)
+
+    @property
+    def is_audible(self) -> bool:
+        """Whether audio of it has left, and it is in flight."""
+        return self.state in _AUDIBLE
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether what was heard of it enters history. An apology to nobody's turn says nothing that the model said."""
+        return self.wording.kind is not ReplyKind.APOLOGY or self.brief.turn is not None
+
+    @property
+    def is_told_without_audio(self) -> bool:
+        """Whether everything has been told and there was nothing to play."""
+        return self.wording.is_complete and not self.wording.has_audio
+
+    def is_over(self, now: Instant) -> bool:
+        """Whether everything of it was heard, or shown when there was nothing to hear."""
+        has_been_heard = self.state is ReplyState.DRAINING and self.playback.is_over(now)
+        return has_been_heard or (self.is_in_flight and self.is_told_without_audio)
+
+    def is_stalled(self, now: Instant) -> bool:
+        """Whether its client has stood still while audio was due."""
+        return self.state in _PLAYING and self.playback.is_stalled(now)
+
+    def deadline(self) -> Instant | None:
+        """When to look again."""
+        if self.settling is not None:
+            return self.settling.deadline
+        return self.playback.deadline() if self.state in _PLAYING else None
+
+    # --- what it is told to do -----------------------------------------------------------------------------------
+
+    def prepare(self, attempt: Attempt, items: tuple[Item, ...]) -> None:
+        """Ask the model before the turn is certain; nobody is told."""
+        self._move(ReplyEvent.SUSPECTED, attempt)
+        self._question = self._questions.ask(self.id, self.brief.turn, items, self.brief.tools)
+
+    def ask(self, items: tuple[Item, ...], now: Instant) -> None:
+        """Ask the model."""
+        self._move(ReplyEvent.ASKED)
+        self._question = self._questions.ask(self.id, self.brief.turn, items, self.brief.tools)
+        self.wording.release(now)
+
+    def say(self, text: str, now: Instant) -> None:
+        """All of it is this text; the model is not asked."""
+        self._move(ReplyEvent.ASKED)
+        self._orders.add(BeginReply(self.id))
+        self.wording.release(now)
+        self.wording.write(text, now)
+        self.wording.finish(now)
+
+    def commit(self, answering: Answering, now: Instant) -> None:
+        """The turn is what was suspected: tell, speak and play."""
+        self._move(ReplyEvent.COMMITTED)
+        self.answering = answering
+        self.wording.release(now)
+
+    def drop(self) -> None:
+        """The turn is another, or a backend has failed: nobody was told of it."""
+        self._move(ReplyEvent.DROPPED)
+        self._orders.add(CancelReply(self.id), Flush(self.id))
+
+    def hold(self, now: Instant) -> None:
+        """Somebody may be interrupting. A reply that nobody hears yet is kept back silently."""
+        self._move(ReplyEvent.HELD)
+        self.playback.held(now)
+        self._orders.add(PausePlay(self.id))
+        if self.state is ReplyState.HELD:
+            self._orders.add(Emit(ReplyPaused(self.id)))
+
+    def resume(self, now: Instant) -> None:
+        """Go on, from where it was heard to."""
+        if self.state is ReplyState.WITHHELD:
+            self.clock.released(now)
+            self._orders.add(ResumePlay(self.id, 0))
+        else:
+            heard = self.playback.heard(now).samples
+            self.playback.resumed(heard, now)
+            self._orders.add(Emit(ReplyResumed(self.id, heard)), ResumePlay(self.id, heard))
+        self._move(ReplyEvent.RESUMED)
+        if self.playback.is_completed:
+            self._move(ReplyEvent.SENT)
+
+    def interrupt(self, cause: InterruptCause, now: Instant, settle_by: Instant | None) -> None:
+        """Stop. Until `settle_by` the client may tell how far it has played; None: that changes nothing."""
+        self._orders.add(CancelReply(self.id), Flush(self.id), Emit(ReplyInterrupted(self.id, cause)))
+        awaits_report = self.is_audible and self.playback.is_reporting and not self.playback.is_settled
+        if awaits_report and settle_by is not None:
+            self._move(ReplyEvent.INTERRUPTED, Settling(self.playback.heard(now), settle_by))
+        else:
+            self._move(ReplyEvent.ENDED)
+        self._floor.move(FloorEvent.AGENT_DONE)
+
+    def end(self) -> None:
+        """It was heard to its end, or has none."""
+        self._move(ReplyEvent.ENDED)
+        self._floor.move(FloorEvent.AGENT_DONE)
+
+    def settle(self) -> None:
+        """The client has told how far it played, or is waited for no more."""
+        self._move(ReplyEvent.SETTLED)
+
+    def take_calls(self) -> tuple[ToolCall, ...]:
+        """What the model has called, once the turn is certain: to be begun, once."""
+        if not self.is_in_flight:
+            return ()
+        calls, self._calls = self._calls, ()
+        return calls
+
+    def reported(self, played_samples: int, now: Instant, *, is_final: bool) -> None:
+        """The client has played so far."""
+        self.playback.reported(played_samples, now, is_final=is_final, is_held=self.is_held)
+
+    def record(self, outcome: ReplyOutcome, samples: int, chars: int, *, goes_on: bool) -> None:
+        """It is over: tell, and count."""
+        finished = ReplyFinished(self.id, self.brief.turn, self.wording.kind, outcome, samples, goes_on)
+        said = len(self.answering.turn.text) if self.answering is not None else 0
+        count = self.wording.sentence_count
+        record = TurnRecord(finished, self._report, said, chars, count, samples, self._underruns)
+        self._orders.add(Emit(finished), RecordTurn(record))
+
+    def handle(self, fact: inputs.ReplyInput, now: Instant) -> None:
+        """Take a fact about it; one about a part of it that is over, or that cannot be yet, is dropped."""
+        is_taken, act = self._HANDLERS[type(fact)]
+        if is_taken(self, fact):
+            act(self, fact, now)
+
+    # --- facts ---------------------------------------------------------------------------------------------------
+
+    def _is_being_written(self, _: inputs.ReplyInput) -> bool:
+        return self.state in _MADE and self.wording.is_coming
+
+    def _is_being_spoken(self, fact: inputs.SpeechReady | inputs.SpeechCompleted | inputs.SpeechFailed) -> bool:
+        return self.state in _MADE and self.wording.awaits(fact.sentence)
+
+    def _is_being_played(self, _: inputs.ReplyInput) -> bool:
+        return self.is_in_flight and self.wording.has_audio and not self.playback.is_completed
+
+    def _is_being_sent(self, _: inputs.ReplyInput) -> bool:
+        return self.is_audible and not self.playback.is_completed
+
+    def _on_delta(self, fact: inputs.ReplyDelta, now: Instant) -> None:
+        self._question = None
+        self.wording.write(fact.text, now)
+
+    def _on_completed(self, _: inputs.ReplyCompleted | inputs.ToolsCalled, now: Instant) -> None:
+        """The model has finished; if it wrote nothing, that is a failure."""
+        if self.wording.has_written:
+            self.wording.finish(now)
+        else:
+            self._fail(Reason.LLM_FAILED, "the language model wrote nothing", now)
+
+    def _on_tools_called(self, fact: inputs.ToolsCalled, now: Instant) -> None:
+        """No tool runs for what was perhaps not said: calls wait for the commitment."""
+        if not self.brief.tools:
+            self._on_completed(fact, now)
+            return
+        self._calls = fact.calls
+        self.wording.finish(now)
+
+    def _on_failed(self, fact: inputs.ReplyFailed, now: Instant) -> None:
+        self._fail(fact.reason, fact.message, now)
+
+    def _on_too_long(self, _: inputs.ReplyTooLong, now: Instant) -> None:
+        """The model refused the question for its length: ask again, unless nothing is left to leave out."""
+        self._question = self._question and self._questions.ask_again(self._question)
+        if self._question is None:
+            self._fail(Reason.LLM_FAILED, TOO_LONG, now)
+
+    def _fail(self, reason: Reason, message: str, now: Instant) -> None:
+        """A prepared reply is dropped: the backend is asked again once the turn is certain, and answers for itself."""
+        if self.state is ReplyState.PREPARING:
+            self.drop()
+        else:
+            notice = Notice(reason, message, Backend.LLM, self.brief.turn)
+            self.wording.apologise(self.brief.apology, notice, now)
+
+    def _on_speech_ready(self, fact: inputs.SpeechReady, now: Instant) -> None:
+        self.wording.sound_came(fact.sentence, now)
+
+    def _on_speech_completed(self, fact: inputs.SpeechCompleted, _: Instant) -> None:
+        if not self._is_for_the_ear(fact.samples):
+            self.wording.sound_ended(fact)
+
+    def _on_speech_failed(self, fact: inputs.SpeechFailed, _: Instant) -> None:
+        if self.state is ReplyState.PREPARING:
+            self.drop()
+        elif not self._is_for_the_ear(fact.samples):
+            self.wording.sound_failed(fact)
+
+    def _is_for_the_ear(self, samples: int) -> bool:
+        """An apology to nobody's turn is for the ear only: without sound it is dropped before it is told."""
+        if samples or self.is_remembered or not self.wording.is_untold:
+            return False
+        self._orders.add(CancelReply(self.id), Flush(self.id))
+        self.end()
+        return True
+
+    def _on_playout_started(self, fact: inputs.PlayoutStarted, now: Instant) -> None:
+        """Its audio leaves; if it was kept back just before the first did, the client holds its player, too."""
+        is_first, is_held = not self.is_audible, self.is_held
+        self.playback.started(fact.at_samples, now, is_held=is_held)
+        self._move(ReplyEvent.AUDIBLE)
+        self._floor.move(FloorEvent.AGENT_SPOKE)
+        if is_held and self._floor.state is Floor.AGENT:
+            self._floor.move(FloorEvent.CONTESTED)
+        if is_first and is_held:
+            self._orders.add(Emit(ReplyPaused(self.id)))
+        if is_first and self.answering is not None:
+            self._report = self.answering.report(self.id, self.clock, now)
+            self._orders.add(*([Emit(self._report)] if self._report is not None else []))
+
+    def _on_playout_starved(self, fact: inputs.PlayoutStarved, now: Instant) -> None:
+        self._underruns += 1
+        self.playback.starved(fact.at_samples, now)
+
+    def _on_playout_completed(self, fact: inputs.PlayoutCompleted, _: Instant) -> None:
+        self.playback.completed(fact.total_samples)
+        self._move(ReplyEvent.SENT)
+
+    def _move(self, event: ReplyEvent, known: Attempt | Settling | None = None) -> None:
+        self._machine.move(event)
+        self._known = known
+
+    _HANDLERS: ClassVar[dict[type[inputs.ReplyInput], "_Handler"]] = {
+        inputs.ReplyDelta: (_is_being_written, _on_delta),
+        inputs.ReplyCompleted: (_is_being_written, _on_completed),
+        inputs.ToolsCalled: (_is_being_written, _on_tools_called),
+        inputs.ReplyFailed: (_is_being_written, _on_failed),
+        inputs.ReplyTooLong: (_is_being_written, _on_too_long),
+        inputs.SpeechReady: (_is_being_spoken, _on_speech_ready),
+        inputs.SpeechCompleted: (_is_being_spoken, _on_speech_completed),
+        inputs.SpeechFailed: (_is_being_spoken, _on_speech_failed),
+        inputs.PlayoutStarted: (_is_being_played, _on_playout_started),
+        inputs.PlayoutStarved: (_is_being_sent, _on_playout_starved),
+        inputs.PlayoutCompleted: (_is_being_sent, _on_playout_completed),
+    }
+    """Whether a fact concerns what has begun and is not over, and what it does."""
+
+
+_Handler = tuple[Callable[[Reply, Any], bool], Callable[[Reply, Any, Instant], None]]

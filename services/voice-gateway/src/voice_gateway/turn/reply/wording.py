@@ -1,0 +1,258 @@
+"""What a reply says: sentences on their way from the model's text to sound.
+
+Each is written, then ordered from synthesis, then told and played, in this order. What is prepared before its turn is
+certain is written, of its first sentence the audio is made, and nothing is told.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from voice_gateway.domain.errors import Backend, Reason
+from voice_gateway.domain.events import Notice, ReplyKind, ReplyText
+from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
+from voice_gateway.domain.instant import Instant
+from voice_gateway.turn import inputs
+from voice_gateway.turn.effects import BlameSynthesis, CancelSynthesis, Emit, EndPlay, Orders, Play, Synthesize
+from voice_gateway.turn.reply.latency import ReplyClock
+from voice_gateway.turn.reply.ledger import SpokenSentence, heard_text, last_heard, spoken_text
+from voice_gateway.turn.text.questions import is_question
+from voice_gateway.turn.text.sentences import SentenceSplitter
+from voice_gateway.turn.text.speakable import NOTHING, Speakable
+
+MAX_SENTENCES = 500
+"""Of one reply: half an hour of talk. Some of it may be as short as a line of one character."""
+
+_CUT = f"the language model wrote more than {MAX_SENTENCES} sentences: the reply was cut"
+_SKIPPED = "speech synthesis has no sound for this sentence"
+_ALL_SKIPPED = "speech synthesis has no sound for any sentence of the reply"
+
+
+class _Text(Enum):
+    """How far the text is."""
+
+    COMING = "the model writes"
+    WRITTEN = "the model has finished, or is read no further"
+    CLOSED = "all of it has been told, and that nothing follows"
+
+
+class _Sound(Enum):
+    """How far a sentence's audio is."""
+
+    COMING = "nothing has come"
+    READY = "some has come"
+    DONE = "all has come, or none will"
+
+
+@dataclass(slots=True)
+class _Sentence:
+    ledger: SpokenSentence
+    sound: _Sound
+    is_skipped: bool = False
+    """Whether synthesis had no sound for it."""
+
+
+class Wording:
+    """The sentences of one reply."""
+
+    def __init__(
+        self,
+        reply: ReplyId,
+        turn: TurnId | None,
+        kind: ReplyKind,
+        clock: ReplyClock,
+        rate_hz: int,
+        *,
+        orders: Orders,
+    ) -> None:
+        self.kind = kind
+        self.has_failed = False
+        """Whether a part of it is missing, or an apology."""
+        self.pieces = 0
+        """How many pieces the model has sent; most servers send a token in each."""
+        self.has_written = False
+        """Whether the model has written anything but white space."""
+        self.has_audio = False
+        """Whether any of it was ordered to be played."""
+        self._reply, self._turn = reply, turn
+        self._clock, self._rate_hz = clock, rate_hz
+        self._orders = orders
+        self._splitter, self._speakable = SentenceSplitter(), Speakable()
+        self._text = _Text.COMING
+        self._sentences: list[_Sentence] = []
+        self._ordered = 0
+        """How many sentences have been handed to synthesis, or need none."""
+        self._told = 0
+        """How many sentences the client has been told."""
+        self._untold: list[Notice] = []
+        """What is to be told before the next sentence."""
+        self._is_certain = False
+        """Whether it may be told and played: its turn is certain."""
+        self._is_mute = False
+        """Whether synthesis has failed, so that the rest is shown only."""
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether the model writes on."""
+        return self._text is _Text.COMING
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of it is written, and all audio of it has come."""
+        return not self.is_coming and all(sentence.sound is _Sound.DONE for sentence in self._sentences)
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether the client knows nothing of it."""
+        return self._told == 0
+
+    @property
+    def sentence_count(self) -> int:
+        """Sentences so far."""
+        return len(self._sentences)
+
+    def awaits(self, sentence: SentenceId) -> bool:
+        """Whether audio of this sentence is awaited."""
+        return 1 <= sentence <= len(self._sentences) and self._sentences[sentence - 1].sound is not _Sound.DONE
+
+    def write(self, text: str, now: Instant) -> None:
+        """The model wrote on."""
+        self.pieces += 1
+        if text.strip():
+            self.has_written = True
+            self._clock.wrote(now)
+        self._take(self._splitter.feed(text), now)
+
+    def finish(self, now: Instant) -> None:
+        """The model has finished, or will write no more."""
+        if self.is_coming:
+            self._text = _Text.WRITTEN
+            self._take(self._splitter.finish(), now)
+
+    def apologise(self, apology: str, notice: Notice, now: Instant) -> None:
+        """Tell why there will be no answer, or no more of it, and say so."""
+        if not self.has_written:
+            self.kind = ReplyKind.APOLOGY
+        self.has_failed = True
+        self._orders.add(Emit(notice))
+        if apology:
+            self.write(f"\n{apology}", now)
+        self.finish(now)
+
+    def release(self, now: Instant) -> None:
+        """The turn is certain: tell, speak and play."""
+        self._is_certain = True
+        self._go_on(now)
+
+    def sound_came(self, sentence: SentenceId, now: Instant) -> None:
+        """A sentence's first audio is there."""
+        self._clock.spoke(now)
+        self._sentences[sentence - 1].sound = _Sound.READY
+        self._tell()
+
+    def sound_ended(self, fact: inputs.SpeechCompleted) -> None:
+        """A sentence's audio is complete; one without audio is shown only."""
+        entry = self._sentences[fact.sentence - 1]
+        entry.is_skipped = not fact.samples
+        self._end_sound(entry, fact.samples)
+        entry.ledger = replace(entry.ledger, words=fact.words)
+        self._tell()
+
+    def sound_failed(self, fact: inputs.SpeechFailed) -> None:
+        """Synthesis failed: what is there of the sentence is played, the rest of the reply is shown only."""
+        self.has_failed = self._is_mute = True
+        self._ordered = len(self._sentences)
+        for entry in self._sentences[fact.sentence :]:
+            self._end_sound(entry, 0)
+        self._end_sound(self._sentences[fact.sentence - 1], fact.samples)
+        told = Notice(fact.reason, fact.message, Backend.TTS, self._turn)
+        self._orders.add(Emit(told), CancelSynthesis(self._reply))
+        self._tell()
+
+    def heard_text(self, heard_samples: int) -> str:
+        """The words of the model's own text that were heard. Without any audio: what was shown."""
+        return heard_text(self._shown(), heard_samples, self._rate_hz)
+
+    def has_asked(self, heard_samples: int) -> bool:
+        """Whether the last sentence of which a word was heard is a question."""
+        return is_question(last_heard(self._shown(), heard_samples, self._rate_hz))
+
+    def spoken_text(self, until_samples: int) -> str:
+        """What is said aloud up to there, as it is read aloud."""
+        return spoken_text(self._shown(), until_samples, self._rate_hz)
+
+    def whole_text(self) -> str:
+        """Everything the client was told."""
+        return "".join(ledger.text for ledger in self._shown()).strip()
+
+    def _shown(self) -> list[SpokenSentence]:
+        return [sentence.ledger for sentence in self._sentences[: self._told]]
+
+    def _take(self, texts: list[str], now: Instant) -> None:
+        room = MAX_SENTENCES - len(self._sentences)
+        if len(texts) > room:
+            self._text, self.has_failed = _Text.WRITTEN, True
+            self._untold.append(Notice(Reason.LLM_FAILED, _CUT, Backend.LLM, self._turn))
+        for text in texts[:room]:
+            spoken = NOTHING if self._is_mute else self._speakable.of(text)
+            done = _Sound.COMING if spoken.text else _Sound.DONE
+            samples = None if spoken.text else 0
+            self._sentences.append(_Sentence(SpokenSentence(text, spoken.text, samples, (), spoken.word_ends), done))
+        self._go_on(now)
+
+    @staticmethod
+    def _end_sound(entry: _Sentence, samples: int) -> None:
+        entry.ledger = replace(entry.ledger, samples=samples, spoken=entry.ledger.spoken if samples else "")
+        entry.sound = _Sound.DONE
+
+    def _go_on(self, now: Instant) -> None:
+        self._order(now)
+        self._tell()
+
+    def _order(self, now: Instant) -> None:
+        """Have the next sentences spoken; of what is prepared the first one alone."""
+        while self._ordered < len(self._sentences) and (self._is_certain or not self._has_ordered):
+            spoken = self._sentences[self._ordered].ledger.spoken
+            self._ordered += 1
+            if spoken:
+                self._orders.add(Synthesize(self._reply, SentenceId(self._ordered), spoken))
+                self._clock.ordered(now)
+
+    @property
+    def _has_ordered(self) -> bool:
+        return any(sentence.ledger.spoken for sentence in self._sentences[: self._ordered])
+
+    def _tell(self) -> None:
+        """Tell and play the sentences that have sound, or need none, in their order."""
+        if not self._is_certain:
+            return
+        self._orders.add(*map(Emit, self._untold))
+        self._untold.clear()
+        while self._told < len(self._sentences) and self._sentences[self._told].sound is not _Sound.COMING:
+            sentence = self._sentences[self._told]
+            self._told += 1
+            if sentence.is_skipped:
+                self._orders.add(Emit(Notice(Reason.SENTENCE_SKIPPED, _SKIPPED, Backend.TTS, self._turn)))
+            told = ReplyText(self._reply, self._turn, self.kind, SentenceId(self._told), sentence.ledger.text)
+            self._orders.add(Emit(told))
+            if sentence.ledger.spoken:
+                self.has_audio = True
+                self._orders.add(Play(self._reply, SentenceId(self._told)))
+        if self._text is _Text.WRITTEN and self.is_complete:
+            self._close()
+
+    def _close(self) -> None:
+        """All of it is told: its audio ends, or it had none although there was something to be heard."""
+        self._text = _Text.CLOSED
+        if self.has_audio:
+            self._orders.add(EndPlay(self._reply))
+        elif not self._is_mute and any(sentence.is_skipped for sentence in self._sentences):
+            self.has_failed = True
+            told = Notice(Reason.TTS_FAILED, _ALL_SKIPPED, Backend.TTS, self._turn)
+            self._orders.add(Emit(told), BlameSynthesis(self._reply))
+
+
+def spoken_sentences(text: str) -> tuple[str, ...]:
+    """What synthesis is given for a reply that is this text."""
+    splitter, speakable = SentenceSplitter(), Speakable()
+    spoken = (speakable.of(sentence).text for sentence in [*splitter.feed(text), *splitter.finish()])
+    return tuple(sentence for sentence in spoken if sentence)
