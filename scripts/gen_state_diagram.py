@@ -35,7 +35,13 @@ class Described:
 
 MACHINES = (
     Described("Floor", "Who has the floor?", tables.Floor, tables.FloorEvent, tables.FLOOR),
-    Described("Reply", "What is a reply doing, from the first question to the model until it is over?", tables.ReplyState, tables.ReplyEvent, tables.REPLY),
+    Described(
+        "Reply",
+        "What is a reply doing, from the first question to the model until it is over?",
+        tables.ReplyState,
+        tables.ReplyEvent,
+        tables.REPLY,
+    ),
     Described("Listening", "What is recognition doing?", tables.Listening, tables.ListeningEvent, tables.LISTENING),
 )
 
@@ -68,9 +74,18 @@ def _section(machine: Described) -> str:
     )
 
 
+def _couplings() -> str:
+    """Which states of the floor go with each of a reply."""
+    rows = ([reply.value, " or ".join(floor.value for floor in floors)] for reply, floors in tables.FLOORS.items())
+    return (
+        "## How they are coupled\n\nWhenever the core has settled, the floor is one of those that go with the reply.\n"
+        f"Listening is coupled to neither.\n\n{generated.table(['a reply is', 'the floor has'], rows)}"
+    )
+
+
 def page() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *map(_section, MACHINES)])
+    return "\n".join([HEAD, *map(_section, MACHINES), _couplings()])
 
 
 if __name__ == "__main__":

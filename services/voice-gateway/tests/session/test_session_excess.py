@@ -24,7 +24,7 @@ from voice_gateway.session.excess import (
 )
 from voice_gateway.session.ports import AnswerWithin, RecognitionSpec, SpeechChunk, VoiceSpec
 from voice_gateway.turn.reply.wording import MAX_SENTENCES
-from voice_gateway.turn.turn_so_far import MAX_TURN_CHARS
+from voice_gateway.turn.user.turn_so_far import MAX_TURN_CHARS
 
 MOST_TURNS = 2_000
 

@@ -16,11 +16,11 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
-from voice_gateway.turn.keypad import LONGEST_DIGITS
 from voice_gateway.turn.reply.wording import MAX_SENTENCES
 from voice_gateway.turn.snapshot import SnapshotError
-from voice_gateway.turn.turn_so_far import MAX_TURN_CHARS
-from voice_gateway.turn.waiting import MAX_WAITING_TURNS, SUPERSEDED_CHARS
+from voice_gateway.turn.user.keypad import LONGEST_DIGITS
+from voice_gateway.turn.user.turn_so_far import MAX_TURN_CHARS
+from voice_gateway.turn.user.waiting import MAX_WAITING_TURNS, SUPERSEDED_CHARS
 
 CHANGE = SettingsChange("de-DE", "Karl", "Be long.", TurnPolicy(lead_ms=300))
 

@@ -1,7 +1,7 @@
 """When input was spoken by our clock, whatever the client's shows. A sample is a millisecond here."""
 
 from gateway_kit.phone_call import at
-from voice_gateway.turn.input_clock import InputClock
+from voice_gateway.turn.user.input_clock import InputClock
 
 HOUR_MS = 3_600_000
 

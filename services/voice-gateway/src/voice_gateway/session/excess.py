@@ -23,8 +23,8 @@ counts as one character, so that pieces are bounded, too."""
 MAX_CALL_CHARS: Final = 65_536
 """Names and arguments of the tools that one reply calls: as much as a tool may return (client.proto, `ToolResult`)."""
 MAX_CALLS: Final = 64
-"""Tools that one reply calls; turn/tools.py executes 16 of a round. A client that answers them all at once is within
-what it may do (runner.py, `DEEDS`)."""
+"""Tools that one reply calls; turn/reply/tools.py executes 16 of a round. A client that answers them all at once is
+within what it may do (runner.py, `DEEDS`)."""
 PIECE_CHARS: Final = 128
 """Of a backend's text so much is taken before others have their turn: up to 64 sentences of a model, under 5 ms at
 their worst, as `make bench SECTION=text` prints. Servers send a token in a piece, or some."""

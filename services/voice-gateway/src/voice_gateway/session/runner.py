@@ -29,7 +29,7 @@ from voice_gateway.session.ports import ClientSink, SessionInfo, SessionRequest,
 from voice_gateway.session.voice import Ear, Onset
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
-from voice_gateway.turn.keypad import END_KEY
+from voice_gateway.turn.user.keypad import END_KEY
 
 MAX_INBOX = 4_096
 """Facts that may wait. The loop empties the inbox at every turn, so more means that it does not turn any more."""

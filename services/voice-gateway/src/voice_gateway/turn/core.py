@@ -48,7 +48,7 @@ from voice_gateway.turn.reply.reply import Shared
 from voice_gateway.turn.silence import Silence, Unheard
 from voice_gateway.turn.snapshot import Snapshot, parse
 from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, ReplyState
-from voice_gateway.turn.user import User
+from voice_gateway.turn.user.user import User
 
 
 class Phase(Enum):

@@ -15,12 +15,12 @@ from voice_gateway.turn import inputs
 from voice_gateway.turn.contest import Contest, Said, Verdict
 from voice_gateway.turn.effects import Emit, Orders
 from voice_gateway.turn.history import History
-from voice_gateway.turn.keypad import Keypad
 from voice_gateway.turn.reply.agent import Agent
 from voice_gateway.turn.text.heard import bounded
-from voice_gateway.turn.turn_so_far import Called, CommittedTurn
-from voice_gateway.turn.user import User
-from voice_gateway.turn.waiting import WaitingTurns
+from voice_gateway.turn.user.keypad import Keypad
+from voice_gateway.turn.user.turn_so_far import Called, CommittedTurn
+from voice_gateway.turn.user.user import User
+from voice_gateway.turn.user.waiting import WaitingTurns
 
 
 class Dialogue:

@@ -187,6 +187,23 @@ LISTENING = _decided(
     },
 )
 
+FLOORS = {
+    ReplyState.NONE: (Floor.NOBODY, Floor.USER),
+    ReplyState.PREPARING: (Floor.NOBODY, Floor.USER),
+    ReplyState.WAITING: (Floor.NOBODY, Floor.USER),
+    ReplyState.WITHHELD: (Floor.NOBODY, Floor.USER),
+    ReplyState.SPEAKING: (Floor.AGENT,),
+    ReplyState.HELD: (Floor.CONTESTED,),
+    ReplyState.DRAINING: (Floor.AGENT,),
+    ReplyState.SETTLING: (Floor.NOBODY, Floor.USER),
+}
+"""How floor and reply are coupled, whenever the core has settled: who may have the floor while a reply does this.
+
+A reply takes the floor with AUDIBLE and gives it back with INTERRUPTED or ENDED; HELD contests the floor of one that is
+heard, RESUMED gives it back to the agent. Of the user the sound alone decides. Listening is coupled to neither: what it
+brings are words, and those move the two through `dialogue.py`.
+"""
+
 
 class Forbidden(Exception):  # noqa: N818  what happened was forbidden; it is a fault of the core, never of a client
     """The core let an event happen that its table forbids."""

@@ -13,7 +13,7 @@ from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Phase
 from voice_gateway.turn.projection import UNSAID
 from voice_gateway.turn.reply.ledger import SpokenSentence, heard_text
-from voice_gateway.turn.tables import Floor, Listening, ReplyState
+from voice_gateway.turn.tables import FLOORS, Floor, Listening, ReplyState
 from voice_gateway.turn.text.sentences import SentenceSplitter
 from voice_gateway.turn.text.speakable import Speakable
 
@@ -121,6 +121,7 @@ def machines_are_what_was_told_and_ordered(call: Call) -> None:
         assert step.state.reply in machines.speech()
         assert step.state.listening is machines.listening()
         assert step.state.floor in machines.floor()
+        assert step.state.floor in FLOORS[step.state.reply]
 
 
 def sentences_are_those_of_the_whole_text(call: Call) -> None:

@@ -10,7 +10,7 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Phase
 from voice_gateway.turn.text.normalised import same_words
-from voice_gateway.turn.user import ONSET_LAG_MS
+from voice_gateway.turn.user.user import ONSET_LAG_MS
 
 ROUNDED_MS = 1
 """Positions are whole samples, and instants whole ms: their difference may be less than one of these."""

@@ -32,8 +32,8 @@ LIMITS: Final = server_pb2.Limits(
 
 
 MAX_OPEN_CALLS: Final = 256
-"""Names of tool calls that are remembered: three turns of the most calls there may be (turn/tools.py, 5 rounds of 16).
-Whatever is answered later than that is unknown."""
+"""Names of tool calls that are remembered: three turns of the most calls there may be, 5 rounds of 16
+(turn/reply/tools.py). Whatever is answered later than that is unknown."""
 
 
 def _values(enum: Any, prefix: str, names: Iterable[str]) -> dict[str, Any]:

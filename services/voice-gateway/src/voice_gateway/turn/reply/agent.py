@@ -25,7 +25,7 @@ from voice_gateway.turn.reply.speculations import Speculations
 from voice_gateway.turn.reply.tools import Tools
 from voice_gateway.turn.snapshot import Snapshot
 from voice_gateway.turn.tables import Floor, ReplyState
-from voice_gateway.turn.turn_so_far import CommittedTurn
+from voice_gateway.turn.user.turn_so_far import CommittedTurn
 
 TAKE_BACK_MS = 1_000
 """Of a reply so much may have been heard while the words that take it back were recognised; of more it is interrupted,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from voice_gateway.domain.events import LatencySpan, Speculation, TurnReport
 from voice_gateway.domain.ids import ReplyId
 from voice_gateway.domain.instant import Instant, ms_between
-from voice_gateway.turn.turn_so_far import CommittedTurn
+from voice_gateway.turn.user.turn_so_far import CommittedTurn
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from voice_gateway.turn.history import History
 from voice_gateway.turn.reply.current import CurrentReply
 from voice_gateway.turn.reply.reply import Attempt, Reply
 from voice_gateway.turn.text.normalised import Difference, difference, same_words
-from voice_gateway.turn.turn_so_far import CommittedTurn
+from voice_gateway.turn.user.turn_so_far import CommittedTurn
 
 _LOST = {
     Difference.SAME: SpeculationOutcome.LOST_CONTEXT,

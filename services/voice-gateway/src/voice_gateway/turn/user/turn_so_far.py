@@ -9,8 +9,8 @@ from voice_gateway.domain.events import SpeculationTrigger
 from voice_gateway.domain.ids import StreamId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.transcript import Word
-from voice_gateway.turn.listening import Replay
 from voice_gateway.turn.text.normalised import same_words
+from voice_gateway.turn.user.listening import Replay
 
 MAX_TURN_CHARS = 4_000
 """A spoken turn of so many characters, as of a typed one, goes on no further: a minute has 1,500 at most."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from voice_gateway.domain.ids import TurnId
 from voice_gateway.turn.history import History
-from voice_gateway.turn.turn_so_far import CommittedTurn
+from voice_gateway.turn.user.turn_so_far import CommittedTurn
 
 MAX_WAITING_TURNS = 256
 """Turns that wait to be answered one after another: an hour of pushed talk. Of more, the oldest are said and not

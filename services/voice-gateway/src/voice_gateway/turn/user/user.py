@@ -8,12 +8,12 @@ from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import Emit, Orders
-from voice_gateway.turn.input_clock import InputClock
-from voice_gateway.turn.listening import Recognition
 from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 from voice_gateway.turn.text.unfinished import reads_unfinished
-from voice_gateway.turn.turn_so_far import MAX_TURN_CHARS, Called, CommittedTurn, TurnSoFar
-from voice_gateway.turn.utterance import Utterance
+from voice_gateway.turn.user.input_clock import InputClock
+from voice_gateway.turn.user.listening import Recognition
+from voice_gateway.turn.user.turn_so_far import MAX_TURN_CHARS, Called, CommittedTurn, TurnSoFar
+from voice_gateway.turn.user.utterance import Utterance
 
 END_SLACK_MS = 100
 """A final that covers its stream to so near its end covers all of it: recognisers count in chunks of up to 80 ms."""
