@@ -21,6 +21,7 @@ from voice_gateway.backends.openai_chat.failures import ChatStreamError
 from voice_gateway.backends.openai_chat.thoughts import ThoughtFilter
 from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.session.excess import PIECE_CHARS
+from voice_gateway.turn.effects import Orders
 from voice_gateway.turn.history import KEPT_BYTES, History
 from voice_gateway.turn.ledger import SpokenSentence, heard_text, spoken_text
 from voice_gateway.turn.projection import MESSAGE_TOKENS, messages
@@ -183,7 +184,7 @@ def _heard(text: str) -> list[Callable[[], object]]:
 
 def _remember(text: str) -> list[Callable[[], object]]:
     """A conversation of short turns, as many as the history keeps, that a long turn displaces."""
-    history = History()
+    history = History(Orders())
     for at in range(0, KEPT_BYTES, MESSAGE_TOKENS):
         history.said(TurnId(1), text[at % len(text) :][:MESSAGE_TOKENS])
         history.heard(ReplyId(1), "Yes.", "Yes.", is_interrupted=False)
