@@ -65,8 +65,7 @@ class Agent:
         orders: Orders,
     ) -> None:
         self._policy, self._persona, self._orders = policy, persona, orders
-        self._floor = floor
-        self._machine = Machine(REPLY, Reply.NONE)
+        self._floor, self._machine = floor, Machine(REPLY, Reply.NONE)
         self._questions, self._history = questions, questions.history
         self._reply: ReplyInFlight | None = None
         self._settling: _Settling | None = None
@@ -217,13 +216,15 @@ class Agent:
 
     def pause(self, now: Instant) -> None:
         """Hold the reply in flight: somebody may be interrupting."""
-        if self._reply is not None:
-            self._reply.pause(now)
+        self._let_reply(ReplyInFlight.pause, now)
 
     def resume(self, now: Instant) -> None:
         """Go on with the reply that is held, from where it was heard to."""
+        self._let_reply(ReplyInFlight.resume, now)
+
+    def _let_reply(self, do: Callable[[ReplyInFlight, Instant], None], now: Instant) -> None:
         if self._reply is not None:
-            self._reply.resume(now)
+            do(self._reply, now)
 
     def settle(self) -> None:
         """Wait no longer for the client's last report."""
