@@ -5,9 +5,10 @@ What the user says and is told stands in capitals' columns, what the machine ord
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 
+from gateway_kit.contract import Batch
 from voice_gateway.domain import events
 from voice_gateway.domain.chat import PROMPT_TOKENS, ChatMessage, Role, Tool, Toolbox, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Reason
@@ -72,11 +73,25 @@ def played(core: Core, steps: Iterable[str]) -> str:
     return "\n".join(line for step in steps for line in _step(core, step))
 
 
+def batches(script: str) -> list[Batch]:
+    """What a core makes of a script, fact by fact."""
+    core, steps = new_core(), filter(_STEP.fullmatch, map(str.strip, script.splitlines()))
+    return [batch for step in steps for _, batch in _told(core, step)]
+
+
 def _step(core: Core, line: str) -> list[str]:
-    until_text, fact = line.split(" ms: ", 1)
+    return [each for told, batch in _told(core, line) for each in (told, *rendered(batch.effects))]
+
+
+def _told(core: Core, line: str) -> Iterator[tuple[str, Batch]]:
+    """Tell the core a step of a script, and the deadlines before it; each with its line."""
+    until_text, words = line.split(" ms: ", 1)
     until = int(until_text)
-    lines = [*_deadlines(core, until), line]
-    return lines if fact == "(time passes)" else [*lines, *rendered(core.handle(parse(fact, until), at(until)))]
+    while (deadline := core.deadline()) is not None and deadline <= at(until):
+        done = core.on_deadline(deadline)
+        yield f"    ({-(-deadline // NS_PER_MS)} ms: the deadline comes)", Batch(None, done)
+    fact = None if words == "(time passes)" else parse(words, until)
+    yield line, Batch(fact, () if fact is None else core.handle(fact, at(until)))
 
 
 def question(batch: Iterable[effects.Effect]) -> effects.StartReply:
@@ -88,14 +103,6 @@ def question(batch: Iterable[effects.Effect]) -> effects.StartReply:
 def at(milliseconds: int) -> Instant:
     """The instant of a script's time."""
     return Instant(milliseconds * NS_PER_MS)
-
-
-def _deadlines(core: Core, until_ms: int) -> list[str]:
-    lines = []
-    while (deadline := core.deadline()) is not None and deadline <= at(until_ms):
-        done = rendered(core.on_deadline(deadline))
-        lines += [f"    ({-(-deadline // NS_PER_MS)} ms: the deadline comes)", *done]
-    return lines
 
 
 # --- facts -----------------------------------------------------------------------------------------------------------

@@ -56,6 +56,16 @@ def test_an_empty_prompt_is_left_out(reprompt: str, goodbye: str, told: list[str
     assert said_to_silence(replace(PERSONA, reprompt=reprompt, goodbye=goodbye)) == told
 
 
+def test_an_empty_apology_is_left_out() -> None:
+    """Without an apology a model that fails is told as a notice, and the reply that says nothing ends."""
+    core = new_core(persona=replace(PERSONA, apology=""))
+    core.handle(inputs.SessionStarted(), at(0))
+    core.handle(inputs.TextTyped("Hello."), at(0))
+    batch = core.handle(inputs.ReplyFailed(ReplyId(1), Reason.LLM_FAILED, "gone"), at(1))
+    told = [effect.event for effect in batch if isinstance(effect, effects.Emit)]
+    assert [type(event) for event in told] == [events.Notice, events.ReplyFinished]
+
+
 def test_a_prompt_belongs_to_no_turn_and_has_no_report() -> None:
     """Nobody waited for it: a latency of a prompt would spoil the figures of the turns."""
     core = new_core(TurnPolicy(no_input_ms=1_000))

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from gateway_kit.phone_call import play
+from gateway_kit.contract import assert_kept
+from gateway_kit.phone_call import batches, play
 
 SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.txt"))
 
@@ -17,6 +18,12 @@ def test_script(script: Path) -> None:
     if os.environ.get("UPDATE_SCRIPTS"):
         script.write_text(played)
     assert played == text
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_script_keeps_the_contract(script: Path) -> None:
+    """The shell performs a batch as it comes: what a core drains is in the order that `effects.py` promises."""
+    assert_kept(batches(script.read_text()))
 
 
 def test_there_are_scripts() -> None:

@@ -1,13 +1,14 @@
 """What the core orders, in the imperative. The shell performs a batch in its order and never waits inside it.
 
-The contract of a batch:
+The contract of a batch, which `tests/gateway_kit/contract.py` checks sentence by sentence:
 
 1. What ends comes before what begins: CancelTool, CancelReply, Flush, the events of the ended reply, then StartReply
    or BeginReply.
-2. `Flush(n)` precedes every `Play` of a later reply; after `CancelReply(n)` nothing more is ordered for reply n.
+2. `Flush(n)` precedes every `Play` of a later reply; it follows `CancelReply(n)` at once, and nothing more is ordered
+   for reply n.
 3. `Emit(ReplyText)` of a sentence precedes its `Play`; sentences are played in order of their ids.
 4. `EndPlay(n)` follows the last `Play` of reply n; a reply without audio has neither, but `BlameSynthesis(n)` if there
-   was something to be heard.
+   was something to be heard and no call failed.
 5. `FinishRecognition(n)` precedes `OpenRecognition(n + 1)` of the same batch.
 6. `Reconfigure` precedes every order of its batch that is carried out by the new settings.
 7. `RunTool(n)` comes once for each n, and `CancelTool(n)` at most once and after it.

@@ -3,15 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from gateway_kit.contract import Batch, assert_kept, reply_of
 from gateway_kit.lawful import assert_lawful
 from gateway_kit.simulated.call import Call
 from voice_gateway.domain import events
 from voice_gateway.domain.ids import ItemId, ReplyId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.items import Item
-from voice_gateway.turn import effects, inputs
+from voice_gateway.turn import effects
 from voice_gateway.turn.core import Phase
-from voice_gateway.turn.projection import prompt_size
 
 
 def flat(call: Call) -> list[effects.Effect]:
@@ -22,8 +22,7 @@ def flat(call: Call) -> list[effects.Effect]:
 def about_replies(call: Call) -> Iterator[tuple[ReplyId, effects.Effect]]:
     """The effects that are about a reply, with its id."""
     for effect in flat(call):
-        about = effect.event if isinstance(effect, effects.Emit) else effect
-        reply = getattr(about, "reply", None)
+        reply = reply_of(effect)
         if reply is not None:
             yield reply, effect
 
@@ -68,38 +67,6 @@ def a_finished_reply_is_recorded(call: Call) -> None:
                 assert following.record.finished == finished
 
 
-def nothing_is_spoken_for_a_cancelled_reply(call: Call) -> None:
-    """Flush follows CancelReply at once; nothing of that reply, or of its turn's earlier ones, is ordered after it."""
-    cancelled = ReplyId(0)
-    batch = flat(call)
-    for place, effect in enumerate(batch):
-        match effect:
-            case effects.CancelReply(reply):
-                cancelled = reply
-                assert batch[place + 1] == effects.Flush(reply)
-            case (
-                effects.Play(reply)
-                | effects.Synthesize(reply)
-                | effects.EndPlay(reply)
-                | effects.PausePlay(reply)
-                | effects.ResumePlay(reply)
-                | effects.Emit(events.ReplyText(reply) | events.ReplyPaused(reply) | events.ReplyResumed(reply))
-            ):
-                assert reply > cancelled
-
-
-def what_was_played_before_is_flushed_or_over(call: Call) -> None:
-    """Before a reply is played, every earlier one that was played has been flushed or has finished."""
-    played: set[ReplyId] = set()
-    for reply, effect in about_replies(call):
-        match effect:
-            case effects.Play():
-                played.add(reply)
-                assert played == {reply}
-            case effects.Flush() | effects.Emit(events.ReplyFinished()):
-                played.discard(reply)
-
-
 def a_prepared_reply_is_silent(call: Call) -> None:
     """Before the turn is final nothing of a reply to it is told or played."""
     turns: dict[ReplyId, TurnId] = {}
@@ -116,23 +83,6 @@ def a_prepared_reply_is_silent(call: Call) -> None:
                 assert turns[reply] <= final
             case effects.Emit(events.ReplyText(reply) | events.ReplyInterrupted(reply)):
                 assert turns[reply] <= final
-
-
-def sentences_are_told_then_played_in_order(call: Call) -> None:
-    """Sentences are told in order of their ids, each before it is played, and nothing is played after EndPlay."""
-    told = Counter[ReplyId]()
-    over: set[ReplyId] = set()
-    for reply, effect in about_replies(call):
-        match effect:
-            case effects.Emit(events.ReplyText(_, _, _, sentence)):
-                assert sentence == told[reply] + 1
-                told[reply] = sentence
-            case effects.Play(_, sentence):
-                assert told[reply] == sentence
-                assert reply not in over
-            case effects.EndPlay():
-                assert reply not in over
-                over.add(reply)
 
 
 def a_turn_is_final_once(call: Call) -> None:
@@ -188,32 +138,18 @@ def the_model_reads_lawful_messages(call: Call) -> None:
             assert_lawful(effect.messages)
 
 
-def who_is_asked_again_is_asked_less(call: Call) -> None:
-    """Each further question for a reply in flight has less than the one before, and no word of it was written."""
-    asked: dict[ReplyId, int] = {}
-    for step in call.steps:
-        if isinstance(step.fact, inputs.ReplyDelta):
-            asked.pop(step.fact.reply, None)
-        for effect in step.effects:
-            match effect:
-                case effects.StartReply() | effects.AskAgain():
-                    size = prompt_size(effect.messages, effect.tools)
-                    assert isinstance(effect, effects.StartReply) or size < asked[effect.reply]
-                    asked[effect.reply] = size
-                case effects.CancelReply(reply):
-                    asked.pop(reply, None)
+def the_contract_is_kept(call: Call) -> None:
+    """Every batch is as its contract says."""
+    assert_kept(Batch(step.fact, step.effects) for step in call.steps)
 
 
 OF_ANY_CALL = (
-    who_is_asked_again_is_asked_less,
+    the_contract_is_kept,
     the_model_reads_lawful_messages,
     a_store_has_the_conversation,
     one_reply_is_in_flight_and_each_ends_once,
     a_finished_reply_is_recorded,
-    nothing_is_spoken_for_a_cancelled_reply,
-    what_was_played_before_is_flushed_or_over,
     a_prepared_reply_is_silent,
-    sentences_are_told_then_played_in_order,
     a_turn_is_final_once,
     deadlines_advance,
     closing_absorbs,
