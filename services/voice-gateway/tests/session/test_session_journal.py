@@ -40,7 +40,7 @@ from voice_gateway.session.journal_codec import (
 from voice_gateway.session.ports import SessionInfo
 from voice_gateway.session.replay import replay
 from voice_gateway.turn import inputs
-from voice_gateway.turn.dialogue import Dialogue
+from voice_gateway.turn.core import Core
 from voice_gateway.turn.effects import Emit, Flush
 
 INFO = SessionInfo(SessionId("s1"), 16_000, 16_000, 22_050, "en-US", "Anna", TurnPolicy(lead_ms=300))
@@ -252,7 +252,7 @@ def test_an_error_of_the_core_is_recorded_and_replayed(tmp_path: Path, monkeypat
     """The journal of a session that died of a fault of ours shows the fault again."""
     path = record(tmp_path, CALL)
     _changed(path, effects=None)
-    monkeypatch.setitem(Dialogue._HANDLERS, inputs.SegmentFinal, lambda *_: 1 / 0)
+    monkeypatch.setitem(Core._HANDLERS, inputs.SegmentFinal, lambda *_: 1 / 0)
     recording = read_journal(path)
     first_final = next(i for i, call in enumerate(recording.calls) if isinstance(call.fact, inputs.SegmentFinal))
     assert "the core raised ZeroDivisionError" in str(replay(recording).difference)

@@ -22,6 +22,7 @@ The shell calls `handle` for each fact, performs the effects in order, and calls
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, ClassVar
 
 from voice_gateway.domain.chat import NO_TOOLS, PROMPT_TOKENS, Toolbox
@@ -69,6 +70,15 @@ class State:
     floor: Floor
     reply: ReplyState
     listening: Listening
+
+
+def _of(part: str, handlers: Mapping[Any, Callable[..., None]]) -> dict[Any, Callable[..., None]]:
+    """Handlers of a part of the core as handlers of the core."""
+
+    def handled(core: "Core", fact: inputs.Input, now: Instant, take: Callable[..., None]) -> None:
+        take(getattr(core, part), fact, now)
+
+    return {kind: partial(handled, take=take) for kind, take in handlers.items()}
 
 
 class Core:
@@ -167,12 +177,9 @@ class Core:
         if self._is_stale(fact):
             return ()
         self._user.keep_quiet_time(now)
-        if isinstance(fact, inputs.AgentInput):
-            self._agent.handle(fact, now)
-        elif isinstance(fact, inputs.SpeakerInput):
-            self._dialogue.handle(fact, now)
-        else:
-            self._HANDLERS[type(fact)](self, fact, now)
+        if isinstance(fact, inputs.HeardInput):
+            self._user.clock.told(fact.received_samples, now)
+        self._HANDLERS[type(fact)](self, fact, now)
         self._silence.noticed(fact)
         self._unheard.noticed(fact)
         return self._settled(now)
@@ -317,11 +324,13 @@ class Core:
         self._drain_deadline = fact.deadline
         self._orders.add(Emit(GoingAway(max(0, ms_between(now, fact.deadline)))))
 
-    _HANDLERS: ClassVar[dict[type[inputs.SessionInput], Callable[["Core", Any, Instant], None]]] = {
+    _HANDLERS: ClassVar[dict[type[inputs.Input], Callable[["Core", Any, Instant], None]]] = {
         inputs.SessionStarted: _on_session_started,
         inputs.SettingsChanged: _on_settings_changed,
         inputs.InputEnded: _on_input_ended,
         inputs.EndRequested: _on_end_requested,
         inputs.SessionIdled: _on_session_idled,
         inputs.DrainRequested: _on_drain_requested,
+        **_of("_dialogue", Dialogue.HANDLERS),
+        **_of("_agent", Agent.HANDLERS),
     }

@@ -76,12 +76,6 @@ class Dialogue:
         if self.is_pressing:
             yield self._user.turn, self._keypad.digits
 
-    def handle(self, fact: inputs.SpeakerInput, now: Instant) -> None:
-        """Take a fact about the user."""
-        if isinstance(fact, inputs.HeardInput):
-            self._user.clock.told(fact.received_samples, now)
-        self._HANDLERS[type(fact)](self, fact, now)
-
     def input_ended(self, now: Instant) -> None:
         """The client half-closed: the last words are on their way."""
         self._end_keys(now)
@@ -305,7 +299,7 @@ class Dialogue:
         if turn.is_live:
             self._agent.interrupt(cause, now)
 
-    _HANDLERS: ClassVar[dict[type[inputs.SpeakerInput], Callable[["Dialogue", Any, Instant], None]]] = {
+    HANDLERS: ClassVar[dict[type[inputs.SpeakerInput], Callable[["Dialogue", Any, Instant], None]]] = {
         inputs.SpeechStarted: _on_speech_started,
         inputs.SpeechEnded: _on_speech_ended,
         inputs.VoicingHeard: _on_sound,

@@ -1,5 +1,8 @@
 """The agent's side: the one reply of a session, from its preparation until it is settled, and the tools it calls."""
 
+from collections.abc import Callable
+from typing import Any, ClassVar
+
 from voice_gateway.domain.chat import Tool, Toolbox
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import (
@@ -20,7 +23,7 @@ from voice_gateway.turn.reply.endings import Endings, remember
 from voice_gateway.turn.reply.factory import ReplyFactory
 from voice_gateway.turn.reply.latency import Answering, ReplyClock
 from voice_gateway.turn.reply.playback import Heard
-from voice_gateway.turn.reply.reply import Attempt, Reply, Shared
+from voice_gateway.turn.reply.reply import Attempt, Reply, Shared, Step
 from voice_gateway.turn.reply.speculations import Speculations
 from voice_gateway.turn.reply.tools import Tools
 from voice_gateway.turn.snapshot import Snapshot
@@ -30,6 +33,10 @@ from voice_gateway.turn.user.turn_so_far import CommittedTurn
 TAKE_BACK_MS = 1_000
 """Of a reply so much may have been heard while the words that take it back were recognised; of more it is interrupted,
 and the user remembers it."""
+
+
+def _of_reply(step: Step) -> Callable[["Agent", Any, Instant], None]:
+    return lambda agent, fact, now: agent.on_reply_fact(fact, now, step)
 
 
 class Agent:
@@ -196,19 +203,16 @@ class Agent:
 
     # --- facts ---------------------------------------------------------------------------------------------------
 
-    def handle(self, fact: inputs.AgentInput, now: Instant) -> None:
-        """Take a fact about a reply or a tool; one that concerns nothing that is going on is dropped."""
-        match fact:
-            case inputs.ToolReturned():
-                self._tools.returned(fact)
-            case inputs.PlaybackReported():
-                self._on_playback_reported(fact, now)
-            case _ if self.current.reply is not None and self.current.reply.id == fact.reply:
-                self._on_reply_fact(self.current.reply, fact, now)
+    def _on_tool_returned(self, fact: inputs.ToolReturned, _: Instant) -> None:
+        self._tools.returned(fact)
 
-    def _on_reply_fact(self, reply: Reply, fact: inputs.ReplyInput, now: Instant) -> None:
+    def on_reply_fact(self, fact: inputs.ReplyInput, now: Instant, step: Step) -> None:
+        """Take a fact about the current reply; one about another, or about a part of it that is over, is dropped."""
+        reply, (concerns, take) = self.current.reply, step
+        if reply is None or reply.id != fact.reply or not concerns(reply, fact):
+            return
         attempt = reply.attempt
-        reply.handle(fact, now)
+        take(reply, fact, now)
         self._begin_tools(now)
         if attempt is not None and reply.state is ReplyState.OVER:
             self.speculations.failed(reply, attempt)
@@ -235,6 +239,12 @@ class Agent:
 
     def _tell_implausible(self, message: str) -> None:
         self._orders.add(Emit(Notice(Reason.PLAYBACK_IMPLAUSIBLE, message)))
+
+    HANDLERS: ClassVar[dict[type[inputs.AgentInput], Callable[["Agent", Any, Instant], None]]] = {
+        **{kind: _of_reply(step) for kind, step in Reply.STEPS.items()},
+        inputs.PlaybackReported: _on_playback_reported,
+        inputs.ToolReturned: _on_tool_returned,
+    }
 
     # --- how a reply begins and ends -----------------------------------------------------------------------------
 

@@ -265,12 +265,6 @@ class Reply:
         record = TurnRecord(finished, self._report, said, chars, count, samples, self._underruns)
         self._orders.add(Emit(finished), RecordTurn(record))
 
-    def handle(self, fact: inputs.ReplyInput, now: Instant) -> None:
-        """Take a fact about it; one about a part of it that is over, or that cannot be yet, is dropped."""
-        is_taken, act = self._HANDLERS[type(fact)]
-        if is_taken(self, fact):
-            act(self, fact, now)
-
     # --- facts ---------------------------------------------------------------------------------------------------
 
     def _is_being_written(self, _: inputs.ReplyInput) -> bool:
@@ -368,7 +362,7 @@ class Reply:
         self._machine.move(event)
         self._known = known
 
-    _HANDLERS: ClassVar[dict[type[inputs.ReplyInput], "_Handler"]] = {
+    STEPS: ClassVar[dict[type[inputs.ReplyInput], "Step"]] = {
         inputs.ReplyDelta: (_is_being_written, _on_delta),
         inputs.ReplyCompleted: (_is_being_written, _on_completed),
         inputs.ToolsCalled: (_is_being_written, _on_tools_called),
@@ -381,7 +375,7 @@ class Reply:
         inputs.PlayoutStarved: (_is_being_sent, _on_playout_starved),
         inputs.PlayoutCompleted: (_is_being_sent, _on_playout_completed),
     }
-    """Whether a fact concerns what has begun and is not over, and what it does."""
+    """Whether a fact concerns what has begun and is not over, and what it does then; else it is dropped."""
 
 
-_Handler = tuple[Callable[[Reply, Any], bool], Callable[[Reply, Any, Instant], None]]
+Step = tuple[Callable[[Reply, Any], bool], Callable[[Reply, Any, Instant], None]]
