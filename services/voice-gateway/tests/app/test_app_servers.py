@@ -24,9 +24,9 @@ from voice_gateway.session.admission.gate import UNSTARTED
 from voice_gateway.session.admission.load import Load
 from voice_gateway.session.admission.sampler import LoadSampler
 from voice_gateway.session.pacer import Pacer
-from voice_gateway.transports import unary
-from voice_gateway.transports.auth import account_of
-from voice_gateway.transports.call import KEEPALIVE_OPTIONS
+from voice_gateway.transports.grpc_wire import unary
+from voice_gateway.transports.grpc_wire.auth import account_of
+from voice_gateway.transports.grpc_wire.wire import KEEPALIVE_OPTIONS
 from voice_gateway.transports.refusal_log import RefusalLog
 from voicegateway.v1 import client_pb2, voice_gateway_service_pb2
 from voicegateway_testkit.hostile.half_sent import HalfSentCalls

@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from voice_gateway.app import servers
 from voice_gateway.observability import health_service as module
 from voice_gateway.observability.health_service import MAX_NAME_CHARS, HealthService
-from voice_gateway.transports.auth import account_of
+from voice_gateway.transports.grpc_wire.auth import account_of
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -11,7 +11,7 @@ from transports.transport_fakes import FakeGateway
 from voice_gateway.domain.caller import Caller
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.identity.shown import PeerCertificate, Shown
-from voice_gateway.transports.auth import CALLER, CallerInterceptor, peer_address, peer_certificate
+from voice_gateway.transports.grpc_wire.auth import CALLER, CallerInterceptor, peer_address, peer_certificate
 
 BOUND_S = 30.0
 
@@ -109,7 +109,7 @@ async def test_every_kind_of_method_knows_its_caller(kind: str) -> None:
 def test_a_gateway_that_asks_for_no_certificate_reads_none() -> None:
     """What reads certificates takes tens of milliseconds to load: the first caller must not stop everybody with it."""
     program = (
-        "import sys; from voice_gateway.transports import auth;"
+        "import sys; from voice_gateway.transports.grpc_wire import auth;"
         "assert auth.peer_certificate({}) is None; assert 'cryptography.x509' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)  # noqa: S603

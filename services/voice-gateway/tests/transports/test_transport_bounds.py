@@ -27,9 +27,9 @@ from voice_gateway.domain.caller import Caller
 from voice_gateway.domain.errors import ClientError, Limit, Reason, Refused, Unavailable
 from voice_gateway.identity.shown import Shown
 from voice_gateway.session.ports import ClientSink, SessionRequest
-from voice_gateway.transports import reading
+from voice_gateway.transports import operations
 from voice_gateway.transports.call import MESSAGES, CallLimits, paced
-from voice_gateway.transports.inputs import MAX_REQUEST_BYTES
+from voice_gateway.transports.client_input import MAX_REQUEST_BYTES
 from voicegateway.v1 import client_pb2
 from voicegateway_testkit.hostile.half_sent import HalfSentCalls
 
@@ -177,7 +177,7 @@ async def test_one_of_a_crowd_is_told_so(
     open_call: Callable[[grpc.aio.Channel], RawCall], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where too many wait for their first message, one that does not come at once is AT_CAPACITY."""
-    monkeypatch.setattr(reading, "CROWDED_MS", 50)
+    monkeypatch.setattr(operations, "CROWDED_MS", 50)
     gateway = FakeGateway(crowded=FULL)
     async with serving(gateway, CallLimits(start_timeout_ms=3_600_000)) as channel:
         call = open_call(channel)
@@ -189,7 +189,7 @@ async def test_one_of_a_crowd_is_told_so(
 
 async def test_one_of_a_crowd_that_starts_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     """A crowd of strangers keeps nobody out who says what it wants, and one that was served waits no more."""
-    monkeypatch.setattr(reading, "CROWDED_MS", 30_000)
+    monkeypatch.setattr(operations, "CROWDED_MS", 30_000)
     gateway = FakeGateway(crowded=FULL)
     async with serving(gateway) as channel:
         call = converse(channel)
@@ -202,7 +202,7 @@ async def test_one_of_a_crowd_that_starts_is_served(monkeypatch: pytest.MonkeyPa
 
 async def test_one_of_a_crowd_that_asks_a_question_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a request of a unary method is one of those that are waited for."""
-    monkeypatch.setattr(reading, "CROWDED_MS", 50)
+    monkeypatch.setattr(operations, "CROWDED_MS", 50)
     gateway = FakeGateway(crowded=FULL)
     async with serving_port(gateway) as port:
         method = "/voicegateway.v1.VoiceGatewayService/GetCapabilities"

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transports.transport_fakes import INFO, audio, text
+from transports.transport_fakes import INFO, audio, said_in, text
 from voice_gateway.domain import events
 from voice_gateway.domain.audio import AudioFormat, Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.session.ports import SessionRequest
-from voice_gateway.transports import inputs
+from voice_gateway.transports import client_input
 from voice_gateway.transports.grpc_legacy.codec import MAX_HELD_TURNS, Codec
 from voice_workflow_pb2 import ClientMessage, EventType, ServerMessage, VoiceConfig
 
@@ -93,7 +93,7 @@ ENDED = events.Ended(events.EndCause.CLIENT_HALF_CLOSED)
 def test_config_without_wishes() -> None:
     """An empty config is a whole one: 16 kHz, the server's language."""
     codec = Codec()
-    assert codec.start(config()) == SessionRequest(
+    assert codec.start(config()).request == SessionRequest(
         transport="grpc_legacy",
         policy={"min_words": 3, "no_input_ms": 0},
         can_pause=False,
@@ -106,7 +106,7 @@ def test_config_without_wishes() -> None:
 def test_config_with_every_wish() -> None:
     """Each field reaches the session; the client's own name for the call is a label of its log lines."""
     codec = Codec()
-    request = codec.start(config(language_code="de-DE", session_id="load-7", sample_rate=8_000))
+    request = codec.start(config(language_code="de-DE", session_id="load-7", sample_rate=8_000)).request
     assert request == SessionRequest(
         transport="grpc_legacy",
         policy={"min_words": 3, "no_input_ms": 0},
@@ -153,7 +153,7 @@ def test_nothing_goes_before_a_valid_config(message: bytes | None, reason: Reaso
 def test_messages_that_are_refused(message: bytes, reason: Reason) -> None:
     """Each breach of the contract has its own reason."""
     with pytest.raises(ClientError) as caught:
-        opened().receive(message)
+        said_in(opened(), message)
     assert caught.value.reason is reason
 
 
@@ -162,14 +162,14 @@ def test_audio_is_one_unbroken_stream(sizes: list[int]) -> None:
     """This wire has no clock: every chunk follows the last one, an empty one included."""
     codec, at = opened(), 0
     for size in sizes:
-        said = codec.receive(ClientMessage(audio_chunk=bytes(2 * size)).SerializeToString())
-        assert said == inputs.Audio(bytes(2 * size), at)
+        said = said_in(codec, ClientMessage(audio_chunk=bytes(2 * size)).SerializeToString())
+        assert said == client_input.Audio(bytes(2 * size), at)
         at += size
 
 
 def test_typed_text_reaches_the_session() -> None:
     """Text input is a turn like any other."""
-    assert opened().receive(ClientMessage(text_input="Hi.").SerializeToString()) == inputs.TextTyped("Hi.")
+    assert said_in(opened(), ClientMessage(text_input="Hi.").SerializeToString()) == client_input.TextTyped("Hi.")
 
 
 # --- out ---

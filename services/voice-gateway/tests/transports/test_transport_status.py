@@ -15,7 +15,8 @@ from voice_gateway.domain.errors import (
     Reason,
     Unavailable,
 )
-from voice_gateway.transports.status import CODES, MAX_MESSAGE_CHARS, to_status
+from voice_gateway.transports.failures import MAX_MESSAGE_CHARS
+from voice_gateway.transports.grpc_wire.status import CODES, to_status
 
 ERROR_PROTO = Path(__file__).resolve().parents[4] / "proto" / "voicegateway" / "v1" / "error.proto"
 ENTRY = re.compile(r"// ([A-Z_]+)(?: for `start`, a notice elsewhere)?: .*\n(?:  //.*\n)*  ERROR_REASON_([A-Z_]+) =")

@@ -12,8 +12,8 @@ from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.observability import health_service
 from voice_gateway.observability.health_service import MAX_NAME_CHARS, HealthService
 from voice_gateway.session.admission.unstarted import Unstarted
-from voice_gateway.transports.auth import account_of
-from voice_gateway.transports.unary import server_stream, unary
+from voice_gateway.transports.grpc_wire.auth import account_of
+from voice_gateway.transports.grpc_wire.unary import server_stream, unary
 
 CALLS = 5
 LONG = b"n" * (MAX_NAME_CHARS + 1)

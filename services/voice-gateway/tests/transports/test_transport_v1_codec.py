@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transports.transport_fakes import VERSION, audio, text
+from transports.transport_fakes import VERSION, audio, said_in, text
 from transports.v1_messages import ALAW, LINEAR, MULAW, opened, raw, refusal, response, sound, start, start_refusal
 from voice_gateway.domain import events
 from voice_gateway.domain.audio import AudioFormat, Encoding
@@ -15,7 +15,7 @@ from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.ports import SessionRequest, SessionUpdate
-from voice_gateway.transports import inputs
+from voice_gateway.transports import client_input
 from voice_gateway.transports.grpc_v1 import tools as tools_codec
 from voice_gateway.transports.grpc_v1.codec import Codec
 from voice_gateway.transports.grpc_v1.encoding import MAX_OPEN_CALLS
@@ -28,14 +28,14 @@ from voicegateway.v1.voice_gateway_service_pb2 import ConverseResponse
 def test_start_without_wishes_asks_for_the_defaults() -> None:
     """An empty start is a whole one."""
     codec = Codec(VERSION)
-    assert codec.start(start()) == SessionRequest(transport="grpc_v1", input_rate_hz=16_000)
+    assert codec.start(start()).request == SessionRequest(transport="grpc_v1", input_rate_hz=16_000)
     assert codec.audio_in == AudioFormat(Encoding.LINEAR_PCM, 16_000)
 
 
 def test_start_with_every_wish() -> None:
     """Each field of a start reaches the session."""
     codec = Codec(VERSION)
-    request = codec.start(
+    opening = codec.start(
         start(
             audio_in=audio_pb2.AudioFormat(encoding=MULAW, sample_rate_hz=8_000),
             audio_out=audio_pb2.AudioFormat(encoding=ALAW, sample_rate_hz=24_000),
@@ -45,7 +45,7 @@ def test_start_with_every_wish() -> None:
             policy=policy_pb2.TurnPolicy(lead_ms=300, client_buffer_ms=0),
         )
     )
-    assert request == SessionRequest(
+    assert opening.request == SessionRequest(
         transport="grpc_v1",
         input_rate_hz=8_000,
         output_rate_hz=24_000,
@@ -59,13 +59,17 @@ def test_start_with_every_wish() -> None:
 
 def test_an_empty_prompt_is_a_wish_too() -> None:
     """A client can ask for no prompt at all, which differs from not asking."""
-    assert Codec(VERSION).start(start(system_prompt="")).system_prompt == ""
+    assert Codec(VERSION).start(start(system_prompt="")).request.system_prompt == ""
 
 
 def test_policy_fields_that_are_set_reach_the_session() -> None:
     """Zero and false are wishes as well; what is not set is left to the server."""
     wish = policy_pb2.TurnPolicy(no_input_ms=0, speculation=False, stall_ms=900)
-    assert Codec(VERSION).start(start(policy=wish)).policy == {"no_input_ms": 0, "stall_ms": 900, "speculation": False}
+    assert Codec(VERSION).start(start(policy=wish)).request.policy == {
+        "no_input_ms": 0,
+        "stall_ms": 900,
+        "speculation": False,
+    }
 
 
 def test_the_contract_has_the_policy_that_the_session_has() -> None:
@@ -127,7 +131,7 @@ def test_starts_that_are_refused(message: bytes | None, reason: Reason) -> None:
 
 def test_longest_prompt_is_taken() -> None:
     """The limit is the contract's, to the character, also for characters of four bytes."""
-    assert Codec(VERSION).start(start(system_prompt="\U0001f600" * 16_000)).system_prompt is not None
+    assert Codec(VERSION).start(start(system_prompt="\U0001f600" * 16_000)).request.system_prompt is not None
 
 
 # --- later messages ---
@@ -136,9 +140,9 @@ def test_longest_prompt_is_taken() -> None:
 def test_audio_reaches_the_session() -> None:
     """Frames that follow one another are taken, and so is one after a gap."""
     codec = opened()
-    assert codec.receive(sound(b"\1\0\2\0", 10)) == inputs.Audio(b"\1\0\2\0", 10)
-    assert codec.receive(sound(b"\3\0", 12)) == inputs.Audio(b"\3\0", 12)
-    assert codec.receive(sound(b"\4\0", 500)) == inputs.Audio(b"\4\0", 500)
+    assert said_in(codec, sound(b"\1\0\2\0", 10)) == client_input.Audio(b"\1\0\2\0", 10)
+    assert said_in(codec, sound(b"\3\0", 12)) == client_input.Audio(b"\3\0", 12)
+    assert said_in(codec, sound(b"\4\0", 500)) == client_input.Audio(b"\4\0", 500)
 
 
 @pytest.mark.parametrize(
@@ -185,34 +189,34 @@ def test_audio_reaches_the_session() -> None:
 def test_messages_that_are_refused(message: bytes, reason: Reason) -> None:
     """Each breach of the contract has its own reason."""
     codec = opened()
-    codec.receive(sound(bytes(200)))
+    said_in(codec, sound(bytes(200)))
     assert refusal(codec, message) is reason
 
 
 def test_the_last_sample_of_the_clock_can_be_told_back() -> None:
     """Where a client may say that it spoke, the server can say that it did: no position outgrows the wire's integer."""
     codec = opened()
-    assert codec.receive(sound(b"\0\0", 2**62 - 1)) == inputs.Audio(b"\0\0", 2**62 - 1)
+    assert said_in(codec, sound(b"\0\0", 2**62 - 1)) == client_input.Audio(b"\0\0", 2**62 - 1)
     assert response(codec.encode_event(events.SpeechStarted(2**62))).speech_started.at_samples == 2**62
 
 
 def test_largest_audio_message_is_taken() -> None:
     """The limit is the contract's, to the byte."""
-    assert opened().receive(sound(bytes(1_048_576))) == inputs.Audio(bytes(1_048_576), 0)
+    assert said_in(opened(), sound(bytes(1_048_576))) == client_input.Audio(bytes(1_048_576), 0)
 
 
 def test_telephone_audio_may_be_odd() -> None:
     """One byte is one sample of G.711, and the clock counts it so."""
     codec = opened(audio_in=audio_pb2.AudioFormat(encoding=ALAW, sample_rate_hz=8_000))
-    codec.receive(sound(b"\xd5\xd5\xd5"))
-    codec.receive(sound(b"\xd5", 3))
+    said_in(codec, sound(b"\xd5\xd5\xd5"))
+    said_in(codec, sound(b"\xd5", 3))
     assert refusal(codec, sound(b"\xd5", 3)) is Reason.AUDIO_OVERLAP
 
 
 @pytest.mark.parametrize("words", ["Hi.", "a\tb\nc", "a" * 4_000, "\U0001f600" * 4_000, "\u200f\u05d4\u05d9"])
 def test_typed_text_reaches_the_session(words: str) -> None:
     """Everything that the contract allows is taken as it is."""
-    assert opened().receive(raw(text=client_pb2.TextInput(text=words))) == inputs.TextTyped(words)
+    assert said_in(opened(), raw(text=client_pb2.TextInput(text=words))) == client_input.TextTyped(words)
 
 
 @pytest.mark.parametrize("digits", ["", "a", "E", "1 2", "\u0661", "1\n", "1" * 4_001, "1#" * 17, "#" * 4_000])
@@ -230,22 +234,22 @@ def test_a_prompt_in_the_midst_is_checked_as_at_the_start(prompt: str) -> None:
 @pytest.mark.parametrize(
     ("message", "said"),
     [
-        (raw(interrupt=client_pb2.Interrupt()), inputs.Interrupted()),
-        (raw(commit=client_pb2.Commit()), inputs.Committed()),
-        (raw(end=client_pb2.End()), inputs.EndRequested()),
-        (raw(dtmf=client_pb2.Dtmf(digits="09*#AD")), inputs.DigitsPressed("09*#AD")),
-        (raw(dtmf=client_pb2.Dtmf(digits="1#" * 16)), inputs.DigitsPressed("1#" * 16)),
-        (raw(update={}), inputs.Updated(SessionUpdate())),
+        (raw(interrupt=client_pb2.Interrupt()), client_input.Interrupted()),
+        (raw(commit=client_pb2.Commit()), client_input.Committed()),
+        (raw(end=client_pb2.End()), client_input.EndRequested()),
+        (raw(dtmf=client_pb2.Dtmf(digits="09*#AD")), client_input.DigitsPressed("09*#AD")),
+        (raw(dtmf=client_pb2.Dtmf(digits="1#" * 16)), client_input.DigitsPressed("1#" * 16)),
+        (raw(update={}), client_input.Updated(SessionUpdate())),
         (
             raw(update=client_pb2.Update(language_code="de", voice="", policy=policy_pb2.TurnPolicy(min_words=0))),
-            inputs.Updated(SessionUpdate(language_code="de", voice="", policy={"min_words": 0})),
+            client_input.Updated(SessionUpdate(language_code="de", voice="", policy={"min_words": 0})),
         ),
-        (raw(update=client_pb2.Update(system_prompt="")), inputs.Updated(SessionUpdate(system_prompt=""))),
+        (raw(update=client_pb2.Update(system_prompt="")), client_input.Updated(SessionUpdate(system_prompt=""))),
     ],
 )
-def test_orders_reach_the_session(message: bytes, said: inputs.Input) -> None:
+def test_orders_reach_the_session(message: bytes, said: client_input.Input) -> None:
     """Each order is taken for what it is."""
-    assert opened().receive(message) == said
+    assert said_in(opened(), message) == said
 
 
 @pytest.mark.parametrize(
@@ -261,7 +265,7 @@ def test_orders_reach_the_session(message: bytes, said: inputs.Input) -> None:
 )
 def test_an_update_may_replace_the_tools(update: client_pb2.Update, tools: tuple[Tool, ...] | None) -> None:
     """Also by none; a list that is not to replace anything is ignored."""
-    assert opened().receive(raw(update=update)) == inputs.Updated(SessionUpdate(tools=tools))
+    assert said_in(opened(), raw(update=update)) == client_input.Updated(SessionUpdate(tools=tools))
 
 
 def _tool(name: str = "clock", **fields: str) -> client_pb2.Tool:
@@ -275,7 +279,7 @@ def _schema(chars: int) -> str:
 def test_tools_as_long_as_they_may_be_are_read() -> None:
     """The bounds are those of the contract, no less: 32,768 characters of a schema, 131,072 of all."""
     tools = [_tool(f"t{number}", parameters_json=_schema(32_768)) for number in range(4)]
-    assert sum(len(tool.parameters_json) for tool in Codec("1.2.3").start(start(tools=tools)).tools) == 131_072
+    assert sum(len(tool.parameters_json) for tool in Codec("1.2.3").start(start(tools=tools)).request.tools) == 131_072
 
 
 def test_tools_are_counted_before_they_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +295,7 @@ def test_tools_are_read() -> None:
     """What the client executes, with its schema as it was sent."""
     schema = '{"type": "object"}'
     message = start(tools=[_tool(), _tool("open-door_2", description="Opens.", parameters_json=schema)])
-    assert Codec("1.2.3").start(message).tools == (
+    assert Codec("1.2.3").start(message).request.tools == (
         Tool("clock", "", "", ToolPlace.CLIENT),
         Tool("open-door_2", "Opens.", schema, ToolPlace.CLIENT),
     )
@@ -330,10 +334,10 @@ def test_a_tool_call_is_answered_once() -> None:
     call = ConverseResponse.FromString(told).tool_call
     assert (call.turn_id.rpartition("-")[2], call.name, call.arguments_json) == ("t2", "clock", "{}")
     result = client_pb2.ToolResult(call_id=call.call_id, output="noon", is_error=True)
-    assert codec.receive(raw(tool_result=result)) == inputs.ToolReturned(CallId(3), "noon", is_error=True)
+    assert said_in(codec, raw(tool_result=result)) == client_input.ToolReturned(CallId(3), "noon", is_error=True)
     for call_id in (call.call_id, "", "s8-c3", "s7-3", "s7-t3", "s7-r3", "3"):
-        said = codec.receive(raw(tool_result=client_pb2.ToolResult(call_id=call_id)))
-        assert isinstance(said, inputs.Refused)
+        said = said_in(codec, raw(tool_result=client_pb2.ToolResult(call_id=call_id)))
+        assert isinstance(said, client_input.Refused)
         assert said.notice.reason is Reason.FEATURE_UNAVAILABLE
 
 
@@ -342,10 +346,10 @@ def test_the_output_of_a_tool_is_bounded() -> None:
     codec = opened()
     codec.encode_event(events.ToolCalled(CallId(1), TurnId(1), "clock", "{}"))
     with pytest.raises(ClientError) as caught:
-        codec.receive(raw(tool_result=client_pb2.ToolResult(call_id="s7-c1", output="x" * 65_537)))
+        said_in(codec, raw(tool_result=client_pb2.ToolResult(call_id="s7-c1", output="x" * 65_537)))
     assert caught.value.reason is Reason.TEXT_INVALID
-    longest = codec.receive(raw(tool_result=client_pb2.ToolResult(call_id="s7-c1", output="\u00fc" * 65_536)))
-    assert isinstance(longest, inputs.ToolReturned)
+    longest = said_in(codec, raw(tool_result=client_pb2.ToolResult(call_id="s7-c1", output="\u00fc" * 65_536)))
+    assert isinstance(longest, client_input.ToolReturned)
 
 
 def test_calls_that_nobody_answers_are_forgotten() -> None:
@@ -354,10 +358,10 @@ def test_calls_that_nobody_answers_are_forgotten() -> None:
     for number in range(1, 10_001):
         codec.encode_event(events.ToolCalled(CallId(number), TurnId(number), "clock", "{}"))
     first, last = (
-        codec.receive(raw(tool_result=client_pb2.ToolResult(call_id=call_id))) for call_id in ("s7-c1", "s7-c10000")
+        said_in(codec, raw(tool_result=client_pb2.ToolResult(call_id=call_id))) for call_id in ("s7-c1", "s7-c10000")
     )
-    assert isinstance(first, inputs.Refused)
-    assert last == inputs.ToolReturned(CallId(10_000), "", is_error=False)
+    assert isinstance(first, client_input.Refused)
+    assert last == client_input.ToolReturned(CallId(10_000), "", is_error=False)
     assert len(codec._encoder._open_calls) < MAX_OPEN_CALLS
 
 
@@ -365,24 +369,24 @@ def test_calls_that_nobody_answers_are_forgotten() -> None:
 def test_nothing_may_follow_end(message: bytes) -> None:
     """A message after `end` is refused, whatever it is: the client has said that it was the last."""
     codec = opened()
-    codec.receive(raw(end=client_pb2.End()))
+    said_in(codec, raw(end=client_pb2.End()))
     assert refusal(codec, message) is Reason.INPUT_AFTER_END
 
 
 def test_the_last_playback_report_may_follow_end() -> None:
     """A player that is flushed by `end` tells where it stood; that is no fault of the client."""
     codec = opened()
-    codec.receive(raw(end=client_pb2.End()))
+    said_in(codec, raw(end=client_pb2.End()))
     report = client_pb2.Playback(reply_id="x-r9", is_final=True)
-    assert isinstance(codec.receive(raw(playback=report)), inputs.Refused | inputs.PlaybackReported)
+    assert isinstance(said_in(codec, raw(playback=report)), client_input.Refused | client_input.PlaybackReported)
 
 
 # --- names ---
 
 
-def playback(codec: Codec, reply_id: str, played: int = 7) -> inputs.Input:
+def playback(codec: Codec, reply_id: str, played: int = 7) -> client_input.Input:
     """What a report of that name is taken for."""
-    return codec.receive(raw(playback=client_pb2.Playback(reply_id=reply_id, played_samples=played, is_final=True)))
+    return said_in(codec, raw(playback=client_pb2.Playback(reply_id=reply_id, played_samples=played, is_final=True)))
 
 
 @given(st.integers(0, 10**15), st.integers(0, 2**62))
@@ -391,7 +395,7 @@ def test_reply_names_are_known_again(reply: int, played: int) -> None:
     codec = opened()
     told = response(codec.encode_event(text(reply))).reply_text.reply_id
     assert told == f"s7-r{reply}"
-    assert playback(codec, told, played) == inputs.PlaybackReported(ReplyId(reply), played, is_final=True)
+    assert playback(codec, told, played) == client_input.PlaybackReported(ReplyId(reply), played, is_final=True)
 
 
 def test_names_do_not_look_alike() -> None:
@@ -415,5 +419,5 @@ def test_unknown_reply_names_are_a_notice(name: str) -> None:
     codec.encode_event(text(4))
     codec.encode_audio(audio(3))
     said = playback(codec, name)
-    assert isinstance(said, inputs.Refused)
+    assert isinstance(said, client_input.Refused)
     assert said.notice.reason is Reason.PLAYBACK_IMPLAUSIBLE

@@ -37,8 +37,9 @@ from voice_gateway.domain.errors import (
 )
 from voice_gateway.session.ports import SessionInfo
 from voice_gateway.transports.call import CallLimits, hold_call
+from voice_gateway.transports.failures import MAX_MESSAGE_CHARS
 from voice_gateway.transports.grpc_v1.codec import Codec
-from voice_gateway.transports.status import MAX_MESSAGE_CHARS
+from voice_gateway.transports.grpc_wire.wire import GrpcWire
 
 
 async def test_failed_session_ends_with_its_status() -> None:
@@ -253,8 +254,8 @@ async def test_vanishing_client_while_there_is_no_room() -> None:
 class DeadContext:
     """A call that has ended under its handler: it takes no status, and no headers or else no message."""
 
-    def __init__(self, *, takes_headers: bool) -> None:
-        self._requests = [START]
+    def __init__(self, *, takes_headers: bool, first: bytes = START) -> None:
+        self._requests = [first]
         self._takes_headers = takes_headers
         self.rest = asyncio.get_running_loop().create_future()
         """What a read comes to that was begun before the end."""
@@ -264,7 +265,7 @@ class DeadContext:
         return "unix:"
 
     async def read(self) -> bytes:
-        """The start; then what comes with the end."""
+        """The first message; then what comes with the end."""
         if self._requests:
             return self._requests.pop()
         return bytes(await self.rest)
@@ -289,15 +290,23 @@ async def test_call_that_ended_under_us(takes_headers: bool, caplog: pytest.LogC
     """A call that has just ended stops its session without noise."""
     gateway = FakeGateway()
     context: Any = DeadContext(takes_headers=takes_headers)
-    await hold_call(context, Codec(VERSION), gateway.doors, CallLimits())
+    await hold_call(GrpcWire(context), Codec(VERSION), gateway.doors, CallLimits())
     session = await gateway.sessions.get()
     assert session.was_cancelled
     assert session.is_released
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert caplog.records == []
     assert not context.rest.cancelled()
     context.rest.set_result(sound(b"\1\0"))
     await nothing_is_left()
     assert session.told == []
+
+
+async def test_a_status_that_a_call_does_not_take_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A call that has ended while it was being refused leaves one line, and no fault."""
+    context: Any = DeadContext(takes_headers=True, first=b"")
+    await hold_call(GrpcWire(context), Codec(VERSION), FakeGateway().doors, CallLimits())
+    told = [(record.levelno, vars(record)["reason"]) for record in caplog.records if record.msg != "call_refused"]
+    assert told == [(logging.WARNING, "MESSAGE_EMPTY")]
 
 
 class SpeechlessCodec(Codec):
@@ -312,7 +321,7 @@ async def test_a_session_that_never_ran_is_released() -> None:
     """A fault between a session's admission and its first step takes no place for ever."""
     gateway = FakeGateway()
     context: Any = DeadContext(takes_headers=True)
-    await hold_call(context, SpeechlessCodec(VERSION), gateway.doors, CallLimits())
+    await hold_call(GrpcWire(context), SpeechlessCodec(VERSION), gateway.doors, CallLimits())
     session = await gateway.sessions.get()
     assert session.is_released
     assert not session.over.is_set()
@@ -363,7 +372,7 @@ async def test_a_client_that_vanishes_while_its_call_ends_leaves_nothing() -> No
     vanishing: Any = context
     context.requests.put_nowait(START)
     limits = CallLimits(write_stall_ms=3_600_000)
-    handler = asyncio.create_task(hold_call(vanishing, Codec(VERSION), gateway.doors, limits))
+    handler = asyncio.create_task(hold_call(GrpcWire(vanishing), Codec(VERSION), gateway.doors, limits))
     await context.is_writing.wait()
     context.requests.put_nowait(b"")
     await is_leaving.wait()

@@ -16,10 +16,13 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.tally import Tally
 from voice_gateway.identity.shown import Shown
 from voice_gateway.session.ports import ClientSink, Language, SessionInfo, SessionRequest, SessionUpdate
-from voice_gateway.transports.auth import CallerInterceptor, Identifies
-from voice_gateway.transports.call import SERVER_OPTIONS, CallLimits, Doors
+from voice_gateway.transports import client_input
+from voice_gateway.transports.call import CallLimits, Doors
+from voice_gateway.transports.codec import Codec
 from voice_gateway.transports.grpc_legacy import server as legacy_server
 from voice_gateway.transports.grpc_v1 import server as v1_server
+from voice_gateway.transports.grpc_wire.auth import CallerInterceptor, Identifies
+from voice_gateway.transports.grpc_wire.wire import SERVER_OPTIONS
 from voice_gateway.transports.refusal_log import RefusalLog
 
 VERSION = "1.2.3"
@@ -212,6 +215,12 @@ class Anybody:
     async def caller(self, shown: Shown) -> Caller:
         """Say who it is."""
         return Caller(address=shown.address)
+
+
+def said_in(codec: Codec, raw: bytes) -> client_input.Input:
+    """The one thing that a message says."""
+    (only,) = codec.receive(raw)
+    return only
 
 
 @asynccontextmanager

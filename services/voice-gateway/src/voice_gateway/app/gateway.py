@@ -41,10 +41,10 @@ from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService
 from voice_gateway.session.standing import StandingSpeech
 from voice_gateway.session.voice import VoiceBank
-from voice_gateway.transports.auth import account_of
 from voice_gateway.transports.call import CallLimits, Doors
 from voice_gateway.transports.grpc_legacy import server as grpc_legacy
 from voice_gateway.transports.grpc_v1 import server as grpc_v1
+from voice_gateway.transports.grpc_wire.auth import account_of
 from voice_gateway.transports.refusal_log import RefusalLog
 
 VERSION = version("voice-gateway")

@@ -17,11 +17,12 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from voice_gateway.domain.errors import GatewayError
 from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.domain.tally import Tally
-from voice_gateway.transports import inputs
-from voice_gateway.transports.auth import account_of
-from voice_gateway.transports.call import end_with, paced
-from voice_gateway.transports.reading import RawContext, read_within, write_within
-from voice_gateway.transports.status import without_frames
+from voice_gateway.transports.call import paced
+from voice_gateway.transports.failures import without_frames
+from voice_gateway.transports.grpc_wire.auth import account_of
+from voice_gateway.transports.grpc_wire.parsing import parse
+from voice_gateway.transports.grpc_wire.wire import GrpcWire, RawContext
+from voice_gateway.transports.operations import read_within, write_within
 
 OLD, NEW = "grpc.reflection.v1alpha", "grpc.reflection.v1"
 SERVICE: Final = "ServerReflection"
@@ -86,26 +87,26 @@ class _Bounded:
 
     async def serve(self, _: object, context: RawContext) -> None:
         """Answer what is asked on one stream."""
-        account = account_of(context)
+        account, wire = account_of(context), GrpcWire(context)
         if self._answered.total >= MAX_STREAMS or self._held.of(account) >= MAX_STREAMS_OF_AN_ACCOUNT:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams of reflection")
         with self._held.one_more(account):
             try:
                 with self._answered.one_more(account):
-                    await self._answer(context)
+                    await self._answer(wire, context)
             except GatewayError as error:
                 failure = without_frames(error)
             else:
                 return
-            await end_with(context, failure)
+            await wire.fail(failure)
 
-    async def _answer(self, context: RawContext) -> None:
+    async def _answer(self, wire: GrpcWire, context: RawContext) -> None:
         pace = QUESTIONS
-        while (raw := await read_within(context, IDLE_MS)) is not None:
+        while (raw := await read_within(wire, IDLE_MS)) is not None:
             pace = await paced(pace)
-            question = inputs.parse(raw, _Question)
+            question = parse(raw, _Question)
             async for answer in self._servicer.ServerReflectionInfo(_one(question), context):
-                await write_within(context, answer.SerializeToString(), IDLE_MS)
+                await write_within(wire, answer.SerializeToString(), IDLE_MS)
 
 
 async def _one(question: _Question) -> AsyncIterator[_Question]:

@@ -9,11 +9,11 @@ from voice_gateway.identity.certificates import Certificates
 from voice_gateway.identity.watched import WatchedFiles
 from voice_gateway.observability.health_service import HealthService
 from voice_gateway.session.admission.unstarted import Unstarted
-from voice_gateway.transports import inputs
-from voice_gateway.transports.auth import CallerInterceptor, Identifies
-from voice_gateway.transports.call import KEEPALIVE_OPTIONS, SERVER_OPTIONS
+from voice_gateway.transports.grpc_wire.auth import CallerInterceptor, Identifies
+from voice_gateway.transports.grpc_wire.parsing import parse
+from voice_gateway.transports.grpc_wire.unary import server_stream, unary
+from voice_gateway.transports.grpc_wire.wire import KEEPALIVE_OPTIONS, SERVER_OPTIONS
 from voice_gateway.transports.refusal_log import RefusalLog
-from voice_gateway.transports.unary import server_stream, unary
 
 PING_INTERVAL_MS = 2_500
 """Clients may ping every 5 s in a silent call, and without any; half of that, because one that comes a moment early
@@ -62,14 +62,14 @@ def health_server() -> grpc.aio.Server:
 def add_health(server: grpc.aio.Server, health: HealthService) -> None:
     """Serve grpc.health.v1 on `server`."""
 
-    def parse(raw: bytes) -> health_pb2.HealthCheckRequest:
-        return inputs.parse(raw, health_pb2.HealthCheckRequest)
+    def question(raw: bytes) -> health_pb2.HealthCheckRequest:
+        return parse(raw, health_pb2.HealthCheckRequest)
 
     serialize = health_pb2.HealthCheckResponse.SerializeToString
     expect = Unstarted(lambda: HEALTH_UNSTARTED, lambda: HEALTH_RETRY_MS).expecting
     handlers = {
-        "Check": unary(health.Check, parse, expect, serialize),
-        "Watch": server_stream(health.Watch, parse, expect, serialize),
+        "Check": unary(health.Check, question, expect, serialize),
+        "Watch": server_stream(health.Watch, question, expect, serialize),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(HEALTH_NAME, handlers),))
 

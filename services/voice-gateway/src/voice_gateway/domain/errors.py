@@ -10,7 +10,7 @@
     `-- InternalError     we are wrong
 
 Each carries a `reason` that clients may act on and a message that is safe to show.
-`transports/status.py` maps each reason to exactly one gRPC code.
+`transports/grpc_wire/status.py` maps each reason to exactly one gRPC code.
 """
 
 from enum import StrEnum

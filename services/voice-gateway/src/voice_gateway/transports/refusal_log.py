@@ -10,7 +10,7 @@ from typing import Final
 from voice_gateway.domain.caller import Caller
 from voice_gateway.domain.errors import ClientError, GatewayError, Limit, Reason, Refused
 from voice_gateway.session.ports import AdmissionWatch
-from voice_gateway.transports.status import safe_message
+from voice_gateway.transports.failures import safe_message
 
 EVERY_S: Final = 1.0
 """Of each reason and limit."""

@@ -21,7 +21,9 @@ from voice_gateway.domain.audio import INPUT_RATES_HZ, AudioFormat, Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
 from voice_gateway.session.ports import SessionInfo, SessionRequest
-from voice_gateway.transports import inputs
+from voice_gateway.transports import client_input
+from voice_gateway.transports.codec import Opening
+from voice_gateway.transports.grpc_wire.parsing import parse
 
 TRANSPORT: Final = "grpc_legacy"
 DEFAULT_RATE_HZ: Final = 16_000
@@ -32,11 +34,11 @@ MAX_HELD_TURNS: Final = 256
 
 
 class Codec:
-    """One call. `start` first, then `opened`, then the others."""
+    """One call; implements `transports.codec.Codec`."""
 
     def __init__(self) -> None:
         self._audio_in = AudioFormat(Encoding.LINEAR_PCM, DEFAULT_RATE_HZ)
-        self._clock = inputs.InputClock()
+        self._clock = client_input.InputClock()
         self._order = TurnOrder()
         self._sentence: tuple[ReplyId, SentenceId] | None = None
 
@@ -45,13 +47,17 @@ class Codec:
         """Format of the client's audio; known after `start`."""
         return self._audio_in
 
-    def start(self, raw: bytes | None) -> SessionRequest:
+    def greeting(self) -> Sequence[bytes]:
+        """None: the client speaks first."""
+        return ()
+
+    def start(self, raw: bytes | None) -> Opening:
         """Read the first message; None: the client half-closed without one.
 
         Raises:
             ClientError: START_REQUIRED, MESSAGE_EMPTY, AUDIO_FORMAT_UNSUPPORTED, TEXT_INVALID, MESSAGE_TOO_LARGE.
         """
-        message = ClientMessage() if raw is None else inputs.parse(raw, ClientMessage)
+        message = ClientMessage() if raw is None else parse(raw, ClientMessage)
         content = message.WhichOneof("content")
         if content is None and raw is not None:
             raise ClientError(Reason.MESSAGE_EMPTY, "the first message has no content that this server knows")
@@ -62,34 +68,36 @@ class Codec:
             offer = ", ".join(map(str, INPUT_RATES_HZ))
             raise ClientError(Reason.AUDIO_FORMAT_UNSUPPORTED, f"sample_rate is {rate_hz}; it must be one of {offer}")
         self._audio_in = AudioFormat(Encoding.LINEAR_PCM, rate_hz)
-        return SessionRequest(
-            transport=TRANSPORT,
-            input_rate_hz=rate_hz,
-            output_rate_hz=rate_hz,
-            language_code=message.config.language_code,
-            policy={"min_words": 3, "no_input_ms": 0},  # it has no message for a prompt that nobody asked for
-            can_pause=False,
-            client_label=message.config.session_id,
+        return Opening(
+            SessionRequest(
+                transport=TRANSPORT,
+                input_rate_hz=rate_hz,
+                output_rate_hz=rate_hz,
+                language_code=message.config.language_code,
+                policy={"min_words": 3, "no_input_ms": 0},  # it has no message for a prompt that nobody asked for
+                can_pause=False,
+                client_label=message.config.session_id,
+            )
         )
 
     def opened(self, _: SessionInfo) -> Iterable[bytes]:
         """Messages that greet the client."""
         return [_event(LISTENING, "Ready").SerializeToString()]
 
-    def receive(self, raw: bytes) -> inputs.Input:
-        """Read any later message.
+    def receive(self, raw: bytes) -> tuple[client_input.Input]:
+        """Read any later message; each says one thing.
 
         Raises:
             ClientError: START_REPEATED, MESSAGE_EMPTY, MESSAGE_TOO_LARGE, AUDIO_MISALIGNED, TEXT_INVALID.
         """
-        message = inputs.parse(raw, ClientMessage)
+        message = parse(raw, ClientMessage)
         content = message.WhichOneof("content")
         if content == "audio_chunk":
             data, offset_samples = message.audio_chunk, self._clock.end_samples
-            self._clock = self._clock.after(offset_samples, inputs.count_samples(data, Encoding.LINEAR_PCM))
-            return inputs.Audio(data, offset_samples)
+            self._clock = self._clock.after(offset_samples, client_input.count_samples(data, Encoding.LINEAR_PCM))
+            return (client_input.Audio(data, offset_samples),)
         if content == "text_input":
-            return inputs.TextTyped(inputs.check_typed(message.text_input))
+            return (client_input.TextTyped(client_input.check_typed(message.text_input)),)
         if content == "config":
             raise ClientError(Reason.START_REPEATED, "config may be sent only once")
         raise ClientError(Reason.MESSAGE_EMPTY, "the message has no content that this server knows")

@@ -10,9 +10,11 @@ from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, AudioFor
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.events import Event, Notice, ReplyAudio
 from voice_gateway.session.ports import SessionInfo, SessionRequest, SessionUpdate
-from voice_gateway.transports import inputs
+from voice_gateway.transports import client_input
+from voice_gateway.transports.codec import Opening
 from voice_gateway.transports.grpc_v1.encoding import ENCODINGS, Encoder, started
 from voice_gateway.transports.grpc_v1.tools import decode_tools
+from voice_gateway.transports.grpc_wire.parsing import parse
 
 TRANSPORT: Final = "grpc_v1"
 DEFAULT_INPUT_RATE_HZ: Final = 16_000
@@ -25,12 +27,12 @@ _DECODINGS: Final = {audio_pb2.AUDIO_ENCODING_UNSPECIFIED: Encoding.LINEAR_PCM} 
 }
 
 
-def _start_again(_: "Codec", __: ConverseRequest) -> inputs.Input:
+def _start_again(_: "Codec", __: ConverseRequest) -> client_input.Input:
     raise ClientError(Reason.START_REPEATED, "start may be sent only once")
 
 
 class Codec:
-    """One call. `start` first, then `opened`, then the others.
+    """One call; implements `transports.codec.Codec`.
 
     The order of the wire is kept here: what comes before `start`, twice, or after `end` is refused.
     """
@@ -40,7 +42,7 @@ class Codec:
         self._audio_in = AudioFormat(Encoding.LINEAR_PCM, DEFAULT_INPUT_RATE_HZ)
         self._audio_out = Encoding.LINEAR_PCM
         self._encoder = Encoder(session_id="", audio_out=self._audio_out)
-        self._clock = inputs.InputClock()
+        self._clock = client_input.InputClock()
         self._is_ended = False
 
     @property
@@ -48,14 +50,18 @@ class Codec:
         """Format of the client's audio; known after `start`."""
         return self._audio_in
 
-    def start(self, raw: bytes | None) -> SessionRequest:
+    def greeting(self) -> Sequence[bytes]:
+        """None: the client speaks first."""
+        return ()
+
+    def start(self, raw: bytes | None) -> Opening:
         """Read the first message; None: the client half-closed without one.
 
         Raises:
             ClientError: START_REQUIRED, MESSAGE_EMPTY, AUDIO_FORMAT_UNSUPPORTED, TEXT_INVALID,
                 RESUME_UNAVAILABLE, MESSAGE_TOO_LARGE.
         """
-        request = ConverseRequest() if raw is None else inputs.parse(raw, ConverseRequest)
+        request = ConverseRequest() if raw is None else parse(raw, ConverseRequest)
         payload = request.WhichOneof("payload")
         if payload is None and raw is not None:
             raise ClientError(Reason.MESSAGE_EMPTY, "the first message has no payload that this server knows")
@@ -68,15 +74,17 @@ class Codec:
             _encoding(start.audio_in), _rate(start.audio_in, INPUT_RATES_HZ) or DEFAULT_INPUT_RATE_HZ
         )
         self._audio_out = _encoding(start.audio_out)
-        return SessionRequest(
-            transport=TRANSPORT,
-            input_rate_hz=self._audio_in.rate_hz,
-            output_rate_hz=_rate(start.audio_out, OUTPUT_RATES_HZ),
-            language_code=start.language_code,
-            voice=start.voice,
-            system_prompt=_system_prompt(start),
-            policy=_policy(start.policy),
-            tools=decode_tools(start.tools),
+        return Opening(
+            SessionRequest(
+                transport=TRANSPORT,
+                input_rate_hz=self._audio_in.rate_hz,
+                output_rate_hz=_rate(start.audio_out, OUTPUT_RATES_HZ),
+                language_code=start.language_code,
+                voice=start.voice,
+                system_prompt=_system_prompt(start),
+                policy=_policy(start.policy),
+                tools=decode_tools(start.tools),
+            )
         )
 
     def opened(self, info: SessionInfo) -> Iterable[bytes]:
@@ -92,8 +100,8 @@ class Codec:
         """Messages that carry `audio`."""
         return [self._encoder.encode_audio(audio)]
 
-    def receive(self, raw: bytes) -> inputs.Input:
-        """Read any later message.
+    def receive(self, raw: bytes) -> tuple[client_input.Input]:
+        """Read any later message; each says one thing.
 
         Raises:
             ClientError: INPUT_AFTER_END, START_REPEATED, MESSAGE_EMPTY, MESSAGE_TOO_LARGE, AUDIO_MISALIGNED,
@@ -101,41 +109,41 @@ class Codec:
         """
         if self._is_ended and not _reports_playback(raw):
             raise ClientError(Reason.INPUT_AFTER_END, "nothing may follow end")
-        request = inputs.parse(raw, ConverseRequest)
+        request = parse(raw, ConverseRequest)
         payload = request.WhichOneof("payload")
         if payload is None:
             raise ClientError(Reason.MESSAGE_EMPTY, "the message has no payload that this server knows")
-        return self._RECEIVERS[payload](self, request)
+        return (self._RECEIVERS[payload](self, request),)
 
-    def _audio(self, request: ConverseRequest) -> inputs.Input:
+    def _audio(self, request: ConverseRequest) -> client_input.Input:
         data, offset_samples = request.audio.data, request.audio.offset_samples
-        count = inputs.count_samples(data, self._audio_in.encoding)
+        count = client_input.count_samples(data, self._audio_in.encoding)
         if count == 0:
             raise ClientError(Reason.AUDIO_MISALIGNED, "audio data is empty")
         self._clock = self._clock.after(offset_samples, count)
-        return inputs.Audio(data, offset_samples)
+        return client_input.Audio(data, offset_samples)
 
-    def _playback(self, request: ConverseRequest) -> inputs.Input:
+    def _playback(self, request: ConverseRequest) -> client_input.Input:
         report = request.playback
         reply = self._encoder.reply_of(report.reply_id)
         if reply is None:
-            return inputs.Refused(Notice(Reason.PLAYBACK_IMPLAUSIBLE, "a playback report names an unknown reply"))
-        return inputs.PlaybackReported(reply, report.played_samples, report.is_final)
+            return client_input.Refused(Notice(Reason.PLAYBACK_IMPLAUSIBLE, "a playback report names an unknown reply"))
+        return client_input.PlaybackReported(reply, report.played_samples, report.is_final)
 
-    def _tool_result(self, request: ConverseRequest) -> inputs.Input:
+    def _tool_result(self, request: ConverseRequest) -> client_input.Input:
         result = request.tool_result
-        if len(result.output) > inputs.MAX_TOOL_OUTPUT_CHARS:
-            said = f"a tool's output has {len(result.output)} characters; at most {inputs.MAX_TOOL_OUTPUT_CHARS}"
+        if len(result.output) > client_input.MAX_TOOL_OUTPUT_CHARS:
+            said = f"a tool's output has {len(result.output)} characters; at most {client_input.MAX_TOOL_OUTPUT_CHARS}"
             raise ClientError(Reason.TEXT_INVALID, said)
         call = self._encoder.take_call(result.call_id)
         if call is None:
-            return inputs.Refused(Notice(Reason.FEATURE_UNAVAILABLE, "a tool result names no open call"))
-        return inputs.ToolReturned(call, result.output, result.is_error)
+            return client_input.Refused(Notice(Reason.FEATURE_UNAVAILABLE, "a tool result names no open call"))
+        return client_input.ToolReturned(call, result.output, result.is_error)
 
-    def _update(self, request: ConverseRequest) -> inputs.Input:
+    def _update(self, request: ConverseRequest) -> client_input.Input:
         update = request.update
         tools = decode_tools(update.tools)
-        return inputs.Updated(
+        return client_input.Updated(
             SessionUpdate(
                 language_code=update.language_code if update.HasField("language_code") else None,
                 voice=update.voice if update.HasField("voice") else None,
@@ -145,18 +153,18 @@ class Codec:
             )
         )
 
-    def _end(self, _: ConverseRequest) -> inputs.Input:
+    def _end(self, _: ConverseRequest) -> client_input.Input:
         self._is_ended = True
-        return inputs.EndRequested()
+        return client_input.EndRequested()
 
-    _RECEIVERS: ClassVar[dict[str, Callable[["Codec", ConverseRequest], inputs.Input]]] = {
+    _RECEIVERS: ClassVar[dict[str, Callable[["Codec", ConverseRequest], client_input.Input]]] = {
         "start": _start_again,
         "audio": _audio,
-        "text": lambda _, request: inputs.TextTyped(inputs.check_typed(request.text.text)),
+        "text": lambda _, request: client_input.TextTyped(client_input.check_typed(request.text.text)),
         "playback": _playback,
-        "interrupt": lambda _, __: inputs.Interrupted(),
-        "commit": lambda _, __: inputs.Committed(),
-        "dtmf": lambda _, request: inputs.DigitsPressed(inputs.check_digits(request.dtmf.digits)),
+        "interrupt": lambda _, __: client_input.Interrupted(),
+        "commit": lambda _, __: client_input.Committed(),
+        "dtmf": lambda _, request: client_input.DigitsPressed(client_input.check_digits(request.dtmf.digits)),
         "tool_result": _tool_result,
         "update": _update,
         "end": _end,
@@ -182,7 +190,7 @@ def _rate(wish: audio_pb2.AudioFormat, offered_hz: Sequence[int]) -> int | None:
 def _system_prompt(message: client_pb2.Start | client_pb2.Update) -> str | None:
     if not message.HasField("system_prompt"):
         return None
-    return inputs.check_prose(message.system_prompt, "system_prompt", MAX_PROMPT_CHARS)
+    return client_input.check_prose(message.system_prompt, "system_prompt", MAX_PROMPT_CHARS)
 
 
 def _policy(policy: policy_pb2.TurnPolicy) -> dict[str, int]:
@@ -193,6 +201,6 @@ def _policy(policy: policy_pb2.TurnPolicy) -> dict[str, int]:
 def _reports_playback(raw: bytes) -> bool:
     """Whether the message is a playback report: the flush that `end` brings about may still be told."""
     try:
-        return inputs.parse(raw, ConverseRequest).WhichOneof("payload") == "playback"
+        return parse(raw, ConverseRequest).WhichOneof("payload") == "playback"
     except ClientError:
         return False

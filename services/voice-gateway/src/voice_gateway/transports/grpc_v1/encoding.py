@@ -15,7 +15,7 @@ from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.ports import Language, SessionInfo
-from voice_gateway.transports import g711, inputs
+from voice_gateway.transports import client_input, g711
 
 ENCODINGS: Final = {
     Encoding.LINEAR_PCM: audio_pb2.AUDIO_ENCODING_LINEAR_PCM,
@@ -24,9 +24,9 @@ ENCODINGS: Final = {
 }
 FEATURES: Final = ("barge_in", "commit", "dtmf", "speculation", "tools", "update")
 LIMITS: Final = server_pb2.Limits(
-    max_message_bytes=inputs.MAX_AUDIO_BYTES,
+    max_message_bytes=client_input.MAX_AUDIO_BYTES,
     max_ahead_ms=5_000,  # as the session reads (session/hearing.py)
-    max_text_chars=inputs.MAX_TEXT_CHARS,
+    max_text_chars=client_input.MAX_TEXT_CHARS,
     preferred_frame_ms=40,  # half the messages of 20 ms frames
 )
 

@@ -8,11 +8,12 @@ from voicegateway.v1 import voice_gateway_service_pb2
 from voice_gateway.domain.errors import GatewayError
 from voice_gateway.session.ports import DescribeCapabilities
 from voice_gateway.transports.call import CallLimits, Doors, hold_call
+from voice_gateway.transports.failures import without_frames
 from voice_gateway.transports.grpc_v1.codec import Codec
 from voice_gateway.transports.grpc_v1.encoding import capabilities
-from voice_gateway.transports.reading import RawContext
-from voice_gateway.transports.status import abort, without_frames
-from voice_gateway.transports.unary import unary
+from voice_gateway.transports.grpc_wire.status import abort
+from voice_gateway.transports.grpc_wire.unary import unary
+from voice_gateway.transports.grpc_wire.wire import GrpcWire, RawContext
 
 SERVICE_NAME: Final[str] = voice_gateway_service_pb2.DESCRIPTOR.services_by_name["VoiceGatewayService"].full_name
 """For server reflection."""
@@ -29,7 +30,7 @@ class _Servicer:
 
     async def converse(self, _: object, context: RawContext) -> None:
         """Hold one conversation."""
-        await hold_call(context, Codec(self._server_version), self._doors, self._limits)
+        await hold_call(GrpcWire(context), Codec(self._server_version), self._doors, self._limits)
 
     async def get_capabilities(self, _: None, context: RawContext) -> bytes:
         """Tell what the server can do now."""
@@ -52,7 +53,7 @@ def add_to_server(
     server_version: str,
     limits: CallLimits = CallLimits(),  # noqa: B008  a frozen value
 ) -> None:
-    """Serve VoiceGatewayService on `server`, which needs `transports.call.SERVER_OPTIONS`."""
+    """Serve VoiceGatewayService on `server`, which needs `grpc_wire.wire.SERVER_OPTIONS`."""
     servicer = _Servicer(doors, capabilities, server_version, limits)
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
         "Converse": grpc.stream_stream_rpc_method_handler(servicer.converse),

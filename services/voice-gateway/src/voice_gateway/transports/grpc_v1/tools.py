@@ -9,7 +9,7 @@ from voicegateway.v1 import client_pb2
 from voice_gateway.domain.chat import Tool, ToolPlace
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.strict_json import is_object
-from voice_gateway.transports.inputs import check_prose
+from voice_gateway.transports.client_input import check_prose
 
 MAX_TOOLS: Final = 64
 """client.proto, `Start.tools`."""

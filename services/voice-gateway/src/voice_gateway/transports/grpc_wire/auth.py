@@ -16,8 +16,9 @@ import grpc.aio
 from voice_gateway.domain.caller import UNKNOWN, Caller
 from voice_gateway.domain.errors import GatewayError
 from voice_gateway.identity.shown import PeerCertificate, Shown
+from voice_gateway.transports.failures import without_frames
+from voice_gateway.transports.grpc_wire.status import abort
 from voice_gateway.transports.refusal_log import RefusalLog
-from voice_gateway.transports.status import abort, without_frames
 
 CALLER: Final[ContextVar[Caller]] = ContextVar("caller", default=UNKNOWN)
 """Who opened the call that this task serves."""

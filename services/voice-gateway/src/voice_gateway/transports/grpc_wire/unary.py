@@ -11,9 +11,11 @@ import grpc
 
 from voice_gateway.domain.errors import ClientError, GatewayError, Reason
 from voice_gateway.session.ports import ExpectStart
-from voice_gateway.transports.auth import caller_of
-from voice_gateway.transports.reading import RawContext, read_first
-from voice_gateway.transports.status import abort, without_frames
+from voice_gateway.transports.failures import without_frames
+from voice_gateway.transports.grpc_wire.auth import caller_of
+from voice_gateway.transports.grpc_wire.status import abort
+from voice_gateway.transports.grpc_wire.wire import GrpcWire, RawContext
+from voice_gateway.transports.operations import read_first
 
 REQUEST_TIMEOUT_MS: Final = 5_000
 """A request has a few hundred bytes at most, and so comes with its headers; a segment that is lost twice in a row is
@@ -60,7 +62,7 @@ async def _request(context: RawContext, parse: Callable[[bytes], R], expect: Exp
 
 
 async def _read(context: RawContext, expect: ExpectStart) -> bytes:
-    raw = await read_first(context, expect(caller_of(context)), REQUEST_TIMEOUT_MS)
+    raw = await read_first(GrpcWire(context), expect(caller_of(context)), REQUEST_TIMEOUT_MS)
     if raw is None:
         raise ClientError(Reason.MESSAGE_EMPTY, "the call has no request")
     return raw

@@ -26,10 +26,11 @@ from transports.v1_calls import IMPATIENT, START, flood, nothing_is_left, our_ta
 from transports.v1_messages import sound
 from voice_gateway.domain import events
 from voice_gateway.domain.errors import Unavailable
-from voice_gateway.transports import reading
+from voice_gateway.transports import operations
 from voice_gateway.transports.call import CallLimits, hold_call
+from voice_gateway.transports.client_input import MAX_REQUEST_BYTES
 from voice_gateway.transports.grpc_v1.codec import Codec
-from voice_gateway.transports.inputs import MAX_REQUEST_BYTES
+from voice_gateway.transports.grpc_wire.wire import GrpcWire
 
 CALLS = 10
 
@@ -80,7 +81,7 @@ async def spied_on(gateway: FakeGateway, spy: Spy, limits: CallLimits) -> AsyncI
     """A channel to a server whose calls are looked at."""
 
     async def serve(_: object, context: Any) -> None:
-        await hold_call(spy.around(context), Codec(VERSION), gateway.doors, limits)
+        await hold_call(GrpcWire(spy.around(context)), Codec(VERSION), gateway.doors, limits)
 
     server = grpc.aio.server()
     handlers: dict[str, Any] = {"Converse": grpc.stream_stream_rpc_method_handler(serve)}
@@ -122,7 +123,7 @@ async def test_operations_end_with_their_call(script: Script, code: grpc.StatusC
         await nothing_is_left()
     assert spy.begun > CALLS
     assert spy.broken_off == []
-    assert not reading._left
+    assert not operations._left
 
 
 async def test_what_comes_late_is_not_heard() -> None:
@@ -191,11 +192,11 @@ async def test_a_timeout_goes_with_whoever_has_met_it() -> None:
     gc.disable()
     try:
         try:
-            await reading.read_within(silent, 1)
+            await operations.read_within(silent, 1)
         except Unavailable as late:
             met.append(weakref.ref(late))
         assert [each() for each in met] == [None]
     finally:
         gc.enable()
-        for task in set(reading._left):
+        for task in set(operations._left):
             task.cancel()

@@ -1,7 +1,7 @@
 """How a session's failure reads as a gRPC status."""
 
 from types import MappingProxyType
-from typing import Any, Final, Never, TypeVar
+from typing import Any, Final, Never
 
 import grpc
 from google.protobuf import any_pb2
@@ -10,8 +10,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from voice_gateway.domain.errors import BackendError, GatewayError, Reason
-
-E = TypeVar("E", bound=Exception)
+from voice_gateway.transports.failures import safe_message
 
 ERROR_DOMAIN: Final = "voicegateway.v1"
 """`ErrorInfo.domain` of every status, also of the older contract's: the reasons are the same set."""
@@ -56,17 +55,6 @@ CODES: Final = MappingProxyType(
 the backend, hence UNAVAILABLE."""
 
 
-MAX_MESSAGE_CHARS: Final = 400
-"""A status travels in the trailers, twice: percent-encoded, up to 12 bytes a character, and in base64, up to 6. Above
-8 KiB of metadata gRPC begins to drop trailers, and the client would get RESOURCE_EXHAUSTED without our reason."""
-
-
-def safe_message(error: GatewayError) -> str:
-    """The message of `error`, cut: it may quote what a client sent."""
-    message = error.message
-    return message if len(message) <= MAX_MESSAGE_CHARS else f"{message[: MAX_MESSAGE_CHARS - 3]}..."
-
-
 def to_status(error: GatewayError) -> status_pb2.Status:
     """The status of a failure: code, its message (cut if long), and as details an ErrorInfo with the reason and the
     backend, then a RetryInfo where it is known when to come again.
@@ -86,15 +74,6 @@ def _packed(detail: Message) -> any_pb2.Any:
     packed = any_pb2.Any()
     packed.Pack(detail)
     return packed
-
-
-def without_frames(error: E) -> E:
-    """Take traceback, cause and context from `error`, and return it.
-
-    Its frames hold the client's message, up to 1.3 MB, and may hold the error: a circle that waits for the collector.
-    """
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: GatewayError) -> Never:

@@ -1,0 +1,42 @@
+"""What a call needs of its codec: one call's translation between its wire's messages and the session."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from voice_gateway.domain.audio import AudioFormat
+from voice_gateway.session.ports import SessionInfo, SessionRequest
+from voice_gateway.transports.client_input import Input
+from voice_gateway.transports.outbox import Encoder
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a client has said by the time it is known what session it wants."""
+
+    request: SessionRequest
+    said: Sequence[Input] = ()
+    """What else was in the message that told it."""
+
+
+class Codec(Encoder, Protocol):
+    """`greeting` first, `start` until it gives an Opening, then `opened`, then the others."""
+
+    @property
+    def audio_in(self) -> AudioFormat:
+        """Format of the client's audio; known after the last `start`."""
+
+    def greeting(self) -> Sequence[bytes]:
+        """Messages for a client that has not spoken yet; empty where the client speaks first."""
+
+    def start(self, raw: bytes | None) -> Opening | None:
+        """Read one of the first messages; None: the next one is needed too.
+
+        `raw` is None when the client has half-closed. Raises ClientError, and always does for None.
+        """
+
+    def opened(self, info: SessionInfo) -> Iterable[bytes]:
+        """Messages that tell the client of its session."""
+
+    def receive(self, raw: bytes) -> Iterable[Input]:
+        """Read any later message: what it says, in order. Raises ClientError, also while it is iterated."""
