@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from bench_report import (
+from bench.report import (
     Line,
     LoadRun,
     barge_in_lines,

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
-from bench_process import Bench, running
-from bench_report import Line, barge_in_lines, estimate_lines, interrupt_lines
 from voicegateway.v1 import audio_pb2, client_pb2, policy_pb2
 from voicegateway_testkit import ConverseClient, FakeAsr, FakeLlm, FakeTts, PlayerSettings, Utterance, speech
 from voicegateway_testkit.load import RATE_HZ
 from voicegateway_testkit.pcm import to_pcm
+
+from bench.process import Bench, running
+from bench.report import Line, barge_in_lines, estimate_lines, interrupt_lines
 
 CALLERS: Final = 10
 BARGE_INS, INTERRUPTIONS, ESTIMATES = 50, 100, 40

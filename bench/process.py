@@ -14,6 +14,7 @@ from typing import Any
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+ROOT = Path(__file__).resolve().parent.parent
 START_S = 60
 STOP_S = 10
 UNBOUNDED = {"MAX_SESSIONS": "5000", "ADMIT_MAX_CPU_PERCENT": "0", "ADMIT_MAX_ADDED_MS": "0"}
@@ -93,6 +94,7 @@ async def _start(
             sys.executable,
             *arguments,
             str(ports_file),
+            cwd=ROOT,
             env={"PATH": os.environ["PATH"], "GRPC_PORT": "0", "METRICS_PORT": "0", **UNBOUNDED, **environment},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bench_process import Bench
-from bench_report import Line
 from hypothesis import HealthCheck, Phase, given, settings, target
 from hypothesis import strategies as st
 from voice_gateway.backends.openai_chat.failures import ChatStreamError
@@ -33,6 +31,9 @@ from voice_gateway.turn.text.sentences import SentenceSplitter
 from voice_gateway.turn.text.speakable import Speakable
 from voice_gateway.turn.text.stop_words import is_stop
 from voice_gateway.turn.text.unfinished import reads_unfinished
+
+from bench.process import Bench
+from bench.report import Line
 
 CHARS: Final = 65_536
 """The largest input, cut to what the gateway lets through."""

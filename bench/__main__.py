@@ -6,24 +6,23 @@ target was missed, or a run was not valid. docs/how-to/measure-the-gateway.md te
 """
 
 import argparse
-import os
-import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import uvloop
-from bench_leak import measure_leak
-from bench_load import TURN_MS, measure_load, measure_speculation
-from bench_process import Bench
-from bench_refusals import measure_refusals
-from bench_report import Line, judged
-from bench_talk import measure_barge_in, measure_heard
-from bench_text import measure_text
+
+from bench.cores import cores_awake, take_cores
+from bench.leak import measure_leak
+from bench.load import TURN_MS, measure_load, measure_speculation
+from bench.process import Bench
+from bench.refusals import measure_refusals
+from bench.report import Line, judged
+from bench.talk import measure_barge_in, measure_heard
+from bench.text import measure_text
 
 SECTIONS: Final[dict[str, Callable[[Bench], Coroutine[Any, Any, tuple[list[str], list[Line]]]]]] = {
     "load": measure_load,
@@ -34,35 +33,6 @@ SECTIONS: Final[dict[str, Callable[[Bench], Coroutine[Any, Any, tuple[list[str],
     "refusals": measure_refusals,
     "leak": measure_leak,
 }
-
-
-def take_cores() -> int:
-    """Pin this process, before gRPC makes threads that would stay behind; give the server's core."""
-    if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:  # noqa: PLR2004 - one each
-        raise SystemExit("bench: needs Linux and two cores")
-    server, load, *_ = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {load})
-    return server
-
-
-@contextmanager
-def cores_awake() -> Iterator[str]:
-    """Keep idle cores from sleeping, if that is allowed; gives what was done, to be printed.
-
-    A core that sleeps takes up to 0.2 ms to wake, most of all that of a virtual machine, and with a lone caller each of
-    some thirty steps of an answer finds one asleep. The kernel's Documentation/power/pm_qos_interface: while the file
-    is open, no core enters a state that takes longer to leave than what was written into it (microseconds, binary).
-    """
-    try:
-        file = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
-    except OSError as error:
-        yield f"idle cores may sleep ({error.strerror}): a lone caller waits for each to wake"
-        return
-    try:
-        os.write(file, struct.pack("i", 0))
-        yield "idle cores are kept awake"
-    finally:
-        os.close(file)
 
 
 def replay(bench: Bench) -> list[Line]:
@@ -97,7 +67,7 @@ def counts(text: str) -> tuple[int, ...]:
 
 def main() -> int:
     """Read the command line and measure."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "sections", nargs="*", metavar="SECTION", help=f"what to measure: {', '.join(SECTIONS)} (default: everything)"
     )

@@ -6,15 +6,15 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import grpc.aio
-from bench_load import TURN_MS, WINDOW_MS, Backends, call, make_tracks
-from bench_process import Bench, Server, running
-from bench_report import TAIL, Line, percentile
 from voicegateway.v1 import policy_pb2
 from voicegateway_testkit.load import METHOD, LoadCaller, make_track, start_request
+
+from bench.load import TURN_MS, WINDOW_MS, Backends, call, make_tracks
+from bench.process import Bench, Server, running
+from bench.report import TAIL, Line, percentile
 
 PLACES: Final = 50
 NEWCOMERS: Final = 450
@@ -29,7 +29,7 @@ MAX_OVER_ALONE_MS: Final = 15
 MAX_RATIO: Final = 1.5
 ANSWER_S: Final = 30.0
 """A newcomer that has heard nothing by then waits for ever."""
-REFUSER: Final = (str(Path(__file__).with_name("bench_refuser.py")),)
+REFUSER: Final = ("-m", "bench.refuser")
 POLICY: Final = policy_pb2.TurnPolicy(stop_history_ms=WINDOW_MS, speculation=False)
 
 

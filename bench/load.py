@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from bench_process import Bench, Server, loop_lag_p99_ms, running
-from bench_report import Line, LoadRun, load_lines, load_table, speculation_lines
 from voicegateway.v1 import policy_pb2
 from voicegateway_testkit import FakeAsr, FakeLlm, FakeTts, LlmTiming, Utterance
 from voicegateway_testkit.load import FRAME_MS, LoadCaller, ReplyScore, TimerWheel, Track, make_track, start_request
 from voicegateway_testkit.process_meter import cpu_s, resident_bytes
+
+from bench.process import Bench, Server, loop_lag_p99_ms, running
+from bench.report import Line, LoadRun, load_lines, load_table, speculation_lines
 
 TURN_MS: Final = 5_000
 TURNS_MS: Final = (5_000, 4_600, 5_200, 4_800, 5_400)
@@ -27,7 +27,7 @@ FIRST_SENTENCE_TOKENS: Final = 5
 """The sixth begins the next sentence, which shows that the first has ended."""
 PHASE_STEP_MS: Final = 13
 """From one caller's frames to the next one's; shares no factor with a frame, so that any number of callers spreads."""
-ECHO: Final = (str(Path(__file__).with_name("bench_echo.py")),)
+ECHO: Final = ("-m", "bench.echo")
 ECHO_S: Final = 10
 LONE_CALLER_RUNS: Final = 2.5
 """A run of one caller is so much longer: its turns are few."""
