@@ -12,7 +12,7 @@ MANIFESTS := pyproject.toml $(PACKAGES:%=%/pyproject.toml)
 
 .PHONY: help
 help: ## list the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 .venv/.installed: requirements.lock $(MANIFESTS)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -6,6 +6,7 @@ target was missed, or a run was not valid. docs/how-to/measure-the-gateway.md te
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -41,32 +42,30 @@ def replay(bench: Bench) -> list[Line]:
     if not journals:
         return []
     bench.say(f"replaying {len(journals)} sessions")
-    command = [sys.executable, "-m", "voice_gateway", "replay", *map(str, journals)]
+    command = [str(bench.python), "-m", "voice_gateway", "replay", *map(str, journals)]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - ours
     sys.stderr.write(done.stderr)
     others = max(len(done.stderr.splitlines()), int(done.returncode != 0))
     return [Line(f"sessions that replay otherwise, of {len(journals)}", others, "sessions", 0)]
 
 
-async def measure(bench: Bench, sections: Sequence[str]) -> int:
-    """Run the sections, print what they found, return the exit status."""
+async def measure(bench: Bench, sections: Sequence[str]) -> list[Line]:
+    """Run the sections and print what they tell beside the lines."""
     lines: list[Line] = []
     for section in sections:
         told, found = await SECTIONS[section](bench)
         if told:
             print("\n".join(told), end="\n\n", flush=True)
         lines += found
-    told, is_good = judged(lines + replay(bench))
-    print("\n".join(told))
-    return 0 if is_good else 1
+    return lines + replay(bench)
 
 
 def counts(text: str) -> tuple[int, ...]:
     return tuple(int(count) for count in text.split(","))
 
 
-def main() -> int:
-    """Read the command line and measure."""
+def read_command_line() -> argparse.Namespace:
+    """What is to be measured; ends the program where that makes no sense."""
     parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "sections", nargs="*", metavar="SECTION", help=f"what to measure: {', '.join(SECTIONS)} (default: everything)"
@@ -74,20 +73,41 @@ def main() -> int:
     parser.add_argument(
         "--sessions", type=counts, default="1,10,50,100", help="callers, one run each (default: %(default)s)"
     )
-    parser.add_argument("--seconds", type=int, default=30, help="length of a run, at least 12 (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=30, help="length of a run, at least 13 (default: %(default)s)")
     parser.add_argument(
         "--playback-reports", action="store_true", help="callers of the load section report what they have played"
     )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the lines into a file, too")
+    parser.add_argument(
+        "--gateway",
+        type=Path,
+        default=Path(sys.executable),
+        metavar="PYTHON",
+        help="interpreter that has the gateway (default: this one); text and leak measure this one's in any case",
+    )
     arguments = parser.parse_args()
     if min(arguments.sessions) < 1 or arguments.seconds * 1_000 < 2 * TURN_MS + TURN_MS // 2:
-        parser.error("each run needs a session and 12 seconds")
+        parser.error("each run needs a session and 13 seconds")
     if unknown := set(arguments.sections) - SECTIONS.keys():
         parser.error(f"no section {', '.join(unknown)}")
+    return arguments
+
+
+def main() -> int:
+    """Measure, print the lines with their verdicts, and give the exit status."""
+    wanted = read_command_line()
     with tempfile.TemporaryDirectory(prefix="voice-gateway-bench-") as folder, cores_awake() as cores:
         print(cores, flush=True)
-        bench = Bench(Path(folder), take_cores(), arguments.sessions, arguments.seconds, arguments.playback_reports)
+        # absolute, but not resolved: the interpreter of a virtual environment is a link
+        python, core = wanted.gateway.absolute(), take_cores()
+        bench = Bench(Path(folder), core, wanted.sessions, wanted.seconds, wanted.playback_reports, python)
         bench.journals.mkdir()
-        return uvloop.run(measure(bench, arguments.sections or list(SECTIONS)))
+        lines = uvloop.run(measure(bench, wanted.sections or list(SECTIONS)))
+    told, is_good = judged(lines)
+    print("\n".join(told))
+    if wanted.json:
+        wanted.json.write_text(json.dumps([line.as_json() for line in lines], indent=1) + "\n", encoding="utf-8")
+    return 0 if is_good else 1
 
 
 if __name__ == "__main__":

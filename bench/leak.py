@@ -16,7 +16,7 @@ from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
 from voicegateway_testkit.process_meter import resident_bytes
 
 from bench.process import ROOT, Bench
-from bench.report import Line
+from bench.report import Comparison, Line
 
 WARM_REPLIES: Final = 200
 """By then pools and caches have their size."""
@@ -42,7 +42,15 @@ async def measure_leak(bench: Bench) -> tuple[list[str], list[Line]]:
         raise SystemExit(f"bench: the client of synthesis ended with {client.returncode}")
     warm_mib, final_mib = map(float, output.split())
     told = [f"RSS after {WARM_REPLIES} interrupted replies {warm_mib:.1f} MiB, after {REPLIES} {final_mib:.1f} MiB"]
-    return told, [Line("memory that interrupted replies leave", final_mib - warm_mib, "MiB", LIMIT_MIB)]
+    return told, [
+        Line(
+            "memory that interrupted replies leave",
+            final_mib - warm_mib,
+            "MiB",
+            LIMIT_MIB,
+            comparison=Comparison.NONE,
+        )
+    ]
 
 
 async def interrupt(client: RivaSynthesizer, number: int) -> None:
