@@ -126,3 +126,8 @@ issuer: setup ## JWTs of an issuer that others wrote (oauth2-mock-server, throug
 .PHONY: bench
 bench: setup ## the gateway under load, as a table; SECTION=barge-in, SESSIONS=1,10 LENGTH=20 (seconds) for less
 	GRPC_ENABLE_FORK_SUPPORT=0 $(BIN)/python -m bench $(SECTION) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(LENGTH),--seconds $(LENGTH))
+
+.PHONY: bench-compare
+bench-compare: setup ## the bench against the gateway of BASE=COMMIT, in PAIRS=5; SECTION, SESSIONS and LENGTH as above
+	@test -n "$(BASE)" || { echo 'make bench-compare BASE=COMMIT' >&2; exit 1; }
+	$(BIN)/python -m bench.compare $(BASE) $(SECTION) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(LENGTH),--seconds $(LENGTH))
