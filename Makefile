@@ -12,7 +12,7 @@ MANIFESTS := pyproject.toml $(PACKAGES:%=%/pyproject.toml)
 
 .PHONY: help
 help: ## list the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 .venv/.installed: requirements.lock $(MANIFESTS)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -72,6 +72,7 @@ types: setup ## mypy, strict, one package at a time
 	$(BIN)/mypy --no-error-summary e2e-kube
 	$(BIN)/mypy --no-error-summary docs/examples/tests
 	$(BIN)/mypy --no-error-summary $(wildcard scripts/*.py)
+	$(BIN)/mypy --no-error-summary bench accept
 
 .PHONY: imports
 imports: setup ## which room may import which
@@ -108,15 +109,15 @@ check: lint types imports generated coverage test ## everything above that must 
 
 .PHONY: demo
 demo: setup ## a spoken conversation on this machine; LLM=gguf for a real language model
-	$(BIN)/python scripts/demo.py $(if $(LLM),--llm $(LLM))
+	$(BIN)/python -m scripts.demo $(if $(LLM),--llm $(LLM))
 
 .PHONY: up
 up: setup ## start local-models and the gateway and leave them running
-	$(BIN)/python scripts/up.py
+	$(BIN)/python -m scripts.up
 
 .PHONY: accept
 accept: setup ## every real-time acceptance line, as a table
-	$(BIN)/python scripts/accept.py
+	$(BIN)/python -m accept
 
 .PHONY: issuer
 issuer: setup ## JWTs of an issuer that others wrote (oauth2-mock-server, through npm), with rotation under a live call
@@ -124,4 +125,9 @@ issuer: setup ## JWTs of an issuer that others wrote (oauth2-mock-server, throug
 
 .PHONY: bench
 bench: setup ## the gateway under load, as a table; SECTION=barge-in, SESSIONS=1,10 LENGTH=20 (seconds) for less
-	GRPC_ENABLE_FORK_SUPPORT=0 $(BIN)/python scripts/bench.py $(SECTION) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(LENGTH),--seconds $(LENGTH))
+	GRPC_ENABLE_FORK_SUPPORT=0 $(BIN)/python -m bench $(SECTION) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(LENGTH),--seconds $(LENGTH))
+
+.PHONY: bench-compare
+bench-compare: setup ## the bench against the gateway of BASE=COMMIT, in PAIRS=5; SECTION, SESSIONS and LENGTH as above
+	@test -n "$(BASE)" || { echo 'make bench-compare BASE=COMMIT' >&2; exit 1; }
+	$(BIN)/python -m bench.compare $(BASE) $(SECTION) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(LENGTH),--seconds $(LENGTH))

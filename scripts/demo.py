@@ -15,14 +15,14 @@ from pathlib import Path
 import grpc
 import moonshine_voice.utils
 import riva.client
-import stack
-import wer
 from voice_client.audio import load_pcm, save_wav
 from voice_client.device import INPUT_RATE_HZ
 from voice_client.link import Target
 from voice_client.session import start_message
 from voice_client.talk import Conversation
 from voice_client.turns import Turn
+
+from accept import stack, wer
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "demo"

@@ -4,7 +4,7 @@ import signal
 import sys
 from pathlib import Path
 
-import stack
+from accept import stack
 
 LOGS = Path(__file__).resolve().parent.parent / ".cache" / "up"
 PORT = 50051

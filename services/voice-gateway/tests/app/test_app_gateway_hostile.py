@@ -1,6 +1,6 @@
 """Hostile clients and backends against a whole gateway: how calls end, what memory they take, who is served after.
 
-The short form of scripts/accept_hostile.py, which measures what others feel meanwhile.
+The short form of accept/hostile.py, which measures what others feel meanwhile.
 """
 
 import asyncio

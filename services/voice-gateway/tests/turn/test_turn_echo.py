@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from voice_gateway.turn.text.echo import beyond_echo
 
 HEARD: dict[str, Any] = json.loads(Path(__file__).with_name("echo_heard.json").read_text(encoding="utf-8"))
-"""What Moonshine made of the agent's voice at -12 dB, cut anywhere; `scripts/record_echo.py` made it."""
+"""What Moonshine made of the agent's voice at -12 dB, cut anywhere; `bench/record_echo.py` made it."""
 MOST_MISSED_SHARE = 0.17
 """Of pieces of 0.4 to 6 s. Most of what is missed is too short to interrupt anybody."""
 MOST_TELLING_SHARE = 0.125

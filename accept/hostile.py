@@ -1,6 +1,6 @@
 """Hostile clients and backends against a gateway that others use: `make accept` has it among its programs.
 
-    .venv/bin/python scripts/accept_hostile.py [attack ...]
+    .venv/bin/python -m accept.hostile [attack ...]
 
 Each attack meets a fresh gateway on a core of its own, in which witnesses hold ordinary spoken conversations. A line
 for each attack tells what the witnesses felt, what memory it took and gave back, how soon the next caller was served,
@@ -24,10 +24,6 @@ from typing import Any, Final
 
 import grpc.aio
 import uvloop
-from bench import cores_awake, take_cores
-from bench_load import Callers, call, make_tracks
-from bench_process import Server, running
-from bench_report import MAX_LATE_SHARE, percentile
 from voicegateway.v1 import client_pb2, policy_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 from voicegateway_testkit import FakeAsr, FakeLlm, FakeTts, TtsTiming
@@ -35,6 +31,11 @@ from voicegateway_testkit.hostile import backends
 from voicegateway_testkit.hostile.attacks import ATTACKS, HARMFUL_REPLIES
 from voicegateway_testkit.hostile.calls import STILL_OPEN, HostileCall
 from voicegateway_testkit.process_meter import cpu_s, resident_bytes
+
+from bench.cores import cores_awake, take_cores
+from bench.load import Callers, call, make_tracks
+from bench.process import Server, running
+from bench.report import MAX_LATE_SHARE, percentile
 
 WITNESSES: Final = 16
 """They have some 30 turns, so that the 95th percentile is not the worst of them."""

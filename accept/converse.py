@@ -1,6 +1,6 @@
 """Real speech through the whole gateway against the acceptance of conversations: pauses, interruptions, sounds, echo.
 
-    .venv/bin/python scripts/accept_converse.py [scene ...]
+    .venv/bin/python -m accept.converse [scene ...]
 
 Starts local-models and the gateway, talks to them in real time over sockets and prints one line per criterion,
 `name | limit | measured | PASS or FAIL`, and below it what was wrong. Takes about eight minutes.
@@ -15,9 +15,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-import stack
-from converse_caller import Caller, EchoingRoom, LateSpeaker
-from converse_scenes import (
+from voice_client.device import VirtualDevice
+
+from accept import stack
+from accept.caller import Caller, EchoingRoom, LateSpeaker
+from accept.scenes import (
     Outcome,
     addition,
     echo,
@@ -27,7 +29,7 @@ from converse_scenes import (
     question,
     single_word,
 )
-from converse_speech import (
+from accept.speech import (
     ADDITIONS,
     ADDITIONS_BEFORE_MS,
     ASKING,
@@ -43,7 +45,6 @@ from converse_speech import (
     WORDS,
     Studio,
 )
-from voice_client.device import VirtualDevice
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDE_BY_SIDE = 2

@@ -12,11 +12,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = (
     ("recognition", "services/local-models/accept/asr.py"),
-    ("conversation", "scripts/demo.py"),
-    ("turn taking", "scripts/accept_converse.py"),
-    ("hostile clients", "scripts/accept_hostile.py"),
-    ("refusals", "scripts/bench.py refusals"),
-    ("keepalive", "scripts/accept_keepalive.py"),
+    ("conversation", "-m scripts.demo"),
+    ("turn taking", "-m accept.converse"),
+    ("hostile clients", "-m accept.hostile"),
+    ("refusals", "-m bench refusals"),
+    ("keepalive", "-m accept.keepalive"),
 )
 
 

@@ -2,10 +2,11 @@
 
 Inputs are repetitions of fragments: a fixed list of those that have made text functions quadratic, and what Hypothesis
 finds when it aims at slow ones. Each function is measured as the gateway calls it: in the pieces, and up to the bounds,
-that it sees there. A target is missed when one step, which holds up every session, takes over 5 ms, or when four times
-the input takes more than five times as long.
+that it sees there. A target is missed when one step, which holds up every session, takes over five loops, or when four
+times the input takes more than five times as long.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,8 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bench_process import Bench
-from bench_report import Line
 from hypothesis import HealthCheck, Phase, given, settings, target
 from hypothesis import strategies as st
 from voice_gateway.backends.openai_chat.failures import ChatStreamError
@@ -35,9 +34,14 @@ from voice_gateway.turn.text.speakable import Speakable
 from voice_gateway.turn.text.stop_words import is_stop
 from voice_gateway.turn.text.unfinished import reads_unfinished
 
+from bench.loop import loop_ms
+from bench.process import Bench
+from bench.report import Comparison, Line, loops
+
 CHARS: Final = 65_536
 """The largest input, cut to what the gateway lets through."""
-MAX_STEP_MS: Final = 5.0
+MAX_STEP_LOOPS: Final = 5.0
+"""5 ms where a loop takes 1 ms: docs/adr/0034-five-milliseconds-are-a-step.md."""
 MAX_RATIO: Final = 5.0
 """Of the time for four times the input: linear, and one for the noise of a busy machine."""
 LEAST_MS: Final = 1.0
@@ -297,6 +301,7 @@ async def measure_text(bench: Bench) -> tuple[list[str], list[Line]]:
         "|---|---|---|---|---|---|",
     ]
     lines: list[Line] = []
+    loop = loops(loop_ms(min(os.sched_getaffinity(0))))
     for function in FUNCTIONS:
         bench.say(f"text: {function.name}")
         slow, steep = worst(function)
@@ -305,6 +310,7 @@ async def measure_text(bench: Bench) -> tuple[list[str], list[Line]]:
             f"| {function.name} | {function.bound} | {slow.fragment!a}, {steep.fragment!a} | {times} "
             f"| {steep.ratio:.1f} | {slow.step_ms:.2f} |"
         )
-        lines.append(Line(f"{function.name}: longest step", slow.step_ms, "ms", MAX_STEP_MS))
-        lines.append(Line(f"{function.name}: time of 4n by that of n", steep.ratio, "times", MAX_RATIO))
+        step, growth = f"{function.name}: longest step", f"{function.name}: time of 4n by that of n"
+        lines.append(Line(step, slow.step_ms, "ms", MAX_STEP_LOOPS, ruler=loop, comparison=Comparison.NONE))
+        lines.append(Line(growth, steep.ratio, "times", MAX_RATIO, comparison=Comparison.NONE))
     return told, lines

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import riva.client
-from converse_caller import trimmed
 from voice_client.device import INPUT_RATE_HZ
+
+from accept.caller import trimmed
 
 VOICES = ("Hibari.EN-US.Low", "Hibari.EN-US.High", "Hibari.EN-US.Heart")
 """The last is the agent's."""

@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from converse_caller import SPEAKER_DELAY_SAMPLES, Caller, silence, sound_end_samples
-from converse_speech import COUNTING, REAL_INTERRUPTION, SHORT_STORY, STORY, Sound
 from num2words import num2words
 from voice_client.device import INPUT_RATE_HZ
 from voicegateway.v1 import server_pb2
-from wer import normalise
+
+from accept.caller import SPEAKER_DELAY_SAMPLES, Caller, silence, sound_end_samples
+from accept.speech import COUNTING, REAL_INTERRUPTION, SHORT_STORY, STORY, Sound
+from accept.wer import normalise
 
 ANSWER_LIMIT_S = 12.0
 STORY_LIMIT_S = 90.0

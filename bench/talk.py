@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
-from bench_process import Bench, running
-from bench_report import Line, barge_in_lines, estimate_lines, interrupt_lines
 from voicegateway.v1 import audio_pb2, client_pb2, policy_pb2
 from voicegateway_testkit import ConverseClient, FakeAsr, FakeLlm, FakeTts, PlayerSettings, Utterance, speech
 from voicegateway_testkit.load import RATE_HZ
 from voicegateway_testkit.pcm import to_pcm
+
+from bench.process import Bench
+from bench.report import Line, barge_in_lines, estimate_lines, interrupt_lines
 
 CALLERS: Final = 10
 BARGE_INS, INTERRUPTIONS, ESTIMATES = 50, 100, 40
@@ -75,8 +76,7 @@ async def _talk(bench: Bench, caller: Callable[[str, int], Coroutine[Any, Any, T
         for fake in (asr, tts, llm):
             await ends.enter_async_context(fake)
         environment = {"ASR_URI": asr.address, "TTS_URI": tts.address, "LLM_SERVICE_URL": llm.base_url}
-        server = running(bench.server_core, bench.gateway(journal=True), bench.folder / "talk.json", environment)
-        gateway = await ends.enter_async_context(server)
+        gateway = await ends.enter_async_context(bench.gateway("talk", environment, journal=True))
         await gateway.wait_ready()
         return await asyncio.gather(*(caller(gateway.address, seed) for seed in range(CALLERS)))
 

@@ -8,14 +8,15 @@ import os
 import sys
 from typing import Final
 
-from bench_process import Bench
-from bench_report import Line
 from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
 from voice_gateway.backends.riva.tts import RivaSynthesizer
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import VoiceSpec
 from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
 from voicegateway_testkit.process_meter import resident_bytes
+
+from bench.process import ROOT, Bench
+from bench.report import Comparison, Line
 
 WARM_REPLIES: Final = 200
 """By then pools and caches have their size."""
@@ -34,14 +35,22 @@ async def measure_leak(bench: Bench) -> tuple[list[str], list[Line]]:
     bench.say(f"interrupting {REPLIES} replies")
     async with FakeTts(timing=TtsTiming(first_audio_ms=0, chunk_every_ms=_CHUNK_EVERY_MS)) as fake:
         client = await asyncio.create_subprocess_exec(
-            sys.executable, __file__, fake.address, stdout=asyncio.subprocess.PIPE
+            sys.executable, "-m", "bench.leak", fake.address, cwd=ROOT, stdout=asyncio.subprocess.PIPE
         )
         output, _ = await client.communicate()
     if client.returncode:
         raise SystemExit(f"bench: the client of synthesis ended with {client.returncode}")
     warm_mib, final_mib = map(float, output.split())
     told = [f"RSS after {WARM_REPLIES} interrupted replies {warm_mib:.1f} MiB, after {REPLIES} {final_mib:.1f} MiB"]
-    return told, [Line("memory that interrupted replies leave", final_mib - warm_mib, "MiB", LIMIT_MIB)]
+    return told, [
+        Line(
+            "memory that interrupted replies leave",
+            final_mib - warm_mib,
+            "MiB",
+            LIMIT_MIB,
+            comparison=Comparison.NONE,
+        )
+    ]
 
 
 async def interrupt(client: RivaSynthesizer, number: int) -> None:

@@ -6,15 +6,15 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import grpc.aio
-from bench_load import TURN_MS, WINDOW_MS, Backends, call, make_tracks
-from bench_process import Bench, Server, running
-from bench_report import TAIL, Line, percentile
-from voicegateway.v1 import policy_pb2
 from voicegateway_testkit.load import METHOD, LoadCaller, make_track, start_request
+
+from bench.load import SERIAL, TURN_MS, WINDOW_MS, Backends, call, make_tracks, measure_echo
+from bench.loop import loop_ms
+from bench.process import Bench, Server
+from bench.report import TAIL, Comparison, Line, Ruler, has_room, loops, percentile
 
 PLACES: Final = 50
 NEWCOMERS: Final = 450
@@ -23,14 +23,13 @@ SPREAD_S: Final = 5.0
 AT_ONCE: Final = 500
 ROUNDS: Final = 3
 """Of newcomers all at once, at the bare server and at the gateway in turn; their median counts."""
-MAX_REFUSAL_MS: Final = 100
-MAX_OVER_ALONE_MS: Final = 15
+MAX_REFUSAL_LOOPS: Final = 100
+MAX_OVER_ALONE_LOOPS: Final = 15
 """Of the added latency of those who have places: what design.md, section 8, grants to the gateway as a whole."""
-MAX_RATIO: Final = 1.5
+MAX_BARE_SERVERS: Final = 1.5
+"""Of the time that a bare server takes to refuse so many."""
 ANSWER_S: Final = 30.0
 """A newcomer that has heard nothing by then waits for ever."""
-REFUSER: Final = (str(Path(__file__).with_name("bench_refuser.py")),)
-POLICY: Final = policy_pb2.TurnPolicy(stop_history_ms=WINDOW_MS, speculation=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ async def _come(address: str, start: bytes) -> Newcomer:
 
 
 async def _flood(address: str, newcomers: int, over_s: float) -> Sequence[Newcomer]:
-    start = start_request(POLICY)
+    start = start_request(SERIAL)
 
     async def later(number: int) -> Newcomer:
         await asyncio.sleep(over_s * number / newcomers)
@@ -78,11 +77,10 @@ def _full(backends: Backends) -> dict[str, str]:
 
 async def _served(bench: Bench, backends: Backends, *, newcomers: int) -> tuple[list[float], Sequence[Newcomer]]:
     """Added latencies of those who have places, and what the newcomers were told meanwhile."""
-    arguments, ports = bench.gateway(journal=False), bench.folder / "full.json"
-    async with running(bench.server_core, arguments, ports, _full(backends)) as gateway:
+    async with bench.gateway("full", _full(backends), journal=False) as gateway:
         await gateway.wait_ready()
         tracks = make_tracks(bench.seconds, WINDOW_MS, seed=PLACES)
-        speaking = asyncio.create_task(call(gateway, PLACES, tracks, POLICY))
+        speaking = asyncio.create_task(call(gateway, PLACES, tracks, SERIAL))
         await asyncio.sleep(2 * TURN_MS / 1_000)
         told = await _flood(gateway.address, newcomers, SPREAD_S)
         callers = await speaking
@@ -95,7 +93,7 @@ async def _fill(gateway: Server) -> list[LoadCaller]:
     track = make_track(1, TURN_MS, WINDOW_MS)
     silent = [LoadCaller(gateway.address, track, lambda _raw, _at_ns: None) for _ in range(PLACES)]
     for caller in silent:
-        await caller.open(start_request(POLICY))
+        await caller.open(start_request(SERIAL))
     return silent
 
 
@@ -103,10 +101,8 @@ async def _at_once(bench: Bench, backends: Backends) -> tuple[list[float], list[
     """The 95th percentiles of each round at the bare server and at the gateway, and how many were not refused."""
     bare_ms, ours_ms, others = list[float](), list[float](), 0
     async with AsyncExitStack() as ends:
-        core = bench.server_core
-        bare = await ends.enter_async_context(running(core, REFUSER, bench.folder / "refuser.json", {}))
-        settings, ports = _full(backends), bench.folder / "full.json"
-        gateway = await ends.enter_async_context(running(core, bench.gateway(journal=False), ports, settings))
+        bare = await ends.enter_async_context(bench.bare("refuser"))
+        gateway = await ends.enter_async_context(bench.gateway("full", _full(backends), journal=False))
         await gateway.wait_ready()
         silent = await _fill(gateway)
         for _ in range(ROUNDS):
@@ -116,6 +112,22 @@ async def _at_once(bench: Bench, backends: Backends) -> tuple[list[float], list[
                 others += sum(not each.is_refused for each in told)
         await asyncio.gather(*(caller.close() for caller in silent))
     return bare_ms, ours_ms, others
+
+
+def _lines_over_seconds(
+    loop: Ruler, told: Sequence[Newcomer], alone_ms: float, flooded_ms: float, *, fits: bool
+) -> list[Line]:
+    """Of newcomers who come one after the other; the 95th percentiles are of the callers' added latency."""
+    refused_ms = percentile([each.told_ms for each in told], TAIL)
+    alone, over = f"added p95 of {PLACES} callers alone", f"the same while {NEWCOMERS} are refused, above that"
+    refusal = f"refusal p95, {NEWCOMERS} over {SPREAD_S:g} s"
+    others = sum(not each.is_refused for each in told)
+    return [
+        Line(f"not refused of {NEWCOMERS} over {SPREAD_S:g} s", others, "newcomers", 0, has_room=fits),
+        Line(refusal, refused_ms, "ms", MAX_REFUSAL_LOOPS, ruler=loop, has_room=fits),
+        Line(alone, alone_ms, "ms", ruler=loop, has_room=fits, comparison=Comparison.ADDED),
+        Line(over, flooded_ms - alone_ms, "ms", MAX_OVER_ALONE_LOOPS, ruler=loop, has_room=fits),
+    ]
 
 
 async def measure_refusals(bench: Bench) -> tuple[list[str], list[Line]]:
@@ -129,16 +141,13 @@ async def measure_refusals(bench: Bench) -> tuple[list[str], list[Line]]:
         flooded_ms, told = await _served(bench, backends, newcomers=NEWCOMERS)
         bench.say(f"{AT_ONCE} newcomers at once, {ROUNDS} times, here and at a bare server")
         bare_ms, ours_ms, others = await _at_once(bench, backends)
-    others += sum(not each.is_refused for each in told)
-    over_ms = percentile(flooded_ms, TAIL) - percentile(alone_ms, TAIL)
-    refused_ms = percentile([each.told_ms for each in told], TAIL)
-    bare, ours = statistics.median(bare_ms), statistics.median(ours_ms)
+    bench.say(f"{PLACES} callers at the bare echo")
+    fits = has_room(await measure_echo(bench, PLACES), PLACES)
+    loop = loops(loop_ms(bench.server_core))
+    bare = Ruler("bare servers", statistics.median(bare_ms))
     return [], [
-        Line("newcomers at a full gateway that were not refused", others, "", 0),
-        Line(f"refusal p95, {NEWCOMERS} over {SPREAD_S:g} s", refused_ms, "ms", MAX_REFUSAL_MS),
-        Line(f"added p95 of {PLACES} callers alone", percentile(alone_ms, TAIL), "ms"),
-        Line("the same while newcomers are refused, above that", over_ms, "ms", MAX_OVER_ALONE_MS),
-        Line(f"refusal p95, {AT_ONCE} at once, bare server", bare, "ms"),
-        Line(f"refusal p95, {AT_ONCE} at once, gateway", ours, "ms"),
-        Line("the same as a multiple of the bare server's", ours / bare, "", MAX_RATIO),
+        *_lines_over_seconds(loop, told, percentile(alone_ms, TAIL), percentile(flooded_ms, TAIL), fits=fits),
+        Line(f"refusal p95, {AT_ONCE} at once, bare server", bare.value, "ms", comparison=Comparison.NONE),
+        Line(f"not refused of {ROUNDS} times {AT_ONCE} at once, at both", others, "newcomers", 0),
+        Line(f"refusal p95, {AT_ONCE} at once", statistics.median(ours_ms), "ms", MAX_BARE_SERVERS, ruler=bare),
     ]

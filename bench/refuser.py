@@ -5,7 +5,8 @@ from typing import Any
 import grpc
 import grpc.aio
 import uvloop
-from bench_echo import serve
+
+from bench.echo import serve
 
 
 async def _refuse(_: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+ROOT = Path(__file__).resolve().parent.parent
 START_S = 60
 STOP_S = 10
 UNBOUNDED = {"MAX_SESSIONS": "5000", "ADMIT_MAX_CPU_PERCENT": "0", "ADMIT_MAX_ADDED_MS": "0"}
@@ -33,16 +34,29 @@ class Bench:
     """Length of a run."""
     reports_playback: bool
     """Whether the callers of the load section do."""
+    python: Path
+    """The interpreter that has the gateway which is measured."""
 
     @property
     def journals(self) -> Path:
         """Where gateways keep journals."""
         return self.folder / "journals"
 
-    def gateway(self, *, journal: bool) -> tuple[str, ...]:
-        """The arguments of a gateway, before the name of its ports file."""
+    def gateway(
+        self, name: str, environment: Mapping[str, str], *, journal: bool
+    ) -> AbstractAsyncContextManager["Server"]:
+        """A gateway on the server's core whose files are called `name`; raises as `running` does."""
         kept = ("--journal", str(self.journals)) if journal else ()
-        return ("-m", "voice_gateway", "serve", *kept, "--ports-file")
+        arguments = ("-m", "voice_gateway", "serve", *kept, "--ports-file")
+        return running(self.server_core, arguments, self.ports_file(name), environment, self.python)
+
+    def bare(self, name: str) -> AbstractAsyncContextManager["Server"]:
+        """The bare server of the module `bench.NAME`, there and of the bench's own interpreter."""
+        return running(self.server_core, ("-m", f"bench.{name}"), self.ports_file(name), {})
+
+    def ports_file(self, name: str) -> Path:
+        """Where a server writes its ports."""
+        return self.folder / f"{name}.json"
 
     def say(self, what: str) -> None:
         """Tell who waits what is being measured."""
@@ -68,14 +82,18 @@ class Server:
 
 @asynccontextmanager
 async def running(
-    core: int, arguments: Sequence[str], ports_file: Path, environment: Mapping[str, str]
+    core: int,
+    arguments: Sequence[str],
+    ports_file: Path,
+    environment: Mapping[str, str],
+    python: Path = Path(sys.executable),
 ) -> AsyncIterator[Server]:
     """A Python program that writes its port into `ports_file`, its last argument; pinned to `core`, ended on leaving.
 
     Raises:
         subprocess.SubprocessError: it ended instead of listening; its log is in the message.
     """
-    process = await _start(core, arguments, ports_file, environment)
+    process = await _start(core, (str(python), *arguments), ports_file, environment)
     try:
         yield Server(process.pid, f"127.0.0.1:{await _port(process, ports_file)}")
     finally:
@@ -83,16 +101,16 @@ async def running(
 
 
 async def _start(
-    core: int, arguments: Sequence[str], ports_file: Path, environment: Mapping[str, str]
+    core: int, command: Sequence[str], ports_file: Path, environment: Mapping[str, str]
 ) -> asyncio.subprocess.Process:
     log = _fresh_log(ports_file)
     ours = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})  # a child takes over where its parent may run
     try:
         return await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
+            *command,
             str(ports_file),
+            cwd=ROOT,
             env={"PATH": os.environ["PATH"], "GRPC_PORT": "0", "METRICS_PORT": "0", **UNBOUNDED, **environment},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,

@@ -9,10 +9,11 @@ import sys
 from typing import Final
 
 import grpc.aio
-from stack import Stack, running
 from voicegateway.v1 import client_pb2, voice_gateway_service_pb2
 from voicegateway_testkit import FakeTts
 from voicegateway_testkit.pings import ping
+
+from accept.stack import Stack, running
 
 EVERY_S: Final = 5.0
 PINGS: Final = 9

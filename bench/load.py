@@ -2,32 +2,35 @@
 
 import asyncio
 import gc
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from bench_process import Bench, Server, loop_lag_p99_ms, running
-from bench_report import Line, LoadRun, load_lines, load_table, speculation_lines
 from voicegateway.v1 import policy_pb2
 from voicegateway_testkit import FakeAsr, FakeLlm, FakeTts, LlmTiming, Utterance
 from voicegateway_testkit.load import FRAME_MS, LoadCaller, ReplyScore, TimerWheel, Track, make_track, start_request
 from voicegateway_testkit.process_meter import cpu_s, resident_bytes
+
+from bench.loop import loop_ms
+from bench.process import Bench, Server, loop_lag_p99_ms
+from bench.report import Line, LoadRun, load_lines, load_table, speculation_lines
 
 TURN_MS: Final = 5_000
 TURNS_MS: Final = (5_000, 4_600, 5_200, 4_800, 5_400)
 """From one turn to the next, of callers in turn: those who speak together now do not the next time."""
 WINDOW_MS: Final = 480
 """End-of-utterance window, sent as `stop_history_ms`; the gateway's default."""
+SERIAL: Final = policy_pb2.TurnPolicy(stop_history_ms=WINDOW_MS, speculation=False)
+"""One thing after the other: nothing is prepared early."""
 ANSWER: Final = "It is twelve o'clock now. The sun is high."
 """2.5 s of audio: the agent speaks half of the time."""
 FIRST_SENTENCE_TOKENS: Final = 5
 """The sixth begins the next sentence, which shows that the first has ended."""
 PHASE_STEP_MS: Final = 13
 """From one caller's frames to the next one's; shares no factor with a frame, so that any number of callers spreads."""
-ECHO: Final = (str(Path(__file__).with_name("bench_echo.py")),)
 ECHO_S: Final = 10
 LONE_CALLER_RUNS: Final = 2.5
 """A run of one caller is so much longer: its turns are few."""
@@ -168,17 +171,15 @@ async def _warm_up(gateway: Server, policy: policy_pb2.TurnPolicy) -> None:
 
 async def _measure_load(bench: Bench, backends: Backends, sessions: int, seconds: int) -> LoadRun:
     """One run with `sessions` callers, a fresh gateway, and the bare echo of the same frames after it."""
-    policy = policy_pb2.TurnPolicy(stop_history_ms=WINDOW_MS, speculation=False)
     tracks = make_tracks(seconds, WINDOW_MS, sessions)
-    ports_file = bench.folder / "gateway.json"
-    async with running(bench.server_core, bench.gateway(journal=False), ports_file, backends.environment) as gateway:
-        await _warm_up(gateway, policy)
+    loops_ms = [loop_ms(bench.server_core)]
+    async with bench.gateway("gateway", backends.environment, journal=False) as gateway:
+        await _warm_up(gateway, SERIAL)
         idle_bytes = resident_bytes(gateway.pid)
-        callers = await call(gateway, sessions, tracks, policy, reports_playback=bench.reports_playback)
-    loop_lag_ms = loop_lag_p99_ms(ports_file)
-    async with running(bench.server_core, ECHO, bench.folder / "echo.json", {}) as server:
-        tracks = make_tracks(ECHO_S + TURN_MS // 1_000, WINDOW_MS, seed=0)
-        echo = await call(server, sessions, tracks, policy, is_scored=False)
+        callers = await call(gateway, sessions, tracks, SERIAL, reports_playback=bench.reports_playback)
+    loop_lag_ms = loop_lag_p99_ms(bench.ports_file("gateway"))
+    echo_cpu_s = await measure_echo(bench, sessions)
+    loops_ms.append(loop_ms(bench.server_core))
     latencies = callers.latencies_ms(lambda caller: caller.decided_ns)
     return LoadRun(
         sessions=sessions,
@@ -186,12 +187,21 @@ async def _measure_load(bench: Bench, backends: Backends, sessions: int, seconds
         added_ms=tuple(latency - backends.floor_ms for turns in latencies for latency in turns[1:]),
         loop_lag_p99_ms=loop_lag_ms,
         cpu_s=callers.cpu_per_session_minute,
-        echo_cpu_s=echo.cpu_per_session_minute,
+        echo_cpu_s=echo_cpu_s,
+        loop_ms=statistics.mean(loops_ms),
         resident_mib=(callers.resident_bytes - idle_bytes) / sessions / 2**20,
         audio_frames=sum(score.audio_frames for score in callers.scores),
         late_audio_frames=sum(score.late_audio_frames for score in callers.scores),
         late_share=callers.late_share,
     )
+
+
+async def measure_echo(bench: Bench, sessions: int) -> float:
+    """CPU-seconds of the bare echo with so many callers, for each of them and each minute."""
+    async with bench.bare("echo") as server:
+        tracks = make_tracks(ECHO_S + TURN_MS // 1_000, WINDOW_MS, seed=0)
+        echo = await call(server, sessions, tracks, SERIAL, is_scored=False)
+    return echo.cpu_per_session_minute
 
 
 async def measure_load(bench: Bench) -> tuple[list[str], list[Line]]:
@@ -226,10 +236,7 @@ async def _call_early(bench: Bench, backends: Backends) -> Callers:
     )
     async with AsyncExitStack() as ends:
         await backends.start(ends)
-        server = running(
-            bench.server_core, bench.gateway(journal=True), bench.folder / "early.json", backends.environment
-        )
-        gateway = await ends.enter_async_context(server)
+        gateway = await ends.enter_async_context(bench.gateway("early", backends.environment, journal=True))
         await _warm_up(gateway, policy)
         tracks = make_tracks(bench.seconds, EARLY_WINDOW_MS, seed=1)
         return await call(gateway, EARLY_CALLERS, tracks, policy)

@@ -6,24 +6,24 @@ target was missed, or a run was not valid. docs/how-to/measure-the-gateway.md te
 """
 
 import argparse
-import os
-import struct
+import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import uvloop
-from bench_leak import measure_leak
-from bench_load import TURN_MS, measure_load, measure_speculation
-from bench_process import Bench
-from bench_refusals import measure_refusals
-from bench_report import Line, judged
-from bench_talk import measure_barge_in, measure_heard
-from bench_text import measure_text
+
+from bench.cores import cores_awake, take_cores
+from bench.leak import measure_leak
+from bench.load import TURN_MS, measure_load, measure_speculation
+from bench.process import Bench
+from bench.refusals import measure_refusals
+from bench.report import Line, judged
+from bench.talk import measure_barge_in, measure_heard
+from bench.text import measure_text
 
 SECTIONS: Final[dict[str, Callable[[Bench], Coroutine[Any, Any, tuple[list[str], list[Line]]]]]] = {
     "load": measure_load,
@@ -36,88 +36,78 @@ SECTIONS: Final[dict[str, Callable[[Bench], Coroutine[Any, Any, tuple[list[str],
 }
 
 
-def take_cores() -> int:
-    """Pin this process, before gRPC makes threads that would stay behind; give the server's core."""
-    if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:  # noqa: PLR2004 - one each
-        raise SystemExit("bench: needs Linux and two cores")
-    server, load, *_ = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {load})
-    return server
-
-
-@contextmanager
-def cores_awake() -> Iterator[str]:
-    """Keep idle cores from sleeping, if that is allowed; gives what was done, to be printed.
-
-    A core that sleeps takes up to 0.2 ms to wake, most of all that of a virtual machine, and with a lone caller each of
-    some thirty steps of an answer finds one asleep. The kernel's Documentation/power/pm_qos_interface: while the file
-    is open, no core enters a state that takes longer to leave than what was written into it (microseconds, binary).
-    """
-    try:
-        file = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
-    except OSError as error:
-        yield f"idle cores may sleep ({error.strerror}): a lone caller waits for each to wake"
-        return
-    try:
-        os.write(file, struct.pack("i", 0))
-        yield "idle cores are kept awake"
-    finally:
-        os.close(file)
-
-
 def replay(bench: Bench) -> list[Line]:
     """What `voice-gateway replay` says of every journal that was kept; all cores may help."""
     journals = sorted(bench.journals.glob("*"))
     if not journals:
         return []
     bench.say(f"replaying {len(journals)} sessions")
-    command = [sys.executable, "-m", "voice_gateway", "replay", *map(str, journals)]
+    command = [str(bench.python), "-m", "voice_gateway", "replay", *map(str, journals)]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - ours
     sys.stderr.write(done.stderr)
     others = max(len(done.stderr.splitlines()), int(done.returncode != 0))
     return [Line(f"sessions that replay otherwise, of {len(journals)}", others, "sessions", 0)]
 
 
-async def measure(bench: Bench, sections: Sequence[str]) -> int:
-    """Run the sections, print what they found, return the exit status."""
+async def measure(bench: Bench, sections: Sequence[str]) -> list[Line]:
+    """Run the sections and print what they tell beside the lines."""
     lines: list[Line] = []
     for section in sections:
         told, found = await SECTIONS[section](bench)
         if told:
             print("\n".join(told), end="\n\n", flush=True)
         lines += found
-    told, is_good = judged(lines + replay(bench))
-    print("\n".join(told))
-    return 0 if is_good else 1
+    return lines + replay(bench)
 
 
 def counts(text: str) -> tuple[int, ...]:
     return tuple(int(count) for count in text.split(","))
 
 
-def main() -> int:
-    """Read the command line and measure."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def read_command_line() -> argparse.Namespace:
+    """What is to be measured; ends the program where that makes no sense."""
+    parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "sections", nargs="*", metavar="SECTION", help=f"what to measure: {', '.join(SECTIONS)} (default: everything)"
     )
     parser.add_argument(
         "--sessions", type=counts, default="1,10,50,100", help="callers, one run each (default: %(default)s)"
     )
-    parser.add_argument("--seconds", type=int, default=30, help="length of a run, at least 12 (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=30, help="length of a run, at least 13 (default: %(default)s)")
     parser.add_argument(
         "--playback-reports", action="store_true", help="callers of the load section report what they have played"
     )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the lines into a file, too")
+    parser.add_argument(
+        "--gateway",
+        type=Path,
+        default=Path(sys.executable),
+        metavar="PYTHON",
+        help="interpreter that has the gateway (default: this one); text and leak measure this one's in any case",
+    )
     arguments = parser.parse_args()
     if min(arguments.sessions) < 1 or arguments.seconds * 1_000 < 2 * TURN_MS + TURN_MS // 2:
-        parser.error("each run needs a session and 12 seconds")
+        parser.error("each run needs a session and 13 seconds")
     if unknown := set(arguments.sections) - SECTIONS.keys():
         parser.error(f"no section {', '.join(unknown)}")
+    return arguments
+
+
+def main() -> int:
+    """Measure, print the lines with their verdicts, and give the exit status."""
+    wanted = read_command_line()
     with tempfile.TemporaryDirectory(prefix="voice-gateway-bench-") as folder, cores_awake() as cores:
         print(cores, flush=True)
-        bench = Bench(Path(folder), take_cores(), arguments.sessions, arguments.seconds, arguments.playback_reports)
+        # absolute, but not resolved: the interpreter of a virtual environment is a link
+        python, core = wanted.gateway.absolute(), take_cores()
+        bench = Bench(Path(folder), core, wanted.sessions, wanted.seconds, wanted.playback_reports, python)
         bench.journals.mkdir()
-        return uvloop.run(measure(bench, arguments.sections or list(SECTIONS)))
+        lines = uvloop.run(measure(bench, wanted.sections or list(SECTIONS)))
+    told, is_good = judged(lines)
+    print("\n".join(told))
+    if wanted.json:
+        wanted.json.write_text(json.dumps([line.as_json() for line in lines], indent=1) + "\n", encoding="utf-8")
+    return 0 if is_good else 1
 
 
 if __name__ == "__main__":

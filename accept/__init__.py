@@ -1,0 +1,1 @@
+"""Acceptance in real time: `make accept`."""
