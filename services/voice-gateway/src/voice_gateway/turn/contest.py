@@ -110,7 +110,7 @@ class Contest:
     def onset(self, began: Instant, now: Instant) -> None:
         """Somebody began to speak, by the sound. Before the reply was heard, that is no echo of it."""
         self._sounding_since = began
-        is_early = self._current.is_unheard(began)
+        is_early = self._current.unheard(began) is not None
         is_doubted = self._is_echoing and self._floor.state is Floor.AGENT and not is_early
         if not is_doubted:
             self._hold(now, is_early=is_early)
@@ -121,7 +121,7 @@ class Contest:
 
     def hold_for_sound(self, now: Instant) -> None:
         """Hold a reply that has begun, but was not heard yet, while somebody spoke already."""
-        if self._sounding_since is not None and self._current.is_unheard(self._sounding_since):
+        if self._sounding_since is not None and self._current.unheard(self._sounding_since):
             self._sounding_since = None
             self._hold(now, is_early=True)
 

@@ -186,8 +186,8 @@ class Dialogue:
         if not own:
             self._contest.go_on(now)
             return "", Verdict.GO_ON
-        if self._agent.current.is_unheard(began):
-            turn = self._agent.take_back(now, is_waiting=bool(self.waiting))
+        if (reply := self._agent.current.unheard(began)) is not None:
+            turn = self._agent.take_back(reply, now, is_waiting=bool(self.waiting))
             if turn is not None:
                 self._user.so_far.reopen(turn)
             return own, Verdict.YIELD

@@ -48,7 +48,7 @@ class ReplyEvent(Enum):
 
     SUSPECTED = "language model asked before the turn was committed"
     COMMITTED = "the turn is what was suspected"
-    DROPPED = "the turn is another, or goes on"
+    DROPPED = "the turn is another or goes on, or a backend failed"
     ASKED = "language model asked, or a fixed text to be said"
     AUDIBLE = "audio began to leave"
     SENT = "last audio left"
@@ -56,7 +56,7 @@ class ReplyEvent(Enum):
     RESUMED = "it was no interruption"
     INTERRUPTED = "stopped, and the client has yet to tell how far it played"
     SETTLED = "the client has told, or is waited for no more"
-    ENDED = "heard to its end, or stopped with nothing to wait for"
+    ENDED = "heard to its end, without sound, or stopped with nothing to wait for"
 
 
 class Listening(Enum):

@@ -65,7 +65,7 @@ class Agent:
 
     @property
     def is_free(self) -> bool:
-        """Whether the next reply may begin; one that is prepared gives way, or is it."""
+        """Whether the next reply may begin. One that is prepared is released for it, or dropped."""
         return (self.current.reply is None or self.current.reply.attempt is not None) and self._tools.is_idle
 
     @property
@@ -148,16 +148,15 @@ class Agent:
         self.speculations.stop()
         self.current.begin(self._factory.make(turn, ReplyClock(now), kind=kind)).say(text, now)
 
-    def take_back(self, now: Instant, *, is_waiting: bool) -> CommittedTurn | None:
-        """Drop a reply of which nothing had been heard when the user began to speak on; the turn that goes on.
+    def take_back(self, reply: Reply, now: Instant, *, is_waiting: bool) -> CommittedTurn | None:
+        """Drop this reply, of which nothing had been heard when the user began to speak on; the turn that goes on.
 
         None: it was interrupted instead, because its turn was ended by hand or has called tools, because another waits,
         or because too much was heard by now.
         """
-        reply = self.current.in_flight
-        has_called = reply is None or reply.brief.turn == self._tools.turn
-        turn = None if reply is None or has_called or is_waiting else _turn_that_goes_on(reply, now)
-        if reply is None or turn is None:
+        has_called = reply.brief.turn == self._tools.turn
+        turn = None if has_called or is_waiting else _turn_that_goes_on(reply, now)
+        if turn is None:
             self.interrupt(InterruptCause.USER_SPEECH, now)
             return None
         self._endings.taken_back(reply, now)

@@ -2,7 +2,7 @@
 
 from voice_gateway.domain.instant import Instant
 from voice_gateway.turn.reply.reply import Attempt, Reply
-from voice_gateway.turn.tables import ReplyState
+from voice_gateway.turn.tables import Forbidden, ReplyState
 
 
 class CurrentReply:
@@ -12,7 +12,13 @@ class CurrentReply:
         self.reply: Reply | None = None
 
     def begin(self, reply: Reply) -> Reply:
-        """From now on it is this one."""
+        """From now on it is this one.
+
+        Raises:
+            Forbidden: there is one that is not over.
+        """
+        if self.reply is not None:
+            raise Forbidden(f"reply {reply.id} while reply {self.reply.id} is {self.state.value}")
         self.reply = reply
         return reply
 
@@ -37,10 +43,10 @@ class CurrentReply:
         """Whether it waits for a verdict on speech over it."""
         return self.reply is not None and self.reply.is_held
 
-    def is_unheard(self, by: Instant) -> bool:
-        """Whether it is in flight, and nothing of it had been heard by then."""
+    def unheard(self, by: Instant) -> Reply | None:
+        """The reply if it is in flight, and nothing of it had been heard by then."""
         reply = self.in_flight
-        return reply is not None and not reply.playback.is_heard_by(by)
+        return reply if reply is not None and not reply.playback.is_heard_by(by) else None
 
     def has_asked(self, now: Instant) -> bool:
         """Whether what was heard last of it is a question, or the beginning of one."""

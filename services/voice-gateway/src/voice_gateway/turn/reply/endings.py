@@ -31,14 +31,14 @@ class Endings:
         self.own_words.reply_ended(reply, now)
         reply.interrupt(cause, now, settle_by)
         if reply.settling is None:
-            self.interrupted(reply, reply.playback.heard(now))
+            self._interrupted(reply, reply.playback.heard(now))
 
     def settled(self, reply: Reply, heard: Heard) -> None:
         """How far it was heard is known now."""
         reply.settle()
-        self.interrupted(reply, heard)
+        self._interrupted(reply, heard)
 
-    def interrupted(self, reply: Reply, heard: Heard) -> None:
+    def _interrupted(self, reply: Reply, heard: Heard) -> None:
         """So much was heard of a reply that was stopped, and the history has that."""
         text = reply.wording.heard_text(heard.samples)
         remember(self._history, reply, text, is_interrupted=True)

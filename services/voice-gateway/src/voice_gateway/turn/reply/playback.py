@@ -47,7 +47,7 @@ class _Report:
 
     samples: int
     at: Instant
-    """When it was told last."""
+    """When the client reported last."""
     is_final: bool
     """Whether it is the client's last word: it plays nothing after it."""
 
@@ -87,6 +87,11 @@ class Playback:
     def is_completed(self) -> bool:
         """Whether all audio has left."""
         return self._total is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all audio has left, which was none."""
+        return self._total == 0
 
     @property
     def total_samples(self) -> int:

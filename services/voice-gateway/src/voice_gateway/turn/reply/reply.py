@@ -39,7 +39,7 @@ _IN_FLIGHT = frozenset(
 )
 _MADE = _IN_FLIGHT | {ReplyState.PREPARING}
 _AUDIBLE = frozenset((ReplyState.SPEAKING, ReplyState.HELD, ReplyState.DRAINING))
-_PLAYING = frozenset((ReplyState.SPEAKING, ReplyState.DRAINING))
+_RUNNING = frozenset((ReplyState.SPEAKING, ReplyState.DRAINING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class Brief:
     kind: ReplyKind
     apology: str
     """Said when the model fails; empty: nothing is said."""
-    tools: tuple[Tool, ...] = ()
+    tools: tuple[Tool, ...]
     """What the model is offered."""
-    rounds: int = 0
+    rounds: int
     """Of tools that came before it in its turn."""
 
 
@@ -88,7 +88,7 @@ class Shared:
 
 
 class Reply:
-    """A reply and everything that is known of it. Until `ask`, `prepare` or `say` it is in no state."""
+    """A reply and everything that is known of it. It begins with `ask`, `prepare` or `say`."""
 
     def __init__(
         self, brief: Brief, answering: Answering | None, clock: ReplyClock, playback: Playback, shared: Shared
@@ -104,7 +104,7 @@ class Reply:
         self._known: Attempt | Settling | None = None
         """What is known in this state alone."""
         self._question: Question | None = None
-        """Until something has come of it."""
+        """Until the model has written anything."""
         self._calls: tuple[ToolCall, ...] = ()
         """What the model called at its end, until that is begun."""
         self._report: TurnReport | None = None
@@ -161,18 +161,20 @@ class Reply:
 
     def is_over(self, now: Instant) -> bool:
         """Whether everything of it was heard, or shown when there was nothing to hear."""
-        has_been_heard = self.state is ReplyState.DRAINING and self.playback.is_over(now)
-        return has_been_heard or (self.is_in_flight and self.is_told_without_audio)
+        if self.state is ReplyState.DRAINING:
+            return self.playback.is_over(now)
+        is_silent = self.is_told_without_audio or self.playback.is_empty
+        return self.is_in_flight and is_silent
 
     def is_stalled(self, now: Instant) -> bool:
         """Whether its client has stood still while audio was due."""
-        return self.state in _PLAYING and self.playback.is_stalled(now)
+        return self.state in _RUNNING and self.playback.is_stalled(now)
 
     def deadline(self) -> Instant | None:
         """When to look again."""
         if self.settling is not None:
             return self.settling.deadline
-        return self.playback.deadline() if self.state in _PLAYING else None
+        return self.playback.deadline() if self.state in _RUNNING else None
 
     # --- what it is told to do -----------------------------------------------------------------------------------
 
@@ -273,11 +275,16 @@ class Reply:
     def _is_being_spoken(self, fact: inputs.SpeechReady | inputs.SpeechCompleted | inputs.SpeechFailed) -> bool:
         return self.state in _MADE and self.wording.awaits(fact.sentence)
 
-    def _is_being_played(self, _: inputs.ReplyInput) -> bool:
+    def _may_start(self, _: inputs.PlayoutStarted) -> bool:
         return self.is_in_flight and self.wording.has_audio and not self.playback.is_completed
 
-    def _is_being_sent(self, _: inputs.ReplyInput) -> bool:
+    def _has_started(self, _: inputs.PlayoutStarved) -> bool:
         return self.is_audible and not self.playback.is_completed
+
+    def _is_all(self, fact: inputs.PlayoutCompleted) -> bool:
+        """Whether there was more to send; of what never started all is nothing."""
+        has_audio = self.is_in_flight and self.wording.has_audio
+        return has_audio and not self.playback.is_completed and (self.is_audible or not fact.total_samples)
 
     def _on_delta(self, fact: inputs.ReplyDelta, now: Instant) -> None:
         self._question = None
@@ -292,7 +299,7 @@ class Reply:
 
     def _on_tools_called(self, fact: inputs.ToolsCalled, now: Instant) -> None:
         """No tool runs for what was perhaps not said: calls wait for the commitment."""
-        if not self.brief.tools:
+        if not (self.brief.tools and fact.calls):
             self._on_completed(fact, now)
             return
         self._calls = fact.calls
@@ -319,17 +326,20 @@ class Reply:
         self.wording.sound_came(fact.sentence, now)
 
     def _on_speech_completed(self, fact: inputs.SpeechCompleted, _: Instant) -> None:
-        if not self._is_for_the_ear(fact.samples):
+        if not self._drop_silent_apology(fact.samples):
             self.wording.sound_ended(fact)
 
     def _on_speech_failed(self, fact: inputs.SpeechFailed, _: Instant) -> None:
         if self.state is ReplyState.PREPARING:
             self.drop()
-        elif not self._is_for_the_ear(fact.samples):
+        elif not self._drop_silent_apology(fact.samples):
             self.wording.sound_failed(fact)
 
-    def _is_for_the_ear(self, samples: int) -> bool:
-        """An apology to nobody's turn is for the ear only: without sound it is dropped before it is told."""
+    def _drop_silent_apology(self, samples: int) -> bool:
+        """An apology to nobody's turn is for the ear only: without sound it is dropped before it is told.
+
+        Whether it was.
+        """
         if samples or self.is_remembered or not self.wording.is_untold:
             return False
         self._orders.add(CancelReply(self.id), Flush(self.id))
@@ -356,7 +366,8 @@ class Reply:
 
     def _on_playout_completed(self, fact: inputs.PlayoutCompleted, _: Instant) -> None:
         self.playback.completed(fact.total_samples)
-        self._move(ReplyEvent.SENT)
+        if self.is_audible:
+            self._move(ReplyEvent.SENT)
 
     def _move(self, event: ReplyEvent, known: Attempt | Settling | None = None) -> None:
         self._machine.move(event)
@@ -371,9 +382,9 @@ class Reply:
         inputs.SpeechReady: (_is_being_spoken, _on_speech_ready),
         inputs.SpeechCompleted: (_is_being_spoken, _on_speech_completed),
         inputs.SpeechFailed: (_is_being_spoken, _on_speech_failed),
-        inputs.PlayoutStarted: (_is_being_played, _on_playout_started),
-        inputs.PlayoutStarved: (_is_being_sent, _on_playout_starved),
-        inputs.PlayoutCompleted: (_is_being_sent, _on_playout_completed),
+        inputs.PlayoutStarted: (_may_start, _on_playout_started),
+        inputs.PlayoutStarved: (_has_started, _on_playout_starved),
+        inputs.PlayoutCompleted: (_is_all, _on_playout_completed),
     }
     """Whether a fact concerns what has begun and is not over, and what it does then; else it is dropped."""
 

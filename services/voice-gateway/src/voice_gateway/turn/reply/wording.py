@@ -81,6 +81,8 @@ class Wording:
         self._sentences: list[_Sentence] = []
         self._ordered = 0
         """How many sentences have been handed to synthesis, or need none."""
+        self._has_voice = False
+        """Whether any was handed to synthesis."""
         self._told = 0
         """How many sentences the client has been told."""
         self._untold: list[Notice] = []
@@ -210,16 +212,13 @@ class Wording:
 
     def _order(self, now: Instant) -> None:
         """Have the next sentences spoken; of what is prepared the first one alone."""
-        while self._ordered < len(self._sentences) and (self._is_certain or not self._has_ordered):
+        while self._ordered < len(self._sentences) and (self._is_certain or not self._has_voice):
             spoken = self._sentences[self._ordered].ledger.spoken
             self._ordered += 1
             if spoken:
+                self._has_voice = True
                 self._orders.add(Synthesize(self._reply, SentenceId(self._ordered), spoken))
                 self._clock.ordered(now)
-
-    @property
-    def _has_ordered(self) -> bool:
-        return any(sentence.ledger.spoken for sentence in self._sentences[: self._ordered])
 
     def _tell(self) -> None:
         """Tell and play the sentences that have sound, or need none, in their order."""
