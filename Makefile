@@ -34,6 +34,7 @@ lock: ## resolve the dependencies again, into requirements.lock and those of the
 	$(LOCK) --constraint requirements.lock --output-file services/local-models/requirements.lock services/local-models/pyproject.toml
 	$(LOCK) $(LOCAL:%=--no-emit-package %) --constraint requirements.lock --output-file services/testkit/requirements.lock \
 	  proto/pyproject.toml services/testkit/pyproject.toml
+	$(LOCK) --no-deps --group mutants pyproject.toml --output-file requirements-mutants.lock
 	echo 'hatchling uv==$(UV_VERSION)' | tr ' ' '\n' | $(LOCK) --constraint requirements.lock --output-file services/build.lock -
 
 SERVICES := services/voice-gateway services/local-models services/voice-client services/testkit
@@ -103,6 +104,16 @@ e2e-kube: setup ## install, upgrade, drain and break on the cluster of KUBECONFI
 .PHONY: prove
 prove: setup ## the core's properties, 50,000 new examples of each; takes an hour (EXAMPLES=10000 for fewer)
 	PROPERTY_EXAMPLES=$(or $(EXAMPLES),50000) $(BIN)/pytest --timeout 0 --hypothesis-profile=default $(CORE_PROPERTIES)
+
+MUTMUT := .cache/mutants/lib
+
+$(MUTMUT)/.installed: requirements-mutants.lock .venv/.installed
+	VIRTUAL_ENV=.venv $(UV) pip install --quiet --require-hashes --no-deps --target $(MUTMUT) -r requirements-mutants.lock
+	@touch $@
+
+.PHONY: mutants
+mutants: setup $(MUTMUT)/.installed ## faults in the core that its tests do not notice; MODULE=turn/keypad.py, SAMPLE=400 SEED=1 for less
+	PYTHONPATH=$(MUTMUT) $(BIN)/python scripts/mutants.py $(MODULE) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: check
 check: lint types imports generated coverage test ## everything above that must be green; the suite last

@@ -75,7 +75,7 @@ async def interrupt_all(address: str) -> None:
         await interrupt(client, number)
         if number in {WARM_REPLIES, REPLIES}:
             print(resident_bytes(os.getpid()) / _MIB, flush=True)
-    await client.close()
+    await client.pool.close()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ async def test_what_the_model_takes_is_learnt_with_the_health_check() -> None:
     fake = FakeLlm([REPLY], timing=LlmTiming(ttft_ms=0, token_ms=0), context_tokens=32_768)
     async with fake, llm(fake.base_url) as client:
         assert client.prompt_tokens == 8_192 - 512
-        await client.probe()
+        await client.pool.probe()
         assert client.prompt_tokens == 32_768 - 512
         await collect(client)
         assert len(fake.requests) == 1
@@ -39,7 +39,7 @@ async def test_the_room_for_the_prompt(settings: OpenAiChatSettings, prompt_toke
     what an endpoint tells, and that only of the model that is asked for.
     """
     async with FakeLlm(context_tokens=32_768) as fake, llm(fake.base_url, settings) as client:
-        await client.probe()
+        await client.pool.probe()
         assert client.prompt_tokens == prompt_tokens
 
 
@@ -47,12 +47,12 @@ async def test_a_question_that_is_too_long_is_told_as_that() -> None:
     """Whoever asked can ask for less at once, so no address is to blame and none is asked a second time."""
     fake = FakeLlm([REPLY], timing=LlmTiming(ttft_ms=0, token_ms=0), context_tokens=20, tells_context=False)
     async with fake, llm(fake.base_url) as client:
-        client.watch(watch := FakeWatch())
-        await client.probe()
+        client.pool.watch(watch := FakeWatch())
+        await client.pool.probe()
         with pytest.raises(QuestionTooLong):
             await collect(client)
         assert len(fake.requests) == 1
-        assert client.is_healthy
+        assert client.pool.is_healthy
         assert watch.failures == []
 
 

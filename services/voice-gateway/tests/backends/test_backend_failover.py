@@ -65,7 +65,7 @@ async def test_a_question_that_is_too_long_goes_to_one_replica_alone() -> None:
             with pytest.raises(QuestionTooLong):
                 await reply(client)
         assert sum(len(fake.requests) for fake in fakes) == 3
-        assert {each.state for each in client.status().addresses} == {AddressState.HEALTHY}
+        assert {each.state for each in client.pool.status().addresses} == {AddressState.HEALTHY}
 
 
 async def test_replies_go_to_the_least_busy_replica() -> None:
@@ -77,8 +77,8 @@ async def test_replies_go_to_the_least_busy_replica() -> None:
             pieces = await stack.enter_async_context(aclosing(client.reply(SESSION, MESSAGES)))
             await anext(pieces)
         assert [len(fake.requests) for fake in fakes] == [2, 2, 2]
-        assert [address.calls for address in client.status().addresses] == [2, 2, 2]
-    assert [address.calls for address in client.status().addresses] == [0, 0, 0]
+        assert [address.calls for address in client.pool.status().addresses] == [2, 2, 2]
+    assert [address.calls for address in client.pool.status().addresses] == [0, 0, 0]
 
 
 @pytest.fixture
@@ -140,8 +140,8 @@ async def test_requests_that_no_model_serves_take_none_away_from_others(count: i
         for number in range(12):
             with pytest.raises(BackendError, match="500"):
                 await reply(client, SessionId(f"hostile{number % 4}"))
-        assert client.is_healthy
-        assert {address.state for address in client.status().addresses} == {AddressState.HEALTHY}
+        assert client.pool.is_healthy
+        assert {address.state for address in client.pool.status().addresses} == {AddressState.HEALTHY}
         for fake in fakes:
             fake.faults.heal()
         assert await reply(client, SessionId("newcomer")) == REPLY
@@ -154,8 +154,8 @@ async def test_one_callers_broken_replies_eject_no_model() -> None:
             first.faults.next(DieAfterTokens(1))
             with suppress(BackendError):
                 await reply(client)
-            await client.probe()
-        assert {address.state for address in client.status().addresses} == {AddressState.HEALTHY}
+            await client.pool.probe()
+        assert {address.state for address in client.pool.status().addresses} == {AddressState.HEALTHY}
 
 
 async def test_a_refusal_that_is_the_requests_own_is_not_carried_round() -> None:
@@ -166,7 +166,7 @@ async def test_a_refusal_that_is_the_requests_own_is_not_carried_round() -> None
         with pytest.raises(BackendError, match="400"):
             await reply(client)
         assert [len(fake.requests) for fake in (first, second, third)] == [1, 1, 0]
-        assert {address.cause for address in client.status().addresses} == {""}
+        assert {address.cause for address in client.pool.status().addresses} == {""}
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])
@@ -178,7 +178,7 @@ async def test_one_replica_that_refuses_everything_draws_nobody(status: int) -> 
             await anext(busy)
             assert [await reply(client, SessionId(f"s{number}")) for number in range(4)] == [REPLY] * 4
         assert (len(refuses.requests), len(serves.requests)) == (1, 5)
-        assert client.status().addresses[0].cause == f"refused with HTTP status {status}"
+        assert client.pool.status().addresses[0].cause == f"refused with HTTP status {status}"
 
 
 @pytest.mark.parametrize("left", ["the one that is asked", "the next one"])
@@ -189,10 +189,10 @@ async def test_an_address_that_leaves_while_a_reply_is_begun_costs_no_reply(left
         asking = asyncio.create_task(reply(client))
         await first.wait_until(lambda: first.open_requests == 1)
         names = HOSTS[1:] if left == "the one that is asked" else (HOSTS[0], HOSTS[2])
-        client._pool._resolve_host = Names(*names)
-        await client.probe()
+        client.pool._resolve_host = Names(*names)
+        await client.pool.probe()
         if left == "the next one":
-            await client.probe()
+            await client.pool.probe()
         await first.stop()
         assert await asking == REPLY
         assert len(third.requests) == (left == "the next one")
@@ -209,8 +209,8 @@ async def test_a_full_model_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(only, "_list_models", full)
         await only.start()
         for _ in range(4):
-            await client.probe()
-        assert client.is_healthy
+            await client.pool.probe()
+        assert client.pool.is_healthy
         assert await reply(client) == REPLY
 
 
@@ -230,11 +230,11 @@ async def test_those_who_ask_for_health_at_once_get_one_answer() -> None:
     """Sessions that doubt one address in the same moment are one failed check, not an ejection."""
     async with llms(1) as (client, (only,)):
         await only.stop()
-        (member,) = client._pool.candidates()
+        (member,) = client.pool.candidates()
         assert await asyncio.gather(*(member.ask() for _ in range(8))) == [False] * 8
-        assert client.status().addresses[0].state is AddressState.HEALTHY
+        assert client.pool.status().addresses[0].state is AddressState.HEALTHY
         assert [await member.ask(), await member.ask()] == [False, False]
-        assert client.status().addresses[0].state is AddressState.EJECTED
+        assert client.pool.status().addresses[0].state is AddressState.EJECTED
 
 
 async def test_a_model_that_dies_is_ejected_and_its_name_stays_served() -> None:
@@ -242,14 +242,14 @@ async def test_a_model_that_dies_is_ejected_and_its_name_stays_served() -> None:
     async with llms(2) as (client, (first, second)):
         await first.stop()
         for _ in range(3):
-            await client.probe()
-        states = [address.state for address in client.status().addresses]
+            await client.pool.probe()
+        states = [address.state for address in client.pool.status().addresses]
         assert states == [AddressState.EJECTED, AddressState.HEALTHY]
         assert [await reply(client) for _ in range(3)] == [REPLY] * 3
         assert len(second.requests) == 3
         await first.start()
-        await client.probe()
-        assert {address.state for address in client.status().addresses} == {AddressState.HEALTHY}
+        await client.pool.probe()
+        assert {address.state for address in client.pool.status().addresses} == {AddressState.HEALTHY}
 
 
 async def test_the_model_is_called_by_its_name(tmp_path: Path) -> None:
@@ -277,9 +277,9 @@ async def test_the_model_is_called_by_its_name(tmp_path: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SSL_CERT_FILE", str(root))
             client = OpenAiChat(OpenAiChatSettings(f"https://{name}:{port}"), Names("127.0.0.2"))
-            await client.probe()
-            assert [address.cause for address in client.status().addresses] == [cause]
-            await client.close()
+            await client.pool.probe()
+            assert [address.cause for address in client.pool.status().addresses] == [cause]
+            await client.pool.close()
     await runner.cleanup()
     assert asked == ["llm.test", "other.test"]
     assert seen == [("/v1/models", f"llm.test:{port}")]
@@ -298,7 +298,7 @@ async def test_recognition_that_answers_nothing_while_somebody_speaks_is_given_u
         assert results[-1].is_final
         assert len(second.streams) == 1
         # not every sound has words: to be slow is no failure, or a caller's music would eject every recogniser
-        assert {address.state for address in client.status().addresses} == {AddressState.HEALTHY}
+        assert {address.state for address in client.pool.status().addresses} == {AddressState.HEALTHY}
 
 
 async def test_a_dying_recogniser_is_left_by_new_streams_at_once() -> None:
@@ -357,7 +357,7 @@ async def test_streams_that_no_recogniser_answers_eject_none() -> None:
             await _fails(client, SessionId(f"s{number}"))
             await _fails(client, SessionId(f"s{number}"))
         assert min(len(first.streams), len(second.streams)) > 2
-        assert {address.state for address in client.status().addresses} == {AddressState.HEALTHY}
+        assert {address.state for address in client.pool.status().addresses} == {AddressState.HEALTHY}
 
 
 async def test_a_recogniser_is_blamed_when_another_answers_the_next_stream() -> None:
@@ -366,12 +366,15 @@ async def test_a_recogniser_is_blamed_when_another_answers_the_next_stream() -> 
     async with recognizers("hello there", "hello there") as (client, (broken, good), _):
         broken.faults.always(DieAfterAudio(10, grpc.StatusCode.INTERNAL))
         for number in range(3):
-            await client.probe()  # each time it says that it is well
+            await client.pool.probe()  # each time it says that it is well
             session = SessionId(f"s{number}")
             await _fails(client, session)  # its turn, as it was used before the other
             assert (await _all(client, microphone(pcm), session))[-1].is_final
         assert (len(broken.streams), len(good.streams)) == (3, 3)
-        assert [address.state for address in client.status().addresses] == [AddressState.EJECTED, AddressState.HEALTHY]
+        assert [address.state for address in client.pool.status().addresses] == [
+            AddressState.EJECTED,
+            AddressState.HEALTHY,
+        ]
 
 
 async def test_sessions_that_nobody_answers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -389,7 +392,7 @@ async def test_added_and_removed_recognisers_are_followed() -> None:
     pcm = utterance_pcm(800, 600, RATE_HZ)
     async with recognizers("hello there", "hello there") as (client, (first, second), names):
         names.hosts = (HOSTS[0],)
-        await client.probe()
+        await client.pool.probe()
         gate = asyncio.Event()
 
         async def gated() -> AsyncIterator[bytes]:
@@ -401,14 +404,14 @@ async def test_added_and_removed_recognisers_are_followed() -> None:
         running = asyncio.create_task(_all(client, gated()))
         await first.wait_until(lambda: first.open_streams == 1)
         names.hosts = (HOSTS[1],)
-        await client.probe()
+        await client.pool.probe()
         assert (await _all(client, microphone(pcm)))[-1].is_final
         assert len(second.streams) == 1
-        leaving = client.status().addresses[0]
+        leaving = client.pool.status().addresses[0]
         assert (leaving.is_leaving, leaving.calls) == (True, 1)
         gate.set()
         assert (await running)[-1].is_final
-        assert [address.is_leaving for address in client.status().addresses] == [False]
+        assert [address.is_leaving for address in client.pool.status().addresses] == [False]
 
 
 async def _all(client: RivaRecognizer, audio: AsyncIterator[bytes], session: SessionId = SESSION) -> list[Any]:
@@ -420,12 +423,12 @@ async def test_a_recogniser_that_says_it_does_not_serve_is_ejected() -> None:
     async with recognizers("hello", "hello") as (client, (first, _), _names):
         await first.set_serving(serving=False)
         for _ in range(3):
-            await client.probe()
-        states = {address.address: (address.state, address.cause) for address in client.status().addresses}
+            await client.pool.probe()
+        states = {address.address: (address.state, address.cause) for address in client.pool.status().addresses}
         assert states[first.address] == (AddressState.EJECTED, "not serving")
         await first.set_serving(serving=True)
-        await client.probe()
-        assert {address.state for address in client.status().addresses} == {AddressState.HEALTHY}
+        await client.pool.probe()
+        assert {address.state for address in client.pool.status().addresses} == {AddressState.HEALTHY}
 
 
 class OldRiva(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc]  # the stubs have no types
@@ -452,9 +455,9 @@ async def test_tls_asks_for_the_configured_name_and_health_for_what_there_is(tmp
     for name, is_healthy in (("riva.test", True), ("other.test", False)):
         settings = RivaSettings((f"{name}:{port}",), tls=True, tls_ca_file=root)
         client = RivaRecognizer(settings, Names("127.0.0.2"))
-        await client.probe()
-        assert client.is_healthy is is_healthy
-        await client.close()
+        await client.pool.probe()
+        assert client.pool.is_healthy is is_healthy
+        await client.pool.close()
     await server.stop(None)
 
 
@@ -465,15 +468,15 @@ async def test_a_sentence_is_spoken_by_whoever_can() -> None:
     async with FakeTts(timing=at_once).at(HOSTS[0], port) as first, FakeTts(timing=at_once).at(HOSTS[1], port) as other:
         riva = RivaSettings((f"tts.test:{port}",))
         client = RivaSynthesizer(RivaTtsSettings(riva, first_audio_deadline_ms=1_000), Names(*HOSTS[:2]))
-        await client.probe()
+        await client.pool.probe()
         for session, fault in ((SessionId("s1"), Refuse()), (SessionId("s2"), Hang())):
             first.faults.next(fault)
             chunks = [chunk async for chunk in client.synthesize(session, VOICE, "Good morning.")]
             assert b"".join(chunk.pcm for chunk in chunks) == other.sentences[-1].spoken.pcm
-            await client.probe()  # which forgives the doubt, and not the failed call
+            await client.pool.probe()  # which forgives the doubt, and not the failed call
         first.faults.next(Refuse())
         session = SessionId("s3")
         async for _ in client.synthesize(session, VOICE, "Good morning."):
             pass
-        assert client.status().addresses[0].state is AddressState.EJECTED
-        await client.close()
+        assert client.pool.status().addresses[0].state is AddressState.EJECTED
+        await client.pool.close()

@@ -52,7 +52,7 @@ async def ask(url: str, model: str = "m") -> str:
     try:
         return "".join([piece async for piece in client.reply(SessionId("s"), QUESTION) if isinstance(piece, str)])
     finally:
-        await client.close()
+        await client.pool.close()
 
 
 async def call(url: str, times: int = 1) -> str:
@@ -92,10 +92,10 @@ async def test_no_cookie_is_kept() -> None:
 
     async with answering(answer) as url:
         client = OpenAiChat(OpenAiChatSettings(url))
-        await client.probe()
+        await client.pool.probe()
         for _ in range(2):
             assert [piece async for piece in client.reply(SessionId("s"), QUESTION)] == ["Hi."]
-        await client.close()
+        await client.pool.close()
         await call(url, times=2)
     assert cookies == [None] * 5
 

@@ -245,14 +245,14 @@ async def test_cancelled_reader_aborts_the_request() -> None:
 async def test_probe_follows_the_endpoint() -> None:
     """Health is unknown, then good, then bad with the server gone, then good again."""
     async with fake_llm() as fake, llm(fake.base_url) as client:
-        assert client.backend is Backend.LLM
-        seen = [client.is_healthy]
+        assert client.pool.backend is Backend.LLM
+        seen = [client.pool.is_healthy]
         for change in (None, fake.stop, fake.start):
             if change is not None:
                 await change()
             for _ in range(3):
-                await client.probe()
-            seen.append(client.is_healthy)
+                await client.pool.probe()
+            seen.append(client.pool.is_healthy)
     assert seen == [False, True, False, True]
 
 
@@ -272,7 +272,7 @@ async def test_changes_of_health_are_logged_once(caplog: pytest.LogCaptureFixtur
             if change is not None:
                 await change()
             for _ in range(4):
-                await client.probe()
+                await client.pool.probe()
     answers, fails = ("backend address answers", None), ("backend address fails", "cannot be reached")
     assert told(caplog) == [answers, fails, fails, answers]
     assert [vars(record)["is_ejected"] for record in caplog.records if "cause" in vars(record)] == [False, True]
@@ -289,7 +289,7 @@ async def test_cause_is_told_from_the_first_probe_on(caplog: pytest.LogCaptureFi
 
     async with answering(answer) as url, llm(url) as client:
         for _ in range(3):
-            await client.probe()
+            await client.pool.probe()
     causes = [cause for event, cause in told(caplog) if event == "backend address fails"]
     assert causes == ["refused with HTTP status 401", "refused with HTTP status 503"]
 
@@ -298,26 +298,26 @@ async def test_unreachable_endpoint_fails_the_reply_and_its_health() -> None:
     """With nobody listening a reply fails at once and typed, and the endpoint is soon down until it answers."""
     async with fake_llm() as fake, llm(fake.base_url) as client:
         await collect(client)
-        assert client.is_healthy
+        assert client.pool.is_healthy
         await fake.stop()
         for _ in range(2):  # each is repeated once
             with pytest.raises(BackendError, match="cannot be reached") as caught:
                 await collect(client)
             assert caught.value.reason is Reason.LLM_FAILED
         for _ in range(3):
-            await client.probe()
-        assert not client.is_healthy
+            await client.pool.probe()
+        assert not client.pool.is_healthy
 
 
 async def test_one_requests_failure_leaves_the_endpoint_healthy() -> None:
     """A refused or broken reply is that request's trouble; new sessions are still let in."""
     async with fake_llm() as fake, llm(fake.base_url) as client:
-        await client.probe()
+        await client.pool.probe()
         fake.faults.next(HttpFailure(400), DieAfterTokens(2))
         for _ in range(2):
             with pytest.raises(BackendError):
                 await collect(client)
-        assert client.is_healthy
+        assert client.pool.is_healthy
 
 
 async def test_probe_gives_up_at_its_deadline() -> None:
@@ -325,9 +325,9 @@ async def test_probe_gives_up_at_its_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         async with llm(url, replace(SETTINGS, probe_deadline_ms=50)) as client:
-            await client.probe()
-            assert [address.cause for address in client.status().addresses] == ["took too long"]
-            assert not client.is_healthy
+            await client.pool.probe()
+            assert [address.cause for address in client.pool.status().addresses] == ["took too long"]
+            assert not client.pool.is_healthy
 
 
 async def test_probe_wants_a_listing() -> None:
@@ -337,8 +337,8 @@ async def test_probe_wants_a_listing() -> None:
         return web.Response(text="<html>")
 
     async with answering(answer) as url, llm(url) as client:
-        await client.probe()
-        assert not client.is_healthy
+        await client.pool.probe()
+        assert not client.pool.is_healthy
 
 
 CALLS = (KitCall("weather", '{"place": "the eternal city"}', "c1"), KitCall("stop", "{}", "c2"))
@@ -394,7 +394,7 @@ async def test_what_is_not_known_is_told_once(
         return web.Response(body=b"".join(events), content_type="text/event-stream")
 
     async with answering(answer) as url, llm(url) as client:
-        client.watch(watch)
+        client.pool.watch(watch)
         assert [await collect(client) for _ in range(2)] == [["Hi."], ["Hi."]]
     kinds = [vars(record)["kind"] for record in caplog.records if "unknown" in record.getMessage()]
     assert sorted(kinds) == [Oddity.CHOICE, Oddity.NO_CHOICES]

@@ -43,7 +43,7 @@ async def recognizer(*fakes: FakeAsr, finish_deadline_ms: int = 5_000) -> AsyncG
     try:
         yield client
     finally:
-        await client.close()
+        await client.pool.close()
 
 
 @asynccontextmanager
@@ -156,13 +156,13 @@ async def test_death_in_mid_stream_is_told_after_what_was_heard() -> None:
     microphone = Microphone(ends=False)
     heard: list[RecognitionResult] = []
     async with fake_asr() as fake, recognizer(fake) as client:
-        await client.probe()
+        await client.pool.probe()
         reading = asyncio.create_task(collect(client, microphone.batches(), heard))
         await fake.wait_until(lambda: any(each.finals and len(each.audio) == len(PCM) for each in fake.streams))
         fake.kill_calls()  # when all audio is there: a write that meets the end of its call loses the status
         with pytest.raises(BackendError, match="recognition failed: UNAVAILABLE") as caught:
             await reading
-        (address,) = client.status().addresses
+        (address,) = client.pool.status().addresses
         assert address.cause == "UNAVAILABLE"
         assert fake.open_streams == 0
     assert heard[-1].text == "Hello there, my friend."
@@ -186,28 +186,28 @@ async def test_stream_that_ends_before_its_audio_is_an_error() -> None:
         client = RivaRecognizer(RivaSettings((address,)))
         with pytest.raises(BackendError, match="ended too early"):
             await collect(client, Microphone(b"", ends=False).batches())
-        await client.close()
+        await client.pool.close()
 
 
 async def test_refused_language_says_so_and_blames_no_address() -> None:
     """A request that Riva refuses fails with its code, and takes no address away from other sessions."""
     spec = RecognitionSpec("xx-XX", RATE_HZ, stop_history_eou_ms=240, stop_history_ms=480)
     async with fake_asr() as fake, recognizer(fake) as client:
-        await client.probe()
+        await client.pool.probe()
         with pytest.raises(BackendError, match="INVALID_ARGUMENT"):
             await anext(client.recognize(SESSION, spec, Microphone(b"", ends=False).batches()))
-        assert client.is_healthy
+        assert client.pool.is_healthy
 
 
 async def test_refusal_that_meets_audio_blames_no_address() -> None:
     """A refusal that crosses with audio loses its status: still a typed error, still no reason to shun the address."""
     async with fake_asr() as fake, recognizer(fake) as client:
-        await client.probe()
+        await client.pool.probe()
         fake.faults.always(Refuse(grpc.StatusCode.INVALID_ARGUMENT))
         for _ in range(20):
             with pytest.raises(BackendError):
                 await collect(client, Microphone(ends=False).batches())
-        assert client.is_healthy
+        assert client.pool.is_healthy
 
 
 async def test_full_server_is_told() -> None:
@@ -216,7 +216,7 @@ async def test_full_server_is_told() -> None:
         client = RivaRecognizer(RivaSettings((address,)))
         with pytest.raises(BackendError, match="RESOURCE_EXHAUSTED"):
             await collect(client, Microphone(b"", ends=False).batches())
-        await client.close()
+        await client.pool.close()
 
 
 async def test_hang_after_the_end_of_audio_is_told_in_time() -> None:
@@ -235,15 +235,15 @@ async def test_address_that_takes_nothing_is_passed_over() -> None:
         await dead.stop()
         results = await collect(client, Microphone().batches())
         assert results[-1].text == "Hello there, my friend."
-        assert client.is_healthy
+        assert client.pool.is_healthy
         await alive.stop()
         for _ in range(3):
             with pytest.raises(BackendError):
                 await collect(client, Microphone().batches())
-        assert client.is_healthy  # one session's word against it is none: its health checks tell
+        assert client.pool.is_healthy  # one session's word against it is none: its health checks tell
         for _ in range(3):
-            await client.probe()
-        assert not client.is_healthy
+            await client.pool.probe()
+        assert not client.pool.is_healthy
 
 
 async def test_address_that_never_connects_is_passed_over() -> None:
@@ -252,7 +252,7 @@ async def test_address_that_never_connects_is_passed_over() -> None:
         async with fake_asr() as alive:
             client = RivaRecognizer(RivaSettings((f"127.0.0.1:{port}", alive.address), connect_deadline_ms=300))
             results = await collect(client, Microphone().batches())
-            await client.close()
+            await client.pool.close()
     assert results[-1].is_final
 
 
@@ -260,7 +260,7 @@ async def test_streams_are_spread_over_addresses() -> None:
     """Two streams at a time go to two addresses, and a stream that has ended no longer counts."""
     script = (UTTERANCE,) * 2
     async with fake_asr(*script) as first, fake_asr(*script) as second, recognizer(first, second) as client:
-        await client.probe()
+        await client.pool.probe()
         for _ in range(2):
             streams = [client.recognize(SESSION, SPEC, Microphone(ends=False).batches()) for _ in range(2)]
             for stream in streams:
@@ -301,12 +301,12 @@ async def test_cancelled_opening_leaves_no_call() -> None:
         client = RivaRecognizer(RivaSettings((f"127.0.0.1:{port}",)))
         reader = asyncio.create_task(collect(client, Microphone().batches()))
         await asyncio.sleep(0)  # the reader runs as far as it can
-        assert [address.calls for address in client.status().addresses] == [1]
+        assert [address.calls for address in client.pool.status().addresses] == [1]
         reader.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reader
-        assert [address.calls for address in client.status().addresses] == [0]
-        await client.close()
+        assert [address.calls for address in client.pool.status().addresses] == [0]
+        await client.pool.close()
 
 
 async def test_error_of_the_audio_source_comes_out() -> None:
@@ -329,23 +329,23 @@ async def test_probe_learns_languages_and_health() -> None:
         ConfigRow("b", {"type": "online", "language_code": "de-DE"}),
     )
     async with fake_asr(rows=rows) as fake, recognizer(fake) as client:
-        assert (client.backend, client.is_healthy, client.languages()) == (Backend.ASR, False, frozenset())
-        await client.probe()
-        assert (client.is_healthy, client.languages()) == (True, frozenset({"en-US", "de-DE"}))
+        assert (client.pool.backend, client.pool.is_healthy, client.languages()) == (Backend.ASR, False, frozenset())
+        await client.pool.probe()
+        assert (client.pool.is_healthy, client.languages()) == (True, frozenset({"en-US", "de-DE"}))
         await fake.stop()
         for _ in range(3):
-            await client.probe()
-        assert (client.is_healthy, client.languages()) == (False, frozenset({"en-US", "de-DE"}))
+            await client.pool.probe()
+        assert (client.pool.is_healthy, client.languages()) == (False, frozenset({"en-US", "de-DE"}))
         await fake.start()
         async with asyncio.timeout(5):
-            while not client.is_healthy:
-                await client.probe()
+            while not client.pool.is_healthy:
+                await client.pool.probe()
 
 
 async def test_probe_gives_up_at_its_deadline() -> None:
     """An address that accepts and never answers is failing, not waited for."""
     with silent_port() as port:
         client = RivaRecognizer(RivaSettings((f"127.0.0.1:{port}",), probe_deadline_ms=50))
-        await client.probe()
-        assert not client.is_healthy
-        await client.close()
+        await client.pool.probe()
+        assert not client.pool.is_healthy
+        await client.pool.close()

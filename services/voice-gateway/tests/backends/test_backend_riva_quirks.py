@@ -67,7 +67,7 @@ async def test_a_recogniser_is_asked_for_what_it_lists(listed: str) -> None:
     timing = AsrTiming(interim_ms=0, first_pass_ms=0, final_ms=0)
     async with FakeAsr([Utterance("hello there")], timing=timing, rows=[row]) as fake:
         client = RivaRecognizer(RivaSettings((fake.address,)))
-        await client.probe()
+        await client.pool.probe()
         assert client.languages() == {listed.replace("_", "-")}
 
         async def microphone() -> AsyncIterator[bytes]:
@@ -77,7 +77,7 @@ async def test_a_recogniser_is_asked_for_what_it_lists(listed: str) -> None:
         results = [result async for result in client.recognize(SESSION, spec, microphone())]
         assert results[-1].is_final
         assert fake.streams[0].config.config.language_code == listed
-        await client.close()
+        await client.pool.close()
 
 
 class Offering:
@@ -195,7 +195,7 @@ async def test_every_message_may_be_a_file() -> None:
         chunks = [chunk async for chunk in client.synthesize(SESSION, VOICE, "Good morning to you all.")]
         assert len(chunks) > 1
         assert b"".join(chunk.pcm for chunk in chunks) == fake.sentences[0].spoken.pcm
-        await client.close()
+        await client.pool.close()
 
 
 # --- finals ----------------------------------------------------------------------------------------------------------
@@ -349,15 +349,15 @@ async def test_a_full_server_rests_and_is_not_blamed(fault: Refuse) -> None:
     """It gets no more calls for a while, if there is another, and is as healthy as before."""
     async with FakeTts(timing=AT_ONCE) as full, FakeTts(timing=AT_ONCE) as other:
         client = RivaSynthesizer(RivaTtsSettings(RivaSettings((full.address, other.address))))
-        await client.probe()
+        await client.pool.probe()
         full.faults.always(fault)
         for number in range(5):
             async for _ in client.synthesize(SessionId(f"s{number}"), VOICE, "Good morning."):
                 pass
         assert (len(full.sentences), len(other.sentences)) == (1, 5)
-        assert {(each.state, each.cause) for each in client.status().addresses} == {(AddressState.HEALTHY, "")}
+        assert {(each.state, each.cause) for each in client.pool.status().addresses} == {(AddressState.HEALTHY, "")}
         await other.stop()
         with pytest.raises(BackendError):
             async for _ in client.synthesize(SESSION, VOICE, "Good morning."):
                 pass
-        await client.close()
+        await client.pool.close()

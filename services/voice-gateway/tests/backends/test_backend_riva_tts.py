@@ -43,7 +43,7 @@ async def synthesizer(*fakes: FakeTts, deadline_ms: int = 3_000) -> AsyncGenerat
     try:
         yield client
     finally:
-        await client.close()
+        await client.pool.close()
 
 
 async def collect(
@@ -118,14 +118,14 @@ async def test_silent_address_is_passed_over_at_the_deadline() -> None:
 async def test_last_silent_address_is_a_timeout() -> None:
     """When no address speaks in time the reason is TTS_TIMEOUT, nothing stays open, and the last address is kept."""
     async with fake_tts() as fake, synthesizer(fake, deadline_ms=300) as client:
-        await client.probe()
+        await client.pool.probe()
         fake.faults.always(Hang())
         for _ in range(3):
-            assert client.is_healthy
+            assert client.pool.is_healthy
             with pytest.raises(BackendError) as caught:
                 await collect(client)
             assert (caught.value.backend, caught.value.reason) == (Backend.TTS, Reason.TTS_TIMEOUT)
-        assert client.is_healthy
+        assert client.pool.is_healthy
         await fake.wait_until(lambda: fake.open_calls == 0)
 
 
@@ -157,10 +157,10 @@ async def test_death_in_mid_sentence_is_told_after_its_audio() -> None:
 async def test_unknown_voice_blames_the_request() -> None:
     """A voice that Riva does not have fails at the first address and takes no address away from other sessions."""
     async with fake_tts() as first, fake_tts() as second, synthesizer(first, second) as client:
-        await client.probe()
+        await client.pool.probe()
         with pytest.raises(SentenceSkipped, match="INVALID_ARGUMENT"):
             await collect(client, VoiceSpec("en-US", "Nobody", RATE_HZ))
-        assert client.is_healthy
+        assert client.pool.is_healthy
         assert len(first.calls + second.calls) == 1
 
 
@@ -188,7 +188,7 @@ async def test_cancelled_reader_leaves_no_call() -> None:
 async def test_sentences_are_spread_over_addresses() -> None:
     """Two sentences at a time go to two addresses, and an interrupted one no longer counts."""
     async with fake_tts() as first, fake_tts() as second, synthesizer(first, second) as client:
-        await client.probe()
+        await client.pool.probe()
         for _ in range(2):
             sentences = [client.synthesize(SESSION, SPEC, TEXT) for _ in range(2)]
             for sentence in sentences:
@@ -201,9 +201,9 @@ async def test_sentences_are_spread_over_addresses() -> None:
 async def test_probe_learns_voices() -> None:
     """Voices are unknown before the first answer and then named as requests name them."""
     async with fake_tts() as fake, synthesizer(fake) as client:
-        assert (client.backend, client.is_healthy, dict(client.voices())) == (Backend.TTS, False, {})
-        await client.probe()
-        assert client.is_healthy
+        assert (client.pool.backend, client.pool.is_healthy, dict(client.voices())) == (Backend.TTS, False, {})
+        await client.pool.probe()
+        assert client.pool.is_healthy
         assert client.voices() == {"en-US": ("Fake.EN-US.Aria", "Fake.EN-US.Leo")}
 
 
@@ -213,7 +213,7 @@ async def test_addresses_share_the_voices_they_have() -> None:
         timing=AT_ONCE, rows=(ConfigRow("de", {"language_code": "de-DE", "voice_name": "Hans", "subvoices": ""}),)
     )
     async with german, fake_tts() as english, synthesizer(german, english) as client:
-        await client.probe()
+        await client.pool.probe()
         assert set(client.voices()) == {"de-DE", "en-US"}
         assert joined(await collect(client)) == english.sentences[0].spoken.pcm
         assert not german.calls
@@ -245,13 +245,13 @@ async def test_a_text_without_sound_is_told_from_a_failure(fault: TtsFault, caus
     none is thought worse of.
     """
     async with fake_tts() as first, fake_tts() as second, synthesizer(first, second) as client:
-        await client.probe()
+        await client.pool.probe()
         first.faults.next(fault)
         with pytest.raises(SentenceSkipped, match=cause) as caught:
             await collect(client)
         assert (caught.value.backend, caught.value.reason) == (Backend.TTS, Reason.SENTENCE_SKIPPED)
         assert (len(first.calls), len(second.calls)) == (1, 0)
-        assert {each.cause for each in client.status().addresses} == {""}
+        assert {each.cause for each in client.pool.status().addresses} == {""}
         await collect(client)
         await collect(client)
         assert (len(first.calls), len(second.calls)) == (2, 1)
@@ -274,20 +274,20 @@ async def test_two_replies_without_sound_blame_their_address() -> None:
     calls from then on, and a third such session ejects it.
     """
     async with fake_tts() as first, fake_tts() as second, synthesizer(first, second) as client:
-        await client.probe()
+        await client.pool.probe()
         first.faults.always(NoSound())
         for _ in range(3):
             await soundless_reply(client, "s1")
-        assert [each.cause for each in client.status().addresses] == ["", ""]
+        assert [each.cause for each in client.pool.status().addresses] == ["", ""]
         await soundless_reply(client, "s2")
-        assert [each.cause for each in client.status().addresses] == ["no sound in a whole reply", ""]
+        assert [each.cause for each in client.pool.status().addresses] == ["no sound in a whole reply", ""]
         asked = len(first.calls)
         for _ in range(4):
             await collect(client)
         assert len(first.calls) == asked
-        await client.probe()  # which forgives the doubt, and not what was counted
+        await client.pool.probe()  # which forgives the doubt, and not what was counted
         await soundless_reply(client, "s3")
-        assert [each.state for each in client.status().addresses] == [AddressState.EJECTED, AddressState.HEALTHY]
+        assert [each.state for each in client.pool.status().addresses] == [AddressState.EJECTED, AddressState.HEALTHY]
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with the openssl command")
@@ -306,9 +306,9 @@ async def test_tls_and_metadata_reach_the_server(tmp_path: Path) -> None:
     trusting = RivaSettings((address,), tls=True, tls_ca_file=certificate, metadata=(("function-id", "abc"),))
     for settings, expected in ((trusting, "no audio"), (RivaSettings((address,), tls=True), "UNAVAILABLE")):
         client = RivaSynthesizer(RivaTtsSettings(settings))
-        await client.probe()
+        await client.pool.probe()
         with pytest.raises(BackendError, match=expected):
             await collect(client)
-        await client.close()
+        await client.pool.close()
     assert servicer.metadata["function-id"] == "abc"
     await server.stop(None)

@@ -104,7 +104,7 @@ async def test_a_sentence_that_is_cut_off_is_read_to_its_end(fault: Hang | Stall
             assert watched.running == 0
         await fake.wait_until(lambda: fake.open_calls == 0)
         assert fake.cancelled_calls == 3
-        await client.close()
+        await client.pool.close()
 
 
 @pytest.mark.parametrize("fault", [Hang(), StallAfterSamples(1_600)], ids=str)
@@ -119,7 +119,7 @@ async def test_a_deadline_of_synthesis_breaks_off_no_read(fault: Hang | StallAft
         with pytest.raises(BackendError):
             await speak(client)
         assert watched.running == 0
-        await client.close()
+        await client.pool.close()
 
 
 async def test_a_recognition_that_is_dropped_is_read_to_its_end(watched: Watched) -> None:
@@ -131,7 +131,7 @@ async def test_a_recognition_that_is_dropped_is_read_to_its_end(watched: Watched
         await give_up(task)
         assert watched.running == 0
         await fake.wait_until(lambda: fake.open_streams == 0)
-        await client.close()
+        await client.pool.close()
 
 
 async def test_a_recogniser_that_is_given_up_breaks_off_no_read(watched: Watched) -> None:
@@ -142,7 +142,7 @@ async def test_a_recogniser_that_is_given_up_breaks_off_no_read(watched: Watched
         with pytest.raises(RecognitionStalled):
             await silence(client, answer_within_ms=50)
         assert watched.running == 0
-        await client.close()
+        await client.pool.close()
 
 
 async def test_a_health_check_that_gets_no_answer_ends_by_its_own_deadline(watched: Watched) -> None:
@@ -156,10 +156,10 @@ async def test_a_health_check_that_gets_no_answer_ends_by_its_own_deadline(watch
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     client = RivaRecognizer(RivaSettings((f"{host}:{port}",), probe_deadline_ms=100))
-    await client.probe()
-    assert not client.is_healthy
+    await client.pool.probe()
+    assert not client.pool.is_healthy
     assert watched.running == 0
-    await client.close()
+    await client.pool.close()
     gone.set()
     server.close()
     await server.wait_closed()
@@ -185,9 +185,9 @@ async def test_a_server_that_takes_no_headers_is_given_up() -> None:
         task = asyncio.create_task(call)
         await asyncio.sleep(0)  # it has begun
         await give_up(task)
-    assert [each.calls for client in (hearing, speaking) for each in client.status().addresses] == [0, 0]
-    await hearing.close()
-    await speaking.close()
+    assert [each.calls for client in (hearing, speaking) for each in client.pool.status().addresses] == [0, 0]
+    await hearing.pool.close()
+    await speaking.pool.close()
     gone.set()
     server.close()
     await server.wait_closed()

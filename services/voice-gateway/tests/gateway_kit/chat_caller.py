@@ -28,7 +28,7 @@ async def llm(base_url: str, settings: OpenAiChatSettings = SETTINGS) -> AsyncGe
     try:
         yield client
     finally:
-        await client.close()
+        await client.pool.close()
 
 
 async def collect(client: OpenAiChat, written: list[str] | None = None) -> list[str]:

@@ -51,8 +51,8 @@ async def llms(
         for fake in fakes:
             await stack.enter_async_context(fake)
         client = OpenAiChat(settings, Names(*HOSTS[:count]))
-        stack.push_async_callback(client.close)
-        await client.probe()
+        stack.push_async_callback(client.pool.close)
+        await client.pool.probe()
         yield client, fakes
 
 
@@ -73,6 +73,6 @@ async def recognizers(*scripts: str) -> AsyncGenerator[tuple[RivaRecognizer, lis
             for host, script in zip(names.hosts, scripts, strict=True)
         ]
         client = RivaRecognizer(RivaSettings((f"asr.test:{port}",)), names)
-        stack.push_async_callback(client.close)
-        await client.probe()
+        stack.push_async_callback(client.pool.close)
+        await client.pool.probe()
         yield client, fakes, names

@@ -168,6 +168,21 @@ def test_items_are_told_as_they_come_and_go() -> None:
     assert told_by(history) == []
 
 
+def test_every_change_is_a_version() -> None:
+    """A reply that was prepared for the conversation as it was does not answer it as it is, nor after a turn was taken
+    back: what is equal in length is not the same.
+    """
+    history = History()
+    versions = [history.version]
+    history.said(TurnId(1), "And")
+    versions.append(history.version)
+    history.unsaid()
+    versions.append(history.version)
+    history.said(TurnId(2), "And tomorrow?")
+    versions.append(history.version)
+    assert versions == [0, 1, 2, 3]
+
+
 def test_a_session_keeps_256_kib() -> None:
     """Bytes are what memory is made of: of emoji, four bytes each, a quarter of the letters is kept. What goes for want
     of room was not taken back.

@@ -62,20 +62,20 @@ class Gateway:
 
     def __init__(self, settings: config.Settings) -> None:
         self._settings = settings
-        self._recognizer = RivaRecognizer(settings.asr)
-        self._synthesizer = RivaSynthesizer(settings.tts)
-        self._llm = OpenAiChat(settings.llm)
+        recognizer = RivaRecognizer(settings.asr)
+        synthesizer = RivaSynthesizer(settings.tts)
+        llm = OpenAiChat(settings.llm)
+        self._backends = backends = (recognizer.pool, llm.pool, synthesizer.pool)
         self._tools = HttpTools(settings.tools)
         self._roster = Roster()
-        backends = (self._recognizer, self._llm, self._synthesizer)
         self._metrics = Metrics()
         for backend in backends:
             backend.watch(self._metrics)
         pacer = Pacer()
         around = Surroundings(
-            recognizer=self._recognizer,
-            llm=self._llm,
-            synthesizer=StandingSpeech(self._synthesizer, settings.session.persona.unheard),
+            recognizer=recognizer,
+            llm=llm,
+            synthesizer=StandingSpeech(synthesizer, settings.session.persona.unheard),
             telemetry=SharedTelemetry(LogTelemetry(), self._metrics),
             pacer=pacer,
             roster=self._roster,
@@ -191,9 +191,7 @@ class Gateway:
         if self._metrics_server is not None:
             self._metrics_server.close()
         await asyncio.gather(
-            self._recognizer.close(),
-            self._synthesizer.close(),
-            self._llm.close(),
+            *(backend.close() for backend in self._backends),
             self._tools.close(),
             self._entrance.close(),
         )

@@ -73,28 +73,28 @@ async def probe(settings: config.Settings) -> Findings:
 async def _probe_recognition(settings: config.Settings, findings: Findings) -> None:
     recognizer = RivaRecognizer(settings.asr)
     try:
-        await recognizer.probe()
-        _tell_addresses("ASR", recognizer.status(), findings)
-        if recognizer.is_healthy:
+        await recognizer.pool.probe()
+        _tell_addresses("ASR", recognizer.pool.status(), findings)
+        if recognizer.pool.is_healthy:
             codes = recognizer.languages()
             hears_all = ANY_LANGUAGE in {each.casefold() for each in codes}
             _tell_language("ASR", settings.session.language_code, codes, findings, serves_all=hears_all)
     finally:
-        await recognizer.close()
+        await recognizer.pool.close()
 
 
 async def _probe_synthesis(settings: config.Settings, findings: Findings) -> None:
     synthesizer = RivaSynthesizer(settings.tts)
     code, voice = settings.session.language_code, settings.session.voice
     try:
-        await synthesizer.probe()
-        _tell_addresses("TTS", synthesizer.status(), findings)
+        await synthesizer.pool.probe()
+        _tell_addresses("TTS", synthesizer.pool.status(), findings)
         voices = synthesizer.voices()
-        named = _tell_language("TTS", code, voices, findings) if synthesizer.is_healthy else None
+        named = _tell_language("TTS", code, voices, findings) if synthesizer.pool.is_healthy else None
         if voice and named and voice not in voices[named]:
             findings.good(f"TTS: has no voice {voice} in {named}, and will choose among {_listed(voices[named])}")
     finally:
-        await synthesizer.close()
+        await synthesizer.pool.close()
 
 
 async def _probe_model(settings: config.Settings, findings: Findings) -> None:
@@ -102,9 +102,9 @@ async def _probe_model(settings: config.Settings, findings: Findings) -> None:
     prompt = settings.session.persona.system_prompt
     messages = [ChatMessage(Role.SYSTEM, prompt)] if prompt else []
     try:
-        await model.probe()
-        _tell_addresses("LLM", model.status(), findings)
-        if not model.is_healthy:
+        await model.pool.probe()
+        _tell_addresses("LLM", model.pool.status(), findings)
+        if not model.pool.is_healthy:
             return
         asked = [*messages, ChatMessage(Role.USER, QUESTION)]
         text, calls = await _heard(model.reply(SessionId("probe"), asked, tools.tools()))
@@ -117,7 +117,7 @@ async def _probe_model(settings: config.Settings, findings: Findings) -> None:
         findings.bad(f"LLM: {error.message}; {_hint(error.__cause__)}")
     finally:
         await tools.close()
-        await model.close()
+        await model.pool.close()
 
 
 async def _heard(pieces: AsyncIterator[str | ToolCall]) -> tuple[str, int]:

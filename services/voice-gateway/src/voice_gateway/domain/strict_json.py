@@ -2,8 +2,8 @@
 
 import json
 import math
-import sys
 from collections.abc import Iterable
+from sys import float_info
 from typing import Any, Final, Never
 
 MAX_NESTING: Final = 100
@@ -47,7 +47,7 @@ def _finite(number: str) -> float:
 
 
 def _whole(number: str) -> int:
-    if len(number) > sys.float_info.max_10_exp:
+    if len(number) > float_info.max_10_exp:
         _finite(number)
     return int(number)
 

@@ -171,7 +171,7 @@ class Request(Generic[C]):
 
 
 class AddressPool(Generic[C]):
-    """All addresses of one backend. Belongs to the event loop that runs the calls."""
+    """All addresses of one backend, and so its BackendHealth. Belongs to the event loop that runs the calls."""
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class AddressPool(Generic[C]):
             resolve: finds the addresses of a name.
         """
         self.book = AddressBook()
-        self._backend = backend
+        self.backend = backend
         self._connect = connect
         self._check = check
         self._resolve_host = resolve
@@ -261,7 +261,7 @@ class AddressPool(Generic[C]):
                 await self._wait_until_due()
 
     async def close(self) -> None:
-        """Close all connections; calls that still run are cancelled, health checks too."""
+        """Close all connections, once no call runs: what still runs is cancelled, health checks too."""
         await asyncio.gather(*(each.close() for each in self._open), *self._closing)
         for task in self._asking:
             task.cancel()
@@ -331,13 +331,13 @@ class AddressPool(Generic[C]):
     def note_skipped(self, kind: str) -> None:
         """A reply had something unknown."""
         if self._watch is not None:
-            self._watch.backend_skipped(self._backend, kind)
+            self._watch.backend_skipped(self.backend, kind)
 
     def note_failure(self, address: Address, change: Change | None, cause: str, detail: str = "") -> None:
         """An address failed."""
         self.wake()
         if self._watch is not None:
-            self._watch.backend_failed(self._backend, str(address))
+            self._watch.backend_failed(self.backend, str(address))
         self.note_change(address, change, cause, detail)
 
     def note_change(self, address: Address, change: Change | None, cause: str, detail: str = "") -> None:
@@ -352,7 +352,7 @@ class AddressPool(Generic[C]):
             _log.warning("backend address fails", extra=told | ({"detail": detail} if detail else {}))
 
     def _fields(self, address: Address) -> dict[str, object]:
-        return {"backend": self._backend.value, "address": str(address), "name_asked": address.name}
+        return {"backend": self.backend.value, "address": str(address), "name_asked": address.name}
 
     async def _wait_until_due(self) -> None:
         self._woken.clear()
@@ -389,7 +389,7 @@ class AddressPool(Generic[C]):
         for address in added:
             self._members[address] = Member(self, address, self._connect(address, None))
         if added:
-            told = {"backend": self._backend.value, "addresses": [str(address) for address in added]}
+            told = {"backend": self.backend.value, "addresses": [str(address) for address in added]}
             _log.info("backend addresses found", extra=told)
 
 

@@ -21,11 +21,9 @@ from voice_gateway.backends.openai_chat.failures import (
     TooLongError,
 )
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
-from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import CONTEXT_TOKENS, REPLY_TOKENS, ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, QuestionTooLong, Reason
 from voice_gateway.domain.ids import SessionId
-from voice_gateway.session.ports import BackendWatch
 
 _MS_PER_S = 1_000
 _MAX_ADDRESSES = 3
@@ -41,26 +39,16 @@ _FIRST_SERVER_ERROR = 500  # RFC 9110 section 15.6
 
 
 class OpenAiChat:
-    """A LanguageModel and its BackendHealth. Belongs to the event loop it is made in."""
+    """A LanguageModel; its `pool` is its BackendHealth. Belongs to the event loop it is made in."""
 
     def __init__(self, settings: OpenAiChatSettings, resolve: Resolve = resolve) -> None:
         self._settings = settings
         tls = httpx2.create_ssl_context()
         scheme = httpx2.URL(settings.base_url).scheme
         endpoints = (endpoint_of(settings.base_url, (scheme, "all")),)
-        self._pool = AddressPool(
+        self.pool = AddressPool(
             Backend.LLM, endpoints, lambda address, _: Endpoint(settings, address, tls), _check, resolve
         )
-
-    @property
-    def backend(self) -> Backend:
-        """LLM."""
-        return Backend.LLM
-
-    @property
-    def is_healthy(self) -> bool:
-        """True while at least one address is healthy."""
-        return self._pool.is_healthy
 
     @property
     def prompt_tokens(self) -> int:
@@ -68,29 +56,9 @@ class OpenAiChat:
 
         The rest is for the reply, which takes no more than three quarters.
         """
-        told = (endpoint.context_tokens for endpoint in self._pool.connections)
+        told = (endpoint.context_tokens for endpoint in self.pool.connections)
         known = self._settings.context_tokens or min((each for each in told if each), default=CONTEXT_TOKENS)
         return max(known - (self._settings.max_tokens or REPLY_TOKENS), known // 4)
-
-    def status(self) -> BackendStatus:
-        """What is known of each address."""
-        return self._pool.status()
-
-    def watch(self, watch: BackendWatch) -> None:
-        """Tell `watch` of every failure of an address, and of what is unknown in replies."""
-        self._pool.watch(watch)
-
-    async def probe(self) -> None:
-        """Resolve the name and ask each address for its models, once."""
-        await self._pool.probe()
-
-    async def run(self) -> None:
-        """Keep the addresses, and what is known of them, up to date until cancelled."""
-        await self._pool.run()
-
-    async def close(self) -> None:
-        """Close all connections, once no reply is being written."""
-        await self._pool.close()
 
     async def reply(
         self, session: SessionId, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
@@ -130,9 +98,9 @@ class OpenAiChat:
         """A reply and its first pieces, by the first address that gives any."""
         failure: Exception = ChatStreamError("has no address")
         refusals: list[tuple[Member[Endpoint], str]] = []
-        is_alone = len(list(self._pool.candidates())) == 1
+        is_alone = len(list(self.pool.candidates())) == 1
         try:
-            for member in islice(self._pool.candidates(), _MAX_ADDRESSES):
+            for member in islice(self.pool.candidates(), _MAX_ADDRESSES):
                 first_by = asyncio.get_running_loop().time() + self._settings.first_token_deadline_ms / _MS_PER_S
                 try:
                     async with asyncio.timeout_at(min(first_by, total_by)):
@@ -162,7 +130,7 @@ class OpenAiChat:
             if not is_alone or not _is_passing(error):
                 raise
             await asyncio.sleep(_RETRY_PAUSE_S)
-            for successor in self._pool.candidates():  # the address may have gone meanwhile, and another come
+            for successor in self.pool.candidates():  # the address may have gone meanwhile, and another come
                 return await _attempt(request, successor, body)
             raise
 

@@ -18,11 +18,10 @@ from voice_gateway.backends.riva.offers import Offers, hyphened
 from voice_gateway.backends.riva.settings import RivaSettings
 from voice_gateway.backends.riva.whole_call import WholeCall
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
-from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend, BackendError, Reason, RecognitionStalled
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.transcript import RecognitionResult
-from voice_gateway.session.ports import AnswerWithin, BackendWatch, RecognitionSpec
+from voice_gateway.session.ports import AnswerWithin, RecognitionSpec
 
 _MS_PER_S = 1_000
 SPOKEN_S = 0.5
@@ -37,49 +36,19 @@ MAX_UNSERVED = 256
 
 
 class RivaRecognizer:
-    """A SpeechRecognizer and its BackendHealth. Belongs to the event loop it is made in."""
+    """A SpeechRecognizer; its `pool` is its BackendHealth. Belongs to the event loop it is made in."""
 
     def __init__(self, settings: RivaSettings, resolve: Resolve = resolve) -> None:
         self._settings = settings
         stub_type = riva_asr_pb2_grpc.RivaSpeechRecognitionStub
         self._channels = RivaChannels(Backend.ASR, settings, stub_type, self._ask, resolve)
-        self._pool = self._channels.pool
+        self.pool = self._channels.pool
         self._unserved: dict[SessionId, Request[RivaChannel]] = {}
         """Requests that go on with their session's next stream, the oldest first."""
-
-    @property
-    def backend(self) -> Backend:
-        """ASR."""
-        return Backend.ASR
-
-    @property
-    def is_healthy(self) -> bool:
-        """True while at least one address is healthy."""
-        return self._pool.is_healthy
-
-    def status(self) -> BackendStatus:
-        """What is known of each address."""
-        return self._pool.status()
-
-    def watch(self, watch: BackendWatch) -> None:
-        """Tell `watch` of every failure of an address."""
-        self._pool.watch(watch)
 
     def languages(self) -> frozenset[str]:
         """Language codes the addresses last said they hear; empty before the first answer."""
         return frozenset(hyphened(self._channels.offers))
-
-    async def probe(self) -> None:
-        """Resolve every name and ask each address for its models, once."""
-        await self._pool.probe()
-
-    async def run(self) -> None:
-        """Keep the addresses, and what is known of them, up to date until cancelled."""
-        await self._pool.run()
-
-    async def close(self) -> None:
-        """Close the channels, once no stream runs."""
-        await self._pool.close()
 
     async def recognize(
         self,

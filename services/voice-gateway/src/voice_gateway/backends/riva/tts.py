@@ -18,56 +18,25 @@ from voice_gateway.backends.riva.offers import Offers, hyphened
 from voice_gateway.backends.riva.settings import RivaTtsSettings
 from voice_gateway.backends.riva.tts_codec import SpeechAssembler, decode_voices, encode_request
 from voice_gateway.backends.riva.whole_call import WholeCall
-from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.ids import SessionId
-from voice_gateway.session.ports import BackendWatch, SentenceSkipped, SpeechChunk, VoiceSpec
+from voice_gateway.session.ports import SentenceSkipped, SpeechChunk, VoiceSpec
 
 _MS_PER_S = 1_000
 
 
 class RivaSynthesizer:
-    """A SpeechSynthesizer and its BackendHealth. Belongs to the event loop it is made in."""
+    """A SpeechSynthesizer; its `pool` is its BackendHealth. Belongs to the event loop it is made in."""
 
     def __init__(self, settings: RivaTtsSettings, resolve: Resolve = resolve) -> None:
         self._settings = settings
         stub_type = riva_tts_pb2_grpc.RivaSpeechSynthesisStub
         self._channels = RivaChannels(Backend.TTS, settings.riva, stub_type, self._ask, resolve)
-        self._pool = self._channels.pool
-
-    @property
-    def backend(self) -> Backend:
-        """TTS."""
-        return Backend.TTS
-
-    @property
-    def is_healthy(self) -> bool:
-        """True while at least one address is healthy."""
-        return self._pool.is_healthy
-
-    def status(self) -> BackendStatus:
-        """What is known of each address."""
-        return self._pool.status()
-
-    def watch(self, watch: BackendWatch) -> None:
-        """Tell `watch` of every failure of an address."""
-        self._pool.watch(watch)
+        self.pool = self._channels.pool
 
     def voices(self) -> Mapping[str, tuple[str, ...]]:
         """Voices by language code, as the addresses last said; empty before the first answer."""
         return hyphened(self._channels.offers)
-
-    async def probe(self) -> None:
-        """Resolve every name and ask each address for its voices, once."""
-        await self._pool.probe()
-
-    async def run(self) -> None:
-        """Keep the addresses, and what is known of them, up to date until cancelled."""
-        await self._pool.run()
-
-    async def close(self) -> None:
-        """Close the channels, once no sentence is being spoken."""
-        await self._pool.close()
 
     async def synthesize(self, session: SessionId, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
         """Audio as it comes; see SpeechSynthesizer.
