@@ -31,6 +31,7 @@ ALLOWED = {
         "difflib",
         "enum",
         "functools.cache",
+        "functools.partial",
         "html",
         "itertools",
         "operator",

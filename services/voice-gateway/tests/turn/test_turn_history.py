@@ -172,7 +172,7 @@ def test_every_change_is_a_version() -> None:
     """A reply that was prepared for the conversation as it was does not answer it as it is, nor after a turn was taken
     back: what is equal in length is not the same.
     """
-    history = History()
+    history = History(Orders())
     versions = [history.version]
     history.said(TurnId(1), "And")
     versions.append(history.version)

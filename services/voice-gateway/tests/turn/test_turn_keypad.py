@@ -1,7 +1,7 @@
 """Telephone keys that never pause."""
 
 from voice_gateway.domain.instant import Instant, after_ms
-from voice_gateway.turn.keypad import Keypad
+from voice_gateway.turn.user.keypad import Keypad
 
 
 def test_4000_keys_are_a_turn() -> None:
