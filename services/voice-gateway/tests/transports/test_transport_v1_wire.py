@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import pytest
 from transports.transport_fakes import (
-    INFO,
+    AGREEMENT,
     NO_VOICE,
     VERSION,
     FakeGateway,
@@ -140,7 +140,7 @@ async def test_an_update_that_cannot_be_granted_ends_the_call() -> None:
 
 async def test_telephone_audio_is_heard_as_pcm() -> None:
     """A client at 8 kHz mu-law is heard at the recogniser's rate, whole, before the half-close is told."""
-    gateway = FakeGateway(info=replace(INFO, input_rate_hz=8_000))
+    gateway = FakeGateway(agreement=replace(AGREEMENT, input_rate_hz=8_000))
     async with serving(gateway) as channel:
         call = converse(channel)
         wish = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_MULAW, sample_rate_hz=8_000)
@@ -155,7 +155,7 @@ async def test_telephone_audio_is_heard_as_pcm() -> None:
 
 async def test_commit_hands_on_what_the_filter_holds() -> None:
     """Push-to-talk: the end of the last word is heard before the turn is ended."""
-    gateway = FakeGateway(info=replace(INFO, input_rate_hz=48_000))
+    gateway = FakeGateway(agreement=replace(AGREEMENT, input_rate_hz=48_000))
     async with serving(gateway) as channel:
         call = converse(channel)
         await send(call, raw(start=client_pb2.Start(audio_in=audio_pb2.AudioFormat(sample_rate_hz=48_000))))

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, get_args
 
-from voice_gateway.domain.chat import NO_TOOLS, Toolbox
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.instant import Instant
-from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.plain import PlainError, from_plain, to_plain
-from voice_gateway.session.ports import SessionInfo
 from voice_gateway.turn import effects, inputs
 
-VERSION = 2
+VERSION = 3
 DIGEST_BYTES = 6
 """A wrong effect passes for the right one once in 2.8e14."""
 FACTS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in get_args(inputs.Input)}
@@ -33,18 +31,15 @@ class JournalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first line: everything that a core is made of, and where the session was."""
+    """The first line: what the conversation is made of, and where and when it was."""
 
     version: int
     server_version: str
-    transport: str
-    session: SessionInfo
-    persona: Persona
+    agreement: Agreement
     wall: str
     """When the session began, by the wall clock; ISO 8601, UTC."""
     clock_ns: Instant
     """The monotonic clock at t = 0. Instants inside facts are read by the same clock."""
-    toolbox: Toolbox = NO_TOOLS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from typing import Any, Final, Protocol, TypeVar
 
 import grpc
 
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import AudioFormat
 from voice_gateway.domain.errors import GatewayError, InternalError, Reason, Unavailable
 from voice_gateway.domain.instant import NS_PER_S, Instant
 from voice_gateway.domain.rates import TokenBucket
-from voice_gateway.session.ports import AdmitCaller, ExpectStart, OpenSession, Session, SessionInfo, SessionRequest
+from voice_gateway.session.ports import AdmitCaller, ExpectStart, OpenSession, Session, SessionRequest
 from voice_gateway.transports import inputs
 from voice_gateway.transports.audio_in import AudioIn, open_audio_in, slices
 from voice_gateway.transports.auth import CALLER
@@ -77,7 +78,7 @@ class Codec(Encoder, Protocol):
     def start(self, raw: bytes | None) -> SessionRequest:
         """Read the first message; None: the client half-closed without one. Raises ClientError."""
 
-    def opened(self, info: SessionInfo) -> Iterable[bytes]:
+    def opened(self, agreement: Agreement) -> Iterable[bytes]:
         """Messages that greet the client."""
 
     def receive(self, raw: bytes) -> inputs.Input:
@@ -123,7 +124,7 @@ async def _hold(context: RawContext, codec: Codec, doors: Doors, limits: CallLim
     session, outbox = await _admit(context, codec, doors, limits)
     try:
         call = _Call(context, codec, session, outbox)
-        for raw in codec.opened(session.info):
+        for raw in codec.opened(session.agreement):
             outbox.put(raw)
         await _serve(call, session, limits)
     finally:
@@ -220,10 +221,10 @@ class _Call:
         self._context = context
         self._codec = codec
         self._session = session
-        self._audio_in: AudioIn = open_audio_in(codec.audio_in, session.info.asr_rate_hz, session.hear)
+        self._audio_in: AudioIn = open_audio_in(codec.audio_in, session.agreement.asr_rate_hz, session.hear)
         self._encoding = codec.audio_in.encoding
         self.outbox = outbox
-        self.session_id = session.info.session_id
+        self.session_id = session.agreement.session_id
         self.is_ended = False
         """The client sent `end`."""
         self.reading = _Operation()

@@ -6,10 +6,11 @@ from typing import ClassVar, Final
 from voicegateway.v1 import audio_pb2, client_pb2, policy_pb2
 from voicegateway.v1.voice_gateway_service_pb2 import ConverseRequest
 
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, AudioFormat, Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.events import Event, Notice, ReplyAudio
-from voice_gateway.session.ports import SessionInfo, SessionRequest, SessionUpdate
+from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports import inputs
 from voice_gateway.transports.grpc_v1.encoding import ENCODINGS, Encoder, started
 from voice_gateway.transports.grpc_v1.tools import decode_tools
@@ -79,10 +80,10 @@ class Codec:
             tools=decode_tools(start.tools),
         )
 
-    def opened(self, info: SessionInfo) -> Iterable[bytes]:
+    def opened(self, agreement: Agreement) -> Iterable[bytes]:
         """Messages that greet the client; ids of the session are known from here on."""
-        self._encoder = Encoder(info.session_id, self._audio_out)
-        return [started(info, self._audio_in.encoding, self._audio_out, self._server_version)]
+        self._encoder = Encoder(agreement.session_id, self._audio_out)
+        return [started(agreement, self._audio_in.encoding, self._audio_out, self._server_version)]
 
     def encode_event(self, event: Event) -> Sequence[bytes]:
         """Messages that tell of `event`."""
