@@ -22,7 +22,7 @@ def read_journal(path: Path) -> Recording:
 
 def replay_journal(path: Path) -> Replayed:
     """What a journal on disk replays to."""
-    return replay(read_journal(path))
+    return replay(read_journal(path), Core)
 
 
 def assert_all_replay(folder: Path) -> None:

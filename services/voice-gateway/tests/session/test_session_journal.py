@@ -183,7 +183,7 @@ def test_a_replay_tells_the_languages_apart() -> None:
     core, now = Core(AGREED), HEADER.clock_ns
     facts: tuple[inputs.Input, ...] = (inputs.SessionStarted(), inputs.SettingsChanged(Change(spoken_language="fr-FR")))
     calls = tuple(CoreCall(now, "now", fact, fingerprint(core.handle(fact, now))) for fact in facts)
-    replayed = replay(Recording(HEADER, calls, is_cut=False))
+    replayed = replay(Recording(HEADER, calls, is_cut=False), Core)
     assert replayed.difference is None
     assert [line.strip() for line in replayed.script] == [
         "session s1  now  grpc_v1  en-US heard, de-DE spoken  voice-gateway 1.2.3",
@@ -279,11 +279,11 @@ def test_an_error_of_the_core_is_recorded_and_replayed(tmp_path: Path, monkeypat
     monkeypatch.setitem(Dialogue._HANDLERS, inputs.SegmentFinal, lambda *_: 1 / 0)
     recording = read_journal(path)
     first_final = next(i for i, call in enumerate(recording.calls) if isinstance(call.fact, inputs.SegmentFinal))
-    assert "the core raised ZeroDivisionError" in str(replay(recording).difference)
+    assert "the core raised ZeroDivisionError" in str(replay(recording, Core).difference)
     died = dataclasses.replace(
         recording, calls=(recording.calls[0], dataclasses.replace(recording.calls[first_final], effects=None))
     )
-    assert replay(died).script[-1].endswith("the core raised ZeroDivisionError: division by zero, as it did then")
+    assert replay(died, Core).script[-1].endswith("the core raised ZeroDivisionError: division by zero, as it did then")
 
 
 # --- the file --------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Plays a journal to a new core: are its effects the same, and what was said? Pure."""
+"""Plays a journal to a new conversation: are its effects the same, and what was said? Pure."""
 
 from dataclasses import asdict, dataclass
 
@@ -8,7 +8,7 @@ from voice_gateway.domain.instant import Instant, ms_between
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.journal_codec import CoreCall, Header, Recording, fingerprint
 from voice_gateway.turn import effects
-from voice_gateway.turn.core import Core
+from voice_gateway.turn.conversation import Conversation, MakeConversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,13 @@ class Replayed:
     """The first call whose effects are not those of the journal; None: all are identical."""
 
 
-def replay(recording: Recording) -> Replayed:
-    """Play a journal to a core made as the one that wrote it was made."""
+def replay(recording: Recording, converse: MakeConversation) -> Replayed:
+    """Play a journal to a conversation made as the one that wrote it was made: by `converse`."""
     header = recording.header
-    core = Core(header.agreement)
+    conversation = converse(header.agreement)
     script = [_title(header)]
     for number, call in enumerate(recording.calls, start=2):
-        batch, raised = _step(core, call)
+        batch, raised = _step(conversation, call)
         difference = _difference(call, batch, raised)
         if difference is not None:
             return Replayed(tuple(script), f"line {number}, {_name(call)}: {difference}")
@@ -42,10 +42,10 @@ def replay(recording: Recording) -> Replayed:
 # --- playing -----------------------------------------------------------------------------------------------------
 
 
-def _step(core: Core, call: CoreCall) -> tuple[tuple[effects.Effect, ...] | None, str | None]:
+def _step(conversation: Conversation, call: CoreCall) -> tuple[tuple[effects.Effect, ...] | None, str | None]:
     """Effects, or what the core raised."""
     try:
-        return core.on_deadline(call.at) if call.fact is None else core.handle(call.fact, call.at), None
+        return conversation.on_deadline(call.at) if call.fact is None else conversation.handle(call.fact, call.at), None
     except Exception as error:  # noqa: BLE001  a fault of the core is what a journal may have been kept for
         return None, f"{type(error).__name__}: {error}"
 

@@ -1,7 +1,7 @@
-"""The shell round one core: facts in, effects out, one timer. Nothing here knows what a conversation means.
+"""The shell round one conversation: facts in, effects out, one timer. Nothing here knows what it means.
 
-`run` waits for a fact or the deadline, steps the core and performs its effects in order without awaiting. Backend calls
-are tasks; what they deliver, and how they fail, comes back as facts.
+`run` waits for a fact or the deadline, steps the conversation and performs its effects in order without awaiting.
+Backend calls are tasks; what they deliver, and how they fail, comes back as facts.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from voice_gateway.session.playout import Playout
 from voice_gateway.session.ports import ClientSink, SessionUpdate
 from voice_gateway.session.voice import Ear, Onset
 from voice_gateway.turn import effects, inputs
-from voice_gateway.turn.core import Core
+from voice_gateway.turn.conversation import Conversation
 from voice_gateway.turn.keypad import END_KEY
 
 MAX_INBOX = 4_096
@@ -54,7 +54,7 @@ class SessionRunner:
     def __init__(
         self,
         agreement: Agreement,
-        core: Core,
+        conversation: Conversation,
         sink: ClientSink,
         around: Surroundings,
         *,
@@ -65,7 +65,7 @@ class SessionRunner:
         self._granted = agreement
         """With every change that the client was granted, also those that wait for the next turn."""
         self._negotiator = negotiator
-        self._core = core
+        self._conversation = conversation
         self._sink = sink
         self._around = around
         self._journal = journal
@@ -101,7 +101,7 @@ class SessionRunner:
         return self._calls.agreement
 
     def hear(self, pcm: bytes, offset_samples: int) -> None:
-        """Take audio; it goes to the tape and to recognition, never to the core."""
+        """Take audio; it goes to the tape and to recognition, never to the conversation."""
         self._idle.mark()
         for edge in _paced(self._backlog, self._hearing, self.agreement, pcm, offset_samples):
             self._post(edge)
@@ -245,18 +245,18 @@ class SessionRunner:
 
     def _step(self) -> None:
         while self._inbox and self._outcome is None:
-            self._perform(self._call_core(self._inbox.popleft()))
-        deadline = self._core.deadline()
+            self._perform(self._tell(self._inbox.popleft()))
+        deadline = self._conversation.deadline()
         if deadline is not None and deadline <= clock.now() and self._outcome is None:
-            self._perform(self._call_core(None))
-            deadline = self._core.deadline()
+            self._perform(self._tell(None))
+            deadline = self._conversation.deadline()
         self._arm(deadline)
 
-    def _call_core(self, fact: inputs.Input | None) -> tuple[effects.Effect, ...]:
-        """Tell the core a fact, or that its deadline has come; the journal has it also when the core fails."""
+    def _tell(self, fact: inputs.Input | None) -> tuple[effects.Effect, ...]:
+        """Tell a fact, or that the deadline has come; the journal has it also when that raises an error."""
         now, batch = clock.now(), None
         try:
-            batch = self._core.on_deadline(now) if fact is None else self._core.handle(fact, now)
+            batch = self._conversation.on_deadline(now) if fact is None else self._conversation.handle(fact, now)
         finally:
             if self._journal is not None:
                 self._journal.record(fact, now, batch)

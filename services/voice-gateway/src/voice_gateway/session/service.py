@@ -14,7 +14,7 @@ from voice_gateway.session.calls import Surroundings
 from voice_gateway.session.negotiation import Negotiator, SessionSettings, unavailable
 from voice_gateway.session.ports import BackendHealth, ClientSink, Language, Session, SessionRequest
 from voice_gateway.session.runner import SessionRunner
-from voice_gateway.turn.core import Core
+from voice_gateway.turn.conversation import MakeConversation
 
 
 class SessionService:
@@ -31,6 +31,7 @@ class SessionService:
         backends: Sequence[BackendHealth],
         new_id: Callable[[], SessionId],
         *,
+        converse: MakeConversation,
         admission: Admission,
     ) -> None:
         self._negotiator = Negotiator(
@@ -44,6 +45,7 @@ class SessionService:
         self._around = around
         self._backends = backends
         self._new_id = new_id
+        self._converse = converse
         self._admission = admission
 
     def admit(self, caller: Caller) -> None:
@@ -77,7 +79,7 @@ class SessionService:
         journals = self._around.journals
         return SessionRunner(
             agreement,
-            Core(agreement),
+            self._converse(agreement),
             sink,
             self._around,
             negotiator=self._negotiator,
