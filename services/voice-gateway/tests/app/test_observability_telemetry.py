@@ -24,6 +24,7 @@ from voice_gateway.domain.events import (
 from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.trace_context import TraceContext
 from voice_gateway.observability.logs import fields_of
 from voice_gateway.observability.telemetry import LogTelemetry
 from voice_gateway.session.ports import Telemetry
@@ -51,6 +52,20 @@ def test_the_first_line_says_who_called(caplog: pytest.LogCaptureFixture) -> Non
     for caller in (Caller("ada", Proof.JWT, "192.0.2.1"), Caller(address="192.0.2.1")):
         telemetry.session_started(replace(AGREED, caller=caller))
     assert [fields["account"] for _, _, fields in read(caplog)] == ["jwt:ada", "address:192.0.2.1"]
+
+
+def test_every_line_names_the_trace_of_its_caller(caplog: pytest.LogCaptureFixture) -> None:
+    """The lines of a call are found from the caller's trace; a call without one has no empty field."""
+    caplog.set_level(logging.INFO)
+    telemetry: Telemetry = LogTelemetry()
+    traced = replace(AGREED, trace=TraceContext("00-4bf9-00f0-01", "a=1"))
+    for agreement in (traced, AGREED):
+        telemetry.session_started(agreement)
+        telemetry.turn_ended(agreement, record(None))
+        telemetry.session_ended(agreement, Ended(EndCause.CLIENT_ENDED), 1_234, 1)
+    told = [fields for _, _, fields in read(caplog)]
+    assert [fields.get("traceparent") for fields in told] == ["00-4bf9-00f0-01"] * 3 + [None] * 3
+    assert [fields.get("tracestate") for fields in told] == ["a=1"] + [None] * 5
 
 
 def test_a_turn_is_one_line_with_its_latency(caplog: pytest.LogCaptureFixture) -> None:

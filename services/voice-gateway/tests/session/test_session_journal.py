@@ -26,6 +26,7 @@ from voice_gateway.domain.events import SpeechEnded, SpeechStarted, Transcript
 from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.trace_context import TraceContext
 from voice_gateway.session import journal as journal_module
 from voice_gateway.session.journal import Journal, JournalFolder
 from voice_gateway.session.journal_codec import (
@@ -53,6 +54,7 @@ AGREED = replace(
     policy=TurnPolicy(lead_ms=300),
     client_label="line 4",
     caller=Caller("ada", Proof.JWT, "192.0.2.1"),
+    trace=TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "a=1"),
 )
 HEADER = Header(VERSION, "1.2.3", AGREED, "now", Instant(5))
 HEAD = header_line(HEADER)

@@ -7,6 +7,7 @@ from voice_gateway.domain.chat import NO_TOOLS, PROMPT_TOKENS, Tool, Toolbox
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Agreement:
     client_label: str = ""
     """The client's own name for the call, for logs only."""
     caller: Caller = UNKNOWN
+    trace: TraceContext = NO_TRACE
 
     def apply(self, change: Change) -> "Agreement":
         """The agreement after a change."""

@@ -42,11 +42,11 @@ class SharedTelemetry:
 
 
 class LogTelemetry:
-    """Implements `Telemetry`. Every line names its session, its transport and the client's label; none its words."""
+    """Implements `Telemetry`. Every line names its session, transport, label and the caller's trace; none its words."""
 
     def session_started(self, agreement: Agreement) -> None:
         """Log what was agreed."""
-        agreed = {
+        agreed: dict[str, object] = {
             "account": agreement.caller.account,
             "language": agreement.heard_language,
             "voice": agreement.voice,
@@ -55,6 +55,8 @@ class LogTelemetry:
             "output_rate_hz": agreement.output_rate_hz,
             "policy": agreement.policy.departures(),
         }
+        if agreement.trace.state:
+            agreed["tracestate"] = agreement.trace.state
         self._write(logging.INFO, "session_started", agreement, agreed)
 
     def session_ended(
@@ -94,6 +96,8 @@ class LogTelemetry:
             "transport": agreement.transport,
             "client_label": agreement.client_label,
         }
+        if agreement.trace.parent:
+            who["traceparent"] = agreement.trace.parent
         _log.log(level, event, extra=who | dict(fields))
 
 

@@ -103,6 +103,7 @@ class Negotiator:
             idle_timeout_ms=settings.idle_timeout_ms,
             client_label=request.client_label[:LABEL_CHARS],
             caller=request.caller,
+            trace=request.trace,
         )
 
     def _persona(self, request: SessionRequest) -> Persona:

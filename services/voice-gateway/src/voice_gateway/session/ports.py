@@ -16,6 +16,7 @@ from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, Refused
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
 from voice_gateway.domain.ids import CallId, ReplyId, SessionId
+from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord
 
 # --- towards clients ---------------------------------------------------------------------------------------------
@@ -47,6 +48,7 @@ class SessionRequest:
     """The client's own name for the call, for logs only."""
     caller: Caller = UNKNOWN
     """Who opened the call; no codec knows."""
+    trace: TraceContext = NO_TRACE
 
 
 @dataclass(frozen=True, slots=True)

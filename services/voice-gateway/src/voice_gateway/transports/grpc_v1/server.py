@@ -12,6 +12,7 @@ from voice_gateway.transports.grpc_v1.codec import Codec
 from voice_gateway.transports.grpc_v1.encoding import capabilities
 from voice_gateway.transports.reading import RawContext
 from voice_gateway.transports.status import abort, without_frames
+from voice_gateway.transports.trace_headers import told_trace
 from voice_gateway.transports.unary import unary
 
 SERVICE_NAME: Final[str] = voice_gateway_service_pb2.DESCRIPTOR.services_by_name["VoiceGatewayService"].full_name
@@ -29,7 +30,7 @@ class _Servicer:
 
     async def converse(self, _: object, context: RawContext) -> None:
         """Hold one conversation."""
-        await hold_call(context, Codec(self._server_version), self._doors, self._limits)
+        await hold_call(context, Codec(self._server_version, told_trace(context)), self._doors, self._limits)
 
     async def get_capabilities(self, _: None, context: RawContext) -> bytes:
         """Tell what the server can do now."""
