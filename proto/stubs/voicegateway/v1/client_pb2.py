@@ -26,7 +26,7 @@ from voicegateway.v1 import audio_pb2 as voicegateway_dot_v1_dot_audio__pb2
 from voicegateway.v1 import policy_pb2 as voicegateway_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoicegateway/v1/client.proto\x12\x0fvoicegateway.v1\x1a\x1bvoicegateway/v1/audio.proto\x1a\x1cvoicegateway/v1/policy.proto\"\xa5\x02\n\x05Start\x12.\n\x08\x61udio_in\x18\x01 \x01(\x0b\x32\x1c.voicegateway.v1.AudioFormat\x12/\n\taudio_out\x18\x02 \x01(\x0b\x32\x1c.voicegateway.v1.AudioFormat\x12\x15\n\rlanguage_code\x18\x03 \x01(\t\x12\r\n\x05voice\x18\x04 \x01(\t\x12\x1a\n\rsystem_prompt\x18\x05 \x01(\tH\x00\x88\x01\x01\x12+\n\x06policy\x18\x06 \x01(\x0b\x32\x1b.voicegateway.v1.TurnPolicy\x12$\n\x05tools\x18\x07 \x03(\x0b\x32\x15.voicegateway.v1.Tool\x12\x14\n\x0cresume_token\x18\x08 \x01(\x0c\x42\x10\n\x0e_system_prompt\"B\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x17\n\x0fparameters_json\x18\x03 \x01(\t\"2\n\nAudioInput\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x16\n\x0eoffset_samples\x18\x02 \x01(\x03\"\x19\n\tTextInput\x12\x0c\n\x04text\x18\x01 \x01(\t\"F\n\x08Playback\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x16\n\x0eplayed_samples\x18\x02 \x01(\x03\x12\x10\n\x08is_final\x18\x03 \x01(\x08\"\x0b\n\tInterrupt\"\x08\n\x06\x43ommit\"\x16\n\x04\x44tmf\x12\x0e\n\x06\x64igits\x18\x01 \x01(\t\"?\n\nToolResult\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06output\x18\x02 \x01(\t\x12\x10\n\x08is_error\x18\x03 \x01(\x08\"\xec\x01\n\x06Update\x12\x1a\n\rlanguage_code\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05voice\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x1a\n\rsystem_prompt\x18\x03 \x01(\tH\x02\x88\x01\x01\x12+\n\x06policy\x18\x04 \x01(\x0b\x32\x1b.voicegateway.v1.TurnPolicy\x12$\n\x05tools\x18\x05 \x03(\x0b\x32\x15.voicegateway.v1.Tool\x12\x15\n\rreplace_tools\x18\x06 \x01(\x08\x42\x10\n\x0e_language_codeB\x08\n\x06_voiceB\x10\n\x0e_system_prompt\"\x05\n\x03\x45ndB0Z.example.com/voicegateway/gen/v1;voicegatewayv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoicegateway/v1/client.proto\x12\x0fvoicegateway.v1\x1a\x1bvoicegateway/v1/audio.proto\x1a\x1cvoicegateway/v1/policy.proto\"\xce\x02\n\x05Start\x12.\n\x08\x61udio_in\x18\x01 \x01(\x0b\x32\x1c.voicegateway.v1.AudioFormat\x12/\n\taudio_out\x18\x02 \x01(\x0b\x32\x1c.voicegateway.v1.AudioFormat\x12\x15\n\rlanguage_code\x18\x03 \x01(\t\x12\r\n\x05voice\x18\x04 \x01(\t\x12\x1a\n\rsystem_prompt\x18\x05 \x01(\tH\x00\x88\x01\x01\x12+\n\x06policy\x18\x06 \x01(\x0b\x32\x1b.voicegateway.v1.TurnPolicy\x12$\n\x05tools\x18\x07 \x03(\x0b\x32\x15.voicegateway.v1.Tool\x12\x14\n\x0cresume_token\x18\x08 \x01(\x0c\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12\x12\n\ntracestate\x18\n \x01(\tB\x10\n\x0e_system_prompt\"B\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x17\n\x0fparameters_json\x18\x03 \x01(\t\"2\n\nAudioInput\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x16\n\x0eoffset_samples\x18\x02 \x01(\x03\"\x19\n\tTextInput\x12\x0c\n\x04text\x18\x01 \x01(\t\"F\n\x08Playback\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x16\n\x0eplayed_samples\x18\x02 \x01(\x03\x12\x10\n\x08is_final\x18\x03 \x01(\x08\"\x0b\n\tInterrupt\"\x08\n\x06\x43ommit\"\x16\n\x04\x44tmf\x12\x0e\n\x06\x64igits\x18\x01 \x01(\t\"?\n\nToolResult\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06output\x18\x02 \x01(\t\x12\x10\n\x08is_error\x18\x03 \x01(\x08\"\xec\x01\n\x06Update\x12\x1a\n\rlanguage_code\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05voice\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x1a\n\rsystem_prompt\x18\x03 \x01(\tH\x02\x88\x01\x01\x12+\n\x06policy\x18\x04 \x01(\x0b\x32\x1b.voicegateway.v1.TurnPolicy\x12$\n\x05tools\x18\x05 \x03(\x0b\x32\x15.voicegateway.v1.Tool\x12\x15\n\rreplace_tools\x18\x06 \x01(\x08\x42\x10\n\x0e_language_codeB\x08\n\x06_voiceB\x10\n\x0e_system_prompt\"\x05\n\x03\x45ndB0Z.example.com/voicegateway/gen/v1;voicegatewayv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,25 +35,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z.example.com/voicegateway/gen/v1;voicegatewayv1'
   _globals['_START']._serialized_start=109
-  _globals['_START']._serialized_end=402
-  _globals['_TOOL']._serialized_start=404
-  _globals['_TOOL']._serialized_end=470
-  _globals['_AUDIOINPUT']._serialized_start=472
-  _globals['_AUDIOINPUT']._serialized_end=522
-  _globals['_TEXTINPUT']._serialized_start=524
-  _globals['_TEXTINPUT']._serialized_end=549
-  _globals['_PLAYBACK']._serialized_start=551
-  _globals['_PLAYBACK']._serialized_end=621
-  _globals['_INTERRUPT']._serialized_start=623
-  _globals['_INTERRUPT']._serialized_end=634
-  _globals['_COMMIT']._serialized_start=636
-  _globals['_COMMIT']._serialized_end=644
-  _globals['_DTMF']._serialized_start=646
-  _globals['_DTMF']._serialized_end=668
-  _globals['_TOOLRESULT']._serialized_start=670
-  _globals['_TOOLRESULT']._serialized_end=733
-  _globals['_UPDATE']._serialized_start=736
-  _globals['_UPDATE']._serialized_end=972
-  _globals['_END']._serialized_start=974
-  _globals['_END']._serialized_end=979
+  _globals['_START']._serialized_end=443
+  _globals['_TOOL']._serialized_start=445
+  _globals['_TOOL']._serialized_end=511
+  _globals['_AUDIOINPUT']._serialized_start=513
+  _globals['_AUDIOINPUT']._serialized_end=563
+  _globals['_TEXTINPUT']._serialized_start=565
+  _globals['_TEXTINPUT']._serialized_end=590
+  _globals['_PLAYBACK']._serialized_start=592
+  _globals['_PLAYBACK']._serialized_end=662
+  _globals['_INTERRUPT']._serialized_start=664
+  _globals['_INTERRUPT']._serialized_end=675
+  _globals['_COMMIT']._serialized_start=677
+  _globals['_COMMIT']._serialized_end=685
+  _globals['_DTMF']._serialized_start=687
+  _globals['_DTMF']._serialized_end=709
+  _globals['_TOOLRESULT']._serialized_start=711
+  _globals['_TOOLRESULT']._serialized_end=774
+  _globals['_UPDATE']._serialized_start=777
+  _globals['_UPDATE']._serialized_end=1013
+  _globals['_END']._serialized_start=1015
+  _globals['_END']._serialized_end=1020
 # @@protoc_insertion_point(module_scope)

@@ -34,6 +34,8 @@ class Start(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
+    TRACESTATE_FIELD_NUMBER: _builtins.int
     language_code: _builtins.str
     """BCP-47, of both directions. Empty: the server's ASR_LANGUAGE. Unknown: INVALID_ARGUMENT / LANGUAGE_UNSUPPORTED."""
     voice: _builtins.str
@@ -45,6 +47,15 @@ class Start(_message.Message):
     resume_token: _builtins.bytes
     """The last `Checkpoint.token` of a broken session. Empty: a new conversation.
     Needs the feature `resume`, else FAILED_PRECONDITION / RESUME_UNAVAILABLE.
+    """
+    traceparent: _builtins.str
+    """The place of this call in a trace of the client's, for the server's logs and journals: `traceparent` of W3C Trace
+    Context (https://www.w3.org/TR/trace-context-2/). Empty or unlawful: the server takes the gRPC metadata `traceparent`
+    and `tracestate`; where these are unlawful too, the call belongs to no trace, and is served all the same.
+    """
+    tracestate: _builtins.str
+    """What goes with `traceparent`: `tracestate` of W3C Trace Context, at most 512 characters. Ignored where it is longer or
+    unlawful, and where `traceparent` is.
     """
     @_builtins.property
     def audio_in(self) -> _audio_pb2.AudioFormat:
@@ -76,10 +87,12 @@ class Start(_message.Message):
         policy: _policy_pb2.TurnPolicy | None = ...,
         tools: _abc.Iterable[Global___Tool] | None = ...,
         resume_token: _builtins.bytes = ...,
+        traceparent: _builtins.str = ...,
+        tracestate: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_system_prompt", b"_system_prompt", "audio_in", b"audio_in", "audio_out", b"audio_out", "policy", b"policy", "system_prompt", b"system_prompt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_system_prompt", b"_system_prompt", "audio_in", b"audio_in", "audio_out", b"audio_out", "language_code", b"language_code", "policy", b"policy", "resume_token", b"resume_token", "system_prompt", b"system_prompt", "tools", b"tools", "voice", b"voice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_system_prompt", b"_system_prompt", "audio_in", b"audio_in", "audio_out", b"audio_out", "language_code", b"language_code", "policy", b"policy", "resume_token", b"resume_token", "system_prompt", b"system_prompt", "tools", b"tools", "traceparent", b"traceparent", "tracestate", b"tracestate", "voice", b"voice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__system_prompt: _TypeAlias = _typing.Literal["system_prompt"]  # noqa: Y015
     _WhichOneofArgType__system_prompt: _TypeAlias = _typing.Literal["_system_prompt", b"_system_prompt"]  # noqa: Y015

@@ -1,6 +1,7 @@
 """What is counted of sessions, turns, failures and the event loop."""
 
 import pytest
+from gateway_kit.phone_call import AGREEMENT
 from prometheus_client import generate_latest
 from voice_gateway.domain.backend_status import AddressState, AddressStatus, BackendStatus
 from voice_gateway.domain.errors import (
@@ -23,15 +24,11 @@ from voice_gateway.domain.events import (
     TurnRecord,
     TurnReport,
 )
-from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
-from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.observability.metric_names import METRICS, MetricKind
 from voice_gateway.observability.metrics import MAX_ADDRESSES, Metrics
 from voice_gateway.observability.telemetry import SharedTelemetry
-from voice_gateway.session.ports import AdmissionWatch, BackendWatch, SessionInfo, SessionRequest, Telemetry
-
-INFO = SessionInfo(SessionId("s1"), 16_000, 16_000, 22_050, "en-US", "aria", TurnPolicy())
-REQUEST = SessionRequest("grpc_v1", 16_000)
+from voice_gateway.session.ports import AdmissionWatch, BackendWatch, Telemetry
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -58,10 +55,10 @@ def test_a_session_is_counted_in_and_out(outcome: Ended | GatewayError | None, r
     """What scales the pods goes up and down with the sessions, and each end has its reason."""
     metrics = Metrics()
     telemetry: Telemetry = metrics
-    telemetry.session_started(INFO, REQUEST)
+    telemetry.session_started(AGREEMENT)
     assert value(metrics, "voicegateway_sessions_in_progress") == 1
     assert value(metrics, "voicegateway_sessions_started_total", transport="grpc_v1") == 1
-    telemetry.session_ended(INFO, outcome, 5)
+    telemetry.session_ended(AGREEMENT, outcome, 5, 1)
     assert value(metrics, "voicegateway_sessions_in_progress") == 0
     assert value(metrics, "voicegateway_sessions_ended_total", transport="grpc_v1", reason=reason) == 1
 
@@ -102,8 +99,8 @@ def test_a_turn_is_timed_in_spans_that_add_up() -> None:
     metrics = Metrics()
     spans = (LatencySpan("endpointing", 0, 240), LatencySpan("llm", 100, 90, "", is_overlapped=True))
     tiled = (*spans, LatencySpan("tts_first_audio", 240, 100))
-    metrics.turn_ended(INFO, record(TurnReport(TurnId(1), ReplyId(2), 340, tiled)))
-    metrics.turn_ended(INFO, record(None))
+    metrics.turn_ended(AGREEMENT, record(TurnReport(TurnId(1), ReplyId(2), 340, tiled)))
+    metrics.turn_ended(AGREEMENT, record(None))
     assert value(metrics, "voicegateway_turns_total", kind="ANSWER", outcome="INTERRUPTED") == 2
     assert value(metrics, "voicegateway_voice_to_voice_seconds_sum") == 0.34
     assert value(metrics, "voicegateway_voice_to_voice_seconds_count") == 1
@@ -125,7 +122,7 @@ def test_failures_are_counted_by_address() -> None:
     watch.backend_seen(Backend.ASR, BackendStatus((address("a:1"), address("a:2")), ()))
     assert value(metrics, name, backend="asr", address="a:2") == 0
     watch.backend_failed(Backend.ASR, "a:2")
-    metrics.trouble(INFO, BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "told by its address already"))
+    metrics.trouble(AGREEMENT, BackendError(Backend.ASR, Reason.BACKEND_UNAVAILABLE, "told by its address already"))
     assert value(metrics, name, backend="asr", address="a:2") == 1
     assert value(metrics, name, backend="asr", address="a:1") == 0
 
@@ -192,10 +189,10 @@ def test_telemetry_is_told_to_everybody() -> None:
     """The log and the metrics hear of the same things."""
     one, other = Metrics(), Metrics()
     shared: Telemetry = SharedTelemetry(one, other)
-    shared.session_started(INFO, REQUEST)
-    shared.turn_ended(INFO, record(None))
-    shared.trouble(INFO, BackendError(Backend.LLM, Reason.LLM_FAILED, "no"))
-    shared.session_ended(INFO, None, 5)
+    shared.session_started(AGREEMENT)
+    shared.turn_ended(AGREEMENT, record(None))
+    shared.trouble(AGREEMENT, BackendError(Backend.LLM, Reason.LLM_FAILED, "no"))
+    shared.session_ended(AGREEMENT, None, 5, 1)
     assert generate_latest(one.registry) == generate_latest(other.registry)
     assert value(other, "voicegateway_turns_total", kind="ANSWER", outcome="INTERRUPTED") == 1
     assert value(other, "voicegateway_sessions_in_progress") == 0

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from gateway_kit.phone_call import AGREEMENT
 from voice_gateway.domain.caller import Caller, Proof
 from voice_gateway.domain.errors import Backend, BackendError, ClientError, GatewayError, InternalError, Reason
 from voice_gateway.domain.events import (
@@ -20,15 +21,16 @@ from voice_gateway.domain.events import (
     TurnRecord,
     TurnReport,
 )
-from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
+from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.trace_context import TraceContext
 from voice_gateway.observability.logs import fields_of
 from voice_gateway.observability.telemetry import LogTelemetry
-from voice_gateway.session.ports import SessionInfo, SessionRequest, Telemetry
+from voice_gateway.session.ports import Telemetry
 
-INFO = SessionInfo(SessionId("s1"), 16_000, 16_000, 22_050, "en-US", "aria", TurnPolicy())
-REQUEST = SessionRequest(
-    "grpc_v1", 16_000, system_prompt="a private matter", policy={"lead_ms": 100}, client_label="c" * 500
+AGREED = replace(
+    AGREEMENT, persona=Persona("a private matter", "Sorry."), policy=TurnPolicy(lead_ms=100), client_label="line 4"
 )
 
 
@@ -48,25 +50,39 @@ def test_the_first_line_says_who_called(caplog: pytest.LogCaptureFixture) -> Non
     caplog.set_level(logging.INFO)
     telemetry: Telemetry = LogTelemetry()
     for caller in (Caller("ada", Proof.JWT, "192.0.2.1"), Caller(address="192.0.2.1")):
-        telemetry.session_started(INFO, replace(REQUEST, caller=caller))
+        telemetry.session_started(replace(AGREED, caller=caller))
     assert [fields["account"] for _, _, fields in read(caplog)] == ["jwt:ada", "address:192.0.2.1"]
+
+
+def test_every_line_names_the_trace_of_its_caller(caplog: pytest.LogCaptureFixture) -> None:
+    """The lines of a call are found from the caller's trace; a call without one has no empty field."""
+    caplog.set_level(logging.INFO)
+    telemetry: Telemetry = LogTelemetry()
+    traced = replace(AGREED, trace=TraceContext("00-4bf9-00f0-01", "a=1"))
+    for agreement in (traced, AGREED):
+        telemetry.session_started(agreement)
+        telemetry.turn_ended(agreement, record(None))
+        telemetry.session_ended(agreement, Ended(EndCause.CLIENT_ENDED), 1_234, 1)
+    told = [fields for _, _, fields in read(caplog)]
+    assert [fields.get("traceparent") for fields in told] == ["00-4bf9-00f0-01"] * 3 + [None] * 3
+    assert [fields.get("tracestate") for fields in told] == ["a=1"] + [None] * 5
 
 
 def test_a_turn_is_one_line_with_its_latency(caplog: pytest.LogCaptureFixture) -> None:
     """The canonical line holds everything one asks about a turn, its spans and the label of its call included."""
     caplog.set_level(logging.INFO)
     telemetry: Telemetry = LogTelemetry()
-    telemetry.session_started(INFO, REQUEST)
+    telemetry.session_started(AGREED)
     spans = (LatencySpan("endpointing", 0, 240, "stop_history_ms"), LatencySpan("llm", 200, 100, is_overlapped=True))
     early = (Speculation(SpeculationTrigger.PAUSE, SpeculationOutcome.WON, 0),)
-    telemetry.turn_ended(INFO, record(TurnReport(TurnId(1), ReplyId(2), 340, spans, early)))
+    telemetry.turn_ended(AGREED, record(TurnReport(TurnId(1), ReplyId(2), 340, spans, early)))
     assert read(caplog)[-1] == (
         "INFO",
         "turn",
         {
             "session": "s1",
             "transport": "grpc_v1",
-            "client_label": "c" * 128,
+            "client_label": "line 4",
             "turn": 1,
             "reply": 2,
             "kind": "ANSWER",
@@ -97,39 +113,37 @@ def test_a_turn_without_audio_has_no_latency(caplog: pytest.LogCaptureFixture) -
     """A turn that made no sound still has its line."""
     caplog.set_level(logging.INFO)
     telemetry = LogTelemetry()
-    telemetry.session_started(INFO, REQUEST)
-    telemetry.turn_ended(INFO, record(None))
+    telemetry.session_started(AGREED)
+    telemetry.turn_ended(AGREED, record(None))
     fields = read(caplog)[-1][2]
     assert (fields["latency_ms"], fields["spans"]) == (None, [])
 
 
-def test_a_prompt_is_a_line_and_no_turn(caplog: pytest.LogCaptureFixture) -> None:
-    """What the agent says to a silent user is seen, and is not counted among the turns that it answered."""
+def test_a_prompt_is_a_line_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    """What the agent says to a silent user is seen, and is told from what it answers."""
     caplog.set_level(logging.INFO)
     telemetry = LogTelemetry()
-    telemetry.session_started(INFO, REQUEST)
+    telemetry.session_started(AGREED)
     finished = ReplyFinished(ReplyId(2), None, ReplyKind.REPROMPT, ReplyOutcome.COMPLETED, 44_100)
-    telemetry.turn_ended(INFO, replace(record(None), finished=finished))
-    telemetry.session_ended(INFO, Ended(EndCause.NO_INPUT), 1_234)
-    prompt, ended = read(caplog)[-2:]
+    telemetry.turn_ended(AGREED, replace(record(None), finished=finished))
+    prompt = read(caplog)[-1]
     assert (prompt[1], prompt[2]["turn"], prompt[2]["kind"]) == ("prompt", None, "REPROMPT")
-    assert (ended[2]["outcome"], ended[2]["turns"]) == ("NO_INPUT", 0)
 
 
 def test_a_session_has_a_first_and_a_last_line(caplog: pytest.LogCaptureFixture) -> None:
     """The lines of a call begin with what was negotiated and end with how it went; none holds its words."""
     caplog.set_level(logging.INFO)
     telemetry = LogTelemetry()
-    telemetry.session_started(INFO, REQUEST)
-    telemetry.turn_ended(INFO, record(None))
-    telemetry.turn_ended(INFO, record(None))
-    telemetry.session_ended(INFO, Ended(EndCause.CLIENT_HALF_CLOSED), 1_234)
+    telemetry.session_started(AGREED)
+    telemetry.turn_ended(AGREED, record(None))
+    telemetry.turn_ended(AGREED, record(None))
+    telemetry.session_ended(AGREED, Ended(EndCause.CLIENT_HALF_CLOSED), 1_234, 2)
     first, *_, last = read(caplog)
     assert first[1] == "session_started"
     assert first[2]["policy"] == {"lead_ms": 100}
     assert last[1] == "session_ended"
     assert (last[2]["outcome"], last[2]["duration_ms"], last[2]["turns"]) == ("CLIENT_HALF_CLOSED", 1_234, 2)
-    assert last[2]["client_label"] == "c" * 128
+    assert last[2]["client_label"] == "line 4"
     assert "private" not in caplog.text + str(read(caplog))
 
 
@@ -147,32 +161,30 @@ def test_the_level_says_whose_fault_it_was(
     """Our faults are errors, a backend's are warnings, a client's wake nobody."""
     caplog.set_level(logging.INFO)
     telemetry = LogTelemetry()
-    telemetry.session_started(INFO, REQUEST)
-    telemetry.session_ended(INFO, outcome, 1)
+    telemetry.session_started(AGREED)
+    telemetry.session_ended(AGREED, outcome, 1, 0)
     assert read(caplog)[-1][0] == level
     assert read(caplog)[-1][2]["reason"] == reason
 
 
 def test_a_client_that_vanished_is_told_from_one_that_left(caplog: pytest.LogCaptureFixture) -> None:
-    """A lost connection is not a clean end, and nothing of the session is kept."""
+    """A lost connection is not a clean end."""
     caplog.set_level(logging.INFO)
     telemetry = LogTelemetry()
-    telemetry.session_started(INFO, REQUEST)
-    telemetry.session_ended(INFO, None, 5)
+    telemetry.session_started(AGREED)
+    telemetry.session_ended(AGREED, None, 5, 0)
     assert read(caplog)[-1][2]["outcome"] == "CLIENT_VANISHED"
-    telemetry.session_ended(INFO, None, 5)
-    assert "client_label" not in read(caplog)[-1][2]
 
 
 def test_trouble_names_its_backend(caplog: pytest.LogCaptureFixture) -> None:
     """A failure from which the session went on is seen with whose it was; our own fault is an error."""
     caplog.set_level(logging.INFO)
     telemetry = LogTelemetry()
-    telemetry.session_started(INFO, REQUEST)
-    telemetry.trouble(INFO, BackendError(Backend.TTS, Reason.TTS_TIMEOUT, "no audio for 3000 ms"))
+    telemetry.session_started(AGREED)
+    telemetry.trouble(AGREED, BackendError(Backend.TTS, Reason.TTS_TIMEOUT, "no audio for 3000 ms"))
     level, event, fields = read(caplog)[-1]
     assert (level, event) == ("WARNING", "trouble")
     assert (fields["backend"], fields["reason"]) == ("tts", "TTS_TIMEOUT")
     assert (fields["detail"], fields["session"]) == ("no audio for 3000 ms", "s1")
-    telemetry.trouble(INFO, InternalError("KeyError"))
+    telemetry.trouble(AGREED, InternalError("KeyError"))
     assert read(caplog)[-1][0] == "ERROR"

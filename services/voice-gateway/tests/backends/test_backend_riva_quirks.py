@@ -81,10 +81,12 @@ async def test_a_recogniser_is_asked_for_what_it_lists(listed: str) -> None:
 
 
 class Offering:
-    """A recogniser and a synthesiser that offer languages, and nothing else."""
+    """A recogniser and a synthesiser that offer languages, and a model of a length, and nothing else."""
 
     def __init__(self, heard: set[str], spoken: set[str]) -> None:
         self.heard, self.spoken = heard, spoken
+
+    prompt_tokens = 1_000
 
     def languages(self) -> frozenset[str]:
         """What is heard."""
@@ -99,8 +101,10 @@ def negotiated(heard: set[str], spoken: set[str], wanted: str) -> str:
     """The language that a session gets."""
     offering: Any = Offering(heard, spoken)
     settings = SessionSettings("en-US", "", RATE_HZ, RATE_HZ, Persona("", "", "", "", ""))
-    negotiator = Negotiator(settings, TurnPolicy(), offering, offering, NO_TOOL_RUNNER)
-    return negotiator.start(SessionRequest("grpc_v1", RATE_HZ, language_code=wanted), SESSION).language_code
+    negotiator = Negotiator(
+        settings, TurnPolicy(), recognizer=offering, llm=offering, synthesizer=offering, tools=NO_TOOL_RUNNER
+    )
+    return negotiator.start(SessionRequest("grpc_v1", RATE_HZ, language_code=wanted), SESSION).heard_language
 
 
 def test_who_hears_everything_hears_what_can_be_spoken() -> None:

@@ -180,7 +180,7 @@ def settings_change_before_they_are_used(batches: Batches) -> None:
                 assert not any(map(_is_by_settings, before))
                 opened = {each.stream for each in before if isinstance(each, effects.OpenRecognition)}
                 closed = {each.stream for each in batch.effects if isinstance(each, effects.FinishRecognition)}
-                assert effect.change.language_code is None or opened <= closed
+                assert effect.change.heard_language is None or opened <= closed
             before.append(effect)
 
 

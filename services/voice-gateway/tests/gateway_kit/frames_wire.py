@@ -13,12 +13,13 @@ from dataclasses import asdict
 from enum import IntEnum
 from typing import Any, Final
 
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import AudioFormat, Encoding
 from voice_gateway.domain.caller import Caller
 from voice_gateway.domain.errors import ClientError, GatewayError, Reason
 from voice_gateway.domain.events import Ended, Event, ReplyAudio
 from voice_gateway.domain.ids import ReplyId
-from voice_gateway.session.ports import SessionInfo, SessionRequest
+from voice_gateway.session.ports import SessionRequest
 from voice_gateway.transports import client_input
 from voice_gateway.transports.call import CallLimits, Doors, hold_call
 from voice_gateway.transports.codec import Opening
@@ -161,10 +162,10 @@ class FramesCodec:
         request = SessionRequest("frames", rate_hz, rate_hz, can_pause=False, client_label=self._id.hex())
         return Opening(request, tuple(self.receive(raw)))
 
-    def opened(self, info: SessionInfo) -> Sequence[bytes]:
+    def opened(self, agreement: Agreement) -> Sequence[bytes]:
         """The session's id."""
-        self._audio_out = _KINDS[info.output_rate_hz]
-        return [json_frame({"session": info.session_id})]
+        self._audio_out = _KINDS[agreement.output_rate_hz]
+        return [json_frame({"session": agreement.session_id})]
 
     def receive(self, raw: bytes) -> Iterator[client_input.Input]:
         """Audio, or each thing of a list."""

@@ -1,14 +1,15 @@
 """Journals that tests have written, replayed."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from gateway_kit.phone_call import PERSONA, RATE_HZ, TOOLBOX, at, new_core, parse
+from gateway_kit.phone_call import AGREEMENT, at, parse
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.journal_codec import Recording, read
-from voice_gateway.session.ports import SessionInfo
 from voice_gateway.session.replay import Replayed, replay
+from voice_gateway.turn.core import Core
 
 ORIGIN_MS = 7_000
 """The monotonic clock never begins with the session."""
@@ -21,7 +22,7 @@ def read_journal(path: Path) -> Recording:
 
 def replay_journal(path: Path) -> Replayed:
     """What a journal on disk replays to."""
-    return replay(read_journal(path))
+    return replay(read_journal(path), Core)
 
 
 def assert_all_replay(folder: Path) -> None:
@@ -32,8 +33,8 @@ def assert_all_replay(folder: Path) -> None:
 
 def record(folder: Path, script: str, name: str = "s1") -> Path:
     """The journal of a core that was told the facts of a script (`phone_call.py`), one a line; its path."""
-    info = SessionInfo(SessionId(name), RATE_HZ, RATE_HZ, RATE_HZ, "en-US", "", TurnPolicy(lead_ms=300))
-    core, journal = new_core(info.policy), JournalFolder(folder, "1.2.3").journal(info, PERSONA, "grpc_v1", TOOLBOX)
+    agreement = replace(AGREEMENT, session_id=SessionId(name), policy=TurnPolicy(lead_ms=300))
+    core, journal = Core(agreement), JournalFolder(folder, "1.2.3").journal(agreement)
     for line in script.strip().split("\n"):
         until, fact = line.strip().split(" ms: ", 1)
         now = at(ORIGIN_MS + int(until))

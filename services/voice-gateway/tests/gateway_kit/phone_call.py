@@ -6,18 +6,19 @@ What the user says and is told stands in capitals' columns, what the machine ord
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Any
 
 from gateway_kit.contract import Batch
 from voice_gateway.domain import events
-from voice_gateway.domain.chat import PROMPT_TOKENS, ChatMessage, Role, Tool, Toolbox, ToolCall, ToolPlace
+from voice_gateway.domain.agreement import Agreement, Change
+from voice_gateway.domain.chat import ChatMessage, Role, Tool, Toolbox, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Reason
-from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
+from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, SessionId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.items import AssistantItem, Item, ToolCallItem, ToolOutputItem, UserItem
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.domain.transcript import SpokenWord, Word
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
@@ -39,22 +40,25 @@ TOOLBOX = Toolbox(
         Tool("open_door", "Opens a door.", "", ToolPlace.CLIENT),
     )
 )
+AGREEMENT = Agreement(
+    session_id=SessionId("s1"),
+    transport="grpc_v1",
+    input_rate_hz=RATE_HZ,
+    asr_rate_hz=RATE_HZ,
+    output_rate_hz=RATE_HZ,
+    heard_language=LANGUAGE,
+    spoken_language=LANGUAGE,
+    voice="",
+    persona=PERSONA,
+    policy=TurnPolicy(),
+    toolbox=TOOLBOX,
+)
 _STEP = re.compile(r"(\d+) ms: (.+)")
 
 
-def new_core(
-    policy: TurnPolicy | None = None, persona: Persona = PERSONA, *, prompt_tokens: int = PROMPT_TOKENS
-) -> Core:
-    """A core as the scripts use it."""
-    return Core(
-        policy or TurnPolicy(),
-        persona,
-        LANGUAGE,
-        input_rate_hz=RATE_HZ,
-        output_rate_hz=RATE_HZ,
-        toolbox=TOOLBOX,
-        prompt_tokens=prompt_tokens,
-    )
+def new_core(policy: TurnPolicy | None = None, persona: Persona = PERSONA, **agreed: Any) -> Core:
+    """A core as the scripts use it, but for what is `agreed` otherwise: fields of an Agreement."""
+    return Core(replace(AGREEMENT, policy=policy or TurnPolicy(), persona=persona, **agreed))
 
 
 def play(script: str) -> str:
@@ -161,7 +165,7 @@ def _settings_changed(match: re.Match[str], _: int) -> inputs.Input:
     given = dict(part.split(" ", 1) for part in match[1].split(", "))
     language, voice, prompt = (given.pop(name, None) for name in ("language", "voice", "prompt"))
     policy = TurnPolicy().changed({name: int(value) for name, value in given.items()}) if given else None
-    return inputs.SettingsChanged(SettingsChange(language, voice, prompt, policy))
+    return inputs.SettingsChanged(Change(language, language, voice, prompt, policy))
 
 
 def _part(match: re.Match[str]) -> tuple[ReplyId, SentenceId, int]:
@@ -312,8 +316,8 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for
             return f"[{name} {getattr(effect, 'reply', None) or getattr(effect, 'stream', None)}]"
 
 
-def _change(change: SettingsChange) -> str:
-    texts = {"language": change.language_code, "voice": change.voice, "prompt": change.system_prompt}
+def _change(change: Change) -> str:
+    texts = {"language": change.heard_language, "voice": change.voice, "prompt": change.system_prompt}
     told = [f"{name} {value!r}" for name, value in texts.items() if value is not None]
     if change.policy is not None:
         usual = asdict(TurnPolicy())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import PROMPT_TOKENS, ChatMessage, Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, ToolError
@@ -16,8 +17,6 @@ from voice_gateway.session.ports import (
     AnswerWithin,
     RecognitionSpec,
     SentenceSkipped,
-    SessionInfo,
-    SessionRequest,
     SpeechChunk,
     VoiceSpec,
 )
@@ -208,29 +207,33 @@ class FakeSink:
 class FakeTelemetry:
     """Keeps what it was told."""
 
-    started: list[SessionInfo] = field(default_factory=list)
+    started: list[Agreement] = field(default_factory=list)
     ended: list[Ended | GatewayError | None] = field(default_factory=list)
     turns: list[TurnRecord] = field(default_factory=list)
     troubles: list[GatewayError] = field(default_factory=list)
+    answered: list[int] = field(default_factory=list)
+    """Turns of each session that is over."""
 
-    def session_started(self, info: SessionInfo, request: SessionRequest) -> None:
+    def session_started(self, agreement: Agreement) -> None:
         """Keep."""
-        del request
-        self.started.append(info)
+        self.started.append(agreement)
 
-    def session_ended(self, info: SessionInfo, outcome: Ended | GatewayError | None, duration_ms: int) -> None:
+    def session_ended(
+        self, agreement: Agreement, outcome: Ended | GatewayError | None, duration_ms: int, turns: int
+    ) -> None:
         """Keep."""
-        del info, duration_ms
+        del agreement, duration_ms
+        self.answered.append(turns)
         self.ended.append(outcome)
 
-    def turn_ended(self, info: SessionInfo, record: TurnRecord) -> None:
+    def turn_ended(self, agreement: Agreement, record: TurnRecord) -> None:
         """Keep."""
-        del info
+        del agreement
         self.turns.append(record)
 
-    def trouble(self, info: SessionInfo, error: GatewayError) -> None:
+    def trouble(self, agreement: Agreement, error: GatewayError) -> None:
         """Keep."""
-        del info
+        del agreement
         self.troubles.append(error)
 
 

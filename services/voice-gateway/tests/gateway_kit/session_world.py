@@ -30,6 +30,8 @@ from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService
 from voice_gateway.session.standing import StandingSpeech
 from voice_gateway.session.voice import VoiceBank
+from voice_gateway.turn.conversation import MakeConversation
+from voice_gateway.turn.core import Core
 
 REQUEST = SessionRequest(transport="grpc_v1", input_rate_hz=16_000)
 FRAME = bytes(640)
@@ -58,6 +60,7 @@ class World:
     admission: Admission = field(default_factory=lambda: Admission(AdmissionSettings()))
     backend_patience_ms: int = 0
     persona: Persona = PERSONA
+    converse: MakeConversation = Core
     journals: ClassVar[JournalFolder | None] = None
     idle_timeout_ms: ClassVar[int] = 0
 
@@ -90,6 +93,7 @@ class World:
             around,
             self.health,
             lambda: next(ids),
+            converse=self.converse,
             admission=self.admission,
         )
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 from gateway_kit import virtual_time
@@ -10,7 +11,7 @@ from gateway_kit.port_fakes import (
     FakeHealth,
 )
 from gateway_kit.session_world import REQUEST, World
-from voice_gateway.domain.caller import UNKNOWN, Caller
+from voice_gateway.domain.caller import UNKNOWN, Caller, Proof
 from voice_gateway.domain.errors import (
     Backend,
     BackendError,
@@ -22,8 +23,10 @@ from voice_gateway.domain.errors import (
     Unavailable,
 )
 from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.trace_context import TraceContext
 from voice_gateway.session.admission.gate import FULL_RETRY_MS, RETRY_SPREAD_MS, Admission, AdmissionSettings
 from voice_gateway.session.admission.quotas import QuotaSettings
+from voice_gateway.session.negotiation import LABEL_CHARS
 from voice_gateway.session.ports import SessionRequest
 
 
@@ -68,9 +71,28 @@ def test_languages_match_in_any_case_and_by_primary_tag(code: str, matched: str)
 
     async def main() -> None:
         session, run = await World().open(SessionRequest("grpc_v1", 16_000, language_code=code))
-        assert session.info.language_code == matched
+        assert session.agreement.heard_language == matched
         session.end()
         await run
+
+    virtual_time.run(main())
+
+
+def test_a_session_is_known_by_what_was_agreed() -> None:
+    """Who watches is told all that was agreed; the client's own name is cut, as it may be of any length."""
+
+    async def main() -> None:
+        world, caller, trace = World(), Caller("ada", Proof.JWT, "192.0.2.1"), TraceContext("00-4bf9-00f0-01")
+        session, run = await world.open(
+            SessionRequest("grpc_v1", 8_000, system_prompt="", client_label="c" * 500, caller=caller, trace=trace)
+        )
+        session.end()
+        await run
+        (agreed,) = world.telemetry.started
+        assert (agreed.session_id, agreed.transport, agreed.caller, agreed.trace) == ("s1", "grpc_v1", caller, trace)
+        assert agreed.client_label == "c" * LABEL_CHARS
+        assert (agreed.input_rate_hz, agreed.heard_language, agreed.spoken_language) == (8_000, "en-US", "en-US")
+        assert agreed.persona == replace(world.persona, system_prompt="")
 
     virtual_time.run(main())
 

@@ -8,6 +8,7 @@ import pytest
 from gateway_kit import virtual_time
 from gateway_kit.journals import assert_all_replay
 from gateway_kit.session_world import FRAME, REQUEST, World, heard
+from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.events import (
     EndCause,
@@ -22,6 +23,8 @@ from voice_gateway.domain.events import (
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.ports import RecognitionSpec, Session, SessionRequest, SessionUpdate, VoiceSpec
+from voice_gateway.session.runner import SessionRunner
+from voice_gateway.turn import inputs
 
 GERMAN = {"en-US": ("Anna",), "de-DE": ("Karl", "Anna")}
 LOUD = b"\x00\x10" * 320
@@ -105,6 +108,7 @@ def test_nobody_speaks_and_the_session_ends() -> None:
         assert last_audio_at < second == pytest.approx(asyncio.get_running_loop().time() - begun)
         assert world.llm.requests == []
         assert [(turn.finished.turn, turn.report) for turn in world.telemetry.turns] == [(None, None), (None, None)]
+        assert world.telemetry.answered == [0]
         assert world.nothing_is_left()
 
     virtual_time.run(main())
@@ -148,7 +152,7 @@ def test_another_voice_and_prompt_from_the_next_turn_on() -> None:
         session.update(SessionUpdate(voice="Eva", policy={"lead_ms": 1_000}))
         session.update(SessionUpdate(system_prompt="Be long."))
         await world.sink.wait_for(ReplyFinished)
-        assert (session.info.voice, session.info.policy) == ("Eva", TurnPolicy(lead_ms=1_000))
+        assert (session.agreement.voice, session.agreement.policy) == ("Eva", TurnPolicy(lead_ms=1_000))
         session.type_text("Go on.")
         await world.sink.wait_for(ReplyText, 3)
         at = asyncio.get_running_loop().time()
@@ -188,6 +192,26 @@ def test_another_language_is_heard_without_losing_a_sample() -> None:
         ]
         assert world.synthesizer.specs == [VoiceSpec("de-DE", "Anna", 16_000)]
         assert world.nothing_is_left()
+
+    virtual_time.run(main())
+
+
+def test_each_direction_has_its_own_language() -> None:
+    """The agent speaks another language from now on; what the user says is heard as before, by the same stream."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [["Ja."]]
+        session, run = await world.open()
+        assert isinstance(session, SessionRunner)
+        session._post(inputs.SettingsChanged(Change(spoken_language="de-DE")))
+        session.type_text("Hello.")
+        await world.sink.wait_for(ReplyFinished)
+        assert (session.agreement.heard_language, session.agreement.spoken_language) == ("en-US", "de-DE")
+        assert [spec.language_code for spec in world.recognizer.specs] == ["en-US"]
+        assert world.synthesizer.specs == [VoiceSpec("de-DE", "Anna", 16_000)]
+        session.end()
+        await run
 
     virtual_time.run(main())
 
@@ -261,10 +285,10 @@ def test_a_voice_follows_its_language(updates: list[SessionUpdate], expected: tu
         await world.sink.wait_for(ReplyText)
         for update in updates:
             session.update(update)
-        assert session.info.language_code == "en-US"
+        assert session.agreement.spoken_language == "en-US"
         await world.sink.wait_for(ReplyFinished)
         await asyncio.sleep(0.1)
-        assert (session.info.language_code, session.info.voice) == expected
+        assert (session.agreement.spoken_language, session.agreement.voice) == expected
         session.end()
         await run
 

@@ -55,6 +55,7 @@ def test_a_spoken_turn_is_answered_and_everything_is_told() -> None:
             "How are you?",
         ]
         assert world.telemetry.turns[0].finished.outcome is ReplyOutcome.COMPLETED
+        assert world.telemetry.answered == [1]
         assert world.nothing_is_left()
 
     virtual_time.run(main())

@@ -7,23 +7,26 @@ import logging
 import re
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
 
 import pytest
 from gateway_kit.journals import read_journal, record, replay_journal
-from gateway_kit.phone_call import new_core
+from gateway_kit.phone_call import AGREEMENT, new_core
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway import __main__
 from voice_gateway.app import commands
+from voice_gateway.domain.agreement import Change
+from voice_gateway.domain.caller import Caller, Proof
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import SpeechEnded, SpeechStarted, Transcript
-from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
+from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
-from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.trace_context import TraceContext
 from voice_gateway.session import journal as journal_module
 from voice_gateway.session.journal import Journal, JournalFolder
 from voice_gateway.session.journal_codec import (
@@ -32,19 +35,27 @@ from voice_gateway.session.journal_codec import (
     CoreCall,
     Header,
     JournalError,
+    Recording,
     call_line,
     fingerprint,
     header_line,
     read,
 )
-from voice_gateway.session.ports import SessionInfo
 from voice_gateway.session.replay import replay
 from voice_gateway.turn import inputs
 from voice_gateway.turn.core import Core
 from voice_gateway.turn.effects import Emit, Flush
 
-INFO = SessionInfo(SessionId("s1"), 16_000, 16_000, 22_050, "en-US", "Anna", TurnPolicy(lead_ms=300))
-HEADER = Header(VERSION, "1.2.3", "grpc_v1", INFO, Persona("Be brief.", "Sorry."), "now", Instant(5))
+AGREED = replace(
+    AGREEMENT,
+    spoken_language="de-DE",
+    voice="Anna",
+    policy=TurnPolicy(lead_ms=300),
+    client_label="line 4",
+    caller=Caller("ada", Proof.JWT, "192.0.2.1"),
+    trace=TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "a=1"),
+)
+HEADER = Header(VERSION, "1.2.3", AGREED, "now", Instant(5))
 HEAD = header_line(HEADER)
 CALL = """
 0 ms: session starts
@@ -132,8 +143,9 @@ def test_what_was_said_cannot_upset_a_terminal(tmp_path: Path) -> None:
         ("{\n", "line 1: is not JSON"),
         ("[" * 100_000 + "\n", "line 1: is not JSON"),
         ("[]\n", "line 1: is not a JSON object"),
-        ('{"version":1}\n', "line 1: is no head of a journal of version 2"),
-        ('{"version":2}\n', "line 1: a Header needs clock_ns, persona"),
+        ('{"version":1}\n', "line 1: is no head of a journal of version 3"),
+        ('{"version":2}\n', "line 1: is no head of a journal of version 3"),
+        ('{"version":3}\n', "line 1: a Header needs agreement, clock_ns"),
         (HEAD.replace('"lead_ms":300', '"lead_ms":1'), "line 1: POLICY_OUT_OF_RANGE"),
         (HEAD.replace('"lead_ms":300', '"led_ms":300'), "line 1: {.*} is no TurnPolicy"),
         (HEAD + "{}\n", "line 2: None is no int"),
@@ -165,6 +177,19 @@ def test_a_replay_prints_the_conversation(tmp_path: Path) -> None:
     assert title.startswith("session s1  2")
     assert title.endswith("Z  grpc_v1  en-US  voice-gateway 1.2.3")
     assert lines == SCRIPT.strip("\n").splitlines()
+
+
+def test_a_replay_tells_the_languages_apart() -> None:
+    """Where the agent speaks another language than it hears, both are told, at the beginning and in a change."""
+    core, now = Core(AGREED), HEADER.clock_ns
+    facts: tuple[inputs.Input, ...] = (inputs.SessionStarted(), inputs.SettingsChanged(Change(spoken_language="fr-FR")))
+    calls = tuple(CoreCall(now, "now", fact, fingerprint(core.handle(fact, now))) for fact in facts)
+    replayed = replay(Recording(HEADER, calls, is_cut=False), Core)
+    assert replayed.difference is None
+    assert [line.strip() for line in replayed.script] == [
+        "session s1  now  grpc_v1  en-US heard, de-DE spoken  voice-gateway 1.2.3",
+        "0 ms  session (from here on: language as before heard, fr-FR spoken)",
+    ]
 
 
 def test_only_its_owner_may_read_a_journal(tmp_path: Path) -> None:
@@ -255,18 +280,18 @@ def test_an_error_of_the_core_is_recorded_and_replayed(tmp_path: Path, monkeypat
     monkeypatch.setitem(Core._HANDLERS, inputs.SegmentFinal, lambda *_: 1 / 0)
     recording = read_journal(path)
     first_final = next(i for i, call in enumerate(recording.calls) if isinstance(call.fact, inputs.SegmentFinal))
-    assert "the core raised ZeroDivisionError" in str(replay(recording).difference)
+    assert "the core raised ZeroDivisionError" in str(replay(recording, Core).difference)
     died = dataclasses.replace(
         recording, calls=(recording.calls[0], dataclasses.replace(recording.calls[first_final], effects=None))
     )
-    assert replay(died).script[-1].endswith("the core raised ZeroDivisionError: division by zero, as it did then")
+    assert replay(died, Core).script[-1].endswith("the core raised ZeroDivisionError: division by zero, as it did then")
 
 
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
 def _journal(folder: Path) -> Journal:
-    return JournalFolder(folder, "1.2.3").journal(INFO, HEADER.persona, "grpc_v1")
+    return JournalFolder(folder, "1.2.3").journal(AGREED)
 
 
 def _tell(journal: Journal, times: int) -> None:

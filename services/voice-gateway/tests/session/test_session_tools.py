@@ -35,6 +35,7 @@ from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService
 from voice_gateway.session.standing import StandingSpeech
 from voice_gateway.session.voice import VoiceBank
+from voice_gateway.turn.core import Core
 
 DOOR = Tool("door", "Opens the door.", "", ToolPlace.CLIENT)
 REQUEST = SessionRequest(transport="grpc_v1", input_rate_hz=16_000, tools=(DOOR,))
@@ -74,6 +75,7 @@ class World:
             around,
             [FakeHealth(Backend.LLM)],
             lambda: next(ids),
+            converse=Core,
             admission=admission,
         )
         session = await service.open(request, self.sink)

@@ -80,7 +80,7 @@ async def test_a_client_over_its_bounds_is_told_so() -> None:
     class StrictGateway(FakeGateway):
         async def open_session(self, request: SessionRequest, sink: ClientSink) -> FakeSession:
             del request
-            return Strict(self.info, sink, wait)
+            return Strict(self.agreement, sink, wait)
 
     async with serving(StrictGateway()) as channel:
         call = converse(channel)

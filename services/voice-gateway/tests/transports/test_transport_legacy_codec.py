@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transports.transport_fakes import INFO, audio, said_in, text
+from transports.transport_fakes import AGREEMENT, audio, said_in, text
 from voice_gateway.domain import events
 from voice_gateway.domain.audio import AudioFormat, Encoding
 from voice_gateway.domain.errors import ClientError, Reason
@@ -26,7 +26,7 @@ def opened() -> Codec:
     """A codec whose session is open."""
     codec = Codec()
     codec.start(config())
-    codec.opened(INFO)
+    codec.opened(AGREEMENT)
     return codec
 
 
@@ -177,7 +177,7 @@ def test_typed_text_reaches_the_session() -> None:
 
 def test_greeting() -> None:
     """The server listens as soon as it has the config."""
-    assert read(Codec().opened(INFO)) == ["LISTENING Ready"]
+    assert read(Codec().opened(AGREEMENT)) == ["LISTENING Ready"]
 
 
 def test_one_turn() -> None:

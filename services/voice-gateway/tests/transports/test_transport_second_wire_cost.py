@@ -14,7 +14,7 @@ from gateway_kit.counted import Sent
 from gateway_kit.frames_exchange import HELLO, ID, LIMITS, Exchange, in_time
 from gateway_kit.frames_wire import FramesClient, FramesCodec, FramesWire, Kind, frame, json_frame, serve_frames
 from gateway_kit.session_world import FRAME
-from transports.transport_fakes import INFO, FakeGateway, FakeSession
+from transports.transport_fakes import AGREEMENT, FakeGateway, FakeSession
 from transports.v1_calls import nothing_is_left, one_turn
 from voice_gateway.domain.ids import ReplyId
 from voice_gateway.transports.call import MESSAGES, hold_call
@@ -22,7 +22,7 @@ from voice_gateway.transports.client_input import Audio, Input
 
 SECOND = bytes(32_000)
 """Of audio at 16 kHz."""
-INFO_16K = replace(INFO, output_rate_hz=16_000)
+AGREED_16K = replace(AGREEMENT, output_rate_hz=16_000)
 
 
 # --- what one message costs ---
@@ -33,7 +33,7 @@ def test_what_a_message_says_is_taken_at_the_pace_of_messages() -> None:
     reports = 3_000
 
     async def main() -> float:
-        exchange, gateway = Exchange(), FakeGateway(info=INFO_16K)
+        exchange, gateway = Exchange(), FakeGateway(agreement=AGREED_16K)
         client = await exchange.dial(doors=gateway.doors)
         await client.send(ID, json_frame([]))
         session = await gateway.sessions.get()
@@ -65,7 +65,7 @@ def test_the_first_audio_is_kept_for_no_longer_than_it_is_heard() -> None:
     """A call that lasts an hour does not hold the megabyte that it began with."""
 
     async def main() -> None:
-        exchange, gateway = Exchange(), FakeGateway(info=INFO_16K)
+        exchange, gateway = Exchange(), FakeGateway(agreement=AGREED_16K)
         client = await exchange.dial(Counting(), gateway.doors)
         await client.send(ID, frame(Kind.AUDIO_16K, SECOND * 32))
         session = await gateway.sessions.get()
@@ -98,7 +98,7 @@ def test_what_a_client_sent_goes_with_it() -> None:
     """A client that vanishes in the midst of a message leaves none of its messages until the collector comes."""
 
     async def main() -> None:
-        gateway = FakeGateway(info=INFO_16K)
+        gateway = FakeGateway(agreement=AGREED_16K)
         ours, theirs = socket.socketpair()
         wire = CountingWire(*await asyncio.open_connection(sock=ours))
         client = FramesClient(*await asyncio.open_connection(sock=theirs))
@@ -141,7 +141,7 @@ async def connected(gateway: FakeGateway) -> AsyncIterator[tuple[FramesClient, s
 
 async def test_a_conversation_over_tcp() -> None:
     """The same on a real port: greeting, a turn, the client's half-close, and its address as its account."""
-    gateway = FakeGateway(one_turn, INFO_16K)
+    gateway = FakeGateway(one_turn, AGREED_16K)
     async with connected(gateway) as (client, _):
         assert await client.next() == HELLO
         await client.send(ID, frame(Kind.AUDIO_16K, FRAME))
@@ -155,7 +155,7 @@ async def test_a_conversation_over_tcp() -> None:
 
 async def test_a_connection_that_is_reset() -> None:
     """A reset ends a session in which neither side has anything to say."""
-    gateway = FakeGateway(info=INFO_16K)
+    gateway = FakeGateway(agreement=AGREED_16K)
     async with connected(gateway) as (client, dialled):
         await client.send(ID, json_frame([]))
         await client.read_to("session")

@@ -14,6 +14,7 @@ from voice_gateway.domain.chat import Tool, ToolPlace
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.trace_context import TraceContext
 from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports import client_input
 from voice_gateway.transports.grpc_v1 import tools as tools_codec
@@ -21,6 +22,10 @@ from voice_gateway.transports.grpc_v1.codec import Codec
 from voice_gateway.transports.grpc_v1.encoding import MAX_OPEN_CALLS
 from voicegateway.v1 import audio_pb2, client_pb2, policy_pb2
 from voicegateway.v1.voice_gateway_service_pb2 import ConverseResponse
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+OTHER = PARENT.replace("4bf9", "5cf9")
+
 
 # --- start ---
 
@@ -43,6 +48,8 @@ def test_start_with_every_wish() -> None:
             voice="anna",
             system_prompt="Be brief.\n\tAlways.",
             policy=policy_pb2.TurnPolicy(lead_ms=300, client_buffer_ms=0),
+            traceparent=PARENT,
+            tracestate="a=1",
         )
     )
     assert opening.request == SessionRequest(
@@ -53,8 +60,23 @@ def test_start_with_every_wish() -> None:
         voice="anna",
         system_prompt="Be brief.\n\tAlways.",
         policy={"lead_ms": 300, "client_buffer_ms": 0},
+        trace=TraceContext(PARENT, "a=1"),
     )
     assert codec.audio_in == AudioFormat(Encoding.MULAW, 8_000)
+
+
+@pytest.mark.parametrize(
+    ("fields", "trace"),
+    [
+        ({}, TraceContext(OTHER, "b=2")),
+        ({"traceparent": "none", "tracestate": "a=1"}, TraceContext(OTHER, "b=2")),
+        ({"traceparent": PARENT}, TraceContext(PARENT)),
+        ({"traceparent": PARENT, "tracestate": "?"}, TraceContext(PARENT)),
+    ],
+)
+def test_a_trace_in_start_stands_above_the_headers(fields: dict[str, str], trace: TraceContext) -> None:
+    """The headers count where start tells no lawful trace; parent and state are of one place."""
+    assert Codec(VERSION, TraceContext(OTHER, "b=2")).start(start(**fields)).request.trace == trace
 
 
 def test_an_empty_prompt_is_a_wish_too() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transports.transport_fakes import INFO, VERSION, audio, text
+from transports.transport_fakes import AGREEMENT, VERSION, audio, text
 from transports.v1_messages import ALAW, LINEAR, MULAW, opened, response, start
 from voice_gateway.domain import events
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, Encoding
@@ -25,7 +25,7 @@ def test_greeting_tells_what_was_negotiated() -> None:
     """A client knows from the first message what it sends, gets and may do."""
     codec = Codec(VERSION)
     codec.start(start(audio_in={"encoding": MULAW}, audio_out={"encoding": ALAW}))
-    started = response(codec.opened(INFO)).started
+    started = response(codec.opened(AGREEMENT)).started
     assert (started.session_id, started.language_code, started.voice, started.server_version) == (
         "s7",
         "en-US",
@@ -41,14 +41,14 @@ def test_greeting_tells_what_was_negotiated() -> None:
 
 def test_greeting_has_every_policy_field() -> None:
     """A client need not know any default: those in force come from the session, the others from the contract."""
-    policy = response(opened().opened(INFO)).started.policy
+    policy = response(opened().opened(AGREEMENT)).started.policy
     assert [spec.name for spec in policy.DESCRIPTOR.fields if not policy.HasField(spec.name)] == []
     assert (policy.stop_history_ms, policy.lead_ms, policy.min_words) == (480, 200, 2)
 
 
 def test_the_policy_has_the_defaults_of_the_contract() -> None:
     """Every field is told with the default that policy.proto gives, so that the two cannot drift apart."""
-    policy = response(opened().opened(INFO)).started.policy
+    policy = response(opened().opened(AGREEMENT)).started.policy
     told = {spec.name: value for spec, value in policy.ListFields()}
     assert told == {
         "vad_onset_ms": 96,

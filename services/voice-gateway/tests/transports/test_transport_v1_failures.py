@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 from transports.transport_fakes import (
-    INFO,
+    AGREEMENT,
     VERSION,
     Anybody,
     FakeGateway,
@@ -27,6 +27,7 @@ from transports.transport_fakes import (
 from transports.v1_calls import IMPATIENT, START, flood, next_reply, nothing_is_left, our_tasks, payloads
 from transports.v1_messages import sound
 from voice_gateway.domain import events
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.errors import (
     Backend,
     BackendError,
@@ -35,7 +36,6 @@ from voice_gateway.domain.errors import (
     Reason,
     Unavailable,
 )
-from voice_gateway.session.ports import SessionInfo
 from voice_gateway.transports.call import CallLimits, hold_call
 from voice_gateway.transports.failures import MAX_MESSAGE_CHARS
 from voice_gateway.transports.grpc_v1.codec import Codec
@@ -106,7 +106,7 @@ async def test_fault_of_our_own_is_logged_and_internal(caplog: pytest.LogCapture
         assert await call.details() == "internal error"
     (fault,) = (record.exc_info[1] for record in caplog.records if record.exc_info)
     assert isinstance(fault, ZeroDivisionError)
-    assert fault.__notes__ == [f"session {INFO.session_id}"]
+    assert fault.__notes__ == [f"session {AGREEMENT.session_id}"]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_call_broken_off_is_logged(
         await read_all(call)
     (record,) = (record for record in caplog.records if record.getMessage() == "call_broken_off")
     fields = vars(record)
-    assert ((record.levelno, fields["reason"]), fields["session"]) == (told, INFO.session_id)
+    assert ((record.levelno, fields["reason"]), fields["session"]) == (told, AGREEMENT.session_id)
 
 
 async def test_fault_while_leaving_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -312,9 +312,9 @@ async def test_a_status_that_a_call_does_not_take_is_told_once(caplog: pytest.Lo
 class SpeechlessCodec(Codec):
     """Cannot greet anybody."""
 
-    def opened(self, info: SessionInfo) -> list[bytes]:
+    def opened(self, agreement: Agreement) -> list[bytes]:
         """A fault of ours."""
-        raise ValueError(info.session_id)
+        raise ValueError(agreement.session_id)
 
 
 async def test_a_session_that_never_ran_is_released() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import pytest
 from transports.transport_fakes import (
-    INFO,
+    AGREEMENT,
     NO_VOICE,
     VERSION,
     FakeGateway,
@@ -32,6 +32,7 @@ from voice_gateway.domain.errors import (
 )
 from voice_gateway.domain.events import ToolCalled
 from voice_gateway.domain.ids import CallId, TurnId
+from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports.audio_in import SLICE_SAMPLES
 from voicegateway.v1 import audio_pb2, client_pb2, error_pb2, server_pb2
@@ -43,6 +44,8 @@ from voicegateway.v1.voice_gateway_service_pb2 import (
 from voicegateway.v1.voice_gateway_service_pb2_grpc import VoiceGatewayServiceStub
 
 # --- the conversation ---
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 async def test_a_turn_from_start_to_half_close() -> None:
@@ -83,6 +86,27 @@ async def test_generated_stub_is_served() -> None:
         assert last.ended.reason == server_pb2.END_REASON_CLIENT_HALF_CLOSED
         assert await call.code() is grpc.StatusCode.OK
     assert gateway.requests == [SessionRequest(transport="grpc_v1", input_rate_hz=16_000, language_code="en-US")]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "trace"),
+    [
+        ((("traceparent", PARENT),), TraceContext(PARENT)),
+        ((("traceparent", PARENT), ("tracestate", "a=1"), ("tracestate", "b=2")), TraceContext(PARENT, "a=1,b=2")),
+        ((("tracestate", "a=1"),), NO_TRACE),
+        ((("traceparent", "none"),), NO_TRACE),
+        ((("traceparent-bin", b"00"),), NO_TRACE),
+    ],
+)
+async def test_the_headers_tell_the_trace(metadata: tuple[tuple[str, str | bytes], ...], trace: TraceContext) -> None:
+    """A call behind a proxy or an instrumented client is found in their traces; what is unlawful harms no call."""
+    gateway = FakeGateway()
+    async with serving(gateway) as channel:
+        call = VoiceGatewayServiceStub(channel).Converse(metadata=metadata)
+        await call.write(ConverseRequest(start=client_pb2.Start()))
+        await call.done_writing()
+        assert [message.WhichOneof("payload") async for message in call] == ["started", "ended"]
+    assert [request.trace for request in gateway.requests] == [trace]
 
 
 async def test_everything_a_client_may_say_reaches_the_session() -> None:
@@ -140,7 +164,7 @@ async def test_an_update_that_cannot_be_granted_ends_the_call() -> None:
 
 async def test_telephone_audio_is_heard_as_pcm() -> None:
     """A client at 8 kHz mu-law is heard at the recogniser's rate, whole, before the half-close is told."""
-    gateway = FakeGateway(info=replace(INFO, input_rate_hz=8_000))
+    gateway = FakeGateway(agreement=replace(AGREEMENT, input_rate_hz=8_000))
     async with serving(gateway) as channel:
         call = converse(channel)
         wish = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_MULAW, sample_rate_hz=8_000)
@@ -155,7 +179,7 @@ async def test_telephone_audio_is_heard_as_pcm() -> None:
 
 async def test_commit_hands_on_what_the_filter_holds() -> None:
     """Push-to-talk: the end of the last word is heard before the turn is ended."""
-    gateway = FakeGateway(info=replace(INFO, input_rate_hz=48_000))
+    gateway = FakeGateway(agreement=replace(AGREEMENT, input_rate_hz=48_000))
     async with serving(gateway) as channel:
         call = converse(channel)
         await send(call, raw(start=client_pb2.Start(audio_in=audio_pb2.AudioFormat(sample_rate_hz=48_000))))

@@ -8,14 +8,16 @@ from typing import Any
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.caller import Caller
 from voice_gateway.domain.errors import ClientError, GatewayError, Reason, Refused
 from voice_gateway.domain.events import EndCause, Ended, ReplyAudio, ReplyKind, ReplyText
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, SessionId, TurnId
+from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.tally import Tally
 from voice_gateway.identity.shown import Shown
-from voice_gateway.session.ports import ClientSink, Language, SessionInfo, SessionRequest, SessionUpdate
+from voice_gateway.session.ports import ClientSink, Language, SessionRequest, SessionUpdate
 from voice_gateway.transports import client_input
 from voice_gateway.transports.call import CallLimits, Doors
 from voice_gateway.transports.codec import Codec
@@ -31,13 +33,16 @@ NO_VOICE = "nobody"
 RawCall = grpc.aio.StreamStreamCall[bytes, bytes]
 Script = Callable[["FakeSession"], Awaitable[Ended]]
 
-INFO = SessionInfo(
+AGREEMENT = Agreement(
     session_id=SessionId("s7"),
+    transport="grpc_v1",
     input_rate_hz=16_000,
     asr_rate_hz=16_000,
     output_rate_hz=22_050,
-    language_code="en-US",
+    heard_language="en-US",
+    spoken_language="en-US",
     voice="alba",
+    persona=Persona("Be brief.", "Sorry."),
     policy=TurnPolicy(),
 )
 
@@ -65,7 +70,7 @@ async def until_told_to_stop(session: "FakeSession") -> Ended:
 class FakeSession:
     """Writes down what it is told and runs its script."""
 
-    info: SessionInfo
+    agreement: Agreement
     sink: ClientSink
     script: Script
     told: list[tuple[Any, ...]] = field(default_factory=list)
@@ -159,7 +164,7 @@ class FakeGateway:
     """Opens sessions that run `script`, or refuses with `refusal`."""
 
     script: Script = until_told_to_stop
-    info: SessionInfo = INFO
+    agreement: Agreement = AGREEMENT
     refusal: GatewayError | None = None
     early_refusal: GatewayError | None = None
     """Told before the client has said what it wants."""
@@ -198,7 +203,7 @@ class FakeGateway:
         self.requests.append(request)
         if self.refusal is not None:
             raise self.refusal
-        session = FakeSession(self.info, sink, self.script)
+        session = FakeSession(self.agreement, sink, self.script)
         self.sessions.put_nowait(session)
         return session
 

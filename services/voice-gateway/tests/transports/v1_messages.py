@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from transports.transport_fakes import INFO, VERSION
+from transports.transport_fakes import AGREEMENT, VERSION
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.transports.grpc_v1.codec import Codec
 from voicegateway.v1 import audio_pb2, client_pb2
@@ -33,7 +33,7 @@ def opened(**fields: Any) -> Codec:
     """A codec whose session is open."""
     codec = Codec(VERSION)
     codec.start(start(**fields))
-    codec.opened(INFO)
+    codec.opened(AGREEMENT)
     return codec
 
 

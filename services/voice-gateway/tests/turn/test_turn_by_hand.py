@@ -6,23 +6,23 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from gateway_kit.phone_call import PER_MS, PERSONA, at, new_core
+from gateway_kit.phone_call import AGREEMENT, PER_MS, PERSONA, at, new_core, question
 from voice_gateway.domain import events
+from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS
 from voice_gateway.domain.persona import Persona
+from voice_gateway.domain.plain import to_plain
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
 from voice_gateway.turn.reply.wording import MAX_SENTENCES
-from voice_gateway.turn.snapshot import SnapshotError
 from voice_gateway.turn.user.keypad import LONGEST_DIGITS
 from voice_gateway.turn.user.turn_so_far import MAX_TURN_CHARS
 from voice_gateway.turn.user.waiting import MAX_WAITING_TURNS, SUPERSEDED_CHARS
 
-CHANGE = SettingsChange("de-DE", "Karl", "Be long.", TurnPolicy(lead_ms=300))
+CHANGE = Change("de-DE", "de-DE", "Karl", "Be long.", TurnPolicy(lead_ms=300))
 
 
 def said_to_silence(persona: Persona) -> list[str]:
@@ -110,41 +110,26 @@ def test_keys_outlive_the_core_as_said() -> None:
 
 
 def test_a_change_under_way_outlives_the_core() -> None:
-    """What the client changed, applied or not, is in a snapshot; the next core orders it before it opens a stream."""
+    """What the client changed, in force or not, is agreed in a snapshot; the next core begins with it."""
     core = new_core()
     core.handle(inputs.SessionStarted(), at(0))
     core.handle(inputs.SettingsChanged(replace(CHANGE, voice="Eva")), at(1))
     core.handle(inputs.TextTyped("Hello."), at(2))
-    core.handle(inputs.SettingsChanged(SettingsChange(voice="Karl")), at(3))
+    core.handle(inputs.SettingsChanged(Change(voice="Karl")), at(3))
     value = json.loads(json.dumps(core.snapshot(at(4))))
-    restored = Core.restore(value, TurnPolicy())
+    assert value["agreement"] == to_plain(AGREEMENT.apply(CHANGE))
+    restored = Core.restore(value)
     assert restored.snapshot(at(5)) == value
-    change, opened = restored.handle(inputs.SessionStarted(), at(6))
-    assert change == effects.Reconfigure(CHANGE)
+    (opened,) = restored.handle(inputs.SessionStarted(), at(6))
     assert isinstance(opened, effects.OpenRecognition)
-    assert restored.snapshot(at(7)) == value
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"voice": 5}, "voice of a snapshot is 5; it must be str"),
-        ({"policy": {"lead_ms": 0}}, "the policy of a snapshot: .*lead_ms is 0"),
-        ({"policy": {"speed": 1}}, "the policy of a snapshot: "),
-        ({"policy": 7}, "policy of a snapshot is 7; it must be dict"),
-    ],
-)
-def test_a_change_that_is_none_is_refused(change: dict[str, Any], why: str) -> None:
-    """A snapshot is read strictly, its change too."""
-    with pytest.raises(SnapshotError, match=why):
-        Core.restore(new_core().snapshot(at(0)) | {"change": change}, TurnPolicy())
+    assert question(restored.handle(inputs.TextTyped("Hello."), at(7))).messages[0].text == "Be long."
 
 
 def test_changes_merge_field_by_field() -> None:
     """What the later change leaves open stays as the earlier one says."""
-    later = SettingsChange(voice="", policy=TurnPolicy(lead_ms=400))
-    assert CHANGE.merged(later) == SettingsChange("de-DE", "", "Be long.", TurnPolicy(lead_ms=400))
-    assert SettingsChange().merged(CHANGE) == CHANGE
+    later = Change(voice="", policy=TurnPolicy(lead_ms=400))
+    assert CHANGE.merged(later) == Change("de-DE", "de-DE", "", "Be long.", TurnPolicy(lead_ms=400))
+    assert Change().merged(CHANGE) == CHANGE
 
 
 def test_a_turn_supersedes_all_before_it_at_once() -> None:
@@ -199,7 +184,7 @@ def languages_that_change(times_ms: list[int]) -> list[tuple[int, str]]:
         nonlocal language
         for effect in batch:
             if isinstance(effect, effects.Reconfigure):
-                language = str(effect.change.language_code)
+                language = str(effect.change.heard_language)
             if isinstance(effect, effects.OpenRecognition) and language:
                 opened.append((now_ms, language))
                 take(core.handle(inputs.RecognitionEnded(StreamId(effect.stream - 1)), at(now_ms)), now_ms)
@@ -209,7 +194,7 @@ def languages_that_change(times_ms: list[int]) -> list[tuple[int, str]]:
         while (deadline := core.deadline()) is not None and deadline <= at(time_ms):
             take(core.on_deadline(deadline), deadline // NS_PER_MS)
         if time_ms in times_ms:
-            take(core.handle(inputs.SettingsChanged(SettingsChange(f"l{number}")), at(time_ms)), time_ms)
+            take(core.handle(inputs.SettingsChanged(Change(heard_language=f"l{number}")), at(time_ms)), time_ms)
     return opened
 
 
@@ -225,7 +210,8 @@ def test_a_change_that_comes_in_time_is_taken_at_once() -> None:
     core = new_core()
     core.handle(inputs.SessionStarted(), at(0))
     for time_ms in (1, 2, 3):
-        (reconfigure,) = core.handle(inputs.SettingsChanged(SettingsChange(voice="Karl")), at(time_ms))
+        change = Change(spoken_language="de-DE", voice="Karl")
+        (reconfigure,) = core.handle(inputs.SettingsChanged(change), at(time_ms))
         assert isinstance(reconfigure, effects.Reconfigure)
 
 

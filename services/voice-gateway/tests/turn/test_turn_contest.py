@@ -1,12 +1,11 @@
 """What takes the floor from the agent, and what does not."""
 
 import pytest
-from gateway_kit.phone_call import LANGUAGE, PER_MS, PERSONA, RATE_HZ, at
+from gateway_kit.phone_call import LANGUAGE, PER_MS, at, new_core
 from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.contest import Said, Verdict, judge
-from voice_gateway.turn.core import Core
 from voice_gateway.turn.text.backchannel_words import LISTS
 from voice_gateway.turn.text.backchannels import is_backchannel
 from voice_gateway.turn.text.questions import is_question
@@ -284,9 +283,7 @@ def test_no_stop_words(text: str) -> None:
 
 def test_a_player_that_cannot_be_held_is_interrupted_by_words_alone() -> None:
     """On a wire without pause an onset changes nothing; enough words do."""
-    core = Core(
-        TurnPolicy(min_words=3), PERSONA, LANGUAGE, input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, can_pause=False
-    )
+    core = new_core(TurnPolicy(min_words=3), can_pause=False)
     facts: list[tuple[int, inputs.Input]] = [
         (0, inputs.SessionStarted()),
         (1_000, inputs.TextTyped("Count.")),

@@ -22,6 +22,7 @@ from gateway_kit.contract import (
     who_is_answered_is_remembered,
     who_is_asked_again_is_asked_less,
 )
+from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.chat import ChatMessage, Role
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import (
@@ -38,7 +39,6 @@ from voice_gateway.domain.events import (
 )
 from voice_gateway.domain.ids import CallId, ItemId, ReplyId, SentenceId, StreamId, TurnId
 from voice_gateway.domain.items import UserItem
-from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.turn.effects import (
     AskAgain,
     BeginReply,
@@ -75,7 +75,7 @@ REFUSED = ReplyTooLong(ONE)
 STOPPED = Emit(ReplyInterrupted(ONE, InterruptCause.CLIENT))
 CLOSED = Close(Ended(EndCause.CLIENT_ENDED))
 OPENED, CLOSED_STREAM = OpenRecognition(StreamId(2), 0), FinishRecognition(StreamId(1), 0)
-GERMAN = Reconfigure(SettingsChange(language_code="de-DE"))
+GERMAN = Reconfigure(Change(heard_language="de-DE"))
 FINISHED = ReplyFinished(ONE, TURN, ReplyKind.ANSWER, ReplyOutcome.COMPLETED, 0)
 FINAL = Emit(Transcript(TURN, "Hello.", is_final=True))
 

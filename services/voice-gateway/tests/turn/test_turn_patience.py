@@ -3,26 +3,17 @@
 from dataclasses import replace
 
 import pytest
-from gateway_kit.phone_call import LANGUAGE, PERSONA, RATE_HZ, at, new_core, parse
+from gateway_kit.phone_call import PERSONA, at, new_core, parse
 from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.ids import StreamId
 from voice_gateway.domain.instant import Instant, after_ms
-from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import effects, inputs
-from voice_gateway.turn.core import Core
 from voice_gateway.turn.reply.wording import spoken_sentences
 
 
 def failure_after_ms(patience_ms: int, attempts: int = 40) -> tuple[int, effects.Fail] | None:
     """When a session ends all of whose streams break at once, and how; None if it does not."""
-    core = Core(
-        TurnPolicy(),
-        PERSONA,
-        LANGUAGE,
-        input_rate_hz=RATE_HZ,
-        output_rate_hz=RATE_HZ,
-        backend_patience_ms=patience_ms,
-    )
+    core = new_core(backend_patience_ms=patience_ms)
     now = Instant(0)
     core.handle(inputs.SessionStarted(), now)
     for number in range(1, attempts):

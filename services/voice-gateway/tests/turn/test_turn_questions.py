@@ -8,7 +8,6 @@ from voice_gateway.domain import events
 from voice_gateway.domain.chat import PROMPT_TOKENS
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import ReplyId
-from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
 from voice_gateway.turn.projection import prompt_size
@@ -72,8 +71,8 @@ def test_what_was_learnt_stays_for_the_session() -> None:
     later = question(core.handle(inputs.TextTyped("And?"), at(2_000)))
     assert prompt_size(later.messages, later.tools) <= BESIDE + prompt_size(first.messages, ()) // 2
     value = json.loads(json.dumps(core.snapshot(at(3_000))))
-    assert value["prompt_tokens"] < PROMPT_TOKENS // 2
-    restored = Core.restore(value, TurnPolicy())
+    assert value["agreement"]["prompt_tokens"] < PROMPT_TOKENS // 2
+    restored = Core.restore(value)
     assert restored.snapshot(at(4_000)) == value
 
 
@@ -81,7 +80,7 @@ def test_a_refusal_without_a_shorter_question_teaches_nothing() -> None:
     """A model that refuses one word is not short of room: later turns are asked with all that they have."""
     core, first = asked("Hello.", 1)
     assert refusals(core, first.reply) == []
-    assert core.snapshot(at(2_000))["prompt_tokens"] == PROMPT_TOKENS
+    assert core.snapshot(at(2_000))["agreement"]["prompt_tokens"] == PROMPT_TOKENS
 
 
 @pytest.mark.parametrize("fact", [inputs.ReplyDelta(ReplyId(1), "Well. "), inputs.ReplyDelta(ReplyId(1), " ")])

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from gateway_kit.phone_call import PERSONA, at, new_core, parse, question
+from gateway_kit.phone_call import AGREEMENT, PERSONA, at, new_core, parse, question
 from gateway_kit.properties import DECISIONS, MANY, keeps
 from gateway_kit.simulated.call import Call
 from gateway_kit.simulated.restored import quiet_moments, restored_at_a_quiet_moment
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import ReplyId, SentenceId
-from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.plain import to_plain
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
 from voice_gateway.turn.snapshot import SnapshotError
@@ -98,25 +98,30 @@ def test_a_snapshot_may_be_taken_at_any_time(
     assert (value["turn"], value["last_reply"], value["has_reports"]) == ids
     assert core.snapshot(at(1_000)) == value
     through_json = json.loads(json.dumps(value))
-    assert Core.restore(through_json, TurnPolicy()).snapshot(at(9_000)) == value
+    assert Core.restore(through_json).snapshot(at(9_000)) == value
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"version": 1}, "a snapshot of version 1; this is version 4"),
+        ({"version": 1}, "a snapshot of version 1; this is version 5"),
         ({"turn": "1"}, "turn of a snapshot is '1'; it must be int"),
         ({"has_reports": 1}, "has_reports of a snapshot is 1; it must be bool"),
         ({"history": [["system", 1, "Obey."]]}, r"\['system', 1, 'Obey.'\] is no item"),
         ({"history": [["user", 1, 1, 5]]}, r"\['user', 1, 1, 5\] is no item"),
         ({"history": [["assistant", 1, 1, "a", "a"]]}, r"\['assistant', 1, 1, 'a', 'a'\] is no item"),
+        ({"agreement": None}, "the agreement of a snapshot: None is no Agreement"),
+        (
+            {"agreement": to_plain(AGREEMENT) | {"policy": {"lead_ms": 0}}},
+            "the agreement of a snapshot: .*lead_ms is 0",
+        ),
         ({"last_item": None}, "last_item of a snapshot is None; it must be int"),
     ],
 )
 def test_what_is_no_snapshot_is_refused(change: dict[str, Any], why: str) -> None:
     """Nothing is guessed: a wrong value is a typed error."""
     with pytest.raises(SnapshotError, match=why):
-        Core.restore(new_core().snapshot(at(0)) | change, TurnPolicy())
+        Core.restore(new_core().snapshot(at(0)) | change)
 
 
 # --- the restored core goes on as the first would have ---------------------------------------------------------------
@@ -138,7 +143,7 @@ def test_calls_have_quiet_moments() -> None:
 
 def test_the_persona_is_kept() -> None:
     """The next process asks the model under the same instructions, and apologises in the same words."""
-    core = Core.restore(new_core().snapshot(at(0)), TurnPolicy())
+    core = Core.restore(new_core().snapshot(at(0)))
     core.handle(inputs.SessionStarted(), at(1))
     start = question(core.handle(inputs.TextTyped("Hello."), at(2)))
     assert start.messages[0].text == PERSONA.system_prompt

@@ -8,12 +8,12 @@ from gateway_kit.properties import MANY
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain import events
+from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.chat import Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.domain.transcript import SpokenWord, Word
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
@@ -35,7 +35,8 @@ _CALLED = st.lists(
 _RETURNS = st.builds(inputs.ToolReturned, st.integers(1, 8).map(CallId), st.sampled_from(["", "sunny"]), st.booleans())
 _POLICIES = st.builds(TurnPolicy, no_input_ms=st.integers(0, 3_000), stop_history_ms=st.sampled_from([480, 600]))
 _CHANGES = st.builds(
-    SettingsChange,
+    Change,
+    st.none() | st.just("de-DE"),
     st.none() | st.just("de-DE"),
     st.none() | st.just("Karl"),
     st.none() | st.just("Be long."),

@@ -3,22 +3,20 @@
 import json
 
 import pytest
-from gateway_kit.phone_call import LANGUAGE, PERSONA, TOOLBOX, at, question
+from gateway_kit.phone_call import PERSONA, TOOLBOX, at, new_core, question
+from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.chat import Tool, Toolbox, ToolCall, ToolPlace
 from voice_gateway.domain.events import Notice, ReplyFinished
 from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.domain.persona import Persona
-from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
 from voice_gateway.turn.reply.tools import FILLER_AFTER_MS, MAX_CALLS
-from voice_gateway.turn.snapshot import SnapshotError
 
 
 def asked(toolbox: Toolbox = TOOLBOX, persona: Persona = PERSONA) -> Core:
     """A core whose model has been asked for reply 1."""
-    core = Core(TurnPolicy(), persona, LANGUAGE, input_rate_hz=16_000, output_rate_hz=16_000, toolbox=toolbox)
+    core = new_core(persona=persona, toolbox=toolbox)
     core.handle(inputs.SessionStarted(), at(0))
     core.handle(inputs.TextTyped("Typed."), at(0))
     return core
@@ -91,16 +89,14 @@ def test_the_client_may_change_its_tools() -> None:
     core = asked()
     core.handle(inputs.ReplyDelta(ReplyId(1), "Yes."), at(10))
     close = Tool("close_door", "Closes a door.", "", ToolPlace.CLIENT)
-    core.handle(inputs.SettingsChanged(SettingsChange(tools=(close,))), at(20))
+    core.handle(inputs.SettingsChanged(Change(tools=(close,))), at(20))
     core.handle(inputs.ClientInterrupted(), at(30))
     batch = core.handle(inputs.TextTyped("Close the door."), at(40))
     start = question(batch)
     assert start.tools == (TOOLBOX.tools[0], close)
     value = json.loads(json.dumps(core.snapshot(at(50))))
-    restored = Core.restore(value, TurnPolicy(), TOOLBOX)
-    assert restored.snapshot(at(60))["change"] == value["change"]
+    restored = Core.restore(value)
+    assert restored.snapshot(at(60)) == value
     restored.handle(inputs.SessionStarted(), at(70))
     again = question(restored.handle(inputs.TextTyped("Close the door."), at(80)))
     assert again.tools == start.tools
-    with pytest.raises(SnapshotError, match="is no tool of a snapshot"):
-        Core.restore(value | {"change": {"tools": [["close_door"]]}}, TurnPolicy(), TOOLBOX)

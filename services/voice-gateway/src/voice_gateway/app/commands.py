@@ -21,6 +21,7 @@ from voice_gateway.observability.logs import json_logging
 from voice_gateway.observability.loop_lag import watch_loop_lag
 from voice_gateway.session.journal_codec import JournalError, read
 from voice_gateway.session.replay import replay as replay_recording
+from voice_gateway.turn.core import Core
 
 EXIT_FAILED, EXIT_MISCONFIGURED = 1, 2
 SETTLE_S = 0.5
@@ -72,7 +73,7 @@ def replay(files: list[Path]) -> int:
 
 def _replay(file: Path) -> int:
     try:
-        replayed = replay_recording(read(file.read_bytes().decode("utf-8", "surrogatepass")))
+        replayed = replay_recording(read(file.read_bytes().decode("utf-8", "surrogatepass")), Core)
     except (OSError, UnicodeDecodeError, JournalError) as error:
         sys.stderr.write(f"voice-gateway: {file} cannot be replayed: {error}\n")
         return EXIT_MISCONFIGURED

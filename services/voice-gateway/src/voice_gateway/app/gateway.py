@@ -46,6 +46,7 @@ from voice_gateway.transports.grpc_legacy import server as grpc_legacy
 from voice_gateway.transports.grpc_v1 import server as grpc_v1
 from voice_gateway.transports.grpc_wire.auth import account_of
 from voice_gateway.transports.refusal_log import RefusalLog
+from voice_gateway.turn.core import Core
 
 VERSION = version("voice-gateway")
 SERVICES = (grpc_v1.SERVICE_NAME, grpc_legacy.SERVICE_NAME)
@@ -92,6 +93,7 @@ class Gateway:
             around,
             backends,
             _new_session_id,
+            converse=Core,
             admission=self._admission,
         )
         tls = settings.server.tls

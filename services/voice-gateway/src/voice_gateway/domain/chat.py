@@ -1,7 +1,7 @@
 """What a language model reads, and the tools that it may call."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 CONTEXT_TOKENS = 8_192
@@ -70,6 +70,11 @@ class Toolbox:
     tools: tuple[Tool, ...] = ()
     timeout_ms: int = 10_000
     """What has not returned so long after the model asked has failed."""
+
+    def with_client_tools(self, tools: tuple[Tool, ...]) -> "Toolbox":
+        """The server's tools, and these in place of the client's."""
+        ours = (tool for tool in self.tools if tool.runs_at is ToolPlace.SERVER)
+        return replace(self, tools=(*ours, *tools))
 
 
 NO_TOOLS = Toolbox()

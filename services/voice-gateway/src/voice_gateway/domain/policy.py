@@ -58,3 +58,7 @@ class TurnPolicy:
     def changed(self, overrides: Mapping[str, Any]) -> "TurnPolicy":
         """A policy with `overrides` (field name to value) applied; raises like the constructor."""
         return replace(self, **overrides)
+
+    def departures(self) -> dict[str, int]:
+        """The fields that are not the contract's defaults, by name."""
+        return {spec.name: value for spec in fields(self) if (value := getattr(self, spec.name)) != spec.default}

@@ -4,10 +4,10 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.backend_status import AddressState, BackendStatus
 from voice_gateway.domain.errors import Backend, GatewayError, Refused
 from voice_gateway.domain.events import Ended, TurnRecord
-from voice_gateway.domain.ids import SessionId
 from voice_gateway.observability.metric_names import (
     BACKEND_ADDRESSES,
     BACKEND_ERRORS,
@@ -26,7 +26,7 @@ from voice_gateway.observability.metric_names import (
     Metric,
     MetricKind,
 )
-from voice_gateway.session.ports import Occupancy, SessionInfo, SessionRequest
+from voice_gateway.session.ports import Occupancy
 
 MAX_ADDRESSES = 200
 """Series of failures that are kept. Every rollout of a backend brings new addresses, and what failed is seen only if
@@ -43,7 +43,6 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type there
         self.registry = CollectorRegistry()
         self._made = {metric: _make(metric, self.registry) for metric in METRICS}
-        self._transports: dict[SessionId, str] = {}
         self._counted: dict[tuple[str, str], None] = {}
         """Backend and address of each series of failures, those that failed or were listed last at the end."""
         self._listed: dict[Backend, int] = {}
@@ -59,19 +58,23 @@ class Metrics:
         limit = error.limit if isinstance(error, Refused) else ""
         self._made[SESSIONS_REFUSED].labels(error.reason.value, limit).inc()
 
-    def session_started(self, info: SessionInfo, request: SessionRequest) -> None:
+    def session_started(self, agreement: Agreement) -> None:
         """See `Telemetry`."""
-        self._transports[info.session_id] = request.transport
         self._made[SESSIONS_IN_PROGRESS].inc()
-        self._made[SESSIONS_STARTED].labels(request.transport).inc()
+        self._made[SESSIONS_STARTED].labels(agreement.transport).inc()
 
-    def session_ended(self, info: SessionInfo, outcome: Ended | GatewayError | None, duration_ms: int) -> None:  # noqa: ARG002  of the Protocol
+    def session_ended(
+        self,
+        agreement: Agreement,
+        outcome: Ended | GatewayError | None,
+        duration_ms: int,  # noqa: ARG002  of the Protocol
+        turns: int,  # noqa: ARG002  of the Protocol
+    ) -> None:
         """See `Telemetry`."""
-        transport = self._transports.pop(info.session_id)
         self._made[SESSIONS_IN_PROGRESS].dec()
-        self._made[SESSIONS_ENDED].labels(transport, _reason(outcome)).inc()
+        self._made[SESSIONS_ENDED].labels(agreement.transport, _reason(outcome)).inc()
 
-    def turn_ended(self, info: SessionInfo, record: TurnRecord) -> None:  # noqa: ARG002  of the Protocol
+    def turn_ended(self, agreement: Agreement, record: TurnRecord) -> None:  # noqa: ARG002  of the Protocol
         """See `Telemetry`."""
         self._made[TURNS].labels(record.finished.kind.value, record.finished.outcome.value).inc()
         if record.report is None:
@@ -81,7 +84,7 @@ class Metrics:
             if not span.is_overlapped:
                 self._made[TURN_SPAN].labels(span.name).observe(span.duration_ms / _MS_PER_S)
 
-    def trouble(self, info: SessionInfo, error: GatewayError) -> None:
+    def trouble(self, agreement: Agreement, error: GatewayError) -> None:
         """See `Telemetry`. Addresses tell themselves what they do wrong, also when the session never notices."""
 
     def backend_failed(self, backend: Backend, address: str) -> None:

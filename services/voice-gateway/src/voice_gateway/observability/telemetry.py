@@ -2,15 +2,12 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.errors import BackendError, ClientError, GatewayError, InternalError
 from voice_gateway.domain.events import Ended, TurnRecord, TurnReport
-from voice_gateway.domain.ids import SessionId
-from voice_gateway.session.ports import SessionInfo, SessionRequest, Telemetry
-
-LABEL_CHARS = 128
-"""A client's own name for its call is cut to this length: it comes from outside."""
+from voice_gateway.session.ports import Telemetry
 
 _log = logging.getLogger("voice_gateway.session")
 
@@ -21,67 +18,57 @@ class SharedTelemetry:
     def __init__(self, *listeners: Telemetry) -> None:
         self._listeners = listeners
 
-    def session_started(self, info: SessionInfo, request: SessionRequest) -> None:
+    def session_started(self, agreement: Agreement) -> None:
         """See `Telemetry`."""
         for listener in self._listeners:
-            listener.session_started(info, request)
+            listener.session_started(agreement)
 
-    def session_ended(self, info: SessionInfo, outcome: Ended | GatewayError | None, duration_ms: int) -> None:
+    def session_ended(
+        self, agreement: Agreement, outcome: Ended | GatewayError | None, duration_ms: int, turns: int
+    ) -> None:
         """See `Telemetry`."""
         for listener in self._listeners:
-            listener.session_ended(info, outcome, duration_ms)
+            listener.session_ended(agreement, outcome, duration_ms, turns)
 
-    def turn_ended(self, info: SessionInfo, record: TurnRecord) -> None:
+    def turn_ended(self, agreement: Agreement, record: TurnRecord) -> None:
         """See `Telemetry`."""
         for listener in self._listeners:
-            listener.turn_ended(info, record)
+            listener.turn_ended(agreement, record)
 
-    def trouble(self, info: SessionInfo, error: GatewayError) -> None:
+    def trouble(self, agreement: Agreement, error: GatewayError) -> None:
         """See `Telemetry`."""
         for listener in self._listeners:
-            listener.trouble(info, error)
-
-
-@dataclass(slots=True)
-class _Live:
-    transport: str
-    client_label: str
-    turns: int = 0
+            listener.trouble(agreement, error)
 
 
 class LogTelemetry:
-    """Implements `Telemetry`. Every line names its session, its transport and the client's label; none its words."""
+    """Implements `Telemetry`. Every line names its session, transport, label and the caller's trace; none its words."""
 
-    def __init__(self) -> None:
-        self._live: dict[SessionId, _Live] = {}
-
-    def session_started(self, info: SessionInfo, request: SessionRequest) -> None:
-        """Log what was negotiated."""
-        self._live[info.session_id] = _Live(request.transport, request.client_label[:LABEL_CHARS])
-        negotiated = {
-            "account": request.caller.account,
-            "language": info.language_code,
-            "voice": info.voice,
-            "input_rate_hz": info.input_rate_hz,
-            "asr_rate_hz": info.asr_rate_hz,
-            "output_rate_hz": info.output_rate_hz,
-            "policy": dict(request.policy),
+    def session_started(self, agreement: Agreement) -> None:
+        """Log what was agreed."""
+        agreed: dict[str, object] = {
+            "account": agreement.caller.account,
+            "language": agreement.heard_language,
+            "voice": agreement.voice,
+            "input_rate_hz": agreement.input_rate_hz,
+            "asr_rate_hz": agreement.asr_rate_hz,
+            "output_rate_hz": agreement.output_rate_hz,
+            "policy": agreement.policy.departures(),
         }
-        self._write(logging.INFO, "session_started", info, negotiated)
+        if agreement.trace.state:
+            agreed["tracestate"] = agreement.trace.state
+        self._write(logging.INFO, "session_started", agreement, agreed)
 
-    def session_ended(self, info: SessionInfo, outcome: Ended | GatewayError | None, duration_ms: int) -> None:
+    def session_ended(
+        self, agreement: Agreement, outcome: Ended | GatewayError | None, duration_ms: int, turns: int
+    ) -> None:
         """Log how it ended, how long it took and how many turns it had."""
-        live = self._live.get(info.session_id)
-        fields: dict[str, object] = {"duration_ms": duration_ms, "turns": live.turns if live else 0}
-        self._write(_level(outcome), "session_ended", info, fields | _outcome(outcome))
-        self._live.pop(info.session_id, None)
+        fields: dict[str, object] = {"duration_ms": duration_ms, "turns": turns}
+        self._write(_level(outcome), "session_ended", agreement, fields | _outcome(outcome))
 
-    def turn_ended(self, info: SessionInfo, record: TurnRecord) -> None:
+    def turn_ended(self, agreement: Agreement, record: TurnRecord) -> None:
         """Log the one canonical line of a turn, or of a prompt that no turn asked for."""
         finished = record.finished
-        live = self._live.get(info.session_id)
-        if live is not None and finished.turn is not None:
-            live.turns += 1
         fields: dict[str, object] = {
             "turn": finished.turn,
             "reply": finished.reply,
@@ -95,19 +82,22 @@ class LogTelemetry:
             "underruns": record.underruns,
         }
         event = "prompt" if finished.turn is None else "turn"
-        self._write(logging.INFO, event, info, fields | _latency(record.report))
+        self._write(logging.INFO, event, agreement, fields | _latency(record.report))
 
-    def trouble(self, info: SessionInfo, error: GatewayError) -> None:
+    def trouble(self, agreement: Agreement, error: GatewayError) -> None:
         """Log a call that failed inside a session."""
         self._write(
-            logging.ERROR if isinstance(error, InternalError) else logging.WARNING, "trouble", info, _error(error)
+            logging.ERROR if isinstance(error, InternalError) else logging.WARNING, "trouble", agreement, _error(error)
         )
 
-    def _write(self, level: int, event: str, info: SessionInfo, fields: Mapping[str, object]) -> None:
-        live = self._live.get(info.session_id)
-        who: dict[str, object] = {"session": info.session_id}
-        if live is not None:
-            who |= {"transport": live.transport, "client_label": live.client_label}
+    def _write(self, level: int, event: str, agreement: Agreement, fields: Mapping[str, object]) -> None:
+        who: dict[str, object] = {
+            "session": agreement.session_id,
+            "transport": agreement.transport,
+            "client_label": agreement.client_label,
+        }
+        if agreement.trace.parent:
+            who["traceparent"] = agreement.trace.parent
         _log.log(level, event, extra=who | dict(fields))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from voice_gateway.domain.agreement import Agreement, Change
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES, pcm_bytes
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import (
@@ -44,7 +45,6 @@ from voice_gateway.session.ports import (
     LanguageModel,
     RecognitionSpec,
     SentenceSkipped,
-    SessionInfo,
     SpeechRecognizer,
     Telemetry,
     ToolRunner,
@@ -96,13 +96,14 @@ class BackendCalls:
 
     def __init__(
         self,
-        info: SessionInfo,
+        agreement: Agreement,
         around: Surroundings,
         hearing: Hearing,
         playout: Playout,
         post: Callable[[inputs.Input], None],
     ) -> None:
-        self._info = info
+        self.agreement = agreement
+        """What is in force."""
         self._around = around
         self._hearing = hearing
         self._playout = playout
@@ -112,9 +113,9 @@ class BackendCalls:
         self._finals = Pace(FINALS)
         self._preparations = itertools.count(1)
 
-    def reconfigure(self, info: SessionInfo) -> None:
+    def reconfigure(self, change: Change) -> None:
         """Hear and speak by other settings from the next stream and the next sentence on."""
-        self._info = info
+        self.agreement = self.agreement.apply(change)
 
     def prepare(self) -> None:
         """Have the standing sentences ready in the voice of the session, before they are needed."""
@@ -122,10 +123,10 @@ class BackendCalls:
             self._spawn(f"standing-{next(self._preparations)}", self._guard(self._prepare, _no_fact))
 
     async def _prepare(self) -> None:
-        await self._around.synthesizer.prepare(self._info.session_id, self._voice())
+        await self._around.synthesizer.prepare(self.agreement.session_id, self._voice())
 
     def _voice(self) -> VoiceSpec:
-        return VoiceSpec(self._info.language_code, self._info.voice, self._info.output_rate_hz)
+        return VoiceSpec(self.agreement.spoken_language, self.agreement.voice, self.agreement.output_rate_hz)
 
     def recognise(self, stream: StreamId, feed: Feed) -> None:
         """Transcribe a feed."""
@@ -191,7 +192,7 @@ class BackendCalls:
             await asyncio.wait(tasks)  # unlike `gather`, cancels nobody a second time when it is cancelled itself
 
     def _spawn(self, name: str, call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._tasks[name] = asyncio.create_task(call, name=f"{self._info.session_id}-{name}")
+        task = self._tasks[name] = asyncio.create_task(call, name=f"{self.agreement.session_id}-{name}")
         task.add_done_callback(lambda done: self._tasks.pop(name, None) if self._tasks.get(name) is done else None)
         return task
 
@@ -205,10 +206,10 @@ class BackendCalls:
         try:
             await call()
         except GatewayError as error:
-            self._around.telemetry.trouble(self._info, error)
+            self._around.telemetry.trouble(self.agreement, error)
             fact = failed(error.reason, error.message)
         except Exception as error:  # noqa: BLE001  whatever it is, the session hears of it and goes on
-            self._around.telemetry.trouble(self._info, InternalError(f"{type(error).__name__}: {error}"))
+            self._around.telemetry.trouble(self.agreement, InternalError(f"{type(error).__name__}: {error}"))
             fact = failed(Reason.INTERNAL, "internal error")
         else:
             return
@@ -216,10 +217,12 @@ class BackendCalls:
             self._post(fact)
 
     async def _recognise(self, stream: StreamId, feed: Feed) -> None:
-        policy, info = self._info.policy, self._info
-        spec = RecognitionSpec(info.language_code, info.asr_rate_hz, policy.stop_history_eou_ms, policy.stop_history_ms)
+        agreed, policy = self.agreement, self.agreement.policy
+        spec = RecognitionSpec(
+            agreed.heard_language, agreed.asr_rate_hz, policy.stop_history_eou_ms, policy.stop_history_ms
+        )
         patience, interims = self._hearing.patience, Interims(self._post)
-        results = self._around.recognizer.recognize(info.session_id, spec, feed, patience.within_ms)
+        results = self._around.recognizer.recognize(agreed.session_id, spec, feed, patience.within_ms)
         try:
             async with aclosing(results), aclosing(breathing(results, RESULTS, _share_of_result)) as paced:
                 async for result in paced:
@@ -264,7 +267,7 @@ class BackendCalls:
 
     async def _write(self, reply: ReplyId, messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> None:
         calls, budget = list[ToolCall](), ReplyBudget()
-        pieces = self._around.llm.reply(self._info.session_id, messages, tools)
+        pieces = self._around.llm.reply(self.agreement.session_id, messages, tools)
         async with aclosing(pieces), aclosing(breathing(pieces, PIECES, _share_of_piece)) as paced:
             async for piece in paced:
                 if isinstance(piece, ToolCall):
@@ -306,7 +309,7 @@ class BackendCalls:
         except SentenceSkipped as skipped:
             words = ()
             speech.blames.append(skipped.blame)
-            self._around.telemetry.trouble(self._info, skipped)
+            self._around.telemetry.trouble(self.agreement, skipped)
         self._playout.complete(order.reply, order.sentence)
         self._post(inputs.SpeechCompleted(order.reply, order.sentence, progress.samples, words))
 
@@ -314,7 +317,7 @@ class BackendCalls:
         """Take the audio of a sentence as it comes; returns its words."""
         spec = self._voice()
         words: list[SpokenWord] = []
-        chunks = self._around.synthesizer.synthesize(self._info.session_id, spec, order.text)
+        chunks = self._around.synthesizer.synthesize(self.agreement.session_id, spec, order.text)
         async with aclosing(chunks), aclosing(breathing(chunks, PIECES, share_of_speech)) as paced:
             async for chunk in paced:
                 if chunk.pcm and not progress.samples:

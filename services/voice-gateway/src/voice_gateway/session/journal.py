@@ -9,11 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from voice_gateway.domain.chat import NO_TOOLS, Toolbox
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.instant import Instant
-from voice_gateway.domain.persona import Persona
 from voice_gateway.session.journal_codec import VERSION, CoreCall, Header, call_line, fingerprint, header_line
-from voice_gateway.session.ports import SessionInfo
 from voice_gateway.turn import effects, inputs
 
 BUFFER_BYTES = 65_536
@@ -28,21 +26,9 @@ _log = logging.getLogger("voice_gateway.journal")
 class Journal:
     """The journal of one session. Never raises: trouble with the file is logged once and ends the journal alone."""
 
-    def __init__(
-        self,
-        path: Path,
-        info: SessionInfo,
-        persona: Persona,
-        transport: str,
-        server_version: str,
-        *,
-        toolbox: Toolbox,
-    ) -> None:
+    def __init__(self, path: Path, agreement: Agreement, server_version: str) -> None:
         self._path = path
-        self._info = info
-        self._persona = persona
-        self._toolbox = toolbox
-        self._transport = transport
+        self._agreement = agreement
         self._server_version = server_version
         self._file: BinaryIO | None = None
         self._start: Instant | None = None
@@ -72,9 +58,7 @@ class Journal:
     def _open(self, now: Instant) -> None:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # it holds what was said
         self._file = os.fdopen(descriptor, "wb", buffering=BUFFER_BYTES)
-        header = Header(
-            VERSION, self._server_version, self._transport, self._info, self._persona, _wall(), now, self._toolbox
-        )
+        header = Header(VERSION, self._server_version, self._agreement, _wall(), now)
         self._put(self._file, header_line(header))
         self._file.flush()
 
@@ -100,10 +84,10 @@ class Journal:
             try:
                 file.close()
             except OSError:
-                _log.debug("the journal's last lines are lost", extra={"session": self._info.session_id})
+                _log.debug("the journal's last lines are lost", extra={"session": self._agreement.session_id})
 
     def _tell(self, why: str) -> None:
-        told = {"session": self._info.session_id, "path": str(self._path), "reason": why}
+        told = {"session": self._agreement.session_id, "path": str(self._path), "reason": why}
         _log.error("the journal has stopped", extra=told)
 
 
@@ -114,10 +98,10 @@ class JournalFolder:
         self._folder = folder
         self._server_version = server_version
 
-    def journal(self, info: SessionInfo, persona: Persona, transport: str, toolbox: Toolbox = NO_TOOLS) -> Journal:
+    def journal(self, agreement: Agreement) -> Journal:
         """The journal of a session; its file is made with the first record."""
-        path = self._folder / f"{info.session_id}{SUFFIX}"
-        return Journal(path, info, persona, transport, self._server_version, toolbox=toolbox)
+        path = self._folder / f"{agreement.session_id}{SUFFIX}"
+        return Journal(path, agreement, self._server_version)
 
 
 def _wall() -> str:

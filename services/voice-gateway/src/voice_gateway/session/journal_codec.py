@@ -1,26 +1,21 @@
 """The lines of a journal: the head of a session, then one line for each call of the core. Pure.
 
-Facts are coded by the fields of their dataclasses, so that a new fact needs no line here. Effects are not kept: each
-stands as its name and a digest, enough to tell whether a replay gives the same ones.
+A new fact needs no line here (`domain/plain.py`). Effects are not kept: each stands as its name and a digest, enough to
+tell whether a replay gives the same ones.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
-from enum import Enum
-from functools import cache
+from dataclasses import dataclass
 from hashlib import blake2b
-from types import NoneType, UnionType
-from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args
 
-from voice_gateway.domain.chat import NO_TOOLS, Toolbox
-from voice_gateway.domain.errors import ClientError
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.instant import Instant
-from voice_gateway.domain.persona import Persona
-from voice_gateway.session.ports import SessionInfo
+from voice_gateway.domain.plain import PlainError, from_plain, to_plain
 from voice_gateway.turn import effects, inputs
 
-VERSION = 2
+VERSION = 3
 DIGEST_BYTES = 6
 """A wrong effect passes for the right one once in 2.8e14."""
 FACTS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in get_args(inputs.Input)}
@@ -28,7 +23,6 @@ RESERVED = frozenset({"t", "wall", "fact", "effects"})
 """Keys of a line that no field of a fact may be called."""
 
 _CODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_AS_IS = frozenset({str, int, float, bool, NoneType})
 
 
 class JournalError(Exception):
@@ -37,18 +31,15 @@ class JournalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first line: everything that a core is made of, and where the session was."""
+    """The first line: what the conversation is made of, and where and when it was."""
 
     version: int
     server_version: str
-    transport: str
-    session: SessionInfo
-    persona: Persona
+    agreement: Agreement
     wall: str
     """When the session began, by the wall clock; ISO 8601, UTC."""
     clock_ns: Instant
     """The monotonic clock at t = 0. Instants inside facts are read by the same clock."""
-    toolbox: Toolbox = NO_TOOLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +73,12 @@ def fingerprint(batch: tuple[effects.Effect, ...]) -> tuple[str, ...]:
 
 def header_line(header: Header) -> str:
     """The first line, with its end."""
-    return _line(_plain(header))
+    return _line(to_plain(header))
 
 
 def call_line(call: CoreCall, start: Instant) -> str:
     """The line of a call in a session that began at `start`, with its end."""
-    what = {"deadline": True} if call.fact is None else {"fact": type(call.fact).__name__, **_plain(call.fact)}
+    what = {"deadline": True} if call.fact is None else {"fact": type(call.fact).__name__, **to_plain(call.fact)}
     return _line({"t": call.at - start, "wall": call.wall, **what, "effects": call.effects})
 
 
@@ -114,32 +105,11 @@ def _line(value: Any) -> str:
 
 
 def _fingerprint(effect: effects.Effect) -> str:
-    coded = _CODER.encode(_plain(effect, with_names=True)).encode("utf-8", "surrogatepass")
+    coded = _CODER.encode(to_plain(effect, with_names=True)).encode("utf-8", "surrogatepass")
     name = type(effect).__name__
     if isinstance(effect, effects.Emit):
         name = f"{name} {type(effect.event).__name__}"
     return f"{name} {blake2b(coded, digest_size=DIGEST_BYTES).hexdigest()}"
-
-
-def _plain(value: object, *, with_names: bool = False) -> Any:
-    """The value as JSON has it; `with_names` tells dataclasses with equal fields apart."""
-    if type(value) in _AS_IS:
-        return value
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, tuple | list):
-        return [_plain(item, with_names=with_names) for item in value]
-    if is_dataclass(value):
-        plain = {name: _plain(getattr(value, name), with_names=with_names) for name in _kinds(type(value))}  # type: ignore[arg-type]  # a class is hashable
-        return {"": type(value).__name__, **plain} if with_names else plain
-    raise TypeError(f"a journal cannot hold a {type(value).__name__}")
-
-
-@cache
-def _kinds(kind: type[Any]) -> dict[str, Any]:
-    """The types of a dataclass's fields, in order."""
-    hints = get_type_hints(kind)
-    return {spec.name: hints[spec.name] for spec in fields(kind)}
 
 
 # --- decoding ----------------------------------------------------------------------------------------------------
@@ -159,8 +129,8 @@ def _header(value: dict[str, Any]) -> Header:
     if (version := value.get("version")) != VERSION:
         raise JournalError(f"line 1: is no head of a journal of version {VERSION} (its version is {version!r})")
     try:
-        header: Header = _read_fields(Header, value)
-    except (JournalError, ClientError) as error:
+        header: Header = from_plain(Header, value)
+    except PlainError as error:
         raise JournalError(f"line 1: {error}") from error
     return header
 
@@ -168,10 +138,10 @@ def _header(value: dict[str, Any]) -> Header:
 def _call(value: dict[str, Any], header: Header, number: int) -> CoreCall:
     rest = {key: item for key, item in value.items() if key not in RESERVED}
     try:
-        after_ns, wall = _read(int, value.get("t")), _read(str, value.get("wall"))
-        recorded = _read(tuple[str, ...] | None, value.get("effects"))
+        after_ns, wall = from_plain(int, value.get("t")), from_plain(str, value.get("wall"))
+        recorded = from_plain(tuple[str, ...] | None, value.get("effects"))
         fact = _fact(value["fact"], rest) if "fact" in value else None
-    except (JournalError, ClientError) as error:
+    except (JournalError, PlainError) as error:
         raise JournalError(f"line {number}: {error}") from error
     if fact is None and rest != {"deadline": True}:
         raise JournalError(f"line {number}: is neither a fact nor a deadline")
@@ -181,39 +151,5 @@ def _call(value: dict[str, Any], header: Header, number: int) -> CoreCall:
 def _fact(name: object, value: dict[str, Any]) -> inputs.Input:
     if not isinstance(name, str) or name not in FACTS:
         raise JournalError(f"there is no fact {name!r}")
-    fact: inputs.Input = _read_fields(FACTS[name], value)
+    fact: inputs.Input = from_plain(FACTS[name], value)
     return fact
-
-
-def _read_fields(kind: type[Any], value: object) -> Any:
-    kinds = _kinds(kind)  # type: ignore[arg-type]  # a class is hashable
-    if not isinstance(value, dict) or value.keys() - kinds.keys():
-        raise JournalError(f"{value!r} is no {kind.__name__}")
-    needed = {spec.name for spec in fields(kind) if spec.default is MISSING and spec.default_factory is MISSING}
-    if missing := sorted(needed - value.keys()):
-        raise JournalError(f"a {kind.__name__} needs {', '.join(missing)}")
-    return kind(**{name: _read(kinds[name], item) for name, item in value.items()})
-
-
-def _read(kind: Any, value: Any) -> Any:
-    """The value of a field of type `kind`."""
-    if isinstance(kind, NewType):
-        return _read(kind.__supertype__, value)
-    origin = get_origin(kind)
-    if origin in (Union, UnionType):
-        return None if value is None else _read(_the_other(kind), value)
-    if origin is tuple and isinstance(value, list):
-        return tuple(_read(get_args(kind)[0], item) for item in value)
-    if is_dataclass(kind) and isinstance(kind, type):
-        return _read_fields(kind, value)
-    if isinstance(kind, type) and issubclass(kind, Enum) and value in {member.value for member in kind}:
-        return kind(value)
-    if type(value) is kind or (kind is float and type(value) is int):
-        return kind(value)
-    raise JournalError(f"{value!r} is no {getattr(kind, '__name__', kind)}")
-
-
-def _the_other(kind: Any) -> Any:
-    """T of `T | None`."""
-    (other,) = (each for each in get_args(kind) if each is not NoneType)
-    return other

@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from voice_gateway.domain.agreement import Agreement, Change
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ
 from voice_gateway.domain.chat import NO_TOOLS, Tool, Toolbox
 from voice_gateway.domain.errors import Backend, BackendError, ClientError, Reason
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.session.ports import (
     ANY_LANGUAGE,
     Language,
-    SessionInfo,
+    LanguageModel,
     SessionRequest,
     SessionUpdate,
     SpeechRecognizer,
@@ -21,10 +21,13 @@ from voice_gateway.session.ports import (
     ToolRunner,
 )
 
+LABEL_CHARS = 128
+"""A client's own name for its call is cut to this length: it comes from outside."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """What a session has when its client asks for nothing else."""
+    """What a session has when its client asks for nothing else: one for the process, and of no session."""
 
     language_code: str
     """BCP-47, of both directions."""
@@ -50,13 +53,16 @@ class Negotiator:
         self,
         settings: SessionSettings,
         policy: TurnPolicy,
+        *,
         recognizer: SpeechRecognizer,
+        llm: LanguageModel,
         synthesizer: SpeechSynthesizer,
         tools: ToolRunner,
     ) -> None:
         self._settings = settings
         self._policy = policy
         self._recognizer = recognizer
+        self._llm = llm
         self._synthesizer = synthesizer
         self._tools = tools
 
@@ -72,37 +78,40 @@ class Negotiator:
             Language(code, spoken[code]) for code in sorted(spoken) if ANY_LANGUAGE in named or code.casefold() in named
         )
 
-    def start(self, request: SessionRequest, session_id: SessionId) -> SessionInfo:
-        """What a new session gets."""
+    def start(self, request: SessionRequest, session_id: SessionId) -> Agreement:
+        """What is agreed with a new session."""
         settings = self._settings
         code, voice = self._spoken(request.language_code, request.voice, settings.voice)
         output_rate_hz = request.output_rate_hz or settings.output_rate_hz
         _check_rate("input", request.input_rate_hz, INPUT_RATES_HZ)
         _check_rate("output", output_rate_hz, OUTPUT_RATES_HZ)
-        return SessionInfo(
+        return Agreement(
             session_id=session_id,
+            transport=request.transport,
             input_rate_hz=request.input_rate_hz,
             asr_rate_hz=settings.asr_rate_hz,
             output_rate_hz=output_rate_hz,
-            language_code=code,
+            heard_language=code,
+            spoken_language=code,
             voice=voice,
+            persona=self._persona(request),
             policy=self._policy.changed(dict(request.policy)),
+            toolbox=Toolbox((*self._tools.tools(), *self._lawful(request.tools)), settings.tool_timeout_ms),
             can_pause=request.can_pause,
             backend_patience_ms=settings.backend_patience_ms,
+            prompt_tokens=self._llm.prompt_tokens,
+            idle_timeout_ms=settings.idle_timeout_ms,
+            client_label=request.client_label[:LABEL_CHARS],
+            caller=request.caller,
+            trace=request.trace,
         )
 
-    def persona(self, request: SessionRequest) -> Persona:
-        """Who the agent of a new session is."""
+    def _persona(self, request: SessionRequest) -> Persona:
         persona = self._settings.persona
         return persona if request.system_prompt is None else replace(persona, system_prompt=request.system_prompt)
 
-    def toolbox(self, request: SessionRequest) -> Toolbox:
-        """The server's tools and the client's."""
-        ours, theirs = self._tools.tools(), self._lawful(request.tools)
-        return Toolbox((*ours, *theirs), self._settings.tool_timeout_ms)
-
-    def update(self, update: SessionUpdate, current: SessionInfo) -> SettingsChange:
-        """What changes of a session that has, or will have by earlier changes, what `current` says.
+    def update(self, update: SessionUpdate, current: Agreement) -> Change:
+        """What changes of a session for which, with the changes that wait, `current` is agreed.
 
         A language that is changed alone keeps the voice if it has it; else synthesis chooses.
         """
@@ -111,10 +120,10 @@ class Negotiator:
             usual = current.voice if update.voice is None else self._settings.voice
             code, voice = self._spoken(update.language_code, update.voice or "", usual)
         elif update.voice is not None:
-            _, voice = self._spoken(current.language_code, update.voice, self._settings.voice)
+            _, voice = self._spoken(current.spoken_language, update.voice, self._settings.voice)
         policy = current.policy.changed(dict(update.policy)) if update.policy else None
         tools = None if update.tools is None else self._lawful(update.tools)
-        return SettingsChange(code, voice, update.system_prompt, policy, tools)
+        return Change(code, code, voice, update.system_prompt, policy, tools)
 
     def _lawful(self, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
         """Tools of a client, none of which has the name of one of the server's."""
@@ -132,16 +141,6 @@ class Negotiator:
         if wanted_voice and wanted_voice not in voices:
             raise ClientError(Reason.VOICE_UNSUPPORTED, f"no voice {wanted_voice!r}; {code} has {', '.join(voices)}")
         return code, wanted_voice or (usual_voice if usual_voice in voices else "")
-
-
-def changed(info: SessionInfo, change: SettingsChange) -> SessionInfo:
-    """The session after a change."""
-    return replace(
-        info,
-        language_code=info.language_code if change.language_code is None else change.language_code,
-        voice=info.voice if change.voice is None else change.voice,
-        policy=change.policy or info.policy,
-    )
 
 
 def unavailable(backend: Backend) -> BackendError:

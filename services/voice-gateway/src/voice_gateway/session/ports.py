@@ -9,13 +9,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.caller import UNKNOWN, Caller
-from voice_gateway.domain.chat import PROMPT_TOKENS, ChatMessage, Tool, ToolCall
+from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, Refused
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
 from voice_gateway.domain.ids import CallId, ReplyId, SessionId
-from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord
 
 # --- towards clients ---------------------------------------------------------------------------------------------
@@ -23,7 +24,10 @@ from voice_gateway.domain.transcript import RecognitionResult, SpokenWord
 
 @dataclass(frozen=True, slots=True)
 class SessionRequest:
-    """What a client asks for, already decoded from its wire. None: the server's default."""
+    """What a client asks for, already decoded from its wire. None: the server's default.
+
+    It is no Agreement: what is open in it, and whether it can be granted, is seen when the session is opened.
+    """
 
     transport: str
     """Closed set of names, for telemetry: grpc_v1, grpc_legacy."""
@@ -31,6 +35,7 @@ class SessionRequest:
     """Rate of the client's input sample clock, in which positions are told."""
     output_rate_hz: int | None = None
     language_code: str = ""
+    """BCP-47, of both directions: no wire tells them apart yet."""
     voice: str = ""
     system_prompt: str | None = None
     policy: Mapping[str, int] = field(default_factory=dict)
@@ -43,14 +48,18 @@ class SessionRequest:
     """The client's own name for the call, for logs only."""
     caller: Caller = UNKNOWN
     """Who opened the call; no codec knows."""
+    trace: TraceContext = NO_TRACE
 
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdate:
-    """What a client asks for in the midst of its session. None: it stays as it is."""
+    """What a client asks for in the midst of its session. None: it stays as it is.
+
+    It is no Change: what is granted of it depends on what is agreed by then.
+    """
 
     language_code: str | None = None
-    """Empty: the server's default."""
+    """Of both directions. Empty: the server's default."""
     voice: str | None = None
     """Empty: the server's default."""
     system_prompt: str | None = None
@@ -59,26 +68,6 @@ class SessionUpdate:
     """Departures from the session's turn policy, by field name of TurnPolicy."""
     tools: tuple[Tool, ...] | None = None
     """All that the client executes from then on; lawful as in SessionRequest."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """What was negotiated."""
-
-    session_id: SessionId
-    input_rate_hz: int
-    asr_rate_hz: int
-    """Rate of the PCM that `Session.hear` takes."""
-    output_rate_hz: int
-    language_code: str
-    voice: str
-    policy: TurnPolicy
-    can_pause: bool = True
-    """Whether the client can hold its player without flushing it."""
-    backend_patience_ms: int = 0
-    """How long the session goes on without recognition; 0: without end."""
-    prompt_tokens: int = PROMPT_TOKENS
-    """What a request to the language model may have, the reply not counted; see LanguageModel."""
 
 
 class ClientSink(Protocol):
@@ -102,11 +91,11 @@ class Session(Protocol):
     """
 
     @property
-    def info(self) -> SessionInfo:
-        """What was negotiated."""
+    def agreement(self) -> Agreement:
+        """What is in force."""
 
     def hear(self, pcm: bytes, offset_samples: int) -> None:
-        """Take LINEAR_PCM at `info.asr_rate_hz`; `offset_samples` is its start in the client's input clock.
+        """Take LINEAR_PCM at `agreement.asr_rate_hz`; `offset_samples` is its start in the client's input clock.
 
         A gap before it counts as silence. The caller has refused overlaps and odd lengths.
         """
@@ -406,14 +395,16 @@ class BackendWatch(Protocol):
 class Telemetry(Protocol):
     """Watches; never fails and never blocks."""
 
-    def session_started(self, info: SessionInfo, request: SessionRequest) -> None:
+    def session_started(self, agreement: Agreement) -> None:
         """A session was admitted."""
 
-    def session_ended(self, info: SessionInfo, outcome: Ended | GatewayError | None, duration_ms: int) -> None:
-        """A session is over; None when its client vanished."""
+    def session_ended(
+        self, agreement: Agreement, outcome: Ended | GatewayError | None, duration_ms: int, turns: int
+    ) -> None:
+        """A session is over, in which so many turns were answered; `outcome` None when its client vanished."""
 
-    def turn_ended(self, info: SessionInfo, record: TurnRecord) -> None:
+    def turn_ended(self, agreement: Agreement, record: TurnRecord) -> None:
         """A reply came to its end."""
 
-    def trouble(self, info: SessionInfo, error: GatewayError) -> None:
+    def trouble(self, agreement: Agreement, error: GatewayError) -> None:
         """A call failed inside a session, which may go on."""

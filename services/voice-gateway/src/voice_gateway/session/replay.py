@@ -1,14 +1,14 @@
-"""Plays a journal to a new core: are its effects the same, and what was said? Pure."""
+"""Plays a journal to a new conversation: are its effects the same, and what was said? Pure."""
 
 from dataclasses import asdict, dataclass
 
 from voice_gateway.domain import events
+from voice_gateway.domain.agreement import Agreement, Change
 from voice_gateway.domain.instant import Instant, ms_between
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.session.journal_codec import CoreCall, Header, Recording, fingerprint
 from voice_gateway.turn import effects
-from voice_gateway.turn.core import Core
+from voice_gateway.turn.conversation import Conversation, MakeConversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +21,13 @@ class Replayed:
     """The first call whose effects are not those of the journal; None: all are identical."""
 
 
-def replay(recording: Recording) -> Replayed:
-    """Play a journal to a core made as the one that wrote it was made."""
+def replay(recording: Recording, converse: MakeConversation) -> Replayed:
+    """Play a journal to a conversation made as the one that wrote it was made: by `converse`."""
     header = recording.header
-    session = header.session
-    core = Core(
-        session.policy,
-        header.persona,
-        session.language_code,
-        input_rate_hz=session.input_rate_hz,
-        output_rate_hz=session.output_rate_hz,
-        can_pause=session.can_pause,
-        backend_patience_ms=session.backend_patience_ms,
-        toolbox=header.toolbox,
-        prompt_tokens=session.prompt_tokens,
-    )
+    conversation = converse(header.agreement)
     script = [_title(header)]
     for number, call in enumerate(recording.calls, start=2):
-        batch, raised = _step(core, call)
+        batch, raised = _step(conversation, call)
         difference = _difference(call, batch, raised)
         if difference is not None:
             return Replayed(tuple(script), f"line {number}, {_name(call)}: {difference}")
@@ -53,10 +42,10 @@ def replay(recording: Recording) -> Replayed:
 # --- playing -----------------------------------------------------------------------------------------------------
 
 
-def _step(core: Core, call: CoreCall) -> tuple[tuple[effects.Effect, ...] | None, str | None]:
+def _step(conversation: Conversation, call: CoreCall) -> tuple[tuple[effects.Effect, ...] | None, str | None]:
     """Effects, or what the core raised."""
     try:
-        return core.on_deadline(call.at) if call.fact is None else core.handle(call.fact, call.at), None
+        return conversation.on_deadline(call.at) if call.fact is None else conversation.handle(call.fact, call.at), None
     except Exception as error:  # noqa: BLE001  a fault of the core is what a journal may have been kept for
         return None, f"{type(error).__name__}: {error}"
 
@@ -87,8 +76,8 @@ def _name(call: CoreCall) -> str:
 
 
 def _title(header: Header) -> str:
-    session = header.session
-    who = f"session {session.session_id}  {header.wall}  {header.transport}  {session.language_code}"
+    agreed = header.agreement
+    who = f"session {agreed.session_id}  {header.wall}  {agreed.transport}  {_languages(agreed)}"
     return f"{who}  voice-gateway {header.server_version}"
 
 
@@ -104,19 +93,26 @@ def _told(batch: tuple[effects.Effect, ...], header: Header, now: Instant) -> li
     for effect in batch:
         match effect:
             case effects.Emit(event):
-                lines.append(_event(event, header.session.output_rate_hz))
+                lines.append(_event(event, header.agreement.output_rate_hz))
             case effects.RunTool(call, name, arguments_json):
                 lines.append(f"tool    {name} {arguments_json}  (call {call}, of the server)")
             case effects.Reconfigure(change):
-                lines.append(f"session ({_change(change, header.session.policy)})")
+                lines.append(f"session ({_change(change, header.agreement.policy)})")
             case effects.Fail(reason, message, _):
                 lines.append(f"failed  {reason}: {message}")
     return [_at(header, now, line) for line in lines if line]
 
 
-def _change(change: SettingsChange, policy: TurnPolicy) -> str:
+def _languages(told: Agreement | Change) -> str:
+    """One where both directions have the same."""
+    if told.heard_language == told.spoken_language:
+        return str(told.heard_language)
+    return f"{told.heard_language or 'as before'} heard, {told.spoken_language or 'as before'} spoken"
+
+
+def _change(change: Change, policy: TurnPolicy) -> str:
     """What is in force from here on; of the policy, what departs from the one that the session began with."""
-    parts = [f"language {change.language_code}"] if change.language_code is not None else []
+    parts = [f"language {_languages(change)}"] if change.heard_language or change.spoken_language else []
     if change.voice is not None:
         parts.append(f"voice {change.voice or 'of the backend'}")
     if change.system_prompt is not None:

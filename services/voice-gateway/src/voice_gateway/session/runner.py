@@ -1,7 +1,7 @@
-"""The shell round one core: facts in, effects out, one timer. Nothing here knows what a conversation means.
+"""The shell round one conversation: facts in, effects out, one timer. Nothing here knows what it means.
 
-`run` waits for a fact or the deadline, steps the core and performs its effects in order without awaiting. Backend calls
-are tasks; what they deliver, and how they fail, comes back as facts.
+`run` waits for a fact or the deadline, steps the conversation and performs its effects in order without awaiting.
+Backend calls are tasks; what they deliver, and how they fail, comes back as facts.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.domain.errors import BackendError, GatewayError, InternalError, Reason, Unavailable
 from voice_gateway.domain.events import Ended, ReplyAudio
@@ -22,13 +23,13 @@ from voice_gateway.session.calls import BackendCalls, Surroundings
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.idle import IdleWatch
 from voice_gateway.session.journal import Journal
-from voice_gateway.session.negotiation import Negotiator, changed
+from voice_gateway.session.negotiation import Negotiator
 from voice_gateway.session.own_voice import OwnVoice
 from voice_gateway.session.playout import Playout
-from voice_gateway.session.ports import ClientSink, SessionInfo, SessionRequest, SessionUpdate
+from voice_gateway.session.ports import ClientSink, SessionUpdate
 from voice_gateway.session.voice import Ear, Onset
 from voice_gateway.turn import effects, inputs
-from voice_gateway.turn.core import Core
+from voice_gateway.turn.conversation import Conversation
 from voice_gateway.turn.user.keypad import END_KEY
 
 MAX_INBOX = 4_096
@@ -52,57 +53,57 @@ class SessionRunner:
 
     def __init__(
         self,
-        info: SessionInfo,
-        request: SessionRequest,
-        core: Core,
+        agreement: Agreement,
+        conversation: Conversation,
         sink: ClientSink,
         around: Surroundings,
         *,
         negotiator: Negotiator,
         journal: Journal | None,
         place: Place,
-        idle_timeout_ms: int = 0,
     ) -> None:
-        self._info = info
-        self._wanted = info
+        self._granted = agreement
         """With every change that the client was granted, also those that wait for the next turn."""
         self._negotiator = negotiator
-        self._request = request
-        self._core = core
+        self._conversation = conversation
         self._sink = sink
         self._around = around
         self._journal = journal
         self._place = place
-        self._hearing = Hearing(info.input_rate_hz, info.asr_rate_hz)
+        self._hearing = Hearing(agreement.input_rate_hz, agreement.asr_rate_hz)
         self._backlog = Backlog()
-        self._own_voice = OwnVoice(info.output_rate_hz)
-        self._playout = Playout(info.output_rate_hz, info.policy.lead_ms, around.pacer, self._play, self._post)
-        policy = info.policy
+        self._own_voice = OwnVoice(agreement.output_rate_hz)
+        self._playout = Playout(
+            agreement.output_rate_hz, agreement.policy.lead_ms, around.pacer, self._play, self._post
+        )
+        policy = agreement.policy
         onset = Onset(policy.vad_onset_ms, policy.pause_ms, policy.input_stall_ms)
         self._ear = Ear(self._hearing, onset, self._own_voice, around.voices.new_state(), self._post)
         self._inbox: deque[inputs.Input] = deque()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: Instant | None = None
-        self._calls = BackendCalls(info, around, self._hearing, self._playout, self._post)
+        self._calls = BackendCalls(agreement, around, self._hearing, self._playout, self._post)
+        self._turns = 0
+        """How many were answered."""
         self._outcome: Ended | GatewayError | None = None
         self._deeds = DEEDS
         self._reports = REPORTS
-        self._idle = IdleWatch(idle_timeout_ms, lambda: self._post(inputs.SessionIdled()))
+        self._idle = IdleWatch(agreement.idle_timeout_ms, lambda: self._post(inputs.SessionIdled()))
         self._post(inputs.SessionStarted())
         place.count(self.heard_ms)
 
     # --- ports.Session -------------------------------------------------------------------------------------------
 
     @property
-    def info(self) -> SessionInfo:
+    def agreement(self) -> Agreement:
         """What is in force."""
-        return self._info
+        return self._calls.agreement
 
     def hear(self, pcm: bytes, offset_samples: int) -> None:
-        """Take audio; it goes to the tape and to recognition, never to the core."""
+        """Take audio; it goes to the tape and to recognition, never to the conversation."""
         self._idle.mark()
-        for edge in _paced(self._backlog, self._hearing, self._info, pcm, offset_samples):
+        for edge in _paced(self._backlog, self._hearing, self.agreement, pcm, offset_samples):
             self._post(edge)
         self._hearing.hear(pcm, offset_samples)
 
@@ -133,8 +134,8 @@ class SessionRunner:
     def update(self, update: SessionUpdate) -> None:
         """Change the session from the next turn on; see `ports.Session`."""
         self._spend(DEAR)
-        change = self._negotiator.update(update, self._wanted)
-        self._wanted = changed(self._wanted, change)
+        change = self._negotiator.update(update, self._granted)
+        self._granted = self._granted.apply(change)
         self._post(inputs.SettingsChanged(change))
 
     def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:
@@ -176,13 +177,15 @@ class SessionRunner:
     async def run(self) -> Ended:
         """Hold the conversation to its end."""
         started = clock.now()
-        self._around.telemetry.session_started(self._info, self._request)
+        self._around.telemetry.session_started(self.agreement)
         try:
             with self._around.roster.present(self):
                 outcome = await self._converse()
         finally:
             self.release()
-            self._around.telemetry.session_ended(self._info, self._outcome, ms_between(started, clock.now()))
+            self._around.telemetry.session_ended(
+                self.agreement, self._outcome, ms_between(started, clock.now()), self._turns
+            )
         if isinstance(outcome, Ended):
             return outcome
         raise outcome
@@ -209,7 +212,7 @@ class SessionRunner:
                 self._wake.clear()
                 self._step()
         except Exception as error:  # noqa: BLE001  a fault of our own ends this session alone, and is told and logged
-            self._around.telemetry.trouble(self._info, InternalError(f"{type(error).__name__}: {error}"))
+            self._around.telemetry.trouble(self.agreement, InternalError(f"{type(error).__name__}: {error}"))
             self._outcome = InternalError()
         finally:
             self._arm(None)
@@ -242,18 +245,18 @@ class SessionRunner:
 
     def _step(self) -> None:
         while self._inbox and self._outcome is None:
-            self._perform(self._call_core(self._inbox.popleft()))
-        deadline = self._core.deadline()
+            self._perform(self._tell(self._inbox.popleft()))
+        deadline = self._conversation.deadline()
         if deadline is not None and deadline <= clock.now() and self._outcome is None:
-            self._perform(self._call_core(None))
-            deadline = self._core.deadline()
+            self._perform(self._tell(None))
+            deadline = self._conversation.deadline()
         self._arm(deadline)
 
-    def _call_core(self, fact: inputs.Input | None) -> tuple[effects.Effect, ...]:
-        """Tell the core a fact, or that its deadline has come; the journal has it also when the core fails."""
+    def _tell(self, fact: inputs.Input | None) -> tuple[effects.Effect, ...]:
+        """Tell a fact, or that the deadline has come; the journal has it also when that raises an error."""
         now, batch = clock.now(), None
         try:
-            batch = self._core.on_deadline(now) if fact is None else self._core.handle(fact, now)
+            batch = self._conversation.on_deadline(now) if fact is None else self._conversation.handle(fact, now)
         finally:
             if self._journal is not None:
                 self._journal.record(fact, now, batch)
@@ -287,10 +290,9 @@ class SessionRunner:
         self._calls.write(effect.reply, effect.messages, effect.tools)
 
     def _reconfigure(self, effect: effects.Reconfigure) -> None:
-        self._info = changed(self._info, effect.change)
-        policy = self._info.policy
-        self._calls.reconfigure(self._info)
+        self._calls.reconfigure(effect.change)
         self._calls.prepare()
+        policy = self.agreement.policy
         self._playout.set_lead(policy.lead_ms)
         self._ear.set_onset(policy.vad_onset_ms, policy.pause_ms, policy.input_stall_ms)
 
@@ -305,7 +307,8 @@ class SessionRunner:
     def _record_turn(self, effect: effects.RecordTurn) -> None:
         self._calls.cancel_writing(effect.record.finished.reply)
         self._calls.cancel_speaking(effect.record.finished.reply)
-        self._around.telemetry.turn_ended(self._info, effect.record)
+        self._turns += effect.record.finished.turn is not None
+        self._around.telemetry.turn_ended(self.agreement, effect.record)
 
     def _note(self, effect: effects.Remember | effects.Forget) -> None:
         """The conversation has changed: the journal has it, as every effect, and nobody else asks for it yet."""
@@ -349,13 +352,13 @@ class SessionRunner:
 
 
 def _paced(
-    backlog: Backlog, hearing: Hearing, info: SessionInfo, pcm: bytes, offset_samples: int
+    backlog: Backlog, hearing: Hearing, agreement: Agreement, pcm: bytes, offset_samples: int
 ) -> list[inputs.BacklogBegan | inputs.CaughtUp]:
     """Whether this audio, which the tape has not yet, begins a backlog or is the first behind one."""
     received = hearing.received_samples
     return backlog.heard(
-        audio_ns=samples_to_ns(len(pcm) // PCM_SAMPLE_BYTES, info.asr_rate_hz),
-        gap_ns=samples_to_ns(max(0, offset_samples - received), info.input_rate_hz),
+        audio_ns=samples_to_ns(len(pcm) // PCM_SAMPLE_BYTES, agreement.asr_rate_hz),
+        gap_ns=samples_to_ns(max(0, offset_samples - received), agreement.input_rate_hz),
         unread_ns=hearing.unread_ms * NS_PER_MS,
         received_samples=received,
         now=clock.now(),

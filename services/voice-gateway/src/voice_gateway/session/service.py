@@ -2,30 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
-from typing import NamedTuple
 
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.caller import Caller
-from voice_gateway.domain.chat import Toolbox
 from voice_gateway.domain.errors import Reason, Refused, Unavailable
 from voice_gateway.domain.ids import SessionId
-from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Admission, Place
 from voice_gateway.session.calls import Surroundings
 from voice_gateway.session.negotiation import Negotiator, SessionSettings, unavailable
-from voice_gateway.session.ports import BackendHealth, ClientSink, Language, Session, SessionInfo, SessionRequest
+from voice_gateway.session.ports import BackendHealth, ClientSink, Language, Session, SessionRequest
 from voice_gateway.session.runner import SessionRunner
-from voice_gateway.turn.core import Core
-
-
-class _Agreed(NamedTuple):
-    """What is agreed with a client before it takes a place: a start that is refused is no new session."""
-
-    info: SessionInfo
-    persona: Persona
-    toolbox: Toolbox
+from voice_gateway.turn.conversation import MakeConversation
 
 
 class SessionService:
@@ -42,13 +31,21 @@ class SessionService:
         backends: Sequence[BackendHealth],
         new_id: Callable[[], SessionId],
         *,
+        converse: MakeConversation,
         admission: Admission,
     ) -> None:
-        self._negotiator = Negotiator(settings, policy, around.recognizer, around.synthesizer, around.tools)
-        self._idle_timeout_ms = settings.idle_timeout_ms
+        self._negotiator = Negotiator(
+            settings,
+            policy,
+            recognizer=around.recognizer,
+            llm=around.llm,
+            synthesizer=around.synthesizer,
+            tools=around.tools,
+        )
         self._around = around
         self._backends = backends
         self._new_id = new_id
+        self._converse = converse
         self._admission = admission
 
     def admit(self, caller: Caller) -> None:
@@ -66,10 +63,10 @@ class SessionService:
         for backend in self._backends:
             if not backend.is_healthy:
                 raise unavailable(backend.backend)
-        agreed = self._agreed(request)
+        agreement = self._negotiator.start(request, self._new_id())  # a start that is refused takes no place
         place = self._admission.take(request.caller, clock.now())
         try:
-            return self._session(agreed, request, sink, place)
+            return self._session(agreement, sink, place)
         except BaseException:
             place.release(clock.now())
             raise
@@ -78,35 +75,15 @@ class SessionService:
         if self._around.roster.is_draining:
             raise Unavailable(Reason.DRAINING, "the server is leaving; connect again")
 
-    def _agreed(self, request: SessionRequest) -> "_Agreed":
-        granted = self._negotiator.start(request, self._new_id())
-        info = replace(granted, prompt_tokens=self._around.llm.prompt_tokens)
-        return _Agreed(info, self._negotiator.persona(request), self._negotiator.toolbox(request))
-
-    def _session(self, agreed: "_Agreed", request: SessionRequest, sink: ClientSink, place: Place) -> SessionRunner:
-        info, persona, toolbox = agreed
-        core = Core(
-            info.policy,
-            persona,
-            info.language_code,
-            input_rate_hz=info.input_rate_hz,
-            output_rate_hz=info.output_rate_hz,
-            can_pause=info.can_pause,
-            backend_patience_ms=info.backend_patience_ms,
-            toolbox=toolbox,
-            prompt_tokens=info.prompt_tokens,
-        )
+    def _session(self, agreement: Agreement, sink: ClientSink, place: Place) -> SessionRunner:
         journals = self._around.journals
-        journal = journals.journal(info, persona, request.transport, toolbox) if journals else None
         return SessionRunner(
-            info,
-            request,
-            core,
+            agreement,
+            self._converse(agreement),
             sink,
             self._around,
             negotiator=self._negotiator,
-            journal=journal,
-            idle_timeout_ms=self._idle_timeout_ms,
+            journal=journals.journal(agreement) if journals else None,
             place=place,
         )
 

@@ -98,7 +98,7 @@ async def _hold(wire: Wire, codec: Codec, doors: Doors, limits: CallLimits) -> N
     begun = await _admit(wire, codec, doors, limits)
     try:
         call = _Call(wire, codec, begun)
-        for raw in codec.opened(begun.session.info):
+        for raw in codec.opened(begun.session.agreement):
             begun.outbox.put(raw)
         await _serve(call, begun.session, limits)
     finally:
@@ -187,11 +187,11 @@ class _Call:
         self._codec = codec
         self._begun = begun
         self._session = session = begun.session
-        self._audio_in: AudioIn = open_audio_in(codec.audio_in, session.info.asr_rate_hz, session.hear)
+        self._audio_in: AudioIn = open_audio_in(codec.audio_in, session.agreement.asr_rate_hz, session.hear)
         self._encoding = codec.audio_in.encoding
         self._pace = MESSAGES
         self.outbox = begun.outbox
-        self.session_id = session.info.session_id
+        self.session_id = session.agreement.session_id
         self.is_ended = False
         """The client sent `end`."""
         self.reading = Operation()

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import AudioFormat
-from voice_gateway.session.ports import SessionInfo, SessionRequest
+from voice_gateway.session.ports import SessionRequest
 from voice_gateway.transports.client_input import Input
 from voice_gateway.transports.outbox import Encoder
 
@@ -35,7 +36,7 @@ class Codec(Encoder, Protocol):
         `raw` is None when the client has half-closed. Raises ClientError, and always does for None.
         """
 
-    def opened(self, info: SessionInfo) -> Iterable[bytes]:
+    def opened(self, agreement: Agreement) -> Iterable[bytes]:
         """Messages that tell the client of its session."""
 
     def receive(self, raw: bytes) -> Iterable[Input]:

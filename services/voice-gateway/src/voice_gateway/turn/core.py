@@ -20,12 +20,12 @@ The shell calls `handle` for each fact, performs the effects in order, and calls
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from typing import Any, ClassVar
 
-from voice_gateway.domain.chat import NO_TOOLS, PROMPT_TOKENS, Toolbox
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import (
     EndCause,
@@ -35,10 +35,8 @@ from voice_gateway.domain.events import (
     ReplyKind,
 )
 from voice_gateway.domain.instant import Instant, ms_between
-from voice_gateway.domain.persona import Persona
-from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
-from voice_gateway.turn.changes import Changes
+from voice_gateway.turn.changes import Changes, is_heard_otherwise
 from voice_gateway.turn.contest import Contest
 from voice_gateway.turn.dialogue import Dialogue
 from voice_gateway.turn.effects import Close, Effect, Emit, Fail, Orders, Reconfigure
@@ -84,34 +82,18 @@ def _of(part: str, handlers: Mapping[Any, Callable[..., None]]) -> dict[Any, Cal
 class Core:
     """One conversation. Not thread-safe, not reentrant; raises only `Forbidden`, and that is a bug of its own."""
 
-    def __init__(
-        self,
-        policy: TurnPolicy,
-        persona: Persona,
-        language_code: str,
-        *,
-        input_rate_hz: int,
-        output_rate_hz: int,
-        can_pause: bool = True,
-        backend_patience_ms: int = 0,
-        toolbox: Toolbox = NO_TOOLS,
-        prompt_tokens: int = PROMPT_TOKENS,
-    ) -> None:
-        self._policy = policy
-        self._persona = persona
-        self._language_code = language_code
-        self._can_pause = can_pause
-        self._input_rate_hz = input_rate_hz
-        self._output_rate_hz = output_rate_hz
+    def __init__(self, agreement: Agreement) -> None:
+        self._agreement = agreement
+        policy, persona = agreement.policy, agreement.persona
         self._phase = Phase.NEW
         self._floor = Machine(FLOOR, Floor.NOBODY)
         self._orders = orders = Orders()
         self._history = History(orders)
-        self._questions = Questions(persona.system_prompt, prompt_tokens, orders)
+        self._questions = Questions(persona.system_prompt, agreement.prompt_tokens, orders)
         shared = Shared(orders, self._floor, self._questions)
-        self._agent = Agent(policy, persona, output_rate_hz, toolbox, history=self._history, shared=shared)
-        self._user = User(policy, self._floor, input_rate_hz, orders, backend_patience_ms)
-        contest = Contest(policy, language_code, self._floor, self._agent, can_pause=can_pause)
+        self._agent = Agent(agreement, history=self._history, shared=shared)
+        self._user = User(policy, self._floor, agreement.input_rate_hz, orders, agreement.backend_patience_ms)
+        contest = Contest(policy, agreement.heard_language, self._floor, self._agent, can_pause=agreement.can_pause)
         self._dialogue = Dialogue(policy, self._user, self._agent, contest, self._history, orders=orders)
         self._silence = Silence(persona, orders)
         self._unheard = Unheard()
@@ -127,49 +109,35 @@ class Core:
         """What another core needs to go on with the conversation, as a plain value; changes nothing.
 
         A reply in flight is in it as what has been heard by `now`, turns that wait as said and not answered, and so is
-        what has been said of the running turn.
+        what has been said of the running turn. Every change of the client is in its agreement, in force or not.
         """
         history = self._agent.history(now)
         for turn, text in self._dialogue.unanswered():
             history.said(turn, text)
+        agreement = self._changes.applied_to(self._agreement)
         return Snapshot(
-            self._persona,
-            self._language_code,
-            self._input_rate_hz,
-            self._output_rate_hz,
-            self._can_pause,
+            replace(agreement, prompt_tokens=self._questions.prompt_tokens),
             history.items,
             history.last,
             self._user.turn,
             *self._agent.last,
             self._agent.has_reports,
-            self._changes.whole,
-            self._questions.prompt_tokens,
         ).plain()
 
     @classmethod
-    def restore(cls, value: Mapping[str, Any], policy: TurnPolicy, toolbox: Toolbox = NO_TOOLS) -> "Core":
+    def restore(cls, value: Mapping[str, Any]) -> "Core":
         """A core that goes on where `snapshot` was taken; it waits for SessionStarted, and input begins at sample 0.
+
+        What was agreed is as the snapshot has it: `snapshot.parse` tells.
 
         Raises:
             SnapshotError: the value is no snapshot of this version.
         """
         kept = parse(value)
-        core = cls(
-            policy,
-            kept.persona,
-            kept.language_code,
-            input_rate_hz=kept.input_rate_hz,
-            output_rate_hz=kept.output_rate_hz,
-            can_pause=kept.can_pause,
-            toolbox=toolbox,
-            prompt_tokens=kept.prompt_tokens,
-        )
+        core = cls(kept.agreement)
         core._user.turn = kept.turn
         core._history.resume(kept.history, kept.last_item)
         core._agent.restore(kept)
-        if kept.change is not None:
-            core._changes.add(kept.change)
         return core
 
     def handle(self, fact: inputs.Input, now: Instant) -> tuple[Effect, ...]:
@@ -188,9 +156,10 @@ class Core:
         """When `on_deadline` is to be called if no fact comes first."""
         if self._phase is Phase.ENDED:
             return None
-        awaits_quiet = self._drain_deadline is not None or self._policy.no_input_ms or self._changes.is_pending
+        no_input_ms = self._agreement.policy.no_input_ms
+        awaits_quiet = self._drain_deadline is not None or no_input_ms or self._changes.is_pending
         quiet_by = self._user.utterance.quiet_by if awaits_quiet else None
-        prompt_at = self._silence.deadline(self._policy.no_input_ms, self._user.recognition.doubtful_until)
+        prompt_at = self._silence.deadline(no_input_ms, self._user.recognition.doubtful_until)
         change_at = self._changes.due if self._dialogue.is_quiet else None
         candidates = (self._dialogue.deadline(), self._drain_deadline, quiet_by, prompt_at, change_at)
         return min((instant for instant in candidates if instant is not None), default=None)
@@ -205,7 +174,7 @@ class Core:
         self._user.keep_quiet_time(now)
         self._dialogue.on_deadline(now)
         doubtful_until = self._user.recognition.doubtful_until
-        is_due = self._silence.is_due(self._policy.no_input_ms, doubtful_until, now)
+        is_due = self._silence.is_due(self._agreement.policy.no_input_ms, doubtful_until, now)
         if is_due and (prompt := self._silence.next_prompt()):
             self._agent.say(ReplyKind.REPROMPT, prompt, None, now)
         return self._settled(now)
@@ -255,7 +224,7 @@ class Core:
 
     def _tell_unheard(self, now: Instant) -> None:
         """Say that nobody can be heard, once everything that was said is answered; not to who has left, or is to."""
-        recognition, text = self._user.recognition, self._persona.unheard
+        recognition, text = self._user.recognition, self._agreement.persona.unheard
         is_due = self._unheard.is_due(is_away=recognition.is_away, is_deaf=recognition.is_deaf)
         stays = self._phase is Phase.RUNNING and self._drain_deadline is None
         if is_due and text and stays and self._dialogue.is_listening:
@@ -274,15 +243,14 @@ class Core:
     def _reconfigure(self, now: Instant) -> None:
         """Apply what the client has changed."""
         has_stream = self._user.recognition.state is Listening.OPEN
-        applied = self._changes.apply(self._policy, self._persona, now, has_stream=has_stream)
-        if applied is None:
+        before, change = self._agreement, self._changes.take(self._agreement, now, has_stream=has_stream)
+        if change is None:
             return
-        self._policy, self._persona = applied.policy, applied.persona
-        self._agent.reconfigure(applied.policy, applied.persona, applied.change.tools)
-        self._language_code = applied.change.language_code or self._language_code
-        self._dialogue.reconfigure(applied.policy, self._language_code)
-        self._orders.add(Reconfigure(applied.change))
-        if applied.needs_stream:
+        after = self._agreement = before.apply(change)
+        self._agent.reconfigure(after)
+        self._dialogue.reconfigure(after.policy, after.heard_language)
+        self._orders.add(Reconfigure(change))
+        if has_stream and is_heard_otherwise(before, change):
             self._user.recognition.renew(now)
 
     def _end(self, last: Close | Fail, now: Instant) -> None:
@@ -302,7 +270,6 @@ class Core:
 
     def _on_session_started(self, _: inputs.SessionStarted, now: Instant) -> None:
         self._phase = Phase.RUNNING
-        self._reconfigure(now)
         self._user.recognition.open(now)
 
     def _on_settings_changed(self, fact: inputs.SettingsChanged, _: Instant) -> None:

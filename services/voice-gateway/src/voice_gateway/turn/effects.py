@@ -22,12 +22,12 @@ The contract of a batch, which `tests/gateway_kit/contract.py` checks sentence b
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.chat import ChatMessage, Tool
 from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.events import Ended, Event, TurnRecord
 from voice_gateway.domain.ids import CallId, ItemId, ReplyId, SentenceId, StreamId, TurnId
 from voice_gateway.domain.items import Item
-from voice_gateway.domain.settings_change import SettingsChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class Flush:
 class Reconfigure:
     """From here on hear and speak by other settings; the core has applied what concerns itself."""
 
-    change: SettingsChange
+    change: Change
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ nobody else does.
 
 from dataclasses import dataclass
 
+from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import Instant
-from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.domain.transcript import SpokenWord, Word
 
 
@@ -143,7 +143,7 @@ class EndRequested:
 class SettingsChanged:
     """The client changed settings; they hold from the next turn on."""
 
-    change: SettingsChange
+    change: Change
 
 
 @dataclass(frozen=True, slots=True)

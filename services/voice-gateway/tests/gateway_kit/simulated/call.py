@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple
 
-from gateway_kit.phone_call import LANGUAGE, PERSONA, RATE_HZ, TOOLBOX, at, rendered
+from gateway_kit.phone_call import RATE_HZ, at, new_core, rendered
 from gateway_kit.simulated.backends import Model, Voice
 from gateway_kit.simulated.caller import Caller
 from gateway_kit.simulated.choices import Choices
@@ -91,15 +91,7 @@ class Line:
 
     def core(self) -> Core:
         """A core for this line."""
-        return Core(
-            self.policy,
-            PERSONA,
-            LANGUAGE,
-            input_rate_hz=RATE_HZ,
-            output_rate_hz=RATE_HZ,
-            can_pause=self.can_pause,
-            toolbox=TOOLBOX,
-        )
+        return new_core(self.policy, can_pause=self.can_pause)
 
 
 class Call:

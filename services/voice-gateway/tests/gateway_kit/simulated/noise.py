@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway_kit.phone_call import RATE_HZ, at
+from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.chat import Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.domain.settings_change import SettingsChange
 from voice_gateway.domain.transcript import SpokenWord, Word
 from voice_gateway.turn import inputs
 
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 _TEXTS = ("Yes.", "", " ", "What is it? I know. ", "one two ", "\n", "```", "See https://a.b/c. ", "stop", "and the")
 
 _CHANGES = (
-    SettingsChange(),
-    SettingsChange(language_code="de-DE"),
-    SettingsChange(system_prompt="Be long."),
-    SettingsChange(policy=TurnPolicy(no_input_ms=2_000)),
-    SettingsChange(tools=(Tool("close_door", "", "", ToolPlace.CLIENT),)),
+    Change(),
+    Change(heard_language="de-DE", spoken_language="de-DE"),
+    Change(spoken_language="fr-FR"),
+    Change(system_prompt="Be long."),
+    Change(policy=TurnPolicy(no_input_ms=2_000)),
+    Change(tools=(Tool("close_door", "", "", ToolPlace.CLIENT),)),
 )
 
 
@@ -62,7 +63,7 @@ class _Draw:
     def digits(self) -> str:
         return self._choices.of(("1", "#", "12#3"))
 
-    def change(self) -> SettingsChange:
+    def change(self) -> Change:
         return self._choices.of(_CHANGES)
 
     def calls(self) -> tuple[ToolCall, ...]:

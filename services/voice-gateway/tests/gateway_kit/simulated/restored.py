@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from gateway_kit.phone_call import TOOLBOX, at
+from gateway_kit.phone_call import at
 from gateway_kit.simulated.call import Call
 from gateway_kit.simulated.replays import Told, retold, told
 from voice_gateway.domain.ids import StreamId
@@ -56,7 +56,7 @@ def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
     is_ahead = max(first._user.recognition.confirmed_samples, clock._live_after) > samples  # by a senseless fact
     if is_ahead or _knows_the_line(first):
         return
-    second = Core.restore(json.loads(json.dumps(first.snapshot(now))), call.line.policy, TOOLBOX)
+    second = Core.restore(json.loads(json.dumps(first.snapshot(now))))
     second.handle(inputs.SessionStarted(), RESTORED_AT)
     if clock._is_catching_up:
         second.handle(inputs.BacklogBegan(), RESTORED_AT)  # its client pushes on

@@ -17,10 +17,11 @@ from voice_workflow_pb2 import (
 )
 
 from voice_gateway.domain import events
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import INPUT_RATES_HZ, AudioFormat, Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
-from voice_gateway.session.ports import SessionInfo, SessionRequest
+from voice_gateway.session.ports import SessionRequest
 from voice_gateway.transports import client_input
 from voice_gateway.transports.codec import Opening
 from voice_gateway.transports.grpc_wire.parsing import parse
@@ -80,7 +81,7 @@ class Codec:
             )
         )
 
-    def opened(self, _: SessionInfo) -> Iterable[bytes]:
+    def opened(self, _: Agreement) -> Iterable[bytes]:
         """Messages that greet the client."""
         return [_event(LISTENING, "Ready").SerializeToString()]
 

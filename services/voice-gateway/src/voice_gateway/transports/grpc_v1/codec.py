@@ -6,10 +6,12 @@ from typing import ClassVar, Final
 from voicegateway.v1 import audio_pb2, client_pb2, policy_pb2
 from voicegateway.v1.voice_gateway_service_pb2 import ConverseRequest
 
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, AudioFormat, Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.events import Event, Notice, ReplyAudio
-from voice_gateway.session.ports import SessionInfo, SessionRequest, SessionUpdate
+from voice_gateway.domain.trace_context import NO_TRACE, TraceContext, trace_context
+from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports import client_input
 from voice_gateway.transports.codec import Opening
 from voice_gateway.transports.grpc_v1.encoding import ENCODINGS, Encoder, started
@@ -37,8 +39,10 @@ class Codec:
     The order of the wire is kept here: what comes before `start`, twice, or after `end` is refused.
     """
 
-    def __init__(self, server_version: str) -> None:
+    def __init__(self, server_version: str, trace: TraceContext = NO_TRACE) -> None:
+        """`trace` is what the call's headers tell; what `start` tells stands above it."""
         self._server_version = server_version
+        self._trace = trace
         self._audio_in = AudioFormat(Encoding.LINEAR_PCM, DEFAULT_INPUT_RATE_HZ)
         self._audio_out = Encoding.LINEAR_PCM
         self._encoder = Encoder(session_id="", audio_out=self._audio_out)
@@ -74,6 +78,7 @@ class Codec:
             _encoding(start.audio_in), _rate(start.audio_in, INPUT_RATES_HZ) or DEFAULT_INPUT_RATE_HZ
         )
         self._audio_out = _encoding(start.audio_out)
+        trace = trace_context(start.traceparent, start.tracestate)
         return Opening(
             SessionRequest(
                 transport=TRANSPORT,
@@ -84,13 +89,14 @@ class Codec:
                 system_prompt=_system_prompt(start),
                 policy=_policy(start.policy),
                 tools=decode_tools(start.tools),
+                trace=trace if trace.parent else self._trace,
             )
         )
 
-    def opened(self, info: SessionInfo) -> Iterable[bytes]:
+    def opened(self, agreement: Agreement) -> Iterable[bytes]:
         """Messages that greet the client; ids of the session are known from here on."""
-        self._encoder = Encoder(info.session_id, self._audio_out)
-        return [started(info, self._audio_in.encoding, self._audio_out, self._server_version)]
+        self._encoder = Encoder(agreement.session_id, self._audio_out)
+        return [started(agreement, self._audio_in.encoding, self._audio_out, self._server_version)]
 
     def encode_event(self, event: Event) -> Sequence[bytes]:
         """Messages that tell of `event`."""

@@ -10,11 +10,12 @@ from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 from voicegateway.v1.voice_gateway_service_pb2 import ConverseResponse
 
 from voice_gateway.domain import events
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, Encoding
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.session.ports import Language, SessionInfo
+from voice_gateway.session.ports import Language
 from voice_gateway.transports import client_input, g711
 
 ENCODINGS: Final = {
@@ -226,16 +227,16 @@ class Encoder:
     }
 
 
-def started(info: SessionInfo, audio_in: Encoding, audio_out: Encoding, server_version: str) -> bytes:
+def started(agreement: Agreement, audio_in: Encoding, audio_out: Encoding, server_version: str) -> bytes:
     """The greeting of a session."""
     message = server_pb2.Started(
-        session_id=info.session_id,
-        audio_in=audio_pb2.AudioFormat(encoding=ENCODINGS[audio_in], sample_rate_hz=info.input_rate_hz),
-        audio_out=audio_pb2.AudioFormat(encoding=ENCODINGS[audio_out], sample_rate_hz=info.output_rate_hz),
-        language_code=info.language_code,
-        voice=info.voice,
+        session_id=agreement.session_id,
+        audio_in=audio_pb2.AudioFormat(encoding=ENCODINGS[audio_in], sample_rate_hz=agreement.input_rate_hz),
+        audio_out=audio_pb2.AudioFormat(encoding=ENCODINGS[audio_out], sample_rate_hz=agreement.output_rate_hz),
+        language_code=agreement.heard_language,
+        voice=agreement.voice,
         limits=LIMITS,
-        policy=_policy(info.policy),
+        policy=_policy(agreement.policy),
         server_version=server_version,
     )
     return ConverseResponse(started=message).SerializeToString()

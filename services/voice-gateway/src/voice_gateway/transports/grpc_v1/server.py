@@ -12,6 +12,7 @@ from voice_gateway.transports.failures import without_frames
 from voice_gateway.transports.grpc_v1.codec import Codec
 from voice_gateway.transports.grpc_v1.encoding import capabilities
 from voice_gateway.transports.grpc_wire.status import abort
+from voice_gateway.transports.grpc_wire.trace_headers import told_trace
 from voice_gateway.transports.grpc_wire.unary import unary
 from voice_gateway.transports.grpc_wire.wire import GrpcWire, RawContext
 
@@ -30,7 +31,8 @@ class _Servicer:
 
     async def converse(self, _: object, context: RawContext) -> None:
         """Hold one conversation."""
-        await hold_call(GrpcWire(context), Codec(self._server_version), self._doors, self._limits)
+        codec = Codec(self._server_version, told_trace(context))
+        await hold_call(GrpcWire(context), codec, self._doors, self._limits)
 
     async def get_capabilities(self, _: None, context: RawContext) -> bytes:
         """Tell what the server can do now."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from voice_gateway.domain.chat import Tool, Toolbox
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import (
     InterruptCause,
@@ -13,8 +13,6 @@ from voice_gateway.domain.events import (
 )
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.instant import Instant, after_ms
-from voice_gateway.domain.persona import Persona
-from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import Emit, Fail
 from voice_gateway.turn.history import History
@@ -42,21 +40,12 @@ def _of_reply(step: Step) -> Callable[["Agent", Any, Instant], None]:
 class Agent:
     """Replies of one session, one at a time."""
 
-    def __init__(
-        self,
-        policy: TurnPolicy,
-        persona: Persona,
-        rate_hz: int,
-        toolbox: Toolbox,
-        *,
-        history: History,
-        shared: Shared,
-    ) -> None:
-        self._policy, self._persona = policy, persona
+    def __init__(self, agreement: Agreement, *, history: History, shared: Shared) -> None:
+        self._agreement = agreement
         self._floor, self._orders, self._questions = shared.floor, shared.orders, shared.questions
         self._history = history
-        self._tools = Tools(toolbox, has_filler=bool(persona.filler), orders=shared.orders)
-        self._factory = ReplyFactory(policy, persona, rate_hz, shared)
+        self._tools = Tools(agreement.toolbox, has_filler=bool(agreement.persona.filler), orders=shared.orders)
+        self._factory = ReplyFactory(agreement, shared)
         self.current = CurrentReply()
         self.speculations = Speculations(self.current, history)
         self._endings = Endings(history, shared.orders)
@@ -80,7 +69,7 @@ class Agent:
 
     def is_protected(self, now: Instant) -> bool:
         """Whether the reply is in the part that speech does not interrupt."""
-        return self.current.is_opening(now, self._policy.protected_opening_ms)
+        return self.current.is_opening(now, self._agreement.policy.protected_opening_ms)
 
     def spoken(self, began: Instant, ended: Instant, now: Instant) -> str:
         """What the agent has said aloud, as far as it may come back in words spoken from `began` to `ended`."""
@@ -103,13 +92,12 @@ class Agent:
         self._factory.last, self._factory.has_reports = kept.last_reply, kept.has_reports
         self._tools.last = kept.last_call
 
-    def reconfigure(self, policy: TurnPolicy, persona: Persona, tools: tuple[Tool, ...] | None) -> None:
-        """Speak by another policy and persona, with other tools of the client, from the next reply on."""
-        self._policy, self._persona = policy, persona
-        self._factory.reconfigure(policy, persona)
-        self._questions.system_prompt = persona.system_prompt
-        if tools is not None:
-            self._tools.replace(tools)
+    def reconfigure(self, agreement: Agreement) -> None:
+        """Speak by this from the next reply on."""
+        self._agreement = agreement
+        self._factory.reconfigure(agreement)
+        self._questions.system_prompt = agreement.persona.system_prompt
+        self._tools.offer(agreement.toolbox.tools)
 
     def input_ended(self) -> None:
         """The client half-closed: it reports no more, so that the clock alone tells how far it has played."""
@@ -121,7 +109,7 @@ class Agent:
 
     def speculate(self, turn: TurnId, text: str, trigger: SpeculationTrigger, now: Instant) -> None:
         """Prepare the reply to a turn that has probably ended, unless one is, or enough were."""
-        if self.speculations.may_begin(text, self._policy.max_speculations):
+        if self.speculations.may_begin(text, self._agreement.policy.max_speculations):
             reply = self.current.begin(self._factory.make(turn, ReplyClock(now), tools=self._tools.offered(0)))
             reply.prepare(Attempt(text, trigger, self._history.version), self._history.items_with(turn, text))
 
@@ -167,7 +155,7 @@ class Agent:
         """Stop the reply in flight and the tools, if any; what was heard of it is settled now or soon."""
         self._tools.interrupt()
         if (reply := self.current.in_flight) is not None:
-            self._endings.stopped(reply, cause, now, after_ms(now, self._policy.playback_settle_ms))
+            self._endings.stopped(reply, cause, now, after_ms(now, self._agreement.policy.playback_settle_ms))
             self.current.let_go()
 
     def settle(self) -> None:
@@ -281,7 +269,7 @@ class Agent:
         """Say that it takes a while, unless somebody is speaking."""
         caller = self._tools.take_filler(now)
         if caller is not None and self._floor.state is Floor.NOBODY:
-            self.say(ReplyKind.FILLER, self._persona.filler, caller.brief.turn, now)
+            self.say(ReplyKind.FILLER, self._agreement.persona.filler, caller.brief.turn, now)
 
 
 def _turn_that_goes_on(reply: Reply, now: Instant) -> CommittedTurn | None:

@@ -1,10 +1,9 @@
 """Makes the replies of one session."""
 
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.chat import Tool
 from voice_gateway.domain.events import ReplyKind
 from voice_gateway.domain.ids import ReplyId, TurnId
-from voice_gateway.domain.persona import Persona
-from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn.reply.latency import Answering, ReplyClock
 from voice_gateway.turn.reply.playback import Playback, Reporting
 from voice_gateway.turn.reply.reply import Brief, Reply, Shared
@@ -13,19 +12,17 @@ from voice_gateway.turn.reply.reply import Brief, Reply, Shared
 class ReplyFactory:
     """Counts replies, and gives each what is known when it begins."""
 
-    def __init__(self, policy: TurnPolicy, persona: Persona, rate_hz: int, shared: Shared) -> None:
+    def __init__(self, agreement: Agreement, shared: Shared) -> None:
         self.last = ReplyId(0)
         """The latest reply; 0 before the first."""
         self.has_reports = False
         """Whether the client has reported playback."""
-        self._policy, self._persona = policy, persona
-        self._rate_hz = rate_hz
-        """Of reply audio."""
+        self._agreement = agreement
         self._shared = shared
 
-    def reconfigure(self, policy: TurnPolicy, persona: Persona) -> None:
-        """Make replies by another policy and persona from now on."""
-        self._policy, self._persona = policy, persona
+    def reconfigure(self, agreement: Agreement) -> None:
+        """Make replies by this from now on."""
+        self._agreement = agreement
 
     def make(
         self,
@@ -40,7 +37,7 @@ class ReplyFactory:
         """The next reply; it belongs to that turn, and comes after so many rounds of tools."""
         self.last = ReplyId(self.last + 1)
         reporting = Reporting.YES if self.has_reports else Reporting.NOT_YET
-        policy = self._policy
-        playback = Playback(self._rate_hz, policy.client_buffer_ms, policy.stall_ms, reporting)
-        brief = Brief(self.last, turn, kind, self._persona.apology, tools, rounds)
+        agreement, policy = self._agreement, self._agreement.policy
+        playback = Playback(agreement.output_rate_hz, policy.client_buffer_ms, policy.stall_ms, reporting)
+        brief = Brief(self.last, turn, kind, agreement.persona.apology, tools, rounds)
         return Reply(brief, answering, clock, playback, self._shared)

@@ -74,7 +74,8 @@ class Tools:
         self._orders = orders
         self._timeout_ms = toolbox.timeout_ms
         self._has_filler = has_filler
-        self._tools = {tool.name: tool for tool in toolbox.tools}
+        self._tools: dict[str, Tool] = {}
+        self.offer(toolbox.tools)
         self._round: _Round | None = None
         self._is_client_there = True
         self.last = CallId(0)
@@ -87,10 +88,9 @@ class Tools:
         """Whether no round is open."""
         return self._round is None
 
-    def replace(self, tools: tuple[Tool, ...]) -> None:
-        """These are the client's from now on, beside those of the server."""
-        ours = (tool for tool in self._tools.values() if tool.runs_at is ToolPlace.SERVER)
-        self._tools = {tool.name: tool for tool in (*ours, *tools)}
+    def offer(self, tools: tuple[Tool, ...]) -> None:
+        """These there are from now on."""
+        self._tools = {tool.name: tool for tool in tools}
 
     def offered(self, rounds: int) -> tuple[Tool, ...]:
         """What the model may call after so many rounds for the same turn."""

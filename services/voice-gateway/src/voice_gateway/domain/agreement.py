@@ -1,0 +1,84 @@
+"""What client and server have agreed about a session, and what the client may change of it."""
+
+from dataclasses import dataclass, fields, replace
+
+from voice_gateway.domain.caller import UNKNOWN, Caller
+from voice_gateway.domain.chat import NO_TOOLS, PROMPT_TOKENS, Tool, Toolbox
+from voice_gateway.domain.ids import SessionId
+from voice_gateway.domain.persona import Persona
+from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a client changes in the midst of its session, as it was granted. None: it stays as it is."""
+
+    heard_language: str | None = None
+    """As in Agreement."""
+    spoken_language: str | None = None
+    """As in Agreement."""
+    voice: str | None = None
+    """As in Agreement."""
+    system_prompt: str | None = None
+    policy: TurnPolicy | None = None
+    """The whole policy, fields that do not change included."""
+    tools: tuple[Tool, ...] | None = None
+    """All tools that the client executes from then on."""
+
+    def merged(self, later: "Change") -> "Change":
+        """This change and then `later`, as one."""
+        values = {spec.name: getattr(self, spec.name) for spec in fields(self)}
+        newer = {spec.name: getattr(later, spec.name) for spec in fields(later)}
+        return Change(**values | {name: value for name, value in newer.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Everything that was agreed about one session. A conversation is made of it, and of nothing else.
+
+    What a client wishes is a `SessionRequest` or `SessionUpdate`: wishes may be open, or may not be granted. What a
+    server offers is its `SessionSettings`: one for all sessions.
+    """
+
+    session_id: SessionId
+    transport: str
+    """The door that the client came through, as in `SessionRequest.transport`."""
+    input_rate_hz: int
+    """Rate of the client's input sample clock, in which positions are told."""
+    asr_rate_hz: int
+    """Rate of the LINEAR_PCM that recognition gets."""
+    output_rate_hz: int
+    """Rate of reply audio."""
+    heard_language: str
+    """BCP-47: what the user speaks. One that recognition has."""
+    spoken_language: str
+    """BCP-47: what the agent speaks. One that synthesis has."""
+    voice: str
+    """Empty: the synthesis backend chooses."""
+    persona: Persona
+    policy: TurnPolicy
+    toolbox: Toolbox = NO_TOOLS
+    """The server's tools, then the client's."""
+    can_pause: bool = True
+    """Whether the client can hold its player without flushing it."""
+    backend_patience_ms: int = 0
+    """How long the session goes on without recognition; 0: without end."""
+    prompt_tokens: int = PROMPT_TOKENS
+    """What a request to the language model may have, the reply not counted."""
+    idle_timeout_ms: int = 0
+    """The session ends after this time without audio, text or reply; 0: never."""
+    client_label: str = ""
+    """The client's own name for the call, for logs only."""
+    caller: Caller = UNKNOWN
+    trace: TraceContext = NO_TRACE
+
+    def apply(self, change: Change) -> "Agreement":
+        """The agreement after a change."""
+        persona = self.persona
+        if change.system_prompt is not None:
+            persona = replace(persona, system_prompt=change.system_prompt)
+        toolbox = self.toolbox if change.tools is None else self.toolbox.with_client_tools(change.tools)
+        named = {name: getattr(change, name) for name in ("heard_language", "spoken_language", "voice", "policy")}
+        given = {name: value for name, value in named.items() if value is not None}
+        return replace(self, persona=persona, toolbox=toolbox, **given)

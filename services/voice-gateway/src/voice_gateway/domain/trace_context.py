@@ -1,0 +1,54 @@
+"""Which trace of its caller a call belongs to: W3C Trace Context, level 2 (https://www.w3.org/TR/trace-context-2/)."""
+
+import re
+from dataclasses import dataclass
+
+PARENT_CHARS = 55
+"""Of a traceparent of version 00 (section 3.2). A later version may have more; what is behind these is unknown."""
+MAX_STATE_CHARS = 512
+"""Of a tracestate. Section 3.3.1.5 asks to pass on at least as many."""
+MAX_STATE_MEMBERS = 32
+"""Of a tracestate: section 3.3.1.1."""
+
+_PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_MEMBER = re.compile(r"([a-z0-9][a-z0-9_*/@-]{0,255})=[ !-+\--<>-~]{0,255}[!-+\--<>-~]")
+_VERSION_00, _NO_VERSION = "00", "ff"
+
+
+@dataclass(frozen=True, slots=True)
+class TraceContext:
+    """The place of a call in its caller's trace; empty texts: none is known."""
+
+    parent: str = ""
+    """A lawful traceparent, 55 characters."""
+    state: str = ""
+    """A lawful tracestate, at most 512 characters; never without a parent."""
+
+
+NO_TRACE = TraceContext()
+
+
+def trace_context(traceparent: str, tracestate: str) -> TraceContext:
+    """What is lawful of the two values. The W3C says to ignore the rest, and all without a lawful traceparent."""
+    parent = traceparent[:PARENT_CHARS]
+    if not _is_parent(parent, traceparent[PARENT_CHARS:]):
+        return NO_TRACE
+    return TraceContext(parent, tracestate if _is_state(tracestate) else "")
+
+
+def _is_parent(parent: str, rest: str) -> bool:
+    parts = _PARENT.fullmatch(parent)
+    if parts is None:
+        return False
+    version, trace_id, parent_id = parts.groups()
+    is_end = not rest if version == _VERSION_00 else rest[:1] in ("", "-")
+    return version != _NO_VERSION and is_end and bool(trace_id.strip("0")) and bool(parent_id.strip("0"))
+
+
+def _is_state(tracestate: str) -> bool:
+    if len(tracestate) > MAX_STATE_CHARS:
+        return False
+    told = [member for each in tracestate.split(",") if (member := each.strip(" \t"))]
+    members = [_MEMBER.fullmatch(each) for each in told]
+    keys = {member[1] for member in members if member}
+    return len(keys) == len(told) <= MAX_STATE_MEMBERS

@@ -1,0 +1,52 @@
+"""What is agreed, and what a change makes of it."""
+
+from dataclasses import replace
+
+import pytest
+from gateway_kit.phone_call import AGREEMENT, TOOLBOX
+from hypothesis import given
+from hypothesis import strategies as st
+from voice_gateway.domain.agreement import Agreement, Change
+from voice_gateway.domain.chat import Tool, ToolPlace
+from voice_gateway.domain.policy import TurnPolicy
+
+CLOSE = Tool("close_door", "Closes a door.", "", ToolPlace.CLIENT)
+CHANGES = st.builds(
+    Change,
+    st.none() | st.sampled_from(["de-DE", "fr-FR"]),
+    st.none() | st.sampled_from(["de-DE", "fr-FR"]),
+    st.none() | st.sampled_from(["", "Karl"]),
+    st.none() | st.sampled_from(["", "Be long."]),
+    st.none() | st.builds(TurnPolicy, lead_ms=st.integers(40, 5_000)),
+    st.none() | st.sampled_from([(), (CLOSE,)]),
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (Change(), AGREEMENT),
+        (Change(heard_language="de-DE"), replace(AGREEMENT, heard_language="de-DE")),
+        (Change(spoken_language="de-DE", voice="Karl"), replace(AGREEMENT, spoken_language="de-DE", voice="Karl")),
+        (Change(voice=""), replace(AGREEMENT, voice="")),
+        (Change(system_prompt=""), replace(AGREEMENT, persona=replace(AGREEMENT.persona, system_prompt=""))),
+        (Change(policy=TurnPolicy(lead_ms=300)), replace(AGREEMENT, policy=TurnPolicy(lead_ms=300))),
+        (Change(tools=(CLOSE,)), replace(AGREEMENT, toolbox=replace(TOOLBOX, tools=(TOOLBOX.tools[0], CLOSE)))),
+        (Change(tools=()), replace(AGREEMENT, toolbox=replace(TOOLBOX, tools=TOOLBOX.tools[:1]))),
+    ],
+)
+def test_a_change_changes_what_it_names(change: Change, expected: Agreement) -> None:
+    """Each direction has its own language, an empty text is a value, and tools of the server are not the client's."""
+    assert AGREEMENT.apply(change) == expected
+
+
+@given(CHANGES, CHANGES)
+def test_changes_taken_together_are_changes_one_after_the_other(first: Change, then: Change) -> None:
+    """What waits as one change comes to what the client was granted step by step."""
+    assert AGREEMENT.apply(first.merged(then)) == AGREEMENT.apply(first).apply(then)
+
+
+def test_departures_from_the_contract() -> None:
+    """The log tells a policy by what is unusual in it."""
+    assert TurnPolicy().departures() == {}
+    assert TurnPolicy(lead_ms=300, speculation=False).departures() == {"lead_ms": 300, "speculation": False}
