@@ -218,6 +218,23 @@ def test_two_turns_may_fill_it_to_the_last_byte() -> None:
     assert [item.id for item in history.items] == [2, 3]
 
 
+def test_the_oldest_turn_goes_with_its_reply() -> None:
+    """A conversation that has outgrown its room begins with what the user said."""
+    history = History()
+    history.said(TurnId(1), "x" * 100 * KIB)
+    history.heard(ReplyId(1), "y" * 100 * KIB, "y" * 100 * KIB, is_interrupted=False)
+    history.said(TurnId(2), "x" * 100 * KIB)
+    assert [item.id for item in history.items] == [3]
+
+
+def test_what_was_cut_from_an_item_takes_no_room() -> None:
+    """After one item that is too long there is as much room as ever."""
+    history = History()
+    for number, kib in ((1, 300), (2, 10), (3, 240)):
+        history.said(TurnId(number), "x" * kib * KIB)
+    assert [item.id for item in history.items] == [2, 3]
+
+
 def test_earlier_items_take_room() -> None:
     """A conversation that another process began is bounded like one that began here."""
     history = History()
