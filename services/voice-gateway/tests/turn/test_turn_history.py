@@ -206,7 +206,7 @@ def test_short_items_are_bounded_too() -> None:
 
 def test_what_was_taken_back_takes_no_room() -> None:
     """A long turn that is said anew does not push out the conversation before it."""
-    history = History()
+    history = History(Orders())
     for number, kib in ((1, 10), (2, 200)):
         history.said(TurnId(number), "x" * kib * KIB)
     history.unsaid()
@@ -217,7 +217,7 @@ def test_what_was_taken_back_takes_no_room() -> None:
 
 def test_two_turns_may_fill_it_to_the_last_byte() -> None:
     """The bound is what is kept, not one byte less."""
-    history = History()
+    history = History(Orders())
     for number in (1, 2):
         history.said(TurnId(number), "x" * (128 * KIB - ITEM_BYTES))
     assert [item.id for item in history.items] == [1, 2]
@@ -227,7 +227,7 @@ def test_two_turns_may_fill_it_to_the_last_byte() -> None:
 
 def test_the_oldest_turn_goes_with_its_reply() -> None:
     """A conversation that has outgrown its room begins with what the user said."""
-    history = History()
+    history = History(Orders())
     history.said(TurnId(1), "x" * 100 * KIB)
     history.heard(ReplyId(1), "y" * 100 * KIB, "y" * 100 * KIB, is_interrupted=False)
     history.said(TurnId(2), "x" * 100 * KIB)
@@ -236,7 +236,7 @@ def test_the_oldest_turn_goes_with_its_reply() -> None:
 
 def test_what_was_cut_from_an_item_takes_no_room() -> None:
     """After one item that is too long there is as much room as ever."""
-    history = History()
+    history = History(Orders())
     for number, kib in ((1, 300), (2, 10), (3, 240)):
         history.said(TurnId(number), "x" * kib * KIB)
     assert [item.id for item in history.items] == [2, 3]
@@ -244,7 +244,7 @@ def test_what_was_cut_from_an_item_takes_no_room() -> None:
 
 def test_earlier_items_take_room() -> None:
     """A conversation that another process began is bounded like one that began here."""
-    history = History()
+    history = History(Orders())
     history.resume([of_user(4, "x" * 200 * KIB)], ItemId(4))
     history.said(TurnId(5), "x" * 100 * KIB)
     assert [item.id for item in history.items] == [5]
@@ -252,7 +252,7 @@ def test_earlier_items_take_room() -> None:
 
 def test_what_would_be_said_has_its_place_and_number() -> None:
     """A reply is prepared to the very items that there will be when the turn is committed."""
-    history = History()
+    history = History(Orders())
     history.said(TurnId(1), "Hello.")
     would_be = history.items_with(TurnId(2), "And?")
     assert would_be == (UserItem(ItemId(1), TurnId(1), "Hello."), UserItem(ItemId(2), TurnId(2), "And?"))
@@ -262,7 +262,7 @@ def test_what_would_be_said_has_its_place_and_number() -> None:
 
 def test_a_reply_counts_once_if_all_of_it_was_heard() -> None:
     """What was heard is kept beside what was said only where the two differ; then both take room."""
-    whole, half = History(), History()
+    whole, half = History(Orders()), History()
     for number in (1, 2):
         for history, heard_kib in ((whole, 100), (half, 60)):
             history.said(TurnId(number), "Go on.")
