@@ -262,7 +262,7 @@ def test_what_would_be_said_has_its_place_and_number() -> None:
 
 def test_a_reply_counts_once_if_all_of_it_was_heard() -> None:
     """What was heard is kept beside what was said only where the two differ; then both take room."""
-    whole, half = History(Orders()), History()
+    whole, half = History(Orders()), History(Orders())
     for number in (1, 2):
         for history, heard_kib in ((whole, 100), (half, 60)):
             history.said(TurnId(number), "Go on.")
