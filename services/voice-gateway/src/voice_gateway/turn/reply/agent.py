@@ -29,8 +29,8 @@ from voice_gateway.turn.tables import Floor, ReplyState
 from voice_gateway.turn.user.turn_so_far import CommittedTurn
 
 TAKE_BACK_MS = 1_000
-"""Of a reply so much may have been heard while the words that take it back were recognised; of more it is interrupted,
-and the user remembers it."""
+"""A reply can be taken back if no more than this was heard of it while the words were recognised. Otherwise it is
+interrupted: the user remembers it."""
 
 
 def _of_reply(step: Step) -> Callable[["Agent", Any, Instant], None]:
@@ -273,7 +273,7 @@ class Agent:
 
 
 def _turn_that_goes_on(reply: Reply, now: Instant) -> CommittedTurn | None:
-    """The turn that goes on if this reply is taken back; None: it stays, or so much was heard that it is known."""
+    """The turn that goes on if this reply is taken back; None: it may not go on, or too much of the reply was heard."""
     is_known = reply.playback.heard(now).samples * 1_000 > TAKE_BACK_MS * reply.playback.rate_hz
     turn = reply.answering.turn if reply.answering is not None else None
     return None if turn is None or is_known or not turn.may_go_on else turn

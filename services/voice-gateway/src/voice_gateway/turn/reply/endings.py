@@ -39,7 +39,7 @@ class Endings:
         self._interrupted(reply, heard)
 
     def _interrupted(self, reply: Reply, heard: Heard) -> None:
-        """So much was heard of a reply that was stopped, and the history has that."""
+        """What was heard of a reply that was stopped is history."""
         text = reply.wording.heard_text(heard.samples)
         remember(self._history, reply, text, is_interrupted=True)
         self._tell_heard(reply, heard, text)

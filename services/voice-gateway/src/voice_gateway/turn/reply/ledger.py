@@ -9,7 +9,7 @@ from voice_gateway.domain.transcript import SpokenWord
 CHARS_PER_SECOND = 15
 """Speaking rate assumed for a sentence whose audio is not complete; about 180 words a minute."""
 RECENT_WORDS, RECENT_CHARS = 400, 6_000
-"""Of what was said aloud so much is compared with what is heard (`text/echo.py`): more than two minutes."""
+"""The end of what was said aloud that is compared with what is heard (`text/echo.py`): more than two minutes."""
 _WORD = re.compile(r"\S+")
 
 

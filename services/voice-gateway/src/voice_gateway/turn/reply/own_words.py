@@ -4,7 +4,7 @@ from voice_gateway.domain.instant import Instant
 from voice_gateway.turn.reply.reply import Reply
 
 SOON_MS = 500
-"""Where playout stands in a sentence is known about so well when the synthesis tells no word times."""
+"""Without word times of the synthesis, the place in a sentence is known to about this."""
 
 
 class OwnWords:

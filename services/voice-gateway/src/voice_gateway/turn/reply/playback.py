@@ -12,8 +12,8 @@ SLACK_MS = 20
 """A player that has come so near to the end of what was sent has played it: players count in blocks and resample."""
 
 NOTICED_LATE_MS = 150
-"""A sound is noticed so much after it began: soft first consonants, chunks of 32 ms, frames of the client. Nobody
-reacts to what they hear within that time."""
+"""A sound may be noticed this long after it began: soft first consonants, chunks of 32 ms, frames of the client. Nobody
+reacts within that time to what they hear."""
 
 
 class Reporting(Enum):
@@ -128,7 +128,7 @@ class Playback:
         self._total = total_samples
 
     def reported(self, played_samples: int, now: Instant, *, is_final: bool, is_held: bool) -> None:
-        """The client has played so far; of reports that go back only `is_final` counts."""
+        """The client has played up to there; of a report that goes back only `is_final` counts."""
         known = self._report
         if known is None or not known.samples:
             self._began = self._reckoned(played_samples, now, is_held=is_held)

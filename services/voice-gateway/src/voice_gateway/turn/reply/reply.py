@@ -282,7 +282,7 @@ class Reply:
         return self.is_audible and not self.playback.is_completed
 
     def _is_all(self, fact: inputs.PlayoutCompleted) -> bool:
-        """Whether there was more to send; of what never started all is nothing."""
+        """Whether its playout can end here: it has started, or there was nothing to send."""
         has_audio = self.is_in_flight and self.wording.has_audio
         return has_audio and not self.playback.is_completed and (self.is_audible or not fact.total_samples)
 
@@ -336,9 +336,9 @@ class Reply:
             self.wording.sound_failed(fact)
 
     def _drop_silent_apology(self, samples: int) -> bool:
-        """An apology to nobody's turn is for the ear only: without sound it is dropped before it is told.
+        """Drop an apology to nobody's turn that has no sound, before it is told: it is for the ear only.
 
-        Whether it was.
+        Returns whether it was dropped.
         """
         if samples or self.is_remembered or not self.wording.is_untold:
             return False
