@@ -36,7 +36,7 @@ from voice_gateway.domain.events import (
 )
 from voice_gateway.domain.instant import Instant, ms_between
 from voice_gateway.turn import inputs
-from voice_gateway.turn.changes import Changes, is_heard_otherwise
+from voice_gateway.turn.changes import Changes
 from voice_gateway.turn.contest import Contest
 from voice_gateway.turn.dialogue import Dialogue
 from voice_gateway.turn.effects import Close, Effect, Emit, Fail, Orders, Reconfigure
@@ -45,7 +45,7 @@ from voice_gateway.turn.reply.agent import Agent
 from voice_gateway.turn.reply.questions import Questions
 from voice_gateway.turn.reply.reply import Shared
 from voice_gateway.turn.silence import Silence, Unheard
-from voice_gateway.turn.snapshot import Snapshot, parse
+from voice_gateway.turn.snapshot import Snapshot
 from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, ReplyState
 from voice_gateway.turn.user.user import User
 
@@ -125,15 +125,11 @@ class Core:
         ).plain()
 
     @classmethod
-    def restore(cls, value: Mapping[str, Any]) -> "Core":
-        """A core that goes on where `snapshot` was taken; it waits for SessionStarted, and input begins at sample 0.
+    def restore(cls, kept: Snapshot) -> "Core":
+        """A core that goes on where a snapshot was taken; it waits for SessionStarted, and input begins at sample 0.
 
-        What was agreed is as the snapshot has it: `snapshot.parse` tells.
-
-        Raises:
-            SnapshotError: the value is no snapshot of this version.
+        `snapshot.parse` reads what `snapshot` gave. What was agreed is as `kept` has it.
         """
-        kept = parse(value)
         core = cls(kept.agreement)
         core._user.turn = kept.turn
         core._history.resume(kept.history, kept.last_item)
@@ -243,14 +239,14 @@ class Core:
     def _reconfigure(self, now: Instant) -> None:
         """Apply what the client has changed."""
         has_stream = self._user.recognition.state is Listening.OPEN
-        before, change = self._agreement, self._changes.take(self._agreement, now, has_stream=has_stream)
-        if change is None:
+        taken = self._changes.take(self._agreement, now, has_stream=has_stream)
+        if taken is None:
             return
-        after = self._agreement = before.apply(change)
+        after = self._agreement = self._agreement.apply(taken.change)
         self._agent.reconfigure(after)
         self._dialogue.reconfigure(after.policy, after.heard_language)
-        self._orders.add(Reconfigure(change))
-        if has_stream and is_heard_otherwise(before, change):
+        self._orders.add(Reconfigure(taken.change))
+        if taken.renews_recognition:
             self._user.recognition.renew(now)
 
     def _end(self, last: Close | Fail, now: Instant) -> None:
