@@ -91,9 +91,7 @@ class _Begun(NamedTuple):
     session: Session
     outbox: Outbox
     said: Iterator[client_input.Input]
-    """What the client said when it started; an iterator, as what was taken is kept by nobody for the rest of the call.
-    """
-    is_greeted: bool
+    """What the client said when it started; an iterator, which lets go of all of it when the last was taken."""
 
 
 async def _hold(wire: Wire, codec: Codec, doors: Doors, limits: CallLimits) -> None:
