@@ -10,6 +10,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -22,7 +23,7 @@ from voice_gateway.transports import client_input
 from voice_gateway.transports.audio_in import AudioIn, open_audio_in, slices
 from voice_gateway.transports.codec import Codec, Opening
 from voice_gateway.transports.failures import in_a_log, without_frames
-from voice_gateway.transports.operations import Operation, cancel, read_first, through, write_within
+from voice_gateway.transports.operations import Operation, StartTime, cancel, greet_within, through, write_within
 from voice_gateway.transports.outbox import Outbox
 from voice_gateway.transports.refusal_log import RefusalLog
 from voice_gateway.transports.wire import Vanished, Wire
@@ -45,7 +46,8 @@ class CallLimits:
     """How patient a call is."""
 
     start_timeout_ms: int = 10_000
-    """By then the client has not said what it wants: it is none, or holds our memory with half a message."""
+    """By then the client has not said what it wants: it is none, or holds our memory with half a message. Greeting it
+    counts, and has no more time either where it comes later."""
     write_stall_ms: int = 2_000
     """A write pending for longer: the client does not read."""
     max_queued_bytes: int = 1_048_576
@@ -90,9 +92,7 @@ class _Begun(NamedTuple):
     session: Session
     outbox: Outbox
     said: Iterator[client_input.Input]
-    """What the client said when it started; an iterator, as what was taken is kept by nobody for the rest of the call.
-    """
-    is_greeted: bool
+    """What the client said when it started; an iterator, which lets go of all of it when the last was taken."""
 
 
 async def _hold(wire: Wire, codec: Codec, doors: Doors, limits: CallLimits) -> None:
@@ -110,7 +110,8 @@ async def _serve(call: "_Call", session: Session, limits: CallLimits) -> None:
     """Greet the client and hold the conversation with it."""
     run = asyncio.create_task(session.run(), name="session")
     try:
-        await call.greet()
+        with _telling(call, run):
+            await call.greet(limits.start_timeout_ms)
         await _converse(call, run, limits)
     finally:
         await through(cancel(run, raised=sys.exception()))
@@ -120,7 +121,6 @@ async def _admit(wire: Wire, codec: Codec, doors: Doors, limits: CallLimits) -> 
     """Hear what the client wants and open a session; a refusal has no session whose lines would tell of it."""
     trace = NO_TRACE
     try:
-        is_greeted = await _greet_first(wire, codec, doors, limits)
         opening = await _opening(wire, codec, doors, limits)
         trace = opening.request.trace
         outbox = Outbox(codec, max_bytes=limits.max_queued_bytes, write_stall_ms=limits.write_stall_ms)
@@ -128,38 +128,35 @@ async def _admit(wire: Wire, codec: Codec, doors: Doors, limits: CallLimits) -> 
     except GatewayError as error:
         doors.log.tell(error, wire.peer, wire.caller, trace)
         raise
-    return _Begun(session, outbox, iter(opening.said), is_greeted)
-
-
-async def _greet_first(wire: Wire, codec: Codec, doors: Doors, limits: CallLimits) -> bool:
-    """Where the server speaks first, greet whoever could have a session now. Says whether it did."""
-    greeting = codec.greeting()
-    if not greeting:
-        return False
-    doors.admit(wire.caller)
-    await wire.greet()
-    for raw in greeting:
-        await write_within(wire, raw, limits.write_stall_ms)
-    return True
+    return _Begun(session, outbox, iter(opening.said))
 
 
 async def _opening(wire: Wire, codec: Codec, doors: Doors, limits: CallLimits) -> Opening:
-    """Read until it is known what session the client wants.
+    """Greet the client where the wire greets first, and read until it is known what session it wants."""
+    with doors.expect(wire.caller) as crowded:
+        start_time = StartTime(limits.start_timeout_ms, crowded)
+        if wire.greets_first:
+            doors.admit(wire.caller)
+            await start_time.bound(wire.greet())
+            for raw in codec.greeting():
+                await start_time.bound(write_within(wire, raw, limits.write_stall_ms))
+        for _ in range(MAX_START_MESSAGES):
+            opening = await _read_start(wire, codec, doors, start_time)
+            if opening is not None:
+                return opening
+    raise ClientError(Reason.START_REQUIRED, f"{MAX_START_MESSAGES} messages have come, and none of them starts")
+
+
+async def _read_start(wire: Wire, codec: Codec, doors: Doors, start_time: StartTime) -> Opening | None:
+    """Read one message, which is kept by nobody while the next one is awaited.
 
     Who cannot have a session is told so before a message is looked at, but not before it has come: one in eight of
     gRPC's own Python clients that write while their call is refused see INTERNAL instead of the status (measured
     2026-11-28).
     """
-    loop = asyncio.get_running_loop()
-    due_s = loop.time() + limits.start_timeout_ms / 1_000
-    for _ in range(MAX_START_MESSAGES):
-        left_ms = max(0, round((due_s - loop.time()) * 1_000))
-        raw = await read_first(wire, doors.expect(wire.caller), left_ms)
-        doors.admit(wire.caller)
-        opening = codec.start(raw)
-        if opening is not None:
-            return opening
-    raise ClientError(Reason.START_REQUIRED, f"{MAX_START_MESSAGES} messages have come, and none of them starts")
+    raw = await start_time.bound(wire.read())
+    doors.admit(wire.caller)
+    return codec.start(raw)
 
 
 async def _converse(call: "_Call", run: asyncio.Task[Any], limits: CallLimits) -> None:
@@ -167,19 +164,32 @@ async def _converse(call: "_Call", run: asyncio.Task[Any], limits: CallLimits) -
     reader = asyncio.create_task(call.read(), name="call reader")
     drain = asyncio.create_task(call.outbox.drain(call.write), name="call writer")
     try:
-        await _finish(call, run, reader, drain, limits)
+        with _telling(call, run):
+            await _finish(call, run, reader, drain, limits)
+    finally:
+        call.outbox.close()
+        run.cancel()
+        await through(_leave(call, reader, drain, raised=sys.exception()))
+
+
+@contextmanager
+def _telling(call: "_Call", run: asyncio.Task[Any]) -> Iterator[None]:
+    """Log what breaks a session off; of what ended the session itself, the session tells."""
+    try:
+        yield
+    except Vanished:
+        if not run.done():
+            gone = {"session": call.session_id, "detail": "the client has vanished"}
+            _LOG.info("call_broken_off", extra=gone)
+        raise
     except GatewayError as error:
-        if not run.done():  # of what ended the session itself, the session tells
+        if not run.done():
             level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
             _LOG.log(level, "call_broken_off", extra=call.logged | in_a_log(error))
         raise
     except Exception as error:
         error.add_note(f"session {call.session_id}")  # error.proto, ERROR_REASON_INTERNAL: the logs have it
         raise
-    finally:
-        call.outbox.close()
-        run.cancel()
-        await through(_leave(call, reader, drain, raised=sys.exception()))
 
 
 class _Call:
@@ -202,10 +212,10 @@ class _Call:
         self.reading = Operation()
         self.writing = Operation()
 
-    async def greet(self) -> None:
-        """Take the call, unless its client was greeted before it spoke. Raises Vanished."""
-        if not self._begun.is_greeted:
-            await self._wire.greet()
+    async def greet(self, within_ms: int) -> None:
+        """Take the call, unless its client was greeted before it spoke. Raises Unavailable and Vanished."""
+        if not self._wire.greets_first:
+            await greet_within(self._wire, within_ms)
 
     async def read(self) -> None:
         """Feed the session until the client half-closes. Raises ClientError and Vanished."""
@@ -213,6 +223,7 @@ class _Call:
         while (raw := await self.reading.inside(self._wire.read())) is not None:
             self._pace = await paced(self._pace)
             await self._take(self._codec.receive(raw))
+            del raw  # it may have a megabyte, and the next one an hour
         if not self.is_ended:
             self._audio_in.flush()
             self._session.finish()
@@ -226,7 +237,7 @@ class _Call:
             if isinstance(each, client_input.Audio):
                 await self._hear(each)
             else:
-                self._do(each)
+                self._do_or_answer(each)
 
     async def _hear(self, said: client_input.Audio) -> None:
         """Feed the session audio, no more at once than it has room for and than others may wait for."""
@@ -240,6 +251,17 @@ class _Call:
     async def write(self, raw: bytes) -> None:
         """Send a message. Raises Vanished."""
         await self.writing.inside(self._wire.write(raw))
+
+    def _do_or_answer(self, said: client_input.Input) -> None:
+        """Do it; or have the client told, where the codec has words for it, that it is refused. Raises ClientError."""
+        try:
+            self._do(said)
+        except ClientError as error:
+            answers = self._codec.refused(error)
+            if answers is None:
+                raise
+            for raw in answers:
+                self.outbox.put(raw)
 
     def _do(self, said: client_input.Input) -> None:
         match said:
@@ -257,6 +279,8 @@ class _Call:
                 self._session.end()
             case client_input.Refused(notice):
                 self.outbox.emit(notice)
+            case client_input.Answer(raw):
+                self.outbox.put(raw)
             case _:
                 self._do_at_keys(said)
 

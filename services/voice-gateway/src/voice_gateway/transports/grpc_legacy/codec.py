@@ -52,7 +52,7 @@ class Codec:
         return self._audio_in
 
     def greeting(self) -> Sequence[bytes]:
-        """None: the client speaks first."""
+        """Nothing: the client speaks first."""
         return ()
 
     def start(self, raw: bytes | None) -> Opening:
@@ -106,6 +106,9 @@ class Codec:
         if content == "config":
             raise ClientError(Reason.START_REPEATED, "config may be sent only once")
         raise ClientError(Reason.MESSAGE_EMPTY, "the message has no content that this server knows")
+
+    def refused(self, _: ClientError) -> None:
+        """Nothing is told: what is refused ends the call."""
 
     def encode_event(self, event: events.Event) -> Sequence[bytes]:
         """Messages that tell of `event`, and of what was held back until it."""

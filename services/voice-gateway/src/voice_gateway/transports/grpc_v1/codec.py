@@ -55,7 +55,7 @@ class Codec:
         return self._audio_in
 
     def greeting(self) -> Sequence[bytes]:
-        """None: the client speaks first."""
+        """Nothing: the client speaks first."""
         return ()
 
     def start(self, raw: bytes | None) -> Opening:
@@ -97,6 +97,9 @@ class Codec:
         """Messages that greet the client; ids of the session are known from here on."""
         self._encoder = Encoder(agreement.session_id, self._audio_out)
         return [started(agreement, self._audio_in.encoding, self._audio_out, self._server_version)]
+
+    def refused(self, _: ClientError) -> None:
+        """Nothing is told: what is refused ends the call."""
 
     def encode_event(self, event: Event) -> Sequence[bytes]:
         """Messages that tell of `event`."""
