@@ -72,6 +72,9 @@ def test_the_policy_has_the_defaults_of_the_contract() -> None:
         "no_input_ms": 0,
         "speculation": True,
         "max_speculations": 3,
+        "auto_reply": True,
+        "interrupts": True,
+        "detect_turns": True,
     }
 
 

@@ -101,9 +101,16 @@ class Dialogue:
         if self._user.recognition.is_over:
             self._commit_spoken(now)
         if self.waiting and self._agent.is_free and not self.is_pressing:
-            self._agent.answer(self.waiting.take(self._history), now)
+            self._answer_next(now)
         self._contest.hold_for_sound(now)
         self._think_ahead(now)
+
+    def _answer_next(self, now: Instant) -> None:
+        """Answer the turn that waits longest; where the client asks for each reply, all of them are only said."""
+        if self._policy.auto_reply:
+            self._agent.answer(self.waiting.take(self._history), now)
+        else:
+            self.waiting.give_up(self._history)
 
     def _think_ahead(self, now: Instant) -> None:
         """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""
@@ -111,7 +118,7 @@ class Dialogue:
         is_over = not (so_far.text or self.waiting)
         self._agent.speculations.review(so_far.text, is_over=is_over)
         is_next = self._agent.is_free and not (self.waiting or self.is_pressing or self._is_input_over)
-        if self._policy.speculation and is_next and so_far.suspicion and so_far.text:
+        if self._policy.prepares and is_next and so_far.suspicion and so_far.text:
             self._agent.speculate(self._user.turn, so_far.text, so_far.suspicion, now)
 
     def _on_speech_started(self, fact: inputs.SpeechStarted, now: Instant) -> None:
@@ -119,7 +126,7 @@ class Dialogue:
             return  # the words of pushed audio may come before its sound has been judged
         is_live = self._is_live(fact.at_samples + 1)  # the sound lies after this position
         self._user.sounded(fact.at_samples)
-        if is_live:
+        if is_live and self._policy.interrupts:
             self._contest.onset(self._user.instant_of(fact.at_samples), now)
 
     def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> None:
@@ -168,7 +175,7 @@ class Dialogue:
             user.confirmed(fact, text, user.spoke(end_samples, now), now)
         if not is_in_order:
             user.await_older(now)
-        elif is_last or user.is_said(goes_on=goes_on, now=now) or (not is_live and user.so_far.is_confirmed):
+        elif is_last or user.is_said(goes_on=goes_on, now=now) or (not is_live and user.is_known):
             self._commit_spoken(now, last=fact.stream if is_last else None)
 
     def _make_room(
@@ -186,6 +193,8 @@ class Dialogue:
         if not own:
             self._contest.go_on(now)
             return "", Verdict.GO_ON
+        if not self._policy.interrupts:
+            return own, Verdict.WAIT
         if (reply := self._agent.current.unheard(began)) is not None:
             turn = self._agent.take_back(reply, now, is_waiting=bool(self.waiting))
             if turn is not None:
@@ -285,12 +294,17 @@ class Dialogue:
             self._commit_spoken(now)
 
     def _commit_spoken(self, now: Instant, *, last: StreamId | None = None, cut_by: str = "") -> None:
-        is_live = self._is_live(self._user.so_far.end_samples) and not self._agent.is_protected(now)
+        is_live = self._is_live(self._user.so_far.end_samples) and self._may_stop_reply(now)
         self._user.end_unconfirmed()
         turn = self._user.take(now, is_live=is_live, last=last, cut_by=cut_by)
         if turn is not None:
             self._orders.add(Emit(Transcript(turn.id, turn.text, is_final=True, words=turn.words)))
             self._commit(turn, InterruptCause.USER_SPEECH, now)
+
+    def _may_stop_reply(self, now: Instant) -> bool:
+        """Whether a turn that was spoken stops a reply in flight, rather than wait for its end."""
+        may_stop = self._policy.interrupts and self._policy.detect_turns and not self._agent.is_protected(now)
+        return may_stop or self._agent.is_free
 
     def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> None:
         """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""

@@ -43,7 +43,7 @@ class WaitingTurns:
         return self._turns.popleft()
 
     def give_up(self, history: History) -> None:
-        """The session is over: all of it was said."""
+        """None of them is to be answered on its own: all of it was said."""
         while self._turns:
             turn = self.take(history)
             history.said(turn.id, turn.text)
