@@ -259,7 +259,7 @@ class Core:
         self._agent.interrupt(InterruptCause.CLIENT, now)
         self._agent.settle()
         self._agent.finish(now)  # what was called in an open round has happened
-        self._dialogue.waiting.give_up(self._history)
+        self._dialogue.answers.give_up()
         self._user.recognition.close()
         if isinstance(last, Close):
             self._orders.add(Emit(last.ended))

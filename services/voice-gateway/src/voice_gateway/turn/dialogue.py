@@ -12,6 +12,7 @@ from voice_gateway.domain.ids import StreamId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
+from voice_gateway.turn.answers import Answers
 from voice_gateway.turn.contest import Contest, Said, Verdict
 from voice_gateway.turn.effects import Emit, Orders
 from voice_gateway.turn.history import History
@@ -20,7 +21,6 @@ from voice_gateway.turn.text.heard import bounded
 from voice_gateway.turn.user.keypad import Keypad
 from voice_gateway.turn.user.turn_so_far import Called, CommittedTurn
 from voice_gateway.turn.user.user import User
-from voice_gateway.turn.user.waiting import WaitingTurns
 
 
 class Dialogue:
@@ -34,8 +34,7 @@ class Dialogue:
         self._user = user
         self._agent = agent
         self._contest = contest
-        self._history = history
-        self.waiting = WaitingTurns()
+        self.answers = Answers(user, agent, history)
         self._keypad = Keypad()
         self._is_input_over = False
 
@@ -46,21 +45,23 @@ class Dialogue:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether no turn is being said, pressed, waiting, answered or settled."""
+        """Whether no turn is being said, pressed, waiting to be answered, answered or settled."""
         return self.is_still and self._user.is_quiet
 
     @property
     def is_still(self) -> bool:
         """The same, but for what was said to a recogniser that is away."""
-        is_answered = self._agent.is_free and not self.waiting
-        return is_answered and self._user.is_still and not self.is_pressing
+        return self._is_answered and self._user.is_still and not self.is_pressing
 
     @property
     def is_listening(self) -> bool:
         """Whether nobody speaks or presses keys, and nothing that was said is still to be answered."""
-        is_answered = self._agent.is_free and not self.waiting
         is_silent = not (self._user.so_far.text or self._user.utterance.is_speaking or self.is_pressing)
-        return is_answered and is_silent
+        return self._is_answered and is_silent
+
+    @property
+    def _is_answered(self) -> bool:
+        return self._agent.is_free and not self.answers
 
     def reconfigure(self, policy: TurnPolicy, language_code: str) -> None:
         """Go on by another policy, in another language."""
@@ -70,7 +71,7 @@ class Dialogue:
 
     def unanswered(self) -> Iterator[tuple[TurnId, str]]:
         """What has been said, in which turn, and is in no request to the model."""
-        yield from self.waiting.unanswered()
+        yield from self.answers.unanswered()
         if self._user.so_far.text:
             yield self._user.turn, self._user.so_far.text
         if self.is_pressing:
@@ -100,24 +101,17 @@ class Dialogue:
         """What is complete is answered; what may be complete is answered silently. Keys go before both."""
         if self._user.recognition.is_over:
             self._commit_spoken(now)
-        if self.waiting and self._agent.is_free and not self.is_pressing:
-            self._answer_next(now)
+        if self.answers and not self.is_pressing:
+            self.answers.go_on(self._policy, now)
         self._contest.hold_for_sound(now)
         self._think_ahead(now)
-
-    def _answer_next(self, now: Instant) -> None:
-        """Answer the turn that waits longest; where the client asks for each reply, all of them are only said."""
-        if self._policy.auto_reply:
-            self._agent.answer(self.waiting.take(self._history), now)
-        else:
-            self.waiting.give_up(self._history)
 
     def _think_ahead(self, now: Instant) -> None:
         """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""
         so_far = self._user.so_far
-        is_over = not (so_far.text or self.waiting)
+        is_over = not (so_far.text or self.answers)
         self._agent.speculations.review(so_far.text, is_over=is_over)
-        is_next = self._agent.is_free and not (self.waiting or self.is_pressing or self._is_input_over)
+        is_next = self._is_answered and not (self.is_pressing or self._is_input_over)
         if self._policy.prepares and is_next and so_far.suspicion and so_far.text:
             self._agent.speculate(self._user.turn, so_far.text, so_far.suspicion, now)
 
@@ -196,7 +190,7 @@ class Dialogue:
         if not self._policy.interrupts:
             return own, Verdict.WAIT
         if (reply := self._agent.current.unheard(began)) is not None:
-            turn = self._agent.take_back(reply, now, is_waiting=bool(self.waiting))
+            turn = self._agent.take_back(reply, now, is_waiting=bool(self.answers))
             if turn is not None:
                 self._user.so_far.reopen(turn)
             return own, Verdict.YIELD
@@ -309,7 +303,7 @@ class Dialogue:
     def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> None:
         """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""
         self._contest.sound_ended()
-        self.waiting.add(turn)
+        self.answers.add(turn)
         if turn.is_live:
             self._agent.interrupt(cause, now)
 
@@ -328,4 +322,5 @@ class Dialogue:
         inputs.DigitsPressed: _on_digits_pressed,
         inputs.CommitRequested: _on_commit_requested,
         inputs.ClientInterrupted: _on_client_interrupted,
+        inputs.ReplyRequested: lambda self, fact, now: self.answers.ask(fact, now),
     }
