@@ -169,7 +169,9 @@ Global___AudioInput: _TypeAlias = AudioInput  # noqa: Y015
 
 @_typing.final
 class TextInput(_message.Message):
-    """A typed turn. Sent by the client any time after `start`; interrupts a running reply and is answered."""
+    """A typed turn. Sent by the client any time after `start`; interrupts a running reply and is answered, unless `auto_reply`
+    is off.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -383,6 +385,51 @@ class Update(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__voice) -> _WhichOneofReturnType__voice | None: ...
 
 Global___Update: _TypeAlias = Update  # noqa: Y015
+
+@_typing.final
+class ReplyRequest(_message.Message):
+    """Asks for a reply to the conversation as it is, also to one in which nothing was said or all is answered. Sent by the
+    client any time after `start`, whatever `auto_reply` is.
+    It waits while a reply runs, while keys are one turn to be, while turns wait to be answered (`auto_reply`), and for the
+    words of a turn that is being said, if `commit` or silence has ended it or will. One waits; a newer one takes its place.
+    The reply answers the latest turn that no reply has answered, and has its `turn_id`; without such a turn it has none. A
+    turn that is answered by a request is complete: speech that resumes is a turn of its own.
+    Needs the feature `reply_request`, else a notice FEATURE_UNAVAILABLE. Limits and errors as in `Start`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUCTIONS_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
+    REPLACE_TOOLS_FIELD_NUMBER: _builtins.int
+    instructions: _builtins.str
+    """What the language model is told about its task for this reply alone, in the place of the session's `system_prompt`;
+    at most 16000 characters. Unset: the session's. Empty: nothing.
+    """
+    replace_tools: _builtins.bool
+    """True to have `tools` in the place of the session's, also if there are none."""
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]:
+        """The client's tools for this reply alone, if `replace_tools`; those of the server stay. Needs the feature `tools`, as in
+        `Update`.
+        """
+
+    def __init__(
+        self,
+        *,
+        instructions: _builtins.str | None = ...,
+        tools: _abc.Iterable[Global___Tool] | None = ...,
+        replace_tools: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_instructions", b"_instructions", "instructions", b"instructions"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_instructions", b"_instructions", "instructions", b"instructions", "replace_tools", b"replace_tools", "tools", b"tools"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__instructions: _TypeAlias = _typing.Literal["instructions"]  # noqa: Y015
+    _WhichOneofArgType__instructions: _TypeAlias = _typing.Literal["_instructions", b"_instructions"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__instructions) -> _WhichOneofReturnType__instructions | None: ...
+
+Global___ReplyRequest: _TypeAlias = ReplyRequest  # noqa: Y015
 
 @_typing.final
 class End(_message.Message):

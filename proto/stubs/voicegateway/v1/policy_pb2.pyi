@@ -48,6 +48,9 @@ class TurnPolicy(_message.Message):
     NO_INPUT_MS_FIELD_NUMBER: _builtins.int
     SPECULATION_FIELD_NUMBER: _builtins.int
     MAX_SPECULATIONS_FIELD_NUMBER: _builtins.int
+    AUTO_REPLY_FIELD_NUMBER: _builtins.int
+    INTERRUPTS_FIELD_NUMBER: _builtins.int
+    DETECT_TURNS_FIELD_NUMBER: _builtins.int
     vad_onset_ms: _builtins.int
     """Speech needed before an onset is believed, ms. Default 96. Range [32, 1000]."""
     stop_history_eou_ms: _builtins.int
@@ -100,6 +103,20 @@ class TurnPolicy(_message.Message):
     """Whether the reply is prepared while the end of the turn is still being confirmed. Default true."""
     max_speculations: _builtins.int
     """Most replies prepared early in one turn, a count. Default 3. Range [0, 10]."""
+    auto_reply: _builtins.bool
+    """Whether the server answers each turn. False: a turn enters the conversation, and the client asks for each reply by
+    `ConverseRequest.reply_request`. Then no reply is prepared early, and `no_input_ms` is never. Default true.
+    """
+    interrupts: _builtins.bool
+    """Whether speech over a reply may stop it. False: no reply is held, stopped or taken back for it; all words over a
+    reply, those that only acknowledge included, are a turn, which waits for the end of the reply. `interrupt`, `text` and
+    `dtmf` stop it as ever. Default true.
+    """
+    detect_turns: _builtins.bool
+    """Whether silence and final transcripts end a turn. False: only `commit`, the half-close and `max_turn_ms` do, and 4000
+    characters. Then no reply is prepared early, and the end of a turn stops no reply: speech over it does, by
+    `interrupts`, and so does `interrupt`. Default true.
+    """
     def __init__(
         self,
         *,
@@ -124,21 +141,30 @@ class TurnPolicy(_message.Message):
         no_input_ms: _builtins.int | None = ...,
         speculation: _builtins.bool | None = ...,
         max_speculations: _builtins.int | None = ...,
+        auto_reply: _builtins.bool | None = ...,
+        interrupts: _builtins.bool | None = ...,
+        detect_turns: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_backchannel_ms", b"_backchannel_ms", "_client_buffer_ms", b"_client_buffer_ms", "_contested_timeout_ms", b"_contested_timeout_ms", "_final_grace_ms", b"_final_grace_ms", "_input_stall_ms", b"_input_stall_ms", "_lead_ms", b"_lead_ms", "_max_speculations", b"_max_speculations", "_max_turn_ms", b"_max_turn_ms", "_min_speech_ms", b"_min_speech_ms", "_min_words", b"_min_words", "_no_input_ms", b"_no_input_ms", "_pause_ms", b"_pause_ms", "_playback_settle_ms", b"_playback_settle_ms", "_protected_opening_ms", b"_protected_opening_ms", "_speculation", b"_speculation", "_stall_ms", b"_stall_ms", "_stop_history_eou_ms", b"_stop_history_eou_ms", "_stop_history_ms", b"_stop_history_ms", "_unfinished_hold_ms", b"_unfinished_hold_ms", "_vad_end_ms", b"_vad_end_ms", "_vad_onset_ms", b"_vad_onset_ms", "backchannel_ms", b"backchannel_ms", "client_buffer_ms", b"client_buffer_ms", "contested_timeout_ms", b"contested_timeout_ms", "final_grace_ms", b"final_grace_ms", "input_stall_ms", b"input_stall_ms", "lead_ms", b"lead_ms", "max_speculations", b"max_speculations", "max_turn_ms", b"max_turn_ms", "min_speech_ms", b"min_speech_ms", "min_words", b"min_words", "no_input_ms", b"no_input_ms", "pause_ms", b"pause_ms", "playback_settle_ms", b"playback_settle_ms", "protected_opening_ms", b"protected_opening_ms", "speculation", b"speculation", "stall_ms", b"stall_ms", "stop_history_eou_ms", b"stop_history_eou_ms", "stop_history_ms", b"stop_history_ms", "unfinished_hold_ms", b"unfinished_hold_ms", "vad_end_ms", b"vad_end_ms", "vad_onset_ms", b"vad_onset_ms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_auto_reply", b"_auto_reply", "_backchannel_ms", b"_backchannel_ms", "_client_buffer_ms", b"_client_buffer_ms", "_contested_timeout_ms", b"_contested_timeout_ms", "_detect_turns", b"_detect_turns", "_final_grace_ms", b"_final_grace_ms", "_input_stall_ms", b"_input_stall_ms", "_interrupts", b"_interrupts", "_lead_ms", b"_lead_ms", "_max_speculations", b"_max_speculations", "_max_turn_ms", b"_max_turn_ms", "_min_speech_ms", b"_min_speech_ms", "_min_words", b"_min_words", "_no_input_ms", b"_no_input_ms", "_pause_ms", b"_pause_ms", "_playback_settle_ms", b"_playback_settle_ms", "_protected_opening_ms", b"_protected_opening_ms", "_speculation", b"_speculation", "_stall_ms", b"_stall_ms", "_stop_history_eou_ms", b"_stop_history_eou_ms", "_stop_history_ms", b"_stop_history_ms", "_unfinished_hold_ms", b"_unfinished_hold_ms", "_vad_end_ms", b"_vad_end_ms", "_vad_onset_ms", b"_vad_onset_ms", "auto_reply", b"auto_reply", "backchannel_ms", b"backchannel_ms", "client_buffer_ms", b"client_buffer_ms", "contested_timeout_ms", b"contested_timeout_ms", "detect_turns", b"detect_turns", "final_grace_ms", b"final_grace_ms", "input_stall_ms", b"input_stall_ms", "interrupts", b"interrupts", "lead_ms", b"lead_ms", "max_speculations", b"max_speculations", "max_turn_ms", b"max_turn_ms", "min_speech_ms", b"min_speech_ms", "min_words", b"min_words", "no_input_ms", b"no_input_ms", "pause_ms", b"pause_ms", "playback_settle_ms", b"playback_settle_ms", "protected_opening_ms", b"protected_opening_ms", "speculation", b"speculation", "stall_ms", b"stall_ms", "stop_history_eou_ms", b"stop_history_eou_ms", "stop_history_ms", b"stop_history_ms", "unfinished_hold_ms", b"unfinished_hold_ms", "vad_end_ms", b"vad_end_ms", "vad_onset_ms", b"vad_onset_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_backchannel_ms", b"_backchannel_ms", "_client_buffer_ms", b"_client_buffer_ms", "_contested_timeout_ms", b"_contested_timeout_ms", "_final_grace_ms", b"_final_grace_ms", "_input_stall_ms", b"_input_stall_ms", "_lead_ms", b"_lead_ms", "_max_speculations", b"_max_speculations", "_max_turn_ms", b"_max_turn_ms", "_min_speech_ms", b"_min_speech_ms", "_min_words", b"_min_words", "_no_input_ms", b"_no_input_ms", "_pause_ms", b"_pause_ms", "_playback_settle_ms", b"_playback_settle_ms", "_protected_opening_ms", b"_protected_opening_ms", "_speculation", b"_speculation", "_stall_ms", b"_stall_ms", "_stop_history_eou_ms", b"_stop_history_eou_ms", "_stop_history_ms", b"_stop_history_ms", "_unfinished_hold_ms", b"_unfinished_hold_ms", "_vad_end_ms", b"_vad_end_ms", "_vad_onset_ms", b"_vad_onset_ms", "backchannel_ms", b"backchannel_ms", "client_buffer_ms", b"client_buffer_ms", "contested_timeout_ms", b"contested_timeout_ms", "final_grace_ms", b"final_grace_ms", "input_stall_ms", b"input_stall_ms", "lead_ms", b"lead_ms", "max_speculations", b"max_speculations", "max_turn_ms", b"max_turn_ms", "min_speech_ms", b"min_speech_ms", "min_words", b"min_words", "no_input_ms", b"no_input_ms", "pause_ms", b"pause_ms", "playback_settle_ms", b"playback_settle_ms", "protected_opening_ms", b"protected_opening_ms", "speculation", b"speculation", "stall_ms", b"stall_ms", "stop_history_eou_ms", b"stop_history_eou_ms", "stop_history_ms", b"stop_history_ms", "unfinished_hold_ms", b"unfinished_hold_ms", "vad_end_ms", b"vad_end_ms", "vad_onset_ms", b"vad_onset_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auto_reply", b"_auto_reply", "_backchannel_ms", b"_backchannel_ms", "_client_buffer_ms", b"_client_buffer_ms", "_contested_timeout_ms", b"_contested_timeout_ms", "_detect_turns", b"_detect_turns", "_final_grace_ms", b"_final_grace_ms", "_input_stall_ms", b"_input_stall_ms", "_interrupts", b"_interrupts", "_lead_ms", b"_lead_ms", "_max_speculations", b"_max_speculations", "_max_turn_ms", b"_max_turn_ms", "_min_speech_ms", b"_min_speech_ms", "_min_words", b"_min_words", "_no_input_ms", b"_no_input_ms", "_pause_ms", b"_pause_ms", "_playback_settle_ms", b"_playback_settle_ms", "_protected_opening_ms", b"_protected_opening_ms", "_speculation", b"_speculation", "_stall_ms", b"_stall_ms", "_stop_history_eou_ms", b"_stop_history_eou_ms", "_stop_history_ms", b"_stop_history_ms", "_unfinished_hold_ms", b"_unfinished_hold_ms", "_vad_end_ms", b"_vad_end_ms", "_vad_onset_ms", b"_vad_onset_ms", "auto_reply", b"auto_reply", "backchannel_ms", b"backchannel_ms", "client_buffer_ms", b"client_buffer_ms", "contested_timeout_ms", b"contested_timeout_ms", "detect_turns", b"detect_turns", "final_grace_ms", b"final_grace_ms", "input_stall_ms", b"input_stall_ms", "interrupts", b"interrupts", "lead_ms", b"lead_ms", "max_speculations", b"max_speculations", "max_turn_ms", b"max_turn_ms", "min_speech_ms", b"min_speech_ms", "min_words", b"min_words", "no_input_ms", b"no_input_ms", "pause_ms", b"pause_ms", "playback_settle_ms", b"playback_settle_ms", "protected_opening_ms", b"protected_opening_ms", "speculation", b"speculation", "stall_ms", b"stall_ms", "stop_history_eou_ms", b"stop_history_eou_ms", "stop_history_ms", b"stop_history_ms", "unfinished_hold_ms", b"unfinished_hold_ms", "vad_end_ms", b"vad_end_ms", "vad_onset_ms", b"vad_onset_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__auto_reply: _TypeAlias = _typing.Literal["auto_reply"]  # noqa: Y015
+    _WhichOneofArgType__auto_reply: _TypeAlias = _typing.Literal["_auto_reply", b"_auto_reply"]  # noqa: Y015
     _WhichOneofReturnType__backchannel_ms: _TypeAlias = _typing.Literal["backchannel_ms"]  # noqa: Y015
     _WhichOneofArgType__backchannel_ms: _TypeAlias = _typing.Literal["_backchannel_ms", b"_backchannel_ms"]  # noqa: Y015
     _WhichOneofReturnType__client_buffer_ms: _TypeAlias = _typing.Literal["client_buffer_ms"]  # noqa: Y015
     _WhichOneofArgType__client_buffer_ms: _TypeAlias = _typing.Literal["_client_buffer_ms", b"_client_buffer_ms"]  # noqa: Y015
     _WhichOneofReturnType__contested_timeout_ms: _TypeAlias = _typing.Literal["contested_timeout_ms"]  # noqa: Y015
     _WhichOneofArgType__contested_timeout_ms: _TypeAlias = _typing.Literal["_contested_timeout_ms", b"_contested_timeout_ms"]  # noqa: Y015
+    _WhichOneofReturnType__detect_turns: _TypeAlias = _typing.Literal["detect_turns"]  # noqa: Y015
+    _WhichOneofArgType__detect_turns: _TypeAlias = _typing.Literal["_detect_turns", b"_detect_turns"]  # noqa: Y015
     _WhichOneofReturnType__final_grace_ms: _TypeAlias = _typing.Literal["final_grace_ms"]  # noqa: Y015
     _WhichOneofArgType__final_grace_ms: _TypeAlias = _typing.Literal["_final_grace_ms", b"_final_grace_ms"]  # noqa: Y015
     _WhichOneofReturnType__input_stall_ms: _TypeAlias = _typing.Literal["input_stall_ms"]  # noqa: Y015
     _WhichOneofArgType__input_stall_ms: _TypeAlias = _typing.Literal["_input_stall_ms", b"_input_stall_ms"]  # noqa: Y015
+    _WhichOneofReturnType__interrupts: _TypeAlias = _typing.Literal["interrupts"]  # noqa: Y015
+    _WhichOneofArgType__interrupts: _TypeAlias = _typing.Literal["_interrupts", b"_interrupts"]  # noqa: Y015
     _WhichOneofReturnType__lead_ms: _TypeAlias = _typing.Literal["lead_ms"]  # noqa: Y015
     _WhichOneofArgType__lead_ms: _TypeAlias = _typing.Literal["_lead_ms", b"_lead_ms"]  # noqa: Y015
     _WhichOneofReturnType__max_speculations: _TypeAlias = _typing.Literal["max_speculations"]  # noqa: Y015
@@ -172,15 +198,21 @@ class TurnPolicy(_message.Message):
     _WhichOneofReturnType__vad_onset_ms: _TypeAlias = _typing.Literal["vad_onset_ms"]  # noqa: Y015
     _WhichOneofArgType__vad_onset_ms: _TypeAlias = _typing.Literal["_vad_onset_ms", b"_vad_onset_ms"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__auto_reply) -> _WhichOneofReturnType__auto_reply | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__backchannel_ms) -> _WhichOneofReturnType__backchannel_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__client_buffer_ms) -> _WhichOneofReturnType__client_buffer_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contested_timeout_ms) -> _WhichOneofReturnType__contested_timeout_ms | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__detect_turns) -> _WhichOneofReturnType__detect_turns | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__final_grace_ms) -> _WhichOneofReturnType__final_grace_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__input_stall_ms) -> _WhichOneofReturnType__input_stall_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__interrupts) -> _WhichOneofReturnType__interrupts | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lead_ms) -> _WhichOneofReturnType__lead_ms | None: ...
     @_typing.overload

@@ -37,6 +37,7 @@ class ConverseRequest(_message.Message):
     TOOL_RESULT_FIELD_NUMBER: _builtins.int
     UPDATE_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    REPLY_REQUEST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def start(self) -> _client_pb2.Start:
         """Opens the session; first, once."""
@@ -77,6 +78,10 @@ class ConverseRequest(_message.Message):
     def end(self) -> _client_pb2.End:
         """Ends the session now; last, once."""
 
+    @_builtins.property
+    def reply_request(self) -> _client_pb2.ReplyRequest:
+        """Asks for a reply."""
+
     def __init__(
         self,
         *,
@@ -90,12 +95,13 @@ class ConverseRequest(_message.Message):
         tool_result: _client_pb2.ToolResult | None = ...,
         update: _client_pb2.Update | None = ...,
         end: _client_pb2.End | None = ...,
+        reply_request: _client_pb2.ReplyRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "commit", b"commit", "dtmf", b"dtmf", "end", b"end", "interrupt", b"interrupt", "payload", b"payload", "playback", b"playback", "start", b"start", "text", b"text", "tool_result", b"tool_result", "update", b"update"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "commit", b"commit", "dtmf", b"dtmf", "end", b"end", "interrupt", b"interrupt", "payload", b"payload", "playback", b"playback", "reply_request", b"reply_request", "start", b"start", "text", b"text", "tool_result", b"tool_result", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "commit", b"commit", "dtmf", b"dtmf", "end", b"end", "interrupt", b"interrupt", "payload", b"payload", "playback", b"playback", "start", b"start", "text", b"text", "tool_result", b"tool_result", "update", b"update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "commit", b"commit", "dtmf", b"dtmf", "end", b"end", "interrupt", b"interrupt", "payload", b"payload", "playback", b"playback", "reply_request", b"reply_request", "start", b"start", "text", b"text", "tool_result", b"tool_result", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["start", "audio", "text", "playback", "interrupt", "commit", "dtmf", "tool_result", "update", "end"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["start", "audio", "text", "playback", "interrupt", "commit", "dtmf", "tool_result", "update", "end", "reply_request"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -277,8 +283,8 @@ class GetCapabilitiesResponse(_message.Message):
 
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of what this server has beyond the order above: `barge_in`, `commit`, `dtmf`, `resume`, `speculation`,
-        `tools`, `update`, ...
+        """Names of what this server has beyond the order above: `barge_in`, `commit`, `dtmf`, `reply_request`, `resume`,
+        `speculation`, `tools`, `update`, ...
         A name that is missing is a feature that is missing. May grow.
         """
 

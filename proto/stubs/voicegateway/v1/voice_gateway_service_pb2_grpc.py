@@ -76,14 +76,14 @@ class VoiceGatewayServiceServicer:
         6. `turn_report` comes once for each answered turn, after the reply's first audio.
         7. Half-close: what was heard is answered in order, then `ended`, status OK. `end`: `ended` at once, status OK.
         Nobody says anything (`no_input_ms`): a re-prompt, a goodbye, `ended`, status OK.
-        No audio, text, keys or tool results came and no reply was played for IDLE_TIMEOUT_MS: `ended`, status OK.
+        No audio, text, keys, tool results or requests for a reply came and no reply was played for IDLE_TIMEOUT_MS: `ended`, status OK.
         8. Trouble from which the call goes on is a `notice`. Trouble that ends it is a status with google.rpc.ErrorInfo;
         both use the reasons of ErrorReason.
         9. When the server leaves: `going_away`, the running turn finishes, `ended`, status OK; at the deadline
         UNAVAILABLE / DRAIN_DEADLINE. A new `start` gets UNAVAILABLE / DRAINING.
         10. A client may do 60 things at once and 10 a second: `interrupt`, `tool_result` and a final `playback` are one,
-        `dtmf` is one and one more for each `#`, `text`, `commit` and `update` are two. More: RESOURCE_EXHAUSTED /
-        RATE_EXCEEDED. Of other `playback` 100 at once and 50 a second count; more are ignored.
+        `dtmf` is one and one more for each `#`, `text`, `commit`, `update` and `reply_request` are two. More:
+        RESOURCE_EXHAUSTED / RATE_EXCEEDED. Of other `playback` 100 at once and 50 a second count; more are ignored.
         Of all messages, audio and `playback` too, the server reads 1000 at once and 400 a second; more wait.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

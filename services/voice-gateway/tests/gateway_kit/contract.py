@@ -251,7 +251,7 @@ def who_is_answered_is_remembered(batches: Batches) -> None:
                     final.add(turn)
                 case effects.StartReply(_, turn) if turn in final:
                     assert turn in remembered
-                case effects.Emit(events.ReplyText(_, turn, events.ReplyKind.ANSWER)):
+                case effects.Emit(events.ReplyText(_, turn, events.ReplyKind.ANSWER)) if turn is not None:
                     assert turn in remembered
 
 

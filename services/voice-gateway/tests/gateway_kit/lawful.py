@@ -16,7 +16,9 @@ _FOLLOWS = {
 def assert_lawful(told: Sequence[ChatMessage]) -> None:
     """Mistral's rules, which are the strictest: https://github.com/mistralai/mistral-common, `validator.py`."""
     messages = told[1:] if told and told[0].role is Role.SYSTEM else told
-    assert not messages or messages[0].role is Role.USER
+    assert messages
+    assert messages[0].role is Role.USER
+    assert messages[-1].role is not Role.ASSISTANT
     ids: list[str] = []
     for index, message in enumerate(messages):
         calls = message.calls

@@ -19,6 +19,7 @@ from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.items import AssistantItem, Item, ToolCallItem, ToolOutputItem, UserItem
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.domain.transcript import SpokenWord, Word
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
@@ -169,6 +170,13 @@ def _settings_changed(match: re.Match[str], _: int) -> inputs.Input:
     return inputs.SettingsChanged(change)
 
 
+def _reply_requested(match: re.Match[str], _: int) -> inputs.Input:
+    """`, told "Be kind."`: its instructions; `, with close_door`: its tools of the client, `, with nothing`: none."""
+    names = () if match[2] in (None, "nothing") else tuple(match[2].split(" and "))
+    tools = tuple(Tool(name, "", "", ToolPlace.CLIENT) for name in names)
+    return inputs.ReplyRequested(ReplyOptions(match[1], None if match[2] is None else tools))
+
+
 def _part(match: re.Match[str]) -> tuple[ReplyId, SentenceId, int]:
     return ReplyId(int(match[1])), SentenceId(int(match[2])), int(match[3]) * PER_MS
 
@@ -196,6 +204,7 @@ _FACTS: dict[str, _Facts] = {
     r'presses "(.*)"': lambda m, _: inputs.DigitsPressed(m[1]),
     r"changes (.+)": _settings_changed,
     rf"commits{_RECEIVED}": lambda m, now: inputs.CommitRequested(_received(m, now, 0)),
+    r'asks for a reply(?:, told "(.*?)")?(?:, with (.+?))?': _reply_requested,
     r"interrupts": lambda _, __: inputs.ClientInterrupted(),
     r"half-closes": lambda _, __: inputs.InputEnded(),
     r"ends": lambda _, __: inputs.EndRequested(),
@@ -284,7 +293,9 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for
         case effects.ForgetAudio(before):
             return f"[forget audio before {_ms(before)}]"
         case effects.StartReply(reply, turn, messages):
-            without = "" if effect.tools else " without tools"
+            names = [tool.name for tool in effect.tools]
+            usual = [tool.name for tool in TOOLBOX.tools]
+            without = "" if names == usual else f" with {' and '.join(names)}" if names else " without tools"
             return f"[ask the model{without} for reply {reply} to turn {turn}: {' | '.join(map(_message, messages))}]"
         case effects.AskAgain(reply, messages):
             return f"[ask the model again for reply {reply}: {' | '.join(map(_message, messages))}]"

@@ -10,6 +10,7 @@ from gateway_kit.session_world import FRAME, World
 from voice_gateway.domain.errors import Backend, BackendError, Reason, Unavailable
 from voice_gateway.domain.events import EndCause, Ended, Notice, ReplyFinished, Transcript
 from voice_gateway.domain.ids import CallId, ReplyId
+from voice_gateway.domain.reply_options import AS_AGREED
 from voice_gateway.session.hearing import MAX_SILENCE_MS, MAX_TAPE_MS
 from voice_gateway.session.ports import Session, SessionUpdate
 from voice_gateway.session.runner import DEEDS, SessionRunner
@@ -31,6 +32,7 @@ FLOODS: dict[str, Deed] = {
     "keys": lambda session, _: session.press("1#" * 16),
     "a key": lambda session, _: session.press("1"),
     "update": lambda session, number: session.update(SessionUpdate(language_code=("en-US", "fr-FR")[number % 2])),
+    "requests": lambda session, _: session.request_reply(AS_AGREED),
     "interrupt": lambda session, _: session.interrupt(),
     "commit": commit,
     "ends of playback": lambda session, _: session.report_playback(ReplyId(1), 0, is_final=True),
@@ -66,7 +68,7 @@ def test_a_flood_ends_its_own_session(deed: Deed) -> None:
         with pytest.raises(Unavailable) as refused:
             await flood()
         assert refused.value.reason is Reason.RATE_EXCEEDED
-        assert "text, commit and update count 2, and each # of dtmf 1 more" in refused.value.message
+        assert "text, commit, update and reply_request count 2, and each # of dtmf 1 more" in refused.value.message
         lasted_s = asyncio.get_running_loop().time() - began_s
         calls = len(around.recognizer.specs) + len(around.llm.requests)
         assert calls <= 2 + (DEEDS.capacity + DEEDS.per_s * lasted_s) / 2

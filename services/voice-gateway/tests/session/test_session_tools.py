@@ -25,6 +25,7 @@ from voice_gateway.domain.events import Ended, ReplyFinished, ReplyKind, ReplyTe
 from voice_gateway.domain.ids import CallId, SessionId
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.reply_options import AS_AGREED, ReplyOptions
 from voice_gateway.session.admission.gate import Admission, AdmissionSettings
 from voice_gateway.session.calls import NO_TOOL_RUNNER, Surroundings
 from voice_gateway.session.journal import JournalFolder
@@ -250,6 +251,33 @@ def test_an_update_replaces_the_tools_of_the_client(tmp_path: Path) -> None:
     script = "\n".join(replay_journal(tmp_path / "s1.jsonl").script)
     assert "from here on: tools of the server alone" in script
     assert "from here on: tools door" in script
+
+
+def test_a_reply_that_is_asked_for_has_its_own_tools(tmp_path: Path) -> None:
+    """That one alone, and its own instructions; a name of the server's is refused as at the start; and it replays."""
+
+    async def main() -> None:
+        world = World(tmp_path)
+        world.tools.outcomes = {"weather": (0.1, "sunny")}
+        world.llm.scripts = [["Yes."], ["No."]]
+        session, run = await world.open(SessionRequest("grpc_v1", 16_000, policy={"auto_reply": False}))
+        with pytest.raises(ClientError) as caught:
+            session.request_reply(ReplyOptions(tools=(Tool("weather", "", "", ToolPlace.CLIENT),)))
+        assert caught.value.reason is Reason.TEXT_INVALID
+        session.type_text("Weather?")
+        await asyncio.sleep(5)
+        assert not world.llm.requests
+        session.request_reply(ReplyOptions("Be kind.", (DOOR,)))
+        await world.sink.wait_for(ReplyFinished)
+        session.request_reply(AS_AGREED)
+        await world.sink.wait_for(ReplyFinished, 2)
+        assert [[tool.name for tool in tools] for tools in world.llm.offered] == [["weather", "door"], ["weather"]]
+        assert [asked[0].text for asked in world.llm.requests] == ["Be kind.", "Be brief."]
+        session.end()
+        await run
+
+    virtual_time.run(main())
+    assert_all_replay(tmp_path)
 
 
 def test_a_gateway_without_tools_runs_none() -> None:

@@ -95,7 +95,7 @@ def test_config_without_wishes() -> None:
     codec = Codec()
     assert codec.start(config()).request == SessionRequest(
         transport="grpc_legacy",
-        policy={"min_words": 3, "no_input_ms": 0},
+        policy={"min_words": 3, "no_input_ms": 0, "auto_reply": True, "detect_turns": True},
         can_pause=False,
         input_rate_hz=16_000,
         output_rate_hz=16_000,
@@ -109,7 +109,7 @@ def test_config_with_every_wish() -> None:
     request = codec.start(config(language_code="de-DE", session_id="load-7", sample_rate=8_000)).request
     assert request == SessionRequest(
         transport="grpc_legacy",
-        policy={"min_words": 3, "no_input_ms": 0},
+        policy={"min_words": 3, "no_input_ms": 0, "auto_reply": True, "detect_turns": True},
         can_pause=False,
         input_rate_hz=8_000,
         output_rate_hz=8_000,

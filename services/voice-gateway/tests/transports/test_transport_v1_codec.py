@@ -14,6 +14,7 @@ from voice_gateway.domain.chat import Tool, ToolPlace
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.domain.trace_context import TraceContext
 from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports import client_input
@@ -249,8 +250,9 @@ def test_what_no_telephone_has_is_refused(digits: str) -> None:
 
 @pytest.mark.parametrize("prompt", ["a" * 16_001, "\x00"])
 def test_a_prompt_in_the_midst_is_checked_as_at_the_start(prompt: str) -> None:
-    """An update is no way round the limits of `start`."""
+    """Neither an update nor a request for a reply is a way round the limits of `start`."""
     assert refusal(opened(), raw(update=client_pb2.Update(system_prompt=prompt))) is Reason.TEXT_INVALID
+    assert refusal(opened(), raw(reply_request=client_pb2.ReplyRequest(instructions=prompt))) is Reason.TEXT_INVALID
 
 
 @pytest.mark.parametrize(
@@ -262,6 +264,11 @@ def test_a_prompt_in_the_midst_is_checked_as_at_the_start(prompt: str) -> None:
         (raw(dtmf=client_pb2.Dtmf(digits="09*#AD")), client_input.DigitsPressed("09*#AD")),
         (raw(dtmf=client_pb2.Dtmf(digits="1#" * 16)), client_input.DigitsPressed("1#" * 16)),
         (raw(update={}), client_input.Updated(SessionUpdate())),
+        (raw(reply_request={}), client_input.ReplyRequested(ReplyOptions())),
+        (
+            raw(reply_request=client_pb2.ReplyRequest(instructions="", replace_tools=True)),
+            client_input.ReplyRequested(ReplyOptions(instructions="", tools=())),
+        ),
         (
             raw(update=client_pb2.Update(language_code="de", voice="", policy=policy_pb2.TurnPolicy(min_words=0))),
             client_input.Updated(SessionUpdate(language_code="de", voice="", policy={"min_words": 0})),

@@ -72,6 +72,9 @@ def test_the_policy_has_the_defaults_of_the_contract() -> None:
         "no_input_ms": 0,
         "speculation": True,
         "max_speculations": 3,
+        "auto_reply": True,
+        "interrupts": True,
+        "detect_turns": True,
     }
 
 
@@ -244,4 +247,12 @@ def test_capabilities_tell_what_is_there() -> None:
     assert (*told.input_sample_rates_hz,) == INPUT_RATES_HZ
     assert (*told.output_sample_rates_hz,) == OUTPUT_RATES_HZ
     assert told.limits.preferred_frame_ms == 40
-    assert list(told.features) == ["barge_in", "commit", "dtmf", "speculation", "tools", "update"]
+    assert list(told.features) == [
+        "barge_in",
+        "commit",
+        "dtmf",
+        "reply_request",
+        "speculation",
+        "tools",
+        "update",
+    ]

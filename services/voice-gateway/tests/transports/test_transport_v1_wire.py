@@ -32,6 +32,7 @@ from voice_gateway.domain.errors import (
 )
 from voice_gateway.domain.events import ToolCalled
 from voice_gateway.domain.ids import CallId, TurnId
+from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports.audio_in import SLICE_SAMPLES
@@ -128,6 +129,7 @@ async def test_everything_a_client_may_say_reaches_the_session() -> None:
             raw(playback=client_pb2.Playback(reply_id="s7-r5", played_samples=99)),
             raw(dtmf=client_pb2.Dtmf(digits="1")),
             raw(update=client_pb2.Update(voice="bruce")),
+            raw(reply_request=client_pb2.ReplyRequest(instructions="Greet.")),
             raw(tool_result=client_pb2.ToolResult(call_id=call_id, output="noon")),
             raw(tool_result=client_pb2.ToolResult(call_id=call_id, output="noon")),
             raw(interrupt=client_pb2.Interrupt()),
@@ -142,6 +144,7 @@ async def test_everything_a_client_may_say_reaches_the_session() -> None:
         ("report_playback", 4, 99, False),
         ("press", "1"),
         ("update", SessionUpdate(voice="bruce")),
+        ("request_reply", ReplyOptions(instructions="Greet.")),
         ("return_tool", 2, "noon", False),
         ("interrupt",),
         ("commit",),

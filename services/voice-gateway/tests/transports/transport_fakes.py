@@ -15,6 +15,7 @@ from voice_gateway.domain.events import EndCause, Ended, ReplyAudio, ReplyKind, 
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, SessionId, TurnId
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.domain.tally import Tally
 from voice_gateway.identity.shown import Shown
 from voice_gateway.session.ports import ClientSink, Language, SessionRequest, SessionUpdate
@@ -113,6 +114,10 @@ class FakeSession:
         if update.voice == NO_VOICE:
             raise ClientError(Reason.VOICE_UNSUPPORTED, "no such voice")
         self._note("update", update)
+
+    def request_reply(self, options: ReplyOptions) -> None:
+        """Note it."""
+        self._note("request_reply", options)
 
     def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:
         """Note it."""

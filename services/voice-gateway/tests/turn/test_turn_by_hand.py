@@ -164,8 +164,8 @@ def test_a_turn_supersedes_all_before_it_at_once() -> None:
     assert len(finals) == 10_000
     (asked,) = (effect for effect in batch if isinstance(effect, effects.StartReply))
     assert asked.messages[-1].text.endswith("\n9998\n9999")
-    assert not core._dialogue.waiting._superseded
-    assert core._dialogue.waiting._superseded_chars == 0
+    assert not core._dialogue.answers._waiting._superseded
+    assert core._dialogue.answers._waiting._superseded_chars == 0
 
 
 def test_pushed_turns_wait_up_to_a_bound() -> None:
@@ -177,7 +177,7 @@ def test_pushed_turns_wait_up_to_a_bound() -> None:
     core.handle(inputs.InputEnded(), at(1))
     for number in range(2 * MAX_WAITING_TURNS):
         core.handle(inputs.SegmentFinal(StreamId(1), f"Turn {number}.", (), number, number, number), at(2))
-    assert len(core._dialogue.waiting._turns) == MAX_WAITING_TURNS
+    assert len(core._dialogue.answers._waiting._turns) == MAX_WAITING_TURNS
     said = list(core._dialogue.unanswered())
     assert said == [(number + 1, f"Turn {number}.") for number in range(1, 2 * MAX_WAITING_TURNS)]
 
@@ -190,7 +190,7 @@ def test_what_is_superseded_is_bounded() -> None:
     for number in range(MAX_WAITING_TURNS + 100):
         text = f"{number} " + "x" * 1_000
         core.handle(inputs.SegmentFinal(StreamId(1), text, (), number, number, number), at(2))
-    kept = [turn.text for turn in core._dialogue.waiting._superseded]
+    kept = [turn.text for turn in core._dialogue.answers._waiting._superseded]
     assert SUPERSEDED_CHARS - 1_010 < sum(map(len, kept)) <= SUPERSEDED_CHARS
     assert kept[-1].startswith("99 ")
 

@@ -46,7 +46,8 @@ def test_any_items_make_lawful_messages(prompt: str, items: list[Item]) -> None:
     assert_lawful(told)
     lines = [line for message in told if message.role is Role.USER for line in message.text.split("\n")]
     words = [item.text for item in items if isinstance(item, UserItem)]
-    assert lines in (words, [UNSAID, *words])
+    begun = lines[1:] if lines[0] == UNSAID != next(iter(words), None) else lines
+    assert begun in (words, [*words, UNSAID])
 
 
 def test_a_greeting_is_kept() -> None:
@@ -65,7 +66,18 @@ def test_neighbours_are_one_message() -> None:
     history.said(TurnId(2), "With cheese.")
     history.heard(ReplyId(1), "\nWith", "\nWith", is_interrupted=True)
     history.heard(ReplyId(2), "Sorry.", "Sorry.", is_interrupted=False)
-    assert said(read(history)) == [("user", "One pizza.\nWith cheese."), ("assistant", "\nWith\nSorry.")]
+    expected = [("user", "One pizza.\nWith cheese."), ("assistant", "\nWith\nSorry.")]
+    assert said(read(history)) == [*expected, ("user", "...")]
+
+
+def test_whoever_asks_for_a_reply_to_nothing_is_a_user_who_says_nothing() -> None:
+    """The last message is the user's: a strict template neither begins with the assistant nor lets it go on."""
+    history = History(Orders())
+    assert said(read(history, "Be brief.")) == [("system", "Be brief."), ("user", "...")]
+    history.said(TurnId(1), "Hello.")
+    assert said(read(history)) == [("user", "Hello.")]
+    history.heard(ReplyId(1), "Hello!", "Hello!", is_interrupted=False)
+    assert said(read(history)) == [("user", "Hello."), ("assistant", "Hello!"), ("user", "...")]
 
 
 def test_a_round_belongs_to_what_was_said_before_it() -> None:
@@ -210,8 +222,8 @@ def test_a_conversation_in_chinese_is_bounded() -> None:
         history.heard(ReplyId(number), "好" * 60, "好" * 60, is_interrupted=False)
     told = read(history)
     # 48 characters are 60 tokens, and 60 are 75; with 8 each a turn has 151: 50 of them are 7,550 of 7,680
-    assert len(told) == 2 * 50
-    assert prompt_size(told, ()) == 7_550
+    assert len(told) == 2 * 50 + 1
+    assert prompt_size(told[:-1], ()) == 7_550
 
 
 def test_instructions_and_tools_take_their_room() -> None:
@@ -221,11 +233,12 @@ def test_instructions_and_tools_take_their_room() -> None:
         history.said(TurnId(number), "x" * 368)  # 92 and 8
         history.heard(ReplyId(number), "y" * 368, "y" * 368, is_interrupted=False)
     tool = Tool("look", "x" * 400, "x" * 300, ToolPlace.SERVER)  # 24 + 1 + 100 + 75
-    assert len(messages("", history.items, (), 2_000)) == 20
-    assert len(messages("x" * 1_568, history.items, (tool,), 2_000)) == 1 + 14  # 2,000 - 400 - 200
+    assert len(messages("", history.items, (), 2_000)) == 20 + 1
+    assert len(messages("x" * 1_568, history.items, (tool,), 2_000)) == 1 + 14 + 1  # 2,000 - 400 - 200
     # however little is left, the conversation has 64: 16 and 8 for the end of the question, 32 and 8 for the answer's
-    _, *told = messages("x" * 8_000, history.items, (tool,), 2_000)
+    _, *told, unsaid = messages("x" * 8_000, history.items, (tool,), 2_000)
     assert [len(message.text) for message in told] == [64, 128]
+    assert unsaid == ChatMessage(Role.USER, UNSAID)
 
 
 def test_a_large_model_reads_all_that_is_kept() -> None:

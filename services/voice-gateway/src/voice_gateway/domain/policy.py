@@ -15,6 +15,10 @@ def _count(default: int, low: int, high: int, doc: str) -> Any:
     return field(default=default, metadata={"low": low, "high": high, "unit": "count", "doc": doc})
 
 
+def _flag(doc: str) -> Any:
+    return field(default=True, metadata={"low": 0, "high": 1, "unit": "", "doc": doc})
+
+
 @dataclass(frozen=True, slots=True)
 class TurnPolicy:
     """The turn policy; the proto message of the same name has the same fields, defaults and ranges."""
@@ -38,10 +42,21 @@ class TurnPolicy:
     playback_settle_ms: int = _ms(250, 0, 5_000, "wait for the last playback report after an interruption")
     stall_ms: int = _ms(5_000, 500, 120_000, "a reporting client whose playback stands still so long is stalled")
     no_input_ms: int = _ms(0, 0, 600_000, "silence after which the agent prompts again; 0 is never")
-    speculation: bool = field(
-        default=True, metadata={"low": 0, "high": 1, "unit": "", "doc": "prepare the reply before the turn is certain"}
-    )
+    speculation: bool = _flag("prepare the reply before the turn is certain")
     max_speculations: int = _count(3, 0, 10, "most replies prepared early in one turn")
+    auto_reply: bool = _flag("answer each turn; if not, the client asks for each reply")
+    interrupts: bool = _flag("speech over a reply may stop it; if not, it is a turn that waits")
+    detect_turns: bool = _flag("silence and final transcripts end a turn; if not, the client ends it")
+
+    @property
+    def prepares(self) -> bool:
+        """Whether a reply may be prepared early: the server itself ends turns and answers them."""
+        return self.speculation and self.auto_reply and self.detect_turns
+
+    @property
+    def prompt_after_ms(self) -> int:
+        """Silence after which the agent prompts again; 0 is never. Whoever asks for each reply is never prompted."""
+        return self.no_input_ms if self.auto_reply else 0
 
     def __post_init__(self) -> None:
         """Raise ClientError / POLICY_OUT_OF_RANGE for a value out of range or a pair that contradicts itself."""

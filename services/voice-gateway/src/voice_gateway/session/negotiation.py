@@ -10,6 +10,7 @@ from voice_gateway.domain.errors import Backend, BackendError, ClientError, Reas
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.session.ports import (
     ANY_LANGUAGE,
     Language,
@@ -131,6 +132,11 @@ class Negotiator:
             policy=policy,
             tools=tools,
         )
+
+    def reply_options(self, options: ReplyOptions) -> ReplyOptions:
+        """What a client may have of what it wants of one reply."""
+        self._lawful(options.tools or ())
+        return options
 
     def _lawful(self, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
         """Tools of a client, none of which has the name of one of the server's."""

@@ -16,6 +16,7 @@ from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, Refused
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
 from voice_gateway.domain.ids import CallId, ReplyId, SessionId
+from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord
 
@@ -87,7 +88,7 @@ class Session(Protocol):
     """One conversation, as its transport sees it. All calls but `run` and `wait_for_room` are synchronous and cheap.
 
     What the client does raises Unavailable, RATE_EXCEEDED, when it does more than any conversation needs: `type_text`,
-    `press`, `update`, `interrupt`, `commit`, `return_tool`.
+    `press`, `update`, `request_reply`, `interrupt`, `commit`, `return_tool`.
     """
 
     @property
@@ -118,6 +119,13 @@ class Session(Protocol):
         Raises:
             ClientError: language, voice or policy not available.
             BackendError: BACKEND_UNAVAILABLE, naming the backend.
+        """
+
+    def request_reply(self, options: ReplyOptions) -> None:
+        """Give a reply to the conversation as it is.
+
+        Raises:
+            ClientError: a tool has the name of one of the server.
         """
 
     def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:

@@ -16,6 +16,7 @@ from voice_gateway.domain.events import Ended, ReplyAudio
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms, ms_between, samples_to_ns
 from voice_gateway.domain.rates import TokenBucket
+from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Place
 from voice_gateway.session.backlog import Backlog
@@ -43,9 +44,23 @@ REPORTS = TokenBucket(capacity=100, per_s=50)
 PLAIN, DEAR = 1, 2
 """Tokens: of what is done here, and of what opens a call to a backend or checks what the backends have."""
 _TOO_MUCH = (
-    f"the client does more than {DEEDS.capacity} things at once and {DEEDS.per_s} a second: text, commit and update "
-    f"count {DEAR}, and each # of dtmf {PLAIN} more"
+    f"the client does more than {DEEDS.capacity} things at once and {DEEDS.per_s} a second: text, commit, update "
+    f"and reply_request count {DEAR}, and each # of dtmf {PLAIN} more"
 )
+
+
+class _Deeds:
+    """What a client has made the session do of late."""
+
+    def __init__(self) -> None:
+        self._bucket = DEEDS
+
+    def spend(self, tokens: int) -> None:
+        """It does something more; raises Unavailable when that is too much."""
+        now = clock.now()
+        self._bucket = self._bucket.take(tokens, now)
+        if self._bucket.debt_ns(now):
+            raise Unavailable(Reason.RATE_EXCEEDED, _TOO_MUCH)
 
 
 class SessionRunner:
@@ -86,7 +101,7 @@ class SessionRunner:
         self._calls = BackendCalls(agreement, around, self._hearing, self._playout, self._post)
         self._turns = _TurnCount()
         self._outcome: Ended | GatewayError | None = None
-        self._deeds = DEEDS
+        self._deeds = _Deeds()
         self._reports = REPORTS
         self._idle = IdleWatch(agreement.idle_timeout_ms, lambda: self._post(inputs.SessionIdled()))
         self._post(inputs.SessionStarted())
@@ -120,27 +135,33 @@ class SessionRunner:
 
     def type_text(self, text: str) -> None:
         """Take a typed turn."""
-        self._spend(DEAR)
+        self._deeds.spend(DEAR)
         self._idle.mark()
         self._post(inputs.TextTyped(text))
 
     def press(self, digits: str) -> None:
         """Take telephone keys; each turn among them counts."""
-        self._spend(PLAIN + digits.count(END_KEY))
+        self._deeds.spend(PLAIN + digits.count(END_KEY))
         self._idle.mark()
         self._post(inputs.DigitsPressed(digits))
 
     def update(self, update: SessionUpdate) -> None:
         """Change the session from the next turn on; see `ports.Session`."""
-        self._spend(DEAR)
+        self._deeds.spend(DEAR)
         change = self._negotiator.update(update, self._granted)
         self._granted = self._granted.apply(change)
         self._post(inputs.SettingsChanged(change))
 
+    def request_reply(self, options: ReplyOptions) -> None:
+        """Give a reply to the conversation as it is; see `ports.Session`."""
+        self._deeds.spend(DEAR)
+        self._idle.mark()
+        self._post(inputs.ReplyRequested(self._negotiator.reply_options(options)))
+
     def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:
         """Take a position of the client's player, together with what was sent by now; too many are let pass."""
         if is_final:
-            self._spend(PLAIN)
+            self._deeds.spend(PLAIN)
         else:
             now = clock.now()
             reports = self._reports.take(1, now)
@@ -151,17 +172,17 @@ class SessionRunner:
 
     def interrupt(self) -> None:
         """Stop the running reply."""
-        self._spend(PLAIN)
+        self._deeds.spend(PLAIN)
         self._post(inputs.ClientInterrupted())
 
     def commit(self) -> None:
         """End the user's turn now."""
-        self._spend(DEAR)
+        self._deeds.spend(DEAR)
         self._post(inputs.CommitRequested(self._hearing.received_samples))
 
     def return_tool(self, call: CallId, output: str, *, is_error: bool) -> None:
         """Take the outcome of a tool that the client executed."""
-        self._spend(PLAIN)
+        self._deeds.spend(PLAIN)
         self._idle.mark()
         self._post(inputs.ToolReturned(call, output, is_error))
 
@@ -223,12 +244,6 @@ class SessionRunner:
                 self._journal.close()
             await self._calls.close()
         return self._outcome
-
-    def _spend(self, tokens: int) -> None:
-        now = clock.now()
-        self._deeds = self._deeds.take(tokens, now)
-        if self._deeds.debt_ns(now):
-            raise Unavailable(Reason.RATE_EXCEEDED, _TOO_MUCH)
 
     def _play(self, audio: ReplyAudio) -> None:
         self._idle.mark()

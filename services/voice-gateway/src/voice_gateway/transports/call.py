@@ -293,6 +293,8 @@ class _Call:
                 self._session.press(digits)
             case client_input.Updated(update):
                 self._session.update(update)
+            case client_input.ReplyRequested(options):
+                self._session.request_reply(options)
 
 
 async def _finish(

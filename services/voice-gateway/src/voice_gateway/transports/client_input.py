@@ -8,6 +8,7 @@ from voice_gateway.domain.audio import Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.events import Notice
 from voice_gateway.domain.ids import CallId, ReplyId
+from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.session.ports import SessionUpdate
 
 MAX_AUDIO_BYTES: Final = 1_048_576
@@ -57,6 +58,13 @@ class Updated:
     """The session is to change from the next turn on."""
 
     update: SessionUpdate
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRequested:
+    """A reply is to be given."""
+
+    options: ReplyOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,7 @@ Input = (
     | TextTyped
     | DigitsPressed
     | Updated
+    | ReplyRequested
     | PlaybackReported
     | Interrupted
     | Committed

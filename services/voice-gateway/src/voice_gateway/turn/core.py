@@ -152,7 +152,7 @@ class Core:
         """When `on_deadline` is to be called if no fact comes first."""
         if self._phase is Phase.ENDED:
             return None
-        no_input_ms = self._agreement.policy.no_input_ms
+        no_input_ms = self._agreement.policy.prompt_after_ms
         awaits_quiet = self._drain_deadline is not None or no_input_ms or self._changes.is_pending
         quiet_by = self._user.utterance.quiet_by if awaits_quiet else None
         prompt_at = self._silence.deadline(no_input_ms, self._user.recognition.doubtful_until)
@@ -170,7 +170,7 @@ class Core:
         self._user.keep_quiet_time(now)
         self._dialogue.on_deadline(now)
         doubtful_until = self._user.recognition.doubtful_until
-        is_due = self._silence.is_due(self._agreement.policy.no_input_ms, doubtful_until, now)
+        is_due = self._silence.is_due(self._agreement.policy.prompt_after_ms, doubtful_until, now)
         if is_due and (prompt := self._silence.next_prompt()):
             self._agent.say(ReplyKind.REPROMPT, prompt, None, now)
         return self._settled(now)
@@ -255,7 +255,7 @@ class Core:
         self._agent.interrupt(InterruptCause.CLIENT, now)
         self._agent.settle()
         self._agent.finish(now)  # what was called in an open round has happened
-        self._dialogue.waiting.give_up(self._history)
+        self._dialogue.answers.give_up()
         self._user.recognition.close()
         if isinstance(last, Close):
             self._orders.add(Emit(last.ended))

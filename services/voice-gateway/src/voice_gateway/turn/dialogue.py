@@ -12,6 +12,7 @@ from voice_gateway.domain.ids import StreamId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
+from voice_gateway.turn.answers import Answers
 from voice_gateway.turn.contest import Contest, Said, Verdict
 from voice_gateway.turn.effects import Emit, Orders
 from voice_gateway.turn.history import History
@@ -20,7 +21,6 @@ from voice_gateway.turn.text.heard import bounded
 from voice_gateway.turn.user.keypad import Keypad
 from voice_gateway.turn.user.turn_so_far import Called, CommittedTurn
 from voice_gateway.turn.user.user import User
-from voice_gateway.turn.user.waiting import WaitingTurns
 
 
 class Dialogue:
@@ -34,8 +34,7 @@ class Dialogue:
         self._user = user
         self._agent = agent
         self._contest = contest
-        self._history = history
-        self.waiting = WaitingTurns()
+        self.answers = Answers(user, agent, history)
         self._keypad = Keypad()
         self._is_input_over = False
 
@@ -46,21 +45,23 @@ class Dialogue:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether no turn is being said, pressed, waiting, answered or settled."""
+        """Whether no turn is being said, pressed, waiting to be answered, answered or settled."""
         return self.is_still and self._user.is_quiet
 
     @property
     def is_still(self) -> bool:
         """The same, but for what was said to a recogniser that is away."""
-        is_answered = self._agent.is_free and not self.waiting
-        return is_answered and self._user.is_still and not self.is_pressing
+        return self._is_answered and self._user.is_still and not self.is_pressing
 
     @property
     def is_listening(self) -> bool:
         """Whether nobody speaks or presses keys, and nothing that was said is still to be answered."""
-        is_answered = self._agent.is_free and not self.waiting
         is_silent = not (self._user.so_far.text or self._user.utterance.is_speaking or self.is_pressing)
-        return is_answered and is_silent
+        return self._is_answered and is_silent
+
+    @property
+    def _is_answered(self) -> bool:
+        return self._agent.is_free and not self.answers
 
     def reconfigure(self, policy: TurnPolicy, language_code: str) -> None:
         """Go on by another policy, in another language."""
@@ -70,7 +71,7 @@ class Dialogue:
 
     def unanswered(self) -> Iterator[tuple[TurnId, str]]:
         """What has been said, in which turn, and is in no request to the model."""
-        yield from self.waiting.unanswered()
+        yield from self.answers.unanswered()
         if self._user.so_far.text:
             yield self._user.turn, self._user.so_far.text
         if self.is_pressing:
@@ -100,18 +101,18 @@ class Dialogue:
         """What is complete is answered; what may be complete is answered silently. Keys go before both."""
         if self._user.recognition.is_over:
             self._commit_spoken(now)
-        if self.waiting and self._agent.is_free and not self.is_pressing:
-            self._agent.answer(self.waiting.take(self._history), now)
+        if self.answers and not self.is_pressing:
+            self.answers.go_on(self._policy, now)
         self._contest.hold_for_sound(now)
         self._think_ahead(now)
 
     def _think_ahead(self, now: Instant) -> None:
         """Prepare the reply to a turn that has probably ended; drop the one to a turn that went on."""
         so_far = self._user.so_far
-        is_over = not (so_far.text or self.waiting)
+        is_over = not (so_far.text or self.answers)
         self._agent.speculations.review(so_far.text, is_over=is_over)
-        is_next = self._agent.is_free and not (self.waiting or self.is_pressing or self._is_input_over)
-        if self._policy.speculation and is_next and so_far.suspicion and so_far.text:
+        is_next = self._is_answered and not (self.is_pressing or self._is_input_over)
+        if self._policy.prepares and is_next and so_far.suspicion and so_far.text:
             self._agent.speculate(self._user.turn, so_far.text, so_far.suspicion, now)
 
     def _on_speech_started(self, fact: inputs.SpeechStarted, now: Instant) -> None:
@@ -119,7 +120,7 @@ class Dialogue:
             return  # the words of pushed audio may come before its sound has been judged
         is_live = self._is_live(fact.at_samples + 1)  # the sound lies after this position
         self._user.sounded(fact.at_samples)
-        if is_live:
+        if is_live and self._policy.interrupts:
             self._contest.onset(self._user.instant_of(fact.at_samples), now)
 
     def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> None:
@@ -168,7 +169,7 @@ class Dialogue:
             user.confirmed(fact, text, user.spoke(end_samples, now), now)
         if not is_in_order:
             user.await_older(now)
-        elif is_last or user.is_said(goes_on=goes_on, now=now) or (not is_live and user.so_far.is_confirmed):
+        elif is_last or user.is_said(goes_on=goes_on, now=now) or (not is_live and user.is_known):
             self._commit_spoken(now, last=fact.stream if is_last else None)
 
     def _make_room(
@@ -186,8 +187,10 @@ class Dialogue:
         if not own:
             self._contest.go_on(now)
             return "", Verdict.GO_ON
+        if not self._policy.interrupts:
+            return own, Verdict.WAIT
         if (reply := self._agent.current.unheard(began)) is not None:
-            turn = self._agent.take_back(reply, now, is_waiting=bool(self.waiting))
+            turn = self._agent.take_back(reply, now, is_waiting=bool(self.answers))
             if turn is not None:
                 self._user.so_far.reopen(turn)
             return own, Verdict.YIELD
@@ -285,17 +288,22 @@ class Dialogue:
             self._commit_spoken(now)
 
     def _commit_spoken(self, now: Instant, *, last: StreamId | None = None, cut_by: str = "") -> None:
-        is_live = self._is_live(self._user.so_far.end_samples) and not self._agent.is_protected(now)
+        is_live = self._is_live(self._user.so_far.end_samples) and self._may_stop_reply(now)
         self._user.end_unconfirmed()
         turn = self._user.take(now, is_live=is_live, last=last, cut_by=cut_by)
         if turn is not None:
             self._orders.add(Emit(Transcript(turn.id, turn.text, is_final=True, words=turn.words)))
             self._commit(turn, InterruptCause.USER_SPEECH, now)
 
+    def _may_stop_reply(self, now: Instant) -> bool:
+        """Whether a turn that was spoken stops a reply in flight, rather than wait for its end."""
+        may_stop = self._policy.interrupts and self._policy.detect_turns and not self._agent.is_protected(now)
+        return may_stop or self._agent.is_free
+
     def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> None:
         """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""
         self._contest.sound_ended()
-        self.waiting.add(turn)
+        self.answers.add(turn)
         if turn.is_live:
             self._agent.interrupt(cause, now)
 
@@ -314,4 +322,5 @@ class Dialogue:
         inputs.DigitsPressed: _on_digits_pressed,
         inputs.CommitRequested: _on_commit_requested,
         inputs.ClientInterrupted: _on_client_interrupted,
+        inputs.ReplyRequested: lambda self, fact, now: self.answers.ask(fact, now),
     }

@@ -13,6 +13,7 @@ from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.domain.transcript import SpokenWord, Word
 
 
@@ -127,6 +128,13 @@ class CommitRequested:
 @dataclass(frozen=True, slots=True)
 class ClientInterrupted:
     """The client stopped the running reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRequested:
+    """The client asked for a reply to the conversation as it is; one that runs is heard out first."""
+
+    options: ReplyOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +297,7 @@ SpeakerInput = (
     | DigitsPressed
     | CommitRequested
     | ClientInterrupted
+    | ReplyRequested
 )
 """Facts about the user."""
 SessionInput = SessionStarted | SettingsChanged | InputEnded | EndRequested | SessionIdled | DrainRequested

@@ -21,7 +21,8 @@ TOOL_TOKENS = 24
 LEAST_TOKENS = 64
 """For the conversation, however much of the room instructions and tools take: the last sentence or two."""
 UNSAID = "..."
-"""What the user says before a greeting of the agent: a template wants words of the user first, and nobody said any."""
+"""What the user says before a greeting of the agent, and when the client asks for a reply to nothing: a template wants
+words of the user first and last, and nobody said any."""
 INTERRUPTED = "(interrupted)"
 """What the assistant says to outcomes of tools when the user spoke on before any of the answer was heard."""
 
@@ -45,11 +46,16 @@ def messages(
 ) -> tuple[ChatMessage, ...]:
     """The system prompt, if any, then the conversation, shortened so that the whole has about `prompt_tokens`.
 
+    The last message is the user's, or the outcome of a tool: a strict template has no assistant that goes on.
+
     What a model reads before it are the definitions of `tools`.
     """
     system = (ChatMessage(Role.SYSTEM, system_prompt),) if system_prompt else ()
     room = prompt_tokens - sum(map(_size_of_tool, tools)) - sum(map(_size_of_message, system))
-    return (*system, *lawful(shortened(items, max(LEAST_TOKENS, room), _TOKENS)))
+    told = lawful(shortened(items, max(LEAST_TOKENS, room), _TOKENS))
+    if not told or told[-1].role is Role.ASSISTANT:
+        told.append(ChatMessage(Role.USER, UNSAID))
+    return (*system, *told)
 
 
 def prompt_size(told: Sequence[ChatMessage], tools: Sequence[Tool]) -> int:

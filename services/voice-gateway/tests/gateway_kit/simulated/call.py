@@ -41,6 +41,9 @@ _POLICIES: dict[str, tuple[int, ...]] = {
     "no_input_ms": (0, 0, 0, 4_000),
     "speculation": (True, True, True, False),
     "max_speculations": (3, 1),
+    "auto_reply": (True, True, True, True, True, True, False),
+    "interrupts": (True, True, True, True, True, True, False),
+    "detect_turns": (True, True, True, True, True, True, False),
 }
 
 

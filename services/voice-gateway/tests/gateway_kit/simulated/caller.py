@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway_kit.phone_call import PER_MS, at
+from voice_gateway.domain.reply_options import AS_AGREED
 from voice_gateway.domain.transcript import Word
 from voice_gateway.turn import inputs
 
@@ -50,6 +51,8 @@ class Caller:
             return
         kind = choices.of(("speak", "speak", "speak", "speak", "over", "cough", "echo", "key", "type", "trouble"))
         lasts_ms = getattr(self, f"_{kind}")()
+        if not self._call.line.policy.auto_reply and choices.below(2):
+            self._call.tell(inputs.ReplyRequested(AS_AGREED))
         self._call.in_ms(lasts_ms + choices.ms(100, 2_500), self._decide)
 
     def _speak(self) -> int:

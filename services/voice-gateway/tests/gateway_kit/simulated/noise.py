@@ -10,6 +10,7 @@ from voice_gateway.domain.chat import Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.domain.transcript import SpokenWord, Word
 from voice_gateway.turn import inputs
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 _TEXTS = ("Yes.", "", " ", "What is it? I know. ", "one two ", "\n", "```", "See https://a.b/c. ", "stop", "and the")
 
+_OPTIONS = (
+    ReplyOptions(),
+    ReplyOptions(instructions="Say goodbye."),
+    ReplyOptions(tools=(Tool("close_door", "", "", ToolPlace.CLIENT),)),
+)
 _CHANGES = (
     Change(),
     Change(heard_language="de-DE", spoken_language="de-DE"),
@@ -66,6 +72,9 @@ class _Draw:
     def change(self) -> Change:
         return self._choices.of(_CHANGES)
 
+    def options(self) -> ReplyOptions:
+        return self._choices.of(_OPTIONS)
+
     def calls(self) -> tuple[ToolCall, ...]:
         names = ("weather", "open_door", "fly to Rome")[: 1 + self._choices.below(3)]
         return tuple(ToolCall(f"c{place}", name, "{}") for place, name in enumerate(names))
@@ -100,6 +109,7 @@ _KINDS: dict[type[inputs.Input], Callable[[_Draw], inputs.Input]] = {
     inputs.SettingsChanged: lambda draw: inputs.SettingsChanged(draw.change()),
     inputs.CommitRequested: lambda draw: inputs.CommitRequested(draw.near()),
     inputs.ClientInterrupted: lambda _: inputs.ClientInterrupted(),
+    inputs.ReplyRequested: lambda draw: inputs.ReplyRequested(draw.options()),
     inputs.ReplyDelta: lambda draw: inputs.ReplyDelta(draw.reply(), draw.text()),
     inputs.ReplyCompleted: lambda draw: inputs.ReplyCompleted(draw.reply()),
     inputs.ToolsCalled: lambda draw: inputs.ToolsCalled(draw.reply(), draw.calls()),

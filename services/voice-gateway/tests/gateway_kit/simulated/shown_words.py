@@ -39,9 +39,11 @@ def shown_words_are_committed_in_time(call: Call) -> None:  # noqa: C901  one co
     has its final waited for first, for `final_grace_ms`, and what is the next turn's by then is due from there on.
     Words that read unfinished are held for longer, as ever. From `max_turn_ms` on the law of that limit holds
     (`a_turn_ends_in_time`), and none for words of a backlog, for those that are told of no input, or after the
-    half-close.
+    half-close. Where the client ends turns (`detect_turns` is off) no silence does.
     """
     policy = call.line.policy
+    if not policy.detect_turns:
+        return
     words: _Words | None = None
     before: Step | None = None
     begins: dict[StreamId, int] = {}

@@ -33,6 +33,8 @@ DEFAULT_RATE_HZ: Final = 16_000
 INTERIM_MARK: Final = "..."
 MAX_HELD_TURNS: Final = 256
 """Final transcripts that wait for the turn before: as many as turns may wait for their answer (turn/dialogue.py)."""
+_POLICY: Final = {"min_words": 3, "no_input_ms": 0, "auto_reply": True, "detect_turns": True}
+"""It has no message for a prompt that nobody asked for, and none that asks for a reply or ends a turn."""
 
 
 class Codec:
@@ -78,7 +80,7 @@ class Codec:
                 input_rate_hz=rate_hz,
                 output_rate_hz=rate_hz,
                 language_code=message.config.language_code,
-                policy={"min_words": 3, "no_input_ms": 0},  # it has no message for a prompt that nobody asked for
+                policy=_POLICY,
                 can_pause=False,
                 client_label=message.config.session_id,
                 trace=self._trace,

@@ -10,6 +10,7 @@ from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, AudioFormat, Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.events import Event, Notice, ReplyAudio
+from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.domain.trace_context import NO_TRACE, TraceContext, trace_context
 from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports import client_input
@@ -162,6 +163,14 @@ class Codec:
             )
         )
 
+    def _reply_request(self, request: ConverseRequest) -> client_input.Input:
+        wish = request.reply_request
+        instructions = wish.instructions if wish.HasField("instructions") else None
+        if instructions is not None:
+            client_input.check_prose(instructions, "instructions", MAX_PROMPT_CHARS)
+        tools = decode_tools(wish.tools)
+        return client_input.ReplyRequested(ReplyOptions(instructions, tools if wish.replace_tools else None))
+
     def _end(self, _: ConverseRequest) -> client_input.Input:
         self._is_ended = True
         return client_input.EndRequested()
@@ -176,6 +185,7 @@ class Codec:
         "dtmf": lambda _, request: client_input.DigitsPressed(client_input.check_digits(request.dtmf.digits)),
         "tool_result": _tool_result,
         "update": _update,
+        "reply_request": _reply_request,
         "end": _end,
     }
 

@@ -19,7 +19,7 @@ from voice_gateway.turn.history import History
 from voice_gateway.turn.reply.current import CurrentReply
 from voice_gateway.turn.reply.endings import Endings, remember
 from voice_gateway.turn.reply.factory import ReplyFactory
-from voice_gateway.turn.reply.latency import Answering, ReplyClock
+from voice_gateway.turn.reply.latency import Answering, ReplyClock, Requested
 from voice_gateway.turn.reply.playback import Heard
 from voice_gateway.turn.reply.reply import Attempt, Reply, Shared, Step
 from voice_gateway.turn.reply.speculations import Speculations
@@ -97,7 +97,7 @@ class Agent:
         self._agreement = agreement
         self._factory.reconfigure(agreement)
         self._questions.system_prompt = agreement.persona.system_prompt
-        self._tools.offer(agreement.toolbox.tools)
+        self._tools.offer(agreement.toolbox)
 
     def input_ended(self) -> None:
         """The client half-closed: it reports no more, so that the clock alone tells how far it has played."""
@@ -127,6 +127,20 @@ class Agent:
         if self._begin_tools(now):
             self.finish(now)
 
+    def reply_as_asked(self, turn: CommittedTurn | None, requested: Requested, now: Instant) -> None:
+        """Begin the reply that the client has asked for; it answers `turn`, which has been said, if there is one."""
+        self.speculations.stop()
+        early, options = self.speculations.turn_over(), requested.options
+        answering = None if turn is None else Answering(turn, early, requested.at)
+        reply = self._factory.make(
+            None if turn is None else turn.id,
+            ReplyClock(now),
+            answering=answering,
+            tools=self._tools.offered(0, options.tools),
+            options=options,
+        )
+        self.current.begin(reply).ask(self._history.items, now)
+
     def say(self, kind: ReplyKind, text: str, turn: TurnId | None, now: Instant) -> None:
         """Begin a reply whose text is fixed, without asking the model; no other may be in flight.
 
@@ -139,8 +153,8 @@ class Agent:
     def take_back(self, reply: Reply, now: Instant, *, is_waiting: bool) -> CommittedTurn | None:
         """Drop this reply, of which nothing had been heard when the user began to speak on; the turn that goes on.
 
-        None: it was interrupted instead, because its turn was ended by hand or has called tools, because another waits,
-        or because too much was heard by now.
+        None: it was interrupted instead, because its turn was ended by hand or has called tools, because the client has
+        asked for it, because another waits, or because too much was heard by now.
         """
         has_called = reply.brief.turn == self._tools.turn
         turn = None if has_called or is_waiting else _turn_that_goes_on(reply, now)
@@ -260,8 +274,9 @@ class Agent:
             caller.brief.turn,
             caller.clock.after_tools(over.called, now),
             answering=caller.answering,
-            tools=self._tools.offered(rounds),
+            tools=self._tools.offered(rounds, caller.brief.options.tools),
             rounds=rounds,
+            options=caller.brief.options,
         )
         self.current.begin(reply).ask(self._history.items, now)
 
@@ -275,5 +290,5 @@ class Agent:
 def _turn_that_goes_on(reply: Reply, now: Instant) -> CommittedTurn | None:
     """The turn that goes on if this reply is taken back; None: it may not go on, or too much of the reply was heard."""
     is_known = reply.playback.heard(now).samples * 1_000 > TAKE_BACK_MS * reply.playback.rate_hz
-    turn = reply.answering.turn if reply.answering is not None else None
-    return None if turn is None or is_known or not turn.may_go_on else turn
+    turn = reply.answering.turn_that_may_go_on if reply.answering is not None else None
+    return None if is_known else turn

@@ -4,9 +4,11 @@ from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.chat import Tool
 from voice_gateway.domain.events import ReplyKind
 from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.reply_options import AS_AGREED, ReplyOptions
+from voice_gateway.turn.reply.brief import Brief
 from voice_gateway.turn.reply.latency import Answering, ReplyClock
 from voice_gateway.turn.reply.playback import Playback, Reporting
-from voice_gateway.turn.reply.reply import Brief, Reply, Shared
+from voice_gateway.turn.reply.reply import Reply, Shared
 
 
 class ReplyFactory:
@@ -33,11 +35,12 @@ class ReplyFactory:
         kind: ReplyKind = ReplyKind.ANSWER,
         tools: tuple[Tool, ...] = (),
         rounds: int = 0,
+        options: ReplyOptions = AS_AGREED,
     ) -> Reply:
         """The next reply; it belongs to that turn, and comes after so many rounds of tools."""
         self.last = ReplyId(self.last + 1)
         reporting = Reporting.YES if self.has_reports else Reporting.NOT_YET
         agreement, policy = self._agreement, self._agreement.policy
         playback = Playback(agreement.output_rate_hz, policy.client_buffer_ms, policy.stall_ms, reporting)
-        brief = Brief(self.last, turn, kind, agreement.persona.apology, tools, rounds)
+        brief = Brief(self.last, turn, kind, agreement.persona.apology, tools, rounds, options)
         return Reply(brief, answering, clock, playback, self._shared)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from voice_gateway.domain.events import LatencySpan, Speculation, TurnReport
 from voice_gateway.domain.ids import ReplyId
 from voice_gateway.domain.instant import Instant, ms_between
+from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.turn.user.turn_so_far import CommittedTurn
 
 
@@ -43,6 +44,14 @@ class ReplyClock:
         return ReplyClock(self.asked, rounds)
 
 
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """What the client has asked for, and when."""
+
+    options: ReplyOptions
+    at: Instant
+
+
 @dataclass(slots=True)
 class Answering:
     """A committed turn while it is answered, by one reply or, after tools, by several: its report is told once."""
@@ -50,7 +59,14 @@ class Answering:
     turn: CommittedTurn
     speculations: tuple[Speculation, ...]
     """Replies that were prepared early for it."""
+    requested: Instant | None = None
+    """When the client asked for the reply; None: it is answered unasked."""
     is_reported: bool = False
+
+    @property
+    def turn_that_may_go_on(self) -> CommittedTurn | None:
+        """The turn if further speech may belong to it; whoever asks for its reply takes it for complete."""
+        return self.turn if self.requested is None and self.turn.may_go_on else None
 
     def report(self, reply: ReplyId, clock: ReplyClock, played: Instant) -> TurnReport | None:
         """Where its time went, now that the first audio of this reply has left; None: that was told already."""
@@ -58,18 +74,20 @@ class Answering:
             return None
         self.is_reported = True
         total_ms = max(0, ms_between(self.turn.spoke, played))
-        return TurnReport(self.turn.id, reply, total_ms, spans(self.turn, clock, played), self.speculations)
+        return TurnReport(self.turn.id, reply, total_ms, spans(self, clock, played), self.speculations)
 
 
-def spans(turn: CommittedTurn, clock: ReplyClock, played: Instant) -> tuple[LatencySpan, ...]:
+def spans(answering: Answering, clock: ReplyClock, played: Instant) -> tuple[LatencySpan, ...]:
     """Spans that tile the total, and beside them what was done before the turn was committed; in order of their start.
 
     Empty ones are left out.
     """
+    turn = answering.turn
     ruler = _Ruler(turn.spoke)
     ruler.tile("endpointing", turn.called.at, turn.called.setting)
     ruler.tile("asr_final", turn.transcribed.at, turn.transcribed.setting)
     ruler.tile("hold", turn.committed, "unfinished_hold_ms")
+    ruler.tile("reply_request", answering.requested, "")
     if turn.is_live:
         ruler.tile("settle", clock.asked, "playback_settle_ms")
     else:

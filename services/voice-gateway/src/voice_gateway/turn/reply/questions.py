@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voice_gateway.domain.chat import Role, Tool
-from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.chat import Role
 from voice_gateway.domain.items import Item
 from voice_gateway.turn.effects import AskAgain, Orders, StartReply
 from voice_gateway.turn.projection import messages, prompt_size
+from voice_gateway.turn.reply.brief import Brief
 
 TOO_LONG = "the language model takes no question of this length"
 
@@ -18,6 +18,7 @@ class Question:
 
     items: Sequence[Item]
     asked: StartReply | AskAgain
+    system_prompt: str
 
 
 class Questions:
@@ -29,12 +30,14 @@ class Questions:
         """What a request may have, the reply not counted; less once the model has refused one for its length."""
         self._orders = orders
 
-    def ask(self, reply: ReplyId, turn: TurnId | None, items: Sequence[Item], tools: tuple[Tool, ...]) -> Question:
-        """Ask for the next message of this conversation."""
-        told = messages(self.system_prompt, items, tools, self.prompt_tokens)
-        asked = StartReply(reply, turn, told, tools)
+    def ask(self, brief: Brief, items: Sequence[Item]) -> Question:
+        """Ask for the next message of this conversation; instructions stand for the system prompt, this once."""
+        own = brief.options.instructions
+        system_prompt = self.system_prompt if own is None else own
+        told = messages(system_prompt, items, brief.tools, self.prompt_tokens)
+        asked = StartReply(brief.id, brief.turn, told, brief.tools)
         self._orders.add(asked)
-        return Question(items, asked)
+        return Question(items, asked, system_prompt)
 
     def ask_again(self, refused: Question) -> Question | None:
         """Ask with half of the conversation, as was refused for its length; None if there is nothing to leave out.
@@ -44,10 +47,10 @@ class Questions:
         asked = refused.asked
         beside = prompt_size([told for told in asked.messages if told.role is Role.SYSTEM], asked.tools)
         half = beside + (prompt_size(asked.messages, asked.tools) - beside) // 2
-        told = messages(self.system_prompt, refused.items, asked.tools, half)
+        told = messages(refused.system_prompt, refused.items, asked.tools, half)
         if told == asked.messages:
             return None
         self.prompt_tokens = half
         again = AskAgain(asked.reply, told, asked.tools)
         self._orders.add(again)
-        return Question(refused.items, again)
+        return Question(refused.items, again, refused.system_prompt)

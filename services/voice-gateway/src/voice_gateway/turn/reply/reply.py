@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from voice_gateway.domain.chat import Tool, ToolCall
+from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.events import (
     InterruptCause,
@@ -23,11 +23,12 @@ from voice_gateway.domain.events import (
     TurnRecord,
     TurnReport,
 )
-from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.ids import ReplyId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.items import Item
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import BeginReply, CancelReply, Emit, Flush, Orders, PausePlay, RecordTurn, ResumePlay
+from voice_gateway.turn.reply.brief import Brief
 from voice_gateway.turn.reply.latency import Answering, ReplyClock
 from voice_gateway.turn.reply.playback import Heard, Playback
 from voice_gateway.turn.reply.questions import TOO_LONG, Question, Questions
@@ -40,22 +41,6 @@ _IN_FLIGHT = frozenset(
 _MADE = _IN_FLIGHT | {ReplyState.PREPARING}
 _AUDIBLE = frozenset((ReplyState.SPEAKING, ReplyState.HELD, ReplyState.DRAINING))
 _RUNNING = frozenset((ReplyState.SPEAKING, ReplyState.DRAINING))
-
-
-@dataclass(frozen=True, slots=True)
-class Brief:
-    """What a reply is for."""
-
-    id: ReplyId
-    turn: TurnId | None
-    """None: no turn asked for it."""
-    kind: ReplyKind
-    apology: str
-    """Said when the model fails; empty: nothing is said."""
-    tools: tuple[Tool, ...]
-    """What the model is offered."""
-    rounds: int
-    """Of tools that came before it in its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +166,12 @@ class Reply:
     def prepare(self, attempt: Attempt, items: tuple[Item, ...]) -> None:
         """Ask the model before the turn is certain; nobody is told."""
         self._move(ReplyEvent.SUSPECTED, attempt)
-        self._question = self._questions.ask(self.id, self.brief.turn, items, self.brief.tools)
+        self._question = self._questions.ask(self.brief, items)
 
     def ask(self, items: tuple[Item, ...], now: Instant) -> None:
         """Ask the model."""
         self._move(ReplyEvent.ASKED)
-        self._question = self._questions.ask(self.id, self.brief.turn, items, self.brief.tools)
+        self._question = self._questions.ask(self.brief, items)
         self.wording.release(now)
 
     def say(self, text: str, now: Instant) -> None:

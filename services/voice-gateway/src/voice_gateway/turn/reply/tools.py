@@ -6,6 +6,7 @@ only as a whole, so that it is valid at any time.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from voice_gateway.domain.chat import Tool, Toolbox, ToolCall, ToolPlace
@@ -72,10 +73,8 @@ class Tools:
 
     def __init__(self, toolbox: Toolbox, orders: Orders, *, has_filler: bool) -> None:
         self._orders = orders
-        self._timeout_ms = toolbox.timeout_ms
         self._has_filler = has_filler
-        self._tools: dict[str, Tool] = {}
-        self.offer(toolbox.tools)
+        self._toolbox = toolbox
         self._round: _Round | None = None
         self._is_client_there = True
         self.last = CallId(0)
@@ -88,20 +87,22 @@ class Tools:
         """Whether no round is open."""
         return self._round is None
 
-    def offer(self, tools: tuple[Tool, ...]) -> None:
+    def offer(self, toolbox: Toolbox) -> None:
         """These there are from now on."""
-        self._tools = {tool.name: tool for tool in tools}
+        self._toolbox = toolbox
 
-    def offered(self, rounds: int) -> tuple[Tool, ...]:
-        """What the model may call after so many rounds for the same turn."""
-        return tuple(self._tools.values()) if rounds < MAX_ROUNDS else ()
+    def offered(self, rounds: int, own: tuple[Tool, ...] | None = None) -> tuple[Tool, ...]:
+        """What the model may call after so many rounds for the same turn; `own` in the place of the client's tools."""
+        toolbox = self._toolbox if own is None else self._toolbox.with_client_tools(own)
+        return toolbox.tools if rounds < MAX_ROUNDS else ()
 
     def begin(self, caller: Reply, calls: tuple[ToolCall, ...], now: Instant) -> None:
         """Call what the model called at the end of `caller`; once all have returned, it is to be asked again."""
         self.turn = caller.brief.turn
-        entries = [self._entry(call) for call in calls]
+        tools = {tool.name: tool for tool in caller.brief.tools}
+        entries = [self._entry(call, tools) for call in calls]
         filler_at = after_ms(now, FILLER_AFTER_MS) if self._has_filler and not caller.wording.has_written else None
-        self._round = _Round(caller, now, entries, after_ms(now, self._timeout_ms), filler_at)
+        self._round = _Round(caller, now, entries, after_ms(now, self._toolbox.timeout_ms), filler_at)
         for surplus in self._awaited[MAX_CALLS:]:
             surplus.output = _failure(TOO_MANY)
         self._orders.add(*(_order(call, caller.brief.turn) for call in self._awaited))
@@ -168,15 +169,15 @@ class Tools:
             if call.place is ToolPlace.SERVER:
                 self._orders.add(CancelTool(call.id))
 
-    def _entry(self, call: ToolCall) -> _Call:
+    def _entry(self, call: ToolCall, tools: Mapping[str, Tool]) -> _Call:
         """A call, which has failed already if there is nothing that could be called."""
         self.last = CallId(self.last + 1)
-        tool = self._tools.get(call.name)
+        tool = tools.get(call.name)
         lawful = replace(call, arguments_json=call.arguments_json.strip() or "{}")
         if tool is None:
             name = _NOT_IN_NAMES.sub("_", call.name)[:LONGEST_NAME_CHARS] or "unnamed"
             arguments_json = lawful.arguments_json if is_object(lawful.arguments_json) else "{}"
-            there_is = f"there is no tool of this name; there is {', '.join(self._tools)}"
+            there_is = f"there is no tool of this name; there is {', '.join(tools)}"
             unknown = ToolCall(call.id, name, arguments_json)
             return _Call(self.last, unknown, ToolPlace.SERVER, _failure(there_is))
         if not is_object(lawful.arguments_json):

@@ -169,7 +169,7 @@ class User:
         so_far = self.so_far
         if not so_far.is_confirmed:
             return False
-        if goes_on:
+        if goes_on or not self._policy.detect_turns:
             return len(so_far.text) >= MAX_TURN_CHARS
         policy = self._policy
         is_held = reads_unfinished(so_far.text) and len(so_far.text) < MAX_TURN_CHARS
@@ -178,6 +178,11 @@ class User:
         if until > now:
             so_far.hold(until)
         return until <= now
+
+    @property
+    def is_known(self) -> bool:
+        """Whether all words of the turn are transcribed for good, and that may end it."""
+        return self.so_far.is_confirmed and self._policy.detect_turns
 
     def is_last_of_call(self, fact: inputs.SegmentFinal) -> bool:
         """Whether this final is the last word on a turn whose end was ordered."""
@@ -230,7 +235,7 @@ class User:
             else:
                 self.call(Called(now, "max_turn_ms", is_ordered=True), self._known_samples, now)
         elif so_far.silent_by is not None and now >= so_far.silent_by:
-            if self.is_ending:
+            if self.is_ending or not self._policy.detect_turns:
                 so_far.silent_by = None
             else:
                 self.call(Called(now, "vad_end_ms"), self._known_samples, now)

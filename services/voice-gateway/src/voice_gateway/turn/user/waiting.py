@@ -42,11 +42,13 @@ class WaitingTurns:
         self._superseded_chars = 0
         return self._turns.popleft()
 
-    def give_up(self, history: History) -> None:
-        """The session is over: all of it was said."""
+    def say_all(self, history: History) -> CommittedTurn | None:
+        """None of them is to be answered on its own: all of it was said. The latest turn, if there was one."""
+        turn = None
         while self._turns:
             turn = self.take(history)
             history.said(turn.id, turn.text)
+        return turn
 
     def unanswered(self) -> Iterator[tuple[TurnId, str]]:
         """What was said and is in no request to the model."""
