@@ -366,7 +366,7 @@ class SessionRunner:
 
 
 class _TurnCount:
-    """How many turns had a reply; one that calls tools has several. A turn that goes on after its reply is another one."""
+    """How many turns had a reply; one that calls tools has several. A turn that goes on after its reply is another."""
 
     def __init__(self) -> None:
         self.total = 0
