@@ -97,6 +97,7 @@ class Negotiator:
             voice=voice,
             persona=self._persona(request),
             policy=self._policy.changed(dict(request.policy)),
+            reply_modality=request.reply_modality,
             toolbox=Toolbox((*self._tools.tools(), *self._lawful(request.tools)), settings.tool_timeout_ms),
             can_pause=request.can_pause,
             backend_patience_ms=settings.backend_patience_ms,
@@ -124,7 +125,7 @@ class Negotiator:
             _, voice = self._spoken(current.spoken_language, update.voice, self._settings.voice)
         policy = current.policy.changed(dict(update.policy)) if update.policy else None
         tools = None if update.tools is None else self._lawful(update.tools)
-        return Change(code, code, voice, update.system_prompt, policy, tools)
+        return Change(code, code, voice, update.system_prompt, policy, tools, update.reply_modality)
 
     def reply_options(self, options: ReplyOptions) -> ReplyOptions:
         """What a client may have of what it wants of one reply."""
