@@ -26,7 +26,7 @@ from voicegateway.v1 import audio_pb2 as voicegateway_dot_v1_dot_audio__pb2
 from voicegateway.v1 import policy_pb2 as voicegateway_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoicegateway/v1/client.proto\x12\x0fvoicegateway.v1\x1a\x1bvoicegateway/v1/audio.proto\x1a\x1cvoicegateway/v1/policy.proto\"\xce\x02\n\x05Start\x12.\n\x08\x61udio_in\x18\x01 \x01(\x0b\x32\x1c.voicegateway.v1.AudioFormat\x12/\n\taudio_out\x18\x02 \x01(\x0b\x32\x1c.voicegateway.v1.AudioFormat\x12\x15\n\rlanguage_code\x18\x03 \x01(\t\x12\r\n\x05voice\x18\x04 \x01(\t\x12\x1a\n\rsystem_prompt\x18\x05 \x01(\tH\x00\x88\x01\x01\x12+\n\x06policy\x18\x06 \x01(\x0b\x32\x1b.voicegateway.v1.TurnPolicy\x12$\n\x05tools\x18\x07 \x03(\x0b\x32\x15.voicegateway.v1.Tool\x12\x14\n\x0cresume_token\x18\x08 \x01(\x0c\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12\x12\n\ntracestate\x18\n \x01(\tB\x10\n\x0e_system_prompt\"B\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x17\n\x0fparameters_json\x18\x03 \x01(\t\"2\n\nAudioInput\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x16\n\x0eoffset_samples\x18\x02 \x01(\x03\"\x19\n\tTextInput\x12\x0c\n\x04text\x18\x01 \x01(\t\"F\n\x08Playback\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x16\n\x0eplayed_samples\x18\x02 \x01(\x03\x12\x10\n\x08is_final\x18\x03 \x01(\x08\"\x0b\n\tInterrupt\"\x08\n\x06\x43ommit\"\x16\n\x04\x44tmf\x12\x0e\n\x06\x64igits\x18\x01 \x01(\t\"?\n\nToolResult\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06output\x18\x02 \x01(\t\x12\x10\n\x08is_error\x18\x03 \x01(\x08\"\xec\x01\n\x06Update\x12\x1a\n\rlanguage_code\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05voice\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x1a\n\rsystem_prompt\x18\x03 \x01(\tH\x02\x88\x01\x01\x12+\n\x06policy\x18\x04 \x01(\x0b\x32\x1b.voicegateway.v1.TurnPolicy\x12$\n\x05tools\x18\x05 \x03(\x0b\x32\x15.voicegateway.v1.Tool\x12\x15\n\rreplace_tools\x18\x06 \x01(\x08\x42\x10\n\x0e_language_codeB\x08\n\x06_voiceB\x10\n\x0e_system_prompt\"w\n\x0cReplyRequest\x12\x19\n\x0cinstructions\x18\x01 \x01(\tH\x00\x88\x01\x01\x12$\n\x05tools\x18\x02 \x03(\x0b\x32\x15.voicegateway.v1.Tool\x12\x15\n\rreplace_tools\x18\x03 \x01(\x08\x42\x0f\n\r_instructions\"\x05\n\x03\x45ndB0Z.example.com/voicegateway/gen/v1;voicegatewayv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoicegateway/v1/client.proto\x12\x0fvoicegateway.v1\x1a\x1bvoicegateway/v1/audio.proto\x1a\x1cvoicegateway/v1/policy.proto\"\x9e\x03\n\x05Start\x12.\n\x08\x61udio_in\x18\x01 \x01(\x0b\x32\x1c.voicegateway.v1.AudioFormat\x12/\n\taudio_out\x18\x02 \x01(\x0b\x32\x1c.voicegateway.v1.AudioFormat\x12\x15\n\rlanguage_code\x18\x03 \x01(\t\x12\r\n\x05voice\x18\x04 \x01(\t\x12\x1a\n\rsystem_prompt\x18\x05 \x01(\tH\x00\x88\x01\x01\x12+\n\x06policy\x18\x06 \x01(\x0b\x32\x1b.voicegateway.v1.TurnPolicy\x12$\n\x05tools\x18\x07 \x03(\x0b\x32\x15.voicegateway.v1.Tool\x12\x14\n\x0cresume_token\x18\x08 \x01(\x0c\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12\x12\n\ntracestate\x18\n \x01(\t\x12;\n\x0ereply_modality\x18\x0b \x01(\x0e\x32\x1e.voicegateway.v1.ReplyModalityH\x01\x88\x01\x01\x42\x10\n\x0e_system_promptB\x11\n\x0f_reply_modality\"B\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x17\n\x0fparameters_json\x18\x03 \x01(\t\"2\n\nAudioInput\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x16\n\x0eoffset_samples\x18\x02 \x01(\x03\"\x19\n\tTextInput\x12\x0c\n\x04text\x18\x01 \x01(\t\"F\n\x08Playback\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x16\n\x0eplayed_samples\x18\x02 \x01(\x03\x12\x10\n\x08is_final\x18\x03 \x01(\x08\"\x0b\n\tInterrupt\"\x08\n\x06\x43ommit\"\x16\n\x04\x44tmf\x12\x0e\n\x06\x64igits\x18\x01 \x01(\t\"?\n\nToolResult\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06output\x18\x02 \x01(\t\x12\x10\n\x08is_error\x18\x03 \x01(\x08\"\xbc\x02\n\x06Update\x12\x1a\n\rlanguage_code\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05voice\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x1a\n\rsystem_prompt\x18\x03 \x01(\tH\x02\x88\x01\x01\x12+\n\x06policy\x18\x04 \x01(\x0b\x32\x1b.voicegateway.v1.TurnPolicy\x12$\n\x05tools\x18\x05 \x03(\x0b\x32\x15.voicegateway.v1.Tool\x12\x15\n\rreplace_tools\x18\x06 \x01(\x08\x12;\n\x0ereply_modality\x18\x07 \x01(\x0e\x32\x1e.voicegateway.v1.ReplyModalityH\x03\x88\x01\x01\x42\x10\n\x0e_language_codeB\x08\n\x06_voiceB\x10\n\x0e_system_promptB\x11\n\x0f_reply_modality\"\xbb\x01\n\x0cReplyRequest\x12\x19\n\x0cinstructions\x18\x01 \x01(\tH\x00\x88\x01\x01\x12$\n\x05tools\x18\x02 \x03(\x0b\x32\x15.voicegateway.v1.Tool\x12\x15\n\rreplace_tools\x18\x03 \x01(\x08\x12\x35\n\x08modality\x18\x04 \x01(\x0e\x32\x1e.voicegateway.v1.ReplyModalityH\x01\x88\x01\x01\x42\x0f\n\r_instructionsB\x0b\n\t_modality\"\x05\n\x03\x45nd*b\n\rReplyModality\x12\x1e\n\x1aREPLY_MODALITY_UNSPECIFIED\x10\x00\x12\x18\n\x14REPLY_MODALITY_AUDIO\x10\x01\x12\x17\n\x13REPLY_MODALITY_TEXT\x10\x02\x42\x30Z.example.com/voicegateway/gen/v1;voicegatewayv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,28 +34,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'voicegateway.v1.client_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z.example.com/voicegateway/gen/v1;voicegatewayv1'
+  _globals['_REPLYMODALITY']._serialized_start=1372
+  _globals['_REPLYMODALITY']._serialized_end=1470
   _globals['_START']._serialized_start=109
-  _globals['_START']._serialized_end=443
-  _globals['_TOOL']._serialized_start=445
-  _globals['_TOOL']._serialized_end=511
-  _globals['_AUDIOINPUT']._serialized_start=513
-  _globals['_AUDIOINPUT']._serialized_end=563
-  _globals['_TEXTINPUT']._serialized_start=565
-  _globals['_TEXTINPUT']._serialized_end=590
-  _globals['_PLAYBACK']._serialized_start=592
-  _globals['_PLAYBACK']._serialized_end=662
-  _globals['_INTERRUPT']._serialized_start=664
-  _globals['_INTERRUPT']._serialized_end=675
-  _globals['_COMMIT']._serialized_start=677
-  _globals['_COMMIT']._serialized_end=685
-  _globals['_DTMF']._serialized_start=687
-  _globals['_DTMF']._serialized_end=709
-  _globals['_TOOLRESULT']._serialized_start=711
-  _globals['_TOOLRESULT']._serialized_end=774
-  _globals['_UPDATE']._serialized_start=777
-  _globals['_UPDATE']._serialized_end=1013
-  _globals['_REPLYREQUEST']._serialized_start=1015
-  _globals['_REPLYREQUEST']._serialized_end=1134
-  _globals['_END']._serialized_start=1136
-  _globals['_END']._serialized_end=1141
+  _globals['_START']._serialized_end=523
+  _globals['_TOOL']._serialized_start=525
+  _globals['_TOOL']._serialized_end=591
+  _globals['_AUDIOINPUT']._serialized_start=593
+  _globals['_AUDIOINPUT']._serialized_end=643
+  _globals['_TEXTINPUT']._serialized_start=645
+  _globals['_TEXTINPUT']._serialized_end=670
+  _globals['_PLAYBACK']._serialized_start=672
+  _globals['_PLAYBACK']._serialized_end=742
+  _globals['_INTERRUPT']._serialized_start=744
+  _globals['_INTERRUPT']._serialized_end=755
+  _globals['_COMMIT']._serialized_start=757
+  _globals['_COMMIT']._serialized_end=765
+  _globals['_DTMF']._serialized_start=767
+  _globals['_DTMF']._serialized_end=789
+  _globals['_TOOLRESULT']._serialized_start=791
+  _globals['_TOOLRESULT']._serialized_end=854
+  _globals['_UPDATE']._serialized_start=857
+  _globals['_UPDATE']._serialized_end=1173
+  _globals['_REPLYREQUEST']._serialized_start=1176
+  _globals['_REPLYREQUEST']._serialized_end=1363
+  _globals['_END']._serialized_start=1365
+  _globals['_END']._serialized_end=1370
 # @@protoc_insertion_point(module_scope)

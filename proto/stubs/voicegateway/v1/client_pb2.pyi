@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from voicegateway.v1 import audio_pb2 as _audio_pb2
 from voicegateway.v1 import policy_pb2 as _policy_pb2
 import builtins as _builtins
@@ -19,6 +20,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ReplyModality:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReplyModalityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplyModality.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REPLY_MODALITY_UNSPECIFIED: _ReplyModality.ValueType  # 0
+    """As is agreed."""
+    REPLY_MODALITY_AUDIO: _ReplyModality.ValueType  # 1
+    """Text and audio."""
+    REPLY_MODALITY_TEXT: _ReplyModality.ValueType  # 2
+    """Text alone: `reply_text` as soon as a sentence is written, `reply_finished`, no audio. What was sent counts as heard,
+    so speech that resumes takes back only what nothing was sent of.
+    """
+
+class ReplyModality(_ReplyModality, metaclass=_ReplyModalityEnumTypeWrapper):
+    """What a reply is made of. May grow."""
+
+REPLY_MODALITY_UNSPECIFIED: ReplyModality.ValueType  # 0
+"""As is agreed."""
+REPLY_MODALITY_AUDIO: ReplyModality.ValueType  # 1
+"""Text and audio."""
+REPLY_MODALITY_TEXT: ReplyModality.ValueType  # 2
+"""Text alone: `reply_text` as soon as a sentence is written, `reply_finished`, no audio. What was sent counts as heard,
+so speech that resumes takes back only what nothing was sent of.
+"""
+Global___ReplyModality: _TypeAlias = ReplyModality  # noqa: Y015
 
 @_typing.final
 class Start(_message.Message):
@@ -36,6 +65,7 @@ class Start(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     TRACESTATE_FIELD_NUMBER: _builtins.int
+    REPLY_MODALITY_FIELD_NUMBER: _builtins.int
     language_code: _builtins.str
     """BCP-47, of both directions. Empty: the server's ASR_LANGUAGE. Unknown: INVALID_ARGUMENT / LANGUAGE_UNSUPPORTED."""
     voice: _builtins.str
@@ -56,6 +86,10 @@ class Start(_message.Message):
     tracestate: _builtins.str
     """What goes with `traceparent`: `tracestate` of W3C Trace Context, at most 512 characters. Ignored where it is longer or
     unlawful, and where `traceparent` is.
+    """
+    reply_modality: Global___ReplyModality.ValueType
+    """What replies are made of. Unset or unspecified: AUDIO. Unknown: INVALID_ARGUMENT / AUDIO_FORMAT_UNSUPPORTED.
+    Needs the feature `text_replies`, else it is ignored.
     """
     @_builtins.property
     def audio_in(self) -> _audio_pb2.AudioFormat:
@@ -89,13 +123,19 @@ class Start(_message.Message):
         resume_token: _builtins.bytes = ...,
         traceparent: _builtins.str = ...,
         tracestate: _builtins.str = ...,
+        reply_modality: Global___ReplyModality.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_system_prompt", b"_system_prompt", "audio_in", b"audio_in", "audio_out", b"audio_out", "policy", b"policy", "system_prompt", b"system_prompt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reply_modality", b"_reply_modality", "_system_prompt", b"_system_prompt", "audio_in", b"audio_in", "audio_out", b"audio_out", "policy", b"policy", "reply_modality", b"reply_modality", "system_prompt", b"system_prompt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_system_prompt", b"_system_prompt", "audio_in", b"audio_in", "audio_out", b"audio_out", "language_code", b"language_code", "policy", b"policy", "resume_token", b"resume_token", "system_prompt", b"system_prompt", "tools", b"tools", "traceparent", b"traceparent", "tracestate", b"tracestate", "voice", b"voice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reply_modality", b"_reply_modality", "_system_prompt", b"_system_prompt", "audio_in", b"audio_in", "audio_out", b"audio_out", "language_code", b"language_code", "policy", b"policy", "reply_modality", b"reply_modality", "resume_token", b"resume_token", "system_prompt", b"system_prompt", "tools", b"tools", "traceparent", b"traceparent", "tracestate", b"tracestate", "voice", b"voice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reply_modality: _TypeAlias = _typing.Literal["reply_modality"]  # noqa: Y015
+    _WhichOneofArgType__reply_modality: _TypeAlias = _typing.Literal["_reply_modality", b"_reply_modality"]  # noqa: Y015
     _WhichOneofReturnType__system_prompt: _TypeAlias = _typing.Literal["system_prompt"]  # noqa: Y015
     _WhichOneofArgType__system_prompt: _TypeAlias = _typing.Literal["_system_prompt", b"_system_prompt"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reply_modality) -> _WhichOneofReturnType__reply_modality | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__system_prompt) -> _WhichOneofReturnType__system_prompt | None: ...
 
 Global___Start: _TypeAlias = Start  # noqa: Y015
@@ -339,6 +379,7 @@ class Update(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
     REPLACE_TOOLS_FIELD_NUMBER: _builtins.int
+    REPLY_MODALITY_FIELD_NUMBER: _builtins.int
     language_code: _builtins.str
     """BCP-47, of both directions. Without `voice` the voice stays if the language has it, else the server chooses."""
     voice: _builtins.str
@@ -347,6 +388,10 @@ class Update(_message.Message):
     """What the language model is told about its task."""
     replace_tools: _builtins.bool
     """True to replace the list of tools, also by an empty one."""
+    reply_modality: Global___ReplyModality.ValueType
+    """What replies are made of. Unset or unspecified: as it is. Unknown: INVALID_ARGUMENT / AUDIO_FORMAT_UNSUPPORTED.
+    Needs the feature `text_replies`, else it is ignored.
+    """
     @_builtins.property
     def policy(self) -> _policy_pb2.TurnPolicy:
         """Policy values to change; the others stay as they are in this session."""
@@ -366,19 +411,24 @@ class Update(_message.Message):
         policy: _policy_pb2.TurnPolicy | None = ...,
         tools: _abc.Iterable[Global___Tool] | None = ...,
         replace_tools: _builtins.bool = ...,
+        reply_modality: Global___ReplyModality.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_language_code", b"_language_code", "_system_prompt", b"_system_prompt", "_voice", b"_voice", "language_code", b"language_code", "policy", b"policy", "system_prompt", b"system_prompt", "voice", b"voice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_language_code", b"_language_code", "_reply_modality", b"_reply_modality", "_system_prompt", b"_system_prompt", "_voice", b"_voice", "language_code", b"language_code", "policy", b"policy", "reply_modality", b"reply_modality", "system_prompt", b"system_prompt", "voice", b"voice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_language_code", b"_language_code", "_system_prompt", b"_system_prompt", "_voice", b"_voice", "language_code", b"language_code", "policy", b"policy", "replace_tools", b"replace_tools", "system_prompt", b"system_prompt", "tools", b"tools", "voice", b"voice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_language_code", b"_language_code", "_reply_modality", b"_reply_modality", "_system_prompt", b"_system_prompt", "_voice", b"_voice", "language_code", b"language_code", "policy", b"policy", "replace_tools", b"replace_tools", "reply_modality", b"reply_modality", "system_prompt", b"system_prompt", "tools", b"tools", "voice", b"voice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__language_code: _TypeAlias = _typing.Literal["language_code"]  # noqa: Y015
     _WhichOneofArgType__language_code: _TypeAlias = _typing.Literal["_language_code", b"_language_code"]  # noqa: Y015
+    _WhichOneofReturnType__reply_modality: _TypeAlias = _typing.Literal["reply_modality"]  # noqa: Y015
+    _WhichOneofArgType__reply_modality: _TypeAlias = _typing.Literal["_reply_modality", b"_reply_modality"]  # noqa: Y015
     _WhichOneofReturnType__system_prompt: _TypeAlias = _typing.Literal["system_prompt"]  # noqa: Y015
     _WhichOneofArgType__system_prompt: _TypeAlias = _typing.Literal["_system_prompt", b"_system_prompt"]  # noqa: Y015
     _WhichOneofReturnType__voice: _TypeAlias = _typing.Literal["voice"]  # noqa: Y015
     _WhichOneofArgType__voice: _TypeAlias = _typing.Literal["_voice", b"_voice"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__language_code) -> _WhichOneofReturnType__language_code | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reply_modality) -> _WhichOneofReturnType__reply_modality | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__system_prompt) -> _WhichOneofReturnType__system_prompt | None: ...
     @_typing.overload
@@ -402,12 +452,17 @@ class ReplyRequest(_message.Message):
     INSTRUCTIONS_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
     REPLACE_TOOLS_FIELD_NUMBER: _builtins.int
+    MODALITY_FIELD_NUMBER: _builtins.int
     instructions: _builtins.str
     """What the language model is told about its task for this reply alone, in the place of the session's `system_prompt`;
     at most 16000 characters. Unset: the session's. Empty: nothing.
     """
     replace_tools: _builtins.bool
     """True to have `tools` in the place of the session's, also if there are none."""
+    modality: Global___ReplyModality.ValueType
+    """What this reply is made of. Unset or unspecified: as is agreed for the session. Unknown: INVALID_ARGUMENT / AUDIO_FORMAT_UNSUPPORTED.
+    Needs the feature `text_replies`, else it is ignored.
+    """
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]:
         """The client's tools for this reply alone, if `replace_tools`; those of the server stay. Needs the feature `tools`, as in
@@ -420,14 +475,20 @@ class ReplyRequest(_message.Message):
         instructions: _builtins.str | None = ...,
         tools: _abc.Iterable[Global___Tool] | None = ...,
         replace_tools: _builtins.bool = ...,
+        modality: Global___ReplyModality.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_instructions", b"_instructions", "instructions", b"instructions"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_instructions", b"_instructions", "_modality", b"_modality", "instructions", b"instructions", "modality", b"modality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_instructions", b"_instructions", "instructions", b"instructions", "replace_tools", b"replace_tools", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_instructions", b"_instructions", "_modality", b"_modality", "instructions", b"instructions", "modality", b"modality", "replace_tools", b"replace_tools", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__instructions: _TypeAlias = _typing.Literal["instructions"]  # noqa: Y015
     _WhichOneofArgType__instructions: _TypeAlias = _typing.Literal["_instructions", b"_instructions"]  # noqa: Y015
+    _WhichOneofReturnType__modality: _TypeAlias = _typing.Literal["modality"]  # noqa: Y015
+    _WhichOneofArgType__modality: _TypeAlias = _typing.Literal["_modality", b"_modality"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__instructions) -> _WhichOneofReturnType__instructions | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__modality) -> _WhichOneofReturnType__modality | None: ...
 
 Global___ReplyRequest: _TypeAlias = ReplyRequest  # noqa: Y015
 

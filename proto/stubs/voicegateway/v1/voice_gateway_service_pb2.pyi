@@ -284,7 +284,7 @@ class GetCapabilitiesResponse(_message.Message):
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of what this server has beyond the order above: `barge_in`, `commit`, `dtmf`, `reply_request`, `resume`,
-        `speculation`, `tools`, `update`, ...
+        `speculation`, `text_replies`, `tools`, `update`, ...
         A name that is missing is a feature that is missing. May grow.
         """
 

@@ -52,7 +52,8 @@ class VoiceGatewayServiceStub:
          the last audio has `is_last`; `reply_finished` comes last and once. Replies do not overlap.
       5. An interruption is `reply_interrupted`, no more text or audio of that reply, `reply_heard`, `reply_finished`.
          Speech over a reply is `reply_paused` first, then that, or `reply_resumed` when it was no interruption.
-      6. `turn_report` comes once for each answered turn, after the reply's first audio.
+      6. `turn_report` comes once for each answered turn, after the reply's first audio, or the first text of a reply that
+         is text alone.
       7. Half-close: what was heard is answered in order, then `ended`, status OK. `end`: `ended` at once, status OK.
          Nobody says anything (`no_input_ms`): a re-prompt, a goodbye, `ended`, status OK.
          No audio, text, keys, tool results or requests for a reply came and no reply was played for IDLE_TIMEOUT_MS: `ended`, status OK.
@@ -94,7 +95,8 @@ class VoiceGatewayServiceAsyncStub(VoiceGatewayServiceStub):
          the last audio has `is_last`; `reply_finished` comes last and once. Replies do not overlap.
       5. An interruption is `reply_interrupted`, no more text or audio of that reply, `reply_heard`, `reply_finished`.
          Speech over a reply is `reply_paused` first, then that, or `reply_resumed` when it was no interruption.
-      6. `turn_report` comes once for each answered turn, after the reply's first audio.
+      6. `turn_report` comes once for each answered turn, after the reply's first audio, or the first text of a reply that
+         is text alone.
       7. Half-close: what was heard is answered in order, then `ended`, status OK. `end`: `ended` at once, status OK.
          Nobody says anything (`no_input_ms`): a re-prompt, a goodbye, `ended`, status OK.
          No audio, text, keys, tool results or requests for a reply came and no reply was played for IDLE_TIMEOUT_MS: `ended`, status OK.
@@ -139,7 +141,8 @@ class VoiceGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
              the last audio has `is_last`; `reply_finished` comes last and once. Replies do not overlap.
           5. An interruption is `reply_interrupted`, no more text or audio of that reply, `reply_heard`, `reply_finished`.
              Speech over a reply is `reply_paused` first, then that, or `reply_resumed` when it was no interruption.
-          6. `turn_report` comes once for each answered turn, after the reply's first audio.
+          6. `turn_report` comes once for each answered turn, after the reply's first audio, or the first text of a reply that
+             is text alone.
           7. Half-close: what was heard is answered in order, then `ended`, status OK. `end`: `ended` at once, status OK.
              Nobody says anything (`no_input_ms`): a re-prompt, a goodbye, `ended`, status OK.
              No audio, text, keys, tool results or requests for a reply came and no reply was played for IDLE_TIMEOUT_MS: `ended`, status OK.

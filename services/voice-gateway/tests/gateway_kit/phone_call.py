@@ -19,7 +19,7 @@ from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.items import AssistantItem, Item, ToolCallItem, ToolOutputItem, UserItem
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.domain.reply_options import ReplyOptions
+from voice_gateway.domain.reply_options import Modality, ReplyOptions
 from voice_gateway.domain.transcript import SpokenWord, Word
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
@@ -162,19 +162,30 @@ def _speech_timed(match: re.Match[str], _: int) -> inputs.Input:
 
 
 def _settings_changed(match: re.Match[str], _: int) -> inputs.Input:
-    """`changes language de-DE, voice Karl, prompt Be long., min_words 1`; a policy departs from the defaults."""
+    """`changes language de-DE, voice Karl, prompt Be long., replies TEXT, min_words 1`; a policy departs from the
+    defaults.
+    """
     given = dict(part.split(" ", 1) for part in match[1].split(", "))
-    language, voice, prompt = (given.pop(name, None) for name in ("language", "voice", "prompt"))
+    language, voice, prompt, replies = (given.pop(name, None) for name in ("language", "voice", "prompt", "replies"))
     policy = TurnPolicy().changed({name: int(value) for name, value in given.items()}) if given else None
-    change = Change(heard_language=language, spoken_language=language, voice=voice, system_prompt=prompt, policy=policy)
+    modality = None if replies is None else Modality(replies)
+    change = Change(
+        heard_language=language,
+        spoken_language=language,
+        voice=voice,
+        system_prompt=prompt,
+        policy=policy,
+        reply_modality=modality,
+    )
     return inputs.SettingsChanged(change)
 
 
 def _reply_requested(match: re.Match[str], _: int) -> inputs.Input:
-    """`, told "Be kind."`: its instructions; `, with close_door`: its tools of the client, `, with nothing`: none."""
-    names = () if match[2] in (None, "nothing") else tuple(match[2].split(" and "))
+    """`, as text`; `, told "Be kind."`: its instructions; `, with close_door` or `nothing`: its tools of the client."""
+    names = () if match[3] in (None, "nothing") else tuple(match[3].split(" and "))
     tools = tuple(Tool(name, "", "", ToolPlace.CLIENT) for name in names)
-    return inputs.ReplyRequested(ReplyOptions(match[1], None if match[2] is None else tools))
+    modality = Modality.TEXT if match[1] else None
+    return inputs.ReplyRequested(ReplyOptions(match[2], None if match[3] is None else tools, modality))
 
 
 def _part(match: re.Match[str]) -> tuple[ReplyId, SentenceId, int]:
@@ -204,7 +215,7 @@ _FACTS: dict[str, _Facts] = {
     r'presses "(.*)"': lambda m, _: inputs.DigitsPressed(m[1]),
     r"changes (.+)": _settings_changed,
     rf"commits{_RECEIVED}": lambda m, now: inputs.CommitRequested(_received(m, now, 0)),
-    r'asks for a reply(?:, told "(.*?)")?(?:, with (.+?))?': _reply_requested,
+    r'asks for a reply(, as text)?(?:, told "(.*?)")?(?:, with (.+?))?': _reply_requested,
     r"interrupts": lambda _, __: inputs.ClientInterrupted(),
     r"half-closes": lambda _, __: inputs.InputEnded(),
     r"ends": lambda _, __: inputs.EndRequested(),
@@ -334,6 +345,7 @@ def _change(change: Change) -> str:
     else:
         languages = {"heard language": change.heard_language, "spoken language": change.spoken_language}
     texts = languages | {"voice": change.voice, "prompt": change.system_prompt}
+    texts["replies"] = change.reply_modality and change.reply_modality.value
     told = [f"{name} {value!r}" for name, value in texts.items() if value is not None]
     if change.policy is not None:
         usual = asdict(TurnPolicy())

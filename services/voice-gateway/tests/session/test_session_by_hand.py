@@ -21,6 +21,7 @@ from voice_gateway.domain.events import (
     Transcript,
 )
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.reply_options import Modality, ReplyOptions
 from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.ports import RecognitionSpec, Session, SessionRequest, SessionUpdate, VoiceSpec
 from voice_gateway.session.runner import SessionRunner
@@ -68,6 +69,32 @@ def test_keys_stop_the_reply_and_are_a_turn() -> None:
         assert [message.text for message in world.llm.requests[1]][-1] == "42"
         session.end()
         await run
+
+    virtual_time.run(main())
+
+
+def test_replies_that_are_text() -> None:
+    """A session whose replies are text asks no synthesis and sends no audio; one reply may be spoken all the same."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [["One. ", "Two."], ["Three."], ["Four."]]
+        session, run = await world.open(SessionRequest("grpc_v1", 16_000, reply_modality=Modality.TEXT))
+        session.type_text("Count.")
+        await world.sink.wait_for(ReplyFinished)
+        assert [event.text for _, event in world.sink.events if isinstance(event, ReplyText)] == ["One. ", "Two."]
+        assert not world.sink.audio
+        session.request_reply(ReplyOptions(modality=Modality.AUDIO))
+        await world.sink.wait_for(ReplyFinished, 2)
+        count = len(world.sink.audio)
+        assert count
+        session.update(SessionUpdate(reply_modality=Modality.TEXT))
+        session.type_text("Go on.")
+        await world.sink.wait_for(ReplyFinished, 3)
+        assert len(world.sink.audio) == count
+        session.finish()
+        await run
+        assert world.nothing_is_left()
 
     virtual_time.run(main())
 

@@ -14,7 +14,7 @@ from voice_gateway.domain.chat import Tool, ToolPlace
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.domain.reply_options import ReplyOptions
+from voice_gateway.domain.reply_options import Modality, ReplyOptions
 from voice_gateway.domain.trace_context import TraceContext
 from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports import client_input
@@ -270,6 +270,14 @@ def test_a_prompt_in_the_midst_is_checked_as_at_the_start(prompt: str) -> None:
             client_input.ReplyRequested(ReplyOptions(instructions="", tools=())),
         ),
         (
+            raw(reply_request=client_pb2.ReplyRequest(modality=client_pb2.REPLY_MODALITY_TEXT)),
+            client_input.ReplyRequested(ReplyOptions(modality=Modality.TEXT)),
+        ),
+        (
+            raw(update=client_pb2.Update(reply_modality=client_pb2.REPLY_MODALITY_AUDIO)),
+            client_input.Updated(SessionUpdate(reply_modality=Modality.AUDIO)),
+        ),
+        (
             raw(update=client_pb2.Update(language_code="de", voice="", policy=policy_pb2.TurnPolicy(min_words=0))),
             client_input.Updated(SessionUpdate(language_code="de", voice="", policy={"min_words": 0})),
         ),
@@ -279,6 +287,15 @@ def test_a_prompt_in_the_midst_is_checked_as_at_the_start(prompt: str) -> None:
 def test_orders_reach_the_session(message: bytes, said: client_input.Input) -> None:
     """Each order is taken for what it is."""
     assert said_in(opened(), message) == said
+
+
+def test_a_modality_that_nobody_knows_is_refused() -> None:
+    """Whoever wants replies of another kind is told that there are none, and gets no audio instead."""
+    assert Codec(VERSION).start(start(reply_modality=client_pb2.REPLY_MODALITY_TEXT)).request == SessionRequest(
+        transport="grpc_v1", input_rate_hz=16_000, reply_modality=Modality.TEXT
+    )
+    unknown = client_pb2.Update.FromString(b"\x38\x63")  # field 7, 99
+    assert refusal(opened(), raw(update=unknown)) is Reason.AUDIO_FORMAT_UNSUPPORTED
 
 
 @pytest.mark.parametrize(

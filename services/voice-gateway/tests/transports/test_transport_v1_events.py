@@ -253,6 +253,7 @@ def test_capabilities_tell_what_is_there() -> None:
         "dtmf",
         "reply_request",
         "speculation",
+        "text_replies",
         "tools",
         "update",
     ]

@@ -8,6 +8,7 @@ from voice_gateway.domain.chat import NO_TOOLS, PROMPT_TOKENS, Tool, Toolbox
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.reply_options import Modality
 from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 
 _LEAST = {"asr_rate_hz": 1, "backend_patience_ms": 0, "prompt_tokens": 0, "idle_timeout_ms": 0}
@@ -29,6 +30,7 @@ class Change:
     """The whole policy, fields that do not change included."""
     tools: tuple[Tool, ...] | None = None
     """All tools that the client executes from then on."""
+    reply_modality: Modality | None = None
 
     def merged(self, later: "Change") -> "Change":
         """This change and then `later`, as one."""
@@ -65,6 +67,8 @@ class Agreement:
     """Empty: the synthesis backend chooses."""
     persona: Persona
     policy: TurnPolicy
+    reply_modality: Modality = Modality.AUDIO
+    """Of replies for which the client does not ask otherwise."""
     toolbox: Toolbox = NO_TOOLS
     """The server's tools, then the client's."""
     can_pause: bool = True
@@ -96,6 +100,7 @@ class Agreement:
         if change.system_prompt is not None:
             persona = replace(persona, system_prompt=change.system_prompt)
         toolbox = self.toolbox if change.tools is None else self.toolbox.with_client_tools(change.tools)
-        named = {name: getattr(change, name) for name in ("heard_language", "spoken_language", "voice", "policy")}
+        names = ("heard_language", "spoken_language", "voice", "policy", "reply_modality")
+        named = {name: getattr(change, name) for name in names}
         given = {name: value for name, value in named.items() if value is not None}
         return replace(self, persona=persona, toolbox=toolbox, **given)

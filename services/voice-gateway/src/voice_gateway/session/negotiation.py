@@ -97,6 +97,7 @@ class Negotiator:
             voice=voice,
             persona=self._persona(request),
             policy=self._policy.changed(dict(request.policy)),
+            reply_modality=request.reply_modality,
             toolbox=Toolbox((*self._tools.tools(), *self._lawful(request.tools)), settings.tool_timeout_ms),
             can_pause=request.can_pause,
             backend_patience_ms=settings.backend_patience_ms,
@@ -131,6 +132,7 @@ class Negotiator:
             system_prompt=update.system_prompt,
             policy=policy,
             tools=tools,
+            reply_modality=update.reply_modality,
         )
 
     def reply_options(self, options: ReplyOptions) -> ReplyOptions:

@@ -16,7 +16,7 @@ from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, Refused
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
 from voice_gateway.domain.ids import CallId, ReplyId, SessionId
-from voice_gateway.domain.reply_options import ReplyOptions
+from voice_gateway.domain.reply_options import Modality, ReplyOptions
 from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord
 
@@ -41,6 +41,7 @@ class SessionRequest:
     system_prompt: str | None = None
     policy: Mapping[str, int] = field(default_factory=dict)
     """Departures from the server's turn policy, by field name of TurnPolicy."""
+    reply_modality: Modality = Modality.AUDIO
     tools: tuple[Tool, ...] = ()
     """What the client executes; names, descriptions and schemas are lawful, names unique."""
     can_pause: bool = True
@@ -69,6 +70,7 @@ class SessionUpdate:
     """Departures from the session's turn policy, by field name of TurnPolicy."""
     tools: tuple[Tool, ...] | None = None
     """All that the client executes from then on; lawful as in SessionRequest."""
+    reply_modality: Modality | None = None
 
 
 class ClientSink(Protocol):

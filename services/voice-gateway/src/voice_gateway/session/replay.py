@@ -125,6 +125,8 @@ def _change(change: Change, policy: TurnPolicy) -> str:
         )
     if change.tools is not None:
         parts.append("tools " + (" ".join(tool.name for tool in change.tools) or "of the server alone"))
+    if change.reply_modality is not None:
+        parts.append(f"replies of {change.reply_modality.lower()}")
     return "from here on: " + (", ".join(parts) or "as before")
 
 

@@ -10,7 +10,7 @@ from voice_gateway.domain.chat import Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, StreamId
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.domain.reply_options import ReplyOptions
+from voice_gateway.domain.reply_options import Modality, ReplyOptions
 from voice_gateway.domain.transcript import SpokenWord, Word
 from voice_gateway.turn import inputs
 
@@ -25,6 +25,7 @@ _TEXTS = ("Yes.", "", " ", "What is it? I know. ", "one two ", "\n", "```", "See
 _OPTIONS = (
     ReplyOptions(),
     ReplyOptions(instructions="Say goodbye."),
+    ReplyOptions(modality=Modality.TEXT),
     ReplyOptions(tools=(Tool("close_door", "", "", ToolPlace.CLIENT),)),
 )
 _CHANGES = (
@@ -32,6 +33,7 @@ _CHANGES = (
     Change(heard_language="de-DE", spoken_language="de-DE"),
     Change(spoken_language="fr-FR"),
     Change(system_prompt="Be long."),
+    Change(reply_modality=Modality.TEXT),
     Change(policy=TurnPolicy(no_input_ms=2_000)),
     Change(tools=(Tool("close_door", "", "", ToolPlace.CLIENT),)),
 )

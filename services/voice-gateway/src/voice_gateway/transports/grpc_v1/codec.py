@@ -10,7 +10,7 @@ from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ, AudioFormat, Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.events import Event, Notice, ReplyAudio
-from voice_gateway.domain.reply_options import ReplyOptions
+from voice_gateway.domain.reply_options import Modality, ReplyOptions
 from voice_gateway.domain.trace_context import NO_TRACE, TraceContext, trace_context
 from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports import client_input
@@ -27,6 +27,12 @@ MAX_PROMPT_CHARS: Final = 16_000
 
 _DECODINGS: Final = {audio_pb2.AUDIO_ENCODING_UNSPECIFIED: Encoding.LINEAR_PCM} | {
     wire: encoding for encoding, wire in ENCODINGS.items()
+}
+
+_MODALITIES: Final[dict[int, Modality | None]] = {
+    client_pb2.REPLY_MODALITY_UNSPECIFIED: None,
+    client_pb2.REPLY_MODALITY_AUDIO: Modality.AUDIO,
+    client_pb2.REPLY_MODALITY_TEXT: Modality.TEXT,
 }
 
 
@@ -89,6 +95,7 @@ class Codec:
                 voice=start.voice,
                 system_prompt=_system_prompt(start),
                 policy=_policy(start.policy),
+                reply_modality=_modality(start.reply_modality) or Modality.AUDIO,
                 tools=decode_tools(start.tools),
                 trace=trace if trace.parent else self._trace,
             )
@@ -160,6 +167,7 @@ class Codec:
                 system_prompt=_system_prompt(update),
                 policy=_policy(update.policy),
                 tools=tools if update.replace_tools else None,
+                reply_modality=_modality(update.reply_modality),
             )
         )
 
@@ -169,7 +177,8 @@ class Codec:
         if instructions is not None:
             client_input.check_prose(instructions, "instructions", MAX_PROMPT_CHARS)
         tools = decode_tools(wish.tools)
-        return client_input.ReplyRequested(ReplyOptions(instructions, tools if wish.replace_tools else None))
+        own_tools = tools if wish.replace_tools else None
+        return client_input.ReplyRequested(ReplyOptions(instructions, own_tools, _modality(wish.modality)))
 
     def _end(self, _: ConverseRequest) -> client_input.Input:
         self._is_ended = True
@@ -210,6 +219,13 @@ def _system_prompt(message: client_pb2.Start | client_pb2.Update) -> str | None:
     if not message.HasField("system_prompt"):
         return None
     return client_input.check_prose(message.system_prompt, "system_prompt", MAX_PROMPT_CHARS)
+
+
+def _modality(wish: int) -> Modality | None:
+    """None: as is agreed."""
+    if wish not in _MODALITIES:
+        raise ClientError(Reason.AUDIO_FORMAT_UNSUPPORTED, f"there is no reply modality {wish}")
+    return _MODALITIES[wish]
 
 
 def _policy(policy: policy_pb2.TurnPolicy) -> dict[str, int]:

@@ -23,7 +23,7 @@ ENCODINGS: Final = {
     Encoding.MULAW: audio_pb2.AUDIO_ENCODING_MULAW,
     Encoding.ALAW: audio_pb2.AUDIO_ENCODING_ALAW,
 }
-FEATURES: Final = ("barge_in", "commit", "dtmf", "reply_request", "speculation", "tools", "update")
+FEATURES: Final = ("barge_in", "commit", "dtmf", "reply_request", "speculation", "text_replies", "tools", "update")
 LIMITS: Final = server_pb2.Limits(
     max_message_bytes=client_input.MAX_AUDIO_BYTES,
     max_ahead_ms=5_000,  # as the session reads (session/hearing.py)

@@ -13,6 +13,7 @@ from voice_gateway.domain.events import (
 )
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.instant import Instant, after_ms
+from voice_gateway.domain.reply_options import AS_AGREED, ReplyOptions
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import Emit, Fail
 from voice_gateway.turn.history import History
@@ -141,14 +142,16 @@ class Agent:
         )
         self.current.begin(reply).ask(self._history.items, now)
 
-    def say(self, kind: ReplyKind, text: str, turn: TurnId | None, now: Instant) -> None:
+    def say(
+        self, kind: ReplyKind, text: str, turn: TurnId | None, now: Instant, options: ReplyOptions = AS_AGREED
+    ) -> None:
         """Begin a reply whose text is fixed, without asking the model; no other may be in flight.
 
         `turn` is what it belongs to, None when nobody asked for it. What was heard of it enters history, except an
         apology that nobody asked for.
         """
         self.speculations.stop()
-        self.current.begin(self._factory.make(turn, ReplyClock(now), kind=kind)).say(text, now)
+        self.current.begin(self._factory.make(turn, ReplyClock(now), kind=kind, options=options)).say(text, now)
 
     def take_back(self, reply: Reply, now: Instant, *, is_waiting: bool) -> CommittedTurn | None:
         """Drop this reply, of which nothing had been heard when the user began to speak on; the turn that goes on.
@@ -214,6 +217,7 @@ class Agent:
             return
         attempt = reply.attempt
         take(reply, fact, now)
+        reply.told(now)
         self._begin_tools(now)
         if attempt is not None and reply.state is ReplyState.OVER:
             self.speculations.failed(reply, attempt)
@@ -284,7 +288,8 @@ class Agent:
         """Say that it takes a while, unless somebody is speaking."""
         caller = self._tools.take_filler(now)
         if caller is not None and self._floor.state is Floor.NOBODY:
-            self.say(ReplyKind.FILLER, self._agreement.persona.filler, caller.brief.turn, now)
+            brief = caller.brief
+            self.say(ReplyKind.FILLER, self._agreement.persona.filler, brief.turn, now, brief.options)
 
 
 def _turn_that_goes_on(reply: Reply, now: Instant) -> CommittedTurn | None:

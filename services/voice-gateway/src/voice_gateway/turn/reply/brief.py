@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from voice_gateway.domain.chat import Tool
 from voice_gateway.domain.events import ReplyKind
 from voice_gateway.domain.ids import ReplyId, TurnId
-from voice_gateway.domain.reply_options import ReplyOptions
+from voice_gateway.domain.reply_options import Modality, ReplyOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +24,9 @@ class Brief:
     """Of tools that came before it in its turn."""
     options: ReplyOptions
     """What its client wants of it."""
+    modality: Modality
+
+    @property
+    def is_text(self) -> bool:
+        """Whether nothing of it is spoken."""
+        return self.modality is Modality.TEXT

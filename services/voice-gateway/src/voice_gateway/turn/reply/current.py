@@ -44,9 +44,12 @@ class CurrentReply:
         return self.reply is not None and self.reply.is_held
 
     def unheard(self, by: Instant) -> Reply | None:
-        """The reply if it is in flight, and nothing of it had been heard by then."""
+        """The reply if it is in flight, and nothing of it had been heard by then; of a text, told by now."""
         reply = self.in_flight
-        return reply if reply is not None and not reply.playback.is_heard_by(by) else None
+        if reply is None:
+            return None
+        is_heard = not reply.wording.is_untold if reply.brief.is_text else reply.playback.is_heard_by(by)
+        return None if is_heard else reply
 
     def has_asked(self, now: Instant) -> bool:
         """Whether what was heard last of it is a question, or the beginning of one."""
@@ -59,8 +62,8 @@ class CurrentReply:
         return reply is not None and reply.playback.heard_ms(now) < opening_ms
 
     def hold(self, now: Instant) -> None:
-        """Hold it if it is in flight: somebody may be interrupting."""
-        if (reply := self.in_flight) is not None:
+        """Hold it if it is in flight: somebody may be interrupting. Nobody talks over a text."""
+        if (reply := self.in_flight) is not None and not reply.brief.is_text:
             reply.hold(now)
 
     def resume(self, now: Instant) -> None:

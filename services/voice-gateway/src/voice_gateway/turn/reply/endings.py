@@ -1,8 +1,8 @@
 """How replies end: what the client, telemetry and the history are told of them."""
 
-from voice_gateway.domain.events import InterruptCause, ReplyHeard, ReplyOutcome
+from voice_gateway.domain.events import InterruptCause, ReplyFinished, ReplyHeard, ReplyOutcome, TurnRecord
 from voice_gateway.domain.instant import Instant
-from voice_gateway.turn.effects import Emit, Orders
+from voice_gateway.turn.effects import Emit, Orders, RecordTurn
 from voice_gateway.turn.history import History
 from voice_gateway.turn.reply.own_words import OwnWords
 from voice_gateway.turn.reply.playback import Heard
@@ -24,7 +24,7 @@ class Endings:
         text = reply.wording.whole_text()
         remember(self._history, reply, text, is_interrupted=False)
         outcome = ReplyOutcome.FAILED if reply.wording.has_failed else ReplyOutcome.COMPLETED
-        reply.record(outcome, reply.playback.total_samples, len(text), goes_on=goes_on)
+        self._record(reply, outcome, reply.playback.total_samples, len(text), goes_on=goes_on)
 
     def stopped(self, reply: Reply, cause: InterruptCause, now: Instant, settle_by: Instant) -> None:
         """It is interrupted; how far it was heard may have to be waited for."""
@@ -53,7 +53,15 @@ class Endings:
 
     def _tell_heard(self, reply: Reply, heard: Heard, text: str) -> None:
         self._orders.add(Emit(ReplyHeard(reply.id, heard.samples, text, heard.is_estimate)))
-        reply.record(ReplyOutcome.INTERRUPTED, heard.samples, len(text), goes_on=False)
+        self._record(reply, ReplyOutcome.INTERRUPTED, heard.samples, len(text), goes_on=False)
+
+    def _record(self, reply: Reply, outcome: ReplyOutcome, samples: int, chars: int, *, goes_on: bool) -> None:
+        """It is over: tell, and count."""
+        wording = reply.wording
+        finished = ReplyFinished(reply.id, reply.brief.turn, wording.kind, outcome, samples, goes_on)
+        said = len(reply.answering.turn.text) if reply.answering is not None else 0
+        record = TurnRecord(finished, reply.report, said, chars, wording.sentence_count, samples, reply.underruns)
+        self._orders.add(Emit(finished), RecordTurn(record))
 
 
 def remember(history: History, reply: Reply, heard: str, *, is_interrupted: bool) -> None:

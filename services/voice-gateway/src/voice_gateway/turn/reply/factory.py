@@ -42,5 +42,6 @@ class ReplyFactory:
         reporting = Reporting.YES if self.has_reports else Reporting.NOT_YET
         agreement, policy = self._agreement, self._agreement.policy
         playback = Playback(agreement.output_rate_hz, policy.client_buffer_ms, policy.stall_ms, reporting)
-        brief = Brief(self.last, turn, kind, agreement.persona.apology, tools, rounds, options)
+        modality = options.modality or agreement.reply_modality
+        brief = Brief(self.last, turn, kind, agreement.persona.apology, tools, rounds, options, modality)
         return Reply(brief, answering, clock, playback, self._shared)

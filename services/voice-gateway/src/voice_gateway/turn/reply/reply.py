@@ -13,21 +13,18 @@ from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.events import (
     InterruptCause,
     Notice,
-    ReplyFinished,
     ReplyInterrupted,
     ReplyKind,
-    ReplyOutcome,
     ReplyPaused,
     ReplyResumed,
     SpeculationTrigger,
-    TurnRecord,
     TurnReport,
 )
 from voice_gateway.domain.ids import ReplyId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.items import Item
 from voice_gateway.turn import inputs
-from voice_gateway.turn.effects import BeginReply, CancelReply, Emit, Flush, Orders, PausePlay, RecordTurn, ResumePlay
+from voice_gateway.turn.effects import BeginReply, CancelReply, Emit, Flush, Orders, PausePlay, ResumePlay
 from voice_gateway.turn.reply.brief import Brief
 from voice_gateway.turn.reply.latency import Answering, ReplyClock
 from voice_gateway.turn.reply.playback import Heard, Playback
@@ -83,7 +80,7 @@ class Reply:
         """The turn it answers, once that is certain; None: it answers none."""
         self.clock = clock
         self.playback = playback
-        self.wording = Wording(brief.id, brief.turn, brief.kind, clock, playback.rate_hz, orders=shared.orders)
+        self.wording = Wording(brief, clock, playback.rate_hz, orders=shared.orders)
         self._orders, self._floor, self._questions = shared.orders, shared.floor, shared.questions
         self._machine = Machine(REPLY, ReplyState.NONE)
         self._known: Attempt | Settling | None = None
@@ -92,9 +89,9 @@ class Reply:
         """Until the model has written anything."""
         self._calls: tuple[ToolCall, ...] = ()
         """What the model called at its end, until that is begun."""
-        self._report: TurnReport | None = None
+        self.report: TurnReport | None = None
         """Its turn's report, if it was told with this reply."""
-        self._underruns = 0
+        self.underruns = 0
         """How often playout had to wait for more audio."""
 
     # --- what it is ----------------------------------------------------------------------------------------------
@@ -187,6 +184,7 @@ class Reply:
         self._move(ReplyEvent.COMMITTED)
         self.answering = answering
         self.wording.release(now)
+        self.told(now)
 
     def drop(self) -> None:
         """The turn is another, or a backend has failed: nobody was told of it."""
@@ -240,17 +238,14 @@ class Reply:
         calls, self._calls = self._calls, ()
         return calls
 
+    def told(self, now: Instant) -> None:
+        """Something was told of it, perhaps; the report of a text ends with the first."""
+        if self.brief.is_text and self.is_in_flight and not self.wording.is_untold:
+            self._tell_report(now)
+
     def reported(self, played_samples: int, now: Instant, *, is_final: bool) -> None:
         """The client has played so far."""
         self.playback.reported(played_samples, now, is_final=is_final, is_held=self.is_held)
-
-    def record(self, outcome: ReplyOutcome, samples: int, chars: int, *, goes_on: bool) -> None:
-        """It is over: tell, and count."""
-        finished = ReplyFinished(self.id, self.brief.turn, self.wording.kind, outcome, samples, goes_on)
-        said = len(self.answering.turn.text) if self.answering is not None else 0
-        count = self.wording.sentence_count
-        record = TurnRecord(finished, self._report, said, chars, count, samples, self._underruns)
-        self._orders.add(Emit(finished), RecordTurn(record))
 
     # --- facts ---------------------------------------------------------------------------------------------------
 
@@ -341,12 +336,17 @@ class Reply:
             self._floor.move(FloorEvent.CONTESTED)
         if is_first and is_held:
             self._orders.add(Emit(ReplyPaused(self.id)))
-        if is_first and self.answering is not None:
-            self._report = self.answering.report(self.id, self.clock, now)
-            self._orders.add(*([Emit(self._report)] if self._report is not None else []))
+        if is_first:
+            self._tell_report(now)
+
+    def _tell_report(self, now: Instant) -> None:
+        """Its turn's report, unless that was told: the first of it has left."""
+        if self.report is None and self.answering is not None:
+            self.report = self.answering.report(self.id, self.clock, now)
+            self._orders.add(*([Emit(self.report)] if self.report is not None else []))
 
     def _on_playout_starved(self, fact: inputs.PlayoutStarved, now: Instant) -> None:
-        self._underruns += 1
+        self.underruns += 1
         self.playback.starved(fact.at_samples, now)
 
     def _on_playout_completed(self, fact: inputs.PlayoutCompleted, _: Instant) -> None:

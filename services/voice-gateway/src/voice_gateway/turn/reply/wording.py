@@ -9,10 +9,11 @@ from enum import Enum
 
 from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.events import Notice, ReplyKind, ReplyText
-from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
+from voice_gateway.domain.ids import SentenceId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import BlameSynthesis, CancelSynthesis, Emit, EndPlay, Orders, Play, Synthesize
+from voice_gateway.turn.reply.brief import Brief
 from voice_gateway.turn.reply.latency import ReplyClock
 from voice_gateway.turn.reply.ledger import SpokenSentence, heard_text, last_heard, spoken_text
 from voice_gateway.turn.text.questions import is_question
@@ -54,17 +55,8 @@ class _Sentence:
 class Wording:
     """The sentences of one reply."""
 
-    def __init__(
-        self,
-        reply: ReplyId,
-        turn: TurnId | None,
-        kind: ReplyKind,
-        clock: ReplyClock,
-        rate_hz: int,
-        *,
-        orders: Orders,
-    ) -> None:
-        self.kind = kind
+    def __init__(self, brief: Brief, clock: ReplyClock, rate_hz: int, *, orders: Orders) -> None:
+        self.kind = brief.kind
         self.has_failed = False
         """Whether a part of it is missing, or an apology."""
         self.pieces = 0
@@ -73,7 +65,7 @@ class Wording:
         """Whether the model has written anything but white space."""
         self.has_audio = False
         """Whether any of it was ordered to be played."""
-        self._reply, self._turn = reply, turn
+        self._reply, self._turn = brief.id, brief.turn
         self._clock, self._rate_hz = clock, rate_hz
         self._orders = orders
         self._splitter, self._speakable = SentenceSplitter(), Speakable()
@@ -89,8 +81,8 @@ class Wording:
         """What is to be told before the next sentence."""
         self._is_certain = False
         """Whether it may be told and played: its turn is certain."""
-        self._is_mute = False
-        """Whether synthesis has failed, so that the rest is shown only."""
+        self._is_text = self._is_mute = brief.is_text
+        """Mute: what is still to come is shown only, because it is to be text, or because synthesis has failed."""
 
     @property
     def is_coming(self) -> bool:
@@ -218,6 +210,7 @@ class Wording:
             if spoken:
                 self._has_voice = True
                 self._orders.add(Synthesize(self._reply, SentenceId(self._ordered), spoken))
+            if spoken or self._is_text:
                 self._clock.ordered(now)
 
     def _tell(self) -> None:
