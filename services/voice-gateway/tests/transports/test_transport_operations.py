@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -200,3 +200,93 @@ async def test_a_timeout_goes_with_whoever_has_met_it() -> None:
         gc.enable()
         for task in set(operations._left):
             task.cancel()
+
+
+# --- cancelled in the same moment in which it fails ---
+
+
+async def fails_when(told: asyncio.Future[None]) -> None:
+    """A task that dies."""
+    await told
+    raise ZeroDivisionError
+
+
+class Failing(Silent):
+    """A call whose read fails when it is told to."""
+
+    def __init__(self, told: asyncio.Future[None]) -> None:
+        self._told = told
+
+    async def read(self) -> bytes:
+        """Fail."""
+        await fails_when(self._told)
+        return b""
+
+
+def a_read(told: asyncio.Future[None]) -> Coroutine[Any, Any, Any]:
+    """A read that fails."""
+    wire: Any = Failing(told)
+    return operations.read_within(wire, 60_000)
+
+
+def an_ending(told: asyncio.Future[None]) -> Coroutine[Any, Any, Any]:
+    """The end of a call, which fails."""
+    return operations.through(fails_when(told))
+
+
+def a_cancellation(told: asyncio.Future[None]) -> Coroutine[Any, Any, Any]:
+    """Of a task that fails meanwhile."""
+
+    async def obstinate() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await fails_when(told)
+
+    return operations.cancel(asyncio.create_task(obstinate()), raised=None)
+
+
+@pytest.mark.parametrize(
+    ("begin", "cancelled"),
+    [(a_read, 1), (an_ending, 1), (an_ending, 2), (a_cancellation, 1)],
+    ids=["a read", "an ending", "an ending, twice", "a cancellation"],
+)
+@pytest.mark.parametrize("ticks", [0, 1, 2, 20])
+async def test_what_an_operation_died_of_is_looked_at(
+    begin: Callable[[asyncio.Future[None]], Coroutine[Any, Any, Any]], cancelled: int, ticks: int
+) -> None:
+    """However close a call's cancellation and the failure of what it waits for are, the loop does not tell of a task
+    whose exception was never retrieved.
+    """
+    loop = asyncio.get_running_loop()
+    faults: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, fault: faults.append(fault))
+    told = loop.create_future()
+    waiting = asyncio.create_task(begin(told))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    told.set_result(None)
+    for number in range(cancelled):
+        for _ in range(ticks if number == 0 else 1):
+            await asyncio.sleep(0)
+        waiting.cancel()
+    await asyncio.wait({waiting})
+    if left := set(operations._left):
+        await asyncio.wait(left)
+    if not waiting.cancelled():
+        waiting.exception()
+    del waiting
+    gc.collect()
+    assert faults == []
+
+
+async def test_an_ending_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A call that was cancelled while it ended has nobody else to tell of a fault of ours."""
+    told = asyncio.get_running_loop().create_future()
+    ending = asyncio.create_task(an_ending(told))
+    await asyncio.sleep(0)
+    ending.cancel()
+    told.set_result(None)
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    assert [line.exc_info[0] for line in caplog.records if line.exc_info] == [ZeroDivisionError]

@@ -41,12 +41,9 @@ async def write_within(wire: Wire, raw: bytes, within_ms: int) -> None:
 
 async def _within(operation: Coroutine[Any, Any, T], within_ms: int, late: Reason, said: str) -> T:
     task = asyncio.create_task(operation, name="call operation")
-    try:
-        await asyncio.wait({task}, timeout=within_ms / 1_000)
-    finally:
-        if not task.done():
-            _leave(task)
+    await _wait_for(task, within_ms / 1_000)
     if not task.done():
+        _leave(task)
         # made here: an error that a frame holds as well is in a circle with it, and keeps the client's last message
         raise Unavailable(late, said)
     try:
@@ -93,8 +90,20 @@ class Operation:
             await cancel(task, raised=raised)
 
 
+async def _wait_for(task: asyncio.Task[Any], timeout_s: float | None = None) -> None:
+    """Wait until a task is over; if the waiting is cancelled, the task is left, or it is done at the same moment."""
+    try:
+        await asyncio.wait({task}, timeout=timeout_s)
+    except asyncio.CancelledError:
+        _leave(task)
+        raise
+
+
 def _leave(task: asyncio.Task[Any]) -> None:
     """Let a task go on that ends with its call; what it ends with is nobody's concern."""
+    if task.done():
+        _look_away(task)
+        return
     _left.add(task)
     task.add_done_callback(_look_away)
 
@@ -111,7 +120,8 @@ async def through(ending: Coroutine[Any, Any, None]) -> None:
     try:
         await asyncio.wait({task})
     except asyncio.CancelledError:
-        await asyncio.wait({task})  # a call is cancelled once
+        await _wait_for(task)  # a call is cancelled once
+        _log_death(task, raised=None)
         raise
     task.result()
 
@@ -120,7 +130,11 @@ async def cancel(task: asyncio.Task[Any], *, raised: BaseException | None) -> No
     """Cancel a task and wait until it is over; what it dies of is logged unless it is `raised` or foreseen."""
     if not task.cancelling():  # a second time would break into what it does to end well
         task.cancel()
-    await asyncio.wait({task})
+    await _wait_for(task)
+    _log_death(task, raised=raised)
+
+
+def _log_death(task: asyncio.Task[Any], *, raised: BaseException | None) -> None:
     outcome = None if task.cancelled() else task.exception()
     if isinstance(outcome, Exception) and outcome is not raised and not isinstance(outcome, GatewayError | Vanished):
         _LOG.error("a task of the call died", exc_info=outcome)
