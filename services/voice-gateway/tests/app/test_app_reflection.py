@@ -133,6 +133,21 @@ def test_a_stream_whose_answers_are_not_taken_ends() -> None:
     virtual_time.run(main())
 
 
+class Gone(NotReading):
+    """A call whose client has vanished after its question."""
+
+    async def write(self, raw: bytes) -> None:
+        """As gRPC does on an ended call."""
+        raise asyncio.InvalidStateError(raw)
+
+
+async def test_a_client_that_vanishes_is_no_fault() -> None:
+    """Of whatever a method raises gRPC logs a traceback: every scanner that hangs up would leave one."""
+    call, bounded = Gone(), reflection._Bounded((SERVICE,))
+    await bounded.serve(None, cast("Any", call))
+    assert (call.status, bounded._held.total) == (None, 0)
+
+
 class Babbling:
     """A call whose client asks what nobody understands; keeps what ended it, as gRPC does."""
 

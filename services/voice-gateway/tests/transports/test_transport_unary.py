@@ -1,5 +1,6 @@
 """A method with one request keeps nothing of a call that it refuses."""
 
+import asyncio
 import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -91,6 +92,28 @@ async def test_a_request_that_is_refused_goes_with_its_call(
         assert Asked.alive == 0
     finally:
         gc.enable()
+
+
+class Gone:
+    """A call whose client has vanished before its request was read."""
+
+    async def read(self) -> bytes:
+        """As gRPC does on an ended call."""
+        raise grpc.aio.InternalError
+
+    def peer(self) -> str:
+        """Where it came from."""
+        return "ipv4:192.0.2.1:5000"
+
+
+async def test_a_client_that_vanishes_is_no_fault() -> None:
+    """Of whatever a method raises gRPC logs a traceback, but for a cancellation."""
+    unstarted = Unstarted(lambda: CALLS, lambda: 1)
+    check: Behaviour = HealthService(account_of).Check
+    method: Any = unary(check, Asked, unstarted.expecting)
+    with pytest.raises(asyncio.CancelledError):
+        await method.stream_unary(None, Gone())
+    assert unstarted.calls == 0
 
 
 async def test_a_watch_keeps_no_request() -> None:

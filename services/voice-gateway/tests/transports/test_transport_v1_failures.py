@@ -251,12 +251,20 @@ async def test_vanishing_client_while_there_is_no_room() -> None:
         await nothing_is_left()
 
 
+class ServerStoppedError(grpc.aio.BaseError):
+    """As gRPC's own, which has no public name."""
+
+
 class DeadContext:
     """A call that has ended under its handler: it takes no status, and no headers or else no message."""
 
-    def __init__(self, *, takes_headers: bool, first: bytes = START) -> None:
+    def __init__(
+        self, *, takes_headers: bool, first: bytes = START, says: type[Exception] = asyncio.InvalidStateError
+    ) -> None:
         self._requests = [first]
         self._takes_headers = takes_headers
+        self._says = says
+        self.statuses: list[Any] = []
         self.rest = asyncio.get_running_loop().create_future()
         """What a read comes to that was begun before the end."""
 
@@ -274,31 +282,51 @@ class DeadContext:
         """As gRPC does; on a live call it takes a moment."""
         await asyncio.sleep(0)
         if not self._takes_headers:
-            raise grpc.aio.InternalError
+            raise self._says
 
     async def write(self, _: bytes) -> None:
         """As gRPC does on an ended call."""
-        raise asyncio.InvalidStateError
+        raise self._says
 
-    async def abort_with_status(self, _: object) -> None:
+    async def abort_with_status(self, status: Any) -> None:
         """As gRPC does on an ended call."""
+        self.statuses.append(status)
         raise grpc.aio.InternalError
 
 
+@pytest.mark.parametrize("says", [asyncio.InvalidStateError, grpc.aio.InternalError, ServerStoppedError])
 @pytest.mark.parametrize("takes_headers", [True, False])
-async def test_call_that_ended_under_us(takes_headers: bool, caplog: pytest.LogCaptureFixture) -> None:  # noqa: FBT001  a parameter
-    """A call that has just ended stops its session without noise."""
+async def test_call_that_ended_under_us(
+    says: type[Exception], *, takes_headers: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A call that has just ended stops its session with one line that names it, and no other noise."""
+    caplog.set_level(logging.INFO, "voice_gateway")
     gateway = FakeGateway()
-    context: Any = DeadContext(takes_headers=takes_headers)
+    context: Any = DeadContext(takes_headers=takes_headers, says=says)
     await hold_call(GrpcWire(context), Codec(VERSION), gateway.doors, CallLimits())
     session = await gateway.sessions.get()
     assert session.was_cancelled
     assert session.is_released
-    assert caplog.records == []
+    assert [(line.msg, vars(line)["session"]) for line in caplog.records] == [("call_broken_off", AGREEMENT.session_id)]
+    assert context.statuses == []
     assert not context.rest.cancelled()
     context.rest.set_result(sound(b"\1\0"))
     await nothing_is_left()
     assert session.told == []
+
+
+@pytest.mark.parametrize("says", [grpc.aio.UsageError, grpc.aio.AbortError])
+@pytest.mark.parametrize("takes_headers", [True, False])
+async def test_our_own_misuse_is_no_vanished_client(
+    says: type[Exception], *, takes_headers: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What we may not do to a call is a fault of ours: its client, which may be there, is told INTERNAL, and not OK."""
+    context: Any = DeadContext(takes_headers=takes_headers, says=says)
+    await hold_call(GrpcWire(context), Codec(VERSION), FakeGateway().doors, CallLimits())
+    assert [status.code for status in context.statuses] == [grpc.StatusCode.INTERNAL]
+    assert [line.exc_info[0] for line in caplog.records if line.exc_info] == [says]
+    context.rest.set_result(sound(b"\1\0"))
+    await nothing_is_left()
 
 
 async def test_a_status_that_a_call_does_not_take_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

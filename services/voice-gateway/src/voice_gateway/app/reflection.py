@@ -23,6 +23,7 @@ from voice_gateway.transports.grpc_wire.auth import account_of
 from voice_gateway.transports.grpc_wire.parsing import parse
 from voice_gateway.transports.grpc_wire.wire import GrpcWire, RawContext
 from voice_gateway.transports.operations import read_within, write_within
+from voice_gateway.transports.wire import Vanished
 
 OLD, NEW = "grpc.reflection.v1alpha", "grpc.reflection.v1"
 SERVICE: Final = "ServerReflection"
@@ -94,6 +95,9 @@ class _Bounded:
             try:
                 with self._answered.one_more(account):
                     await self._answer(wire, context)
+            except Vanished as error:
+                without_frames(error)
+                return
             except GatewayError as error:
                 failure = without_frames(error)
             else:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -109,7 +110,8 @@ async def _serve(call: "_Call", session: Session, limits: CallLimits) -> None:
     """Greet the client and hold the conversation with it."""
     run = asyncio.create_task(session.run(), name="session")
     try:
-        await call.greet()
+        with _telling(call, run):
+            await call.greet()
         await _converse(call, run, limits)
     finally:
         await through(cancel(run, raised=sys.exception()))
@@ -164,19 +166,32 @@ async def _converse(call: "_Call", run: asyncio.Task[Any], limits: CallLimits) -
     reader = asyncio.create_task(call.read(), name="call reader")
     drain = asyncio.create_task(call.outbox.drain(call.write), name="call writer")
     try:
-        await _finish(call, run, reader, drain, limits)
+        with _telling(call, run):
+            await _finish(call, run, reader, drain, limits)
+    finally:
+        call.outbox.close()
+        run.cancel()
+        await through(_leave(call, reader, drain, raised=sys.exception()))
+
+
+@contextmanager
+def _telling(call: "_Call", run: asyncio.Task[Any]) -> Iterator[None]:
+    """Log what breaks a session off; of what ended the session itself, the session tells."""
+    try:
+        yield
+    except Vanished:
+        if not run.done():
+            gone = {"session": call.session_id, "detail": "the client has vanished"}
+            _LOG.info("call_broken_off", extra=gone)
+        raise
     except GatewayError as error:
-        if not run.done():  # of what ended the session itself, the session tells
+        if not run.done():
             level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
             _LOG.log(level, "call_broken_off", extra={"session": call.session_id, **in_a_log(error)})
         raise
     except Exception as error:
         error.add_note(f"session {call.session_id}")  # error.proto, ERROR_REASON_INTERNAL: the logs have it
         raise
-    finally:
-        call.outbox.close()
-        run.cancel()
-        await through(_leave(call, reader, drain, raised=sys.exception()))
 
 
 class _Call:

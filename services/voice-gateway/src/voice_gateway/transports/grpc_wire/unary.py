@@ -4,6 +4,7 @@ grpc.aio reads the request of a unary method before it asks anybody, for as long
 asked first and reads for itself; on the wire nothing tells the two apart (gRPC's doc/PROTOCOL-HTTP2.md).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -16,6 +17,7 @@ from voice_gateway.transports.grpc_wire.auth import caller_of
 from voice_gateway.transports.grpc_wire.status import abort
 from voice_gateway.transports.grpc_wire.wire import GrpcWire, RawContext
 from voice_gateway.transports.operations import read_first
+from voice_gateway.transports.wire import Vanished
 
 REQUEST_TIMEOUT_MS: Final = 5_000
 """A request has a few hundred bytes at most, and so comes with its headers; a segment that is lost twice in a row is
@@ -56,6 +58,9 @@ def server_stream(
 async def _request(context: RawContext, parse: Callable[[bytes], R], expect: ExpectStart) -> R:
     try:
         return parse(await _read(context, expect))
+    except Vanished as error:
+        without_frames(error)
+        raise asyncio.CancelledError from None  # with which gRPC ends a call that has nobody to be told
     except GatewayError as error:
         failure = without_frames(error)
     return await abort(context, failure)

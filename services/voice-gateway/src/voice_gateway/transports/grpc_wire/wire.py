@@ -37,7 +37,10 @@ SERVER_OPTIONS: Final = (
 """Options that the server of these transports needs."""
 
 _CALL_ENDED: Final = (grpc.aio.BaseError, asyncio.InvalidStateError)
-"""What gRPC raises when a call has ended under its handler."""
+"""What gRPC raises when a call has ended under its handler: its kinds of InternalError, and one of a server that was
+stopped, which has no public name."""
+_MISUSED: Final = (grpc.aio.UsageError, grpc.aio.AbortError)
+"""What of that it raises when we do what may not be done, such as to write after the status: a fault of ours."""
 
 
 class GrpcWire:
@@ -60,6 +63,8 @@ class GrpcWire:
         """Send the headers: a status cannot be sent while they are on their way with a message that is cancelled."""
         try:
             await self._context.send_initial_metadata(())
+        except _MISUSED:
+            raise
         except _CALL_ENDED as error:
             raise Vanished from error
 
@@ -68,13 +73,20 @@ class GrpcWire:
 
         A client that vanishes reads as a half-close, too; the cancellation of the call follows at once.
         """
-        raw: Any = await self._context.read()
+        try:
+            raw: Any = await self._context.read()
+        except _MISUSED:
+            raise
+        except _CALL_ENDED as error:
+            raise Vanished from error
         return None if raw is grpc.aio.EOF else raw
 
     async def write(self, raw: bytes) -> None:
         """Send a message."""
         try:
             await self._context.write(raw)
+        except _MISUSED:
+            raise
         except _CALL_ENDED as error:
             raise Vanished from error
 
