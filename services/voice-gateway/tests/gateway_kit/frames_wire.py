@@ -77,6 +77,8 @@ async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
 class FramesWire:
     """One connection; implements `transports.wire.Wire`."""
 
+    greets_first: Final = True
+
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
@@ -94,12 +96,13 @@ class FramesWire:
         return str(name[0]) if isinstance(name, tuple) else ""
 
     async def greet(self) -> None:
-        """There is nothing to send; once is enough."""
+        """There is nothing to send."""
         assert not self._is_greeted
         self._is_greeted = True
 
     async def read(self) -> bytes | None:
         """The next frame."""
+        assert self._is_greeted
         try:
             return await read_frame(self._reader)
         except (ConnectionError, EOFError) as error:
@@ -144,7 +147,7 @@ class FramesCodec:
         return self._audio_in
 
     def greeting(self) -> Sequence[bytes]:
-        """The server speaks first."""
+        """The server speaks first, too."""
         return [json_frame({"hello": "frames"})]
 
     def start(self, raw: bytes | None) -> Opening | None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from voice_gateway.domain.chat import ChatMessage, Role
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import EndCause, Ended
 from voice_gateway.session.admission.gate import Admission, AdmissionSettings
+from voice_gateway.session.admission.unstarted import Unstarted
 from voice_gateway.transports.call import MAX_START_MESSAGES, hold_call
 from voice_gateway.transports.client_input import MAX_REQUEST_BYTES
+from voice_gateway.transports.operations import CROWDED_MS
 
 SECOND = bytes(32_000)
 """Of audio at 16 kHz."""
@@ -184,23 +187,54 @@ def test_a_start_has_only_so_many_messages(ids: int, told: str) -> None:
     assert in_time(main()) == 0
 
 
-def test_the_start_is_waited_for_as_a_whole() -> None:
-    """A client that sends a bit of its start now and then has no more time for it than others."""
+@pytest.mark.parametrize(
+    ("room", "why", "within_ms"),
+    [(100, "START_TIMEOUT", LIMITS.start_timeout_ms), (0, "AT_CAPACITY", CROWDED_MS)],
+    ids=["there is time", "crowded"],
+)
+def test_the_start_is_waited_for_as_a_whole(room: int, why: str, within_ms: int) -> None:
+    """A client that sends a bit of its start now and then has no more time for it than others, and none of a crowd."""
 
     async def main() -> float:
         exchange, began_s = Exchange(), asyncio.get_running_loop().time()
+        exchange.doors = replace(exchange.doors, expect=Unstarted(lambda: room, lambda: 1_000).expecting)
         client = await exchange.dial()
         assert await client.next() == HELLO
         telling = asyncio.create_task(client.next())
         while not telling.done():
             await client.send(ID)
-            await asyncio.wait({telling}, timeout=3)
-        assert reason(telling.result()) == "START_TIMEOUT"
+            await asyncio.wait({telling}, timeout=0.9 * within_ms / 1_000)
+        assert reason(telling.result()) == why
         lasted_s = asyncio.get_running_loop().time() - began_s
+        told = f"the client has not said what it wants within {within_ms} ms"
+        assert exchange.refused[0].message == (told if room else "too many calls wait for their first message")
         await exchange.nothing_is_left()
         return lasted_s
 
-    assert in_time(main()) == pytest.approx(LIMITS.start_timeout_ms / 1_000, abs=0.01)
+    assert in_time(main()) == pytest.approx(within_ms / 1_000, abs=0.01)
+
+
+class Listening(FramesCodec):
+    """The client speaks first, although the wire has to take the call before it can be heard."""
+
+    def greeting(self) -> list[bytes]:
+        """Nothing."""
+        return []
+
+
+def test_a_wire_that_greets_first_does_so_for_a_codec_that_does_not() -> None:
+    """A WebSocket is accepted before anything is read, also for a contract in which the client speaks first."""
+
+    async def main() -> None:
+        exchange = Exchange()
+        client = await exchange.dial(Listening())
+        await client.send(ID, json_frame([]))
+        assert await client.next() == {"session": "s1"}
+        await client.say({"end": True})
+        await client.rest()
+        await exchange.nothing_is_left()
+
+    in_time(main())
 
 
 def test_a_full_server_says_so_and_greets_nobody() -> None:
@@ -284,6 +318,36 @@ def test_a_client_that_does_not_read_is_not_spoken_to_for_ever(caplog: pytest.Lo
 
     in_time(main())
     assert [vars(line)["reason"] for line in caplog.records if line.msg == "call_broken_off"] == ["CLIENT_STALLED"]
+
+
+class Unopened(FramesWire):
+    """A wire whose client does not let itself be greeted."""
+
+    async def greet(self) -> None:
+        """Pending until the call is torn down."""
+        await self._reader.read()
+
+
+def test_who_does_not_let_itself_be_greeted_is_one_who_has_not_started() -> None:
+    """Half a handshake is counted, and waited for no longer than a start."""
+
+    async def main() -> float:
+        exchange, began_s = Exchange(), asyncio.get_running_loop().time()
+        unstarted = exchange.world.admission.unstarted
+        ours, theirs = socket.socketpair()
+        wire = Unopened(*await asyncio.open_connection(sock=ours))
+        call = asyncio.create_task(hold_call(wire, FramesCodec(), exchange.doors, LIMITS))
+        await asyncio.sleep(LIMITS.start_timeout_ms / 2_000)
+        assert unstarted.calls == 1
+        await call
+        lasted_s = asyncio.get_running_loop().time() - began_s
+        await wire.close()
+        theirs.close()
+        assert ([error.reason for error in exchange.refused], unstarted.calls) == ([Reason.START_TIMEOUT], 0)
+        await exchange.nothing_is_left()
+        return lasted_s
+
+    assert in_time(main()) == pytest.approx(LIMITS.start_timeout_ms / 1_000, abs=0.01)
 
 
 class Deaf(FramesWire):

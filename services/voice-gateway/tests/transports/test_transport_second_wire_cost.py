@@ -88,10 +88,41 @@ def test_the_first_audio_is_kept_for_no_longer_than_it_is_heard() -> None:
 class CountingWire(FramesWire):
     """Makes what is read countable."""
 
+    frames = 0
+
     async def read(self) -> bytes | None:
         """As ever."""
         raw = await super().read()
-        return None if raw is None else Sent(raw)
+        if raw is None:
+            return None
+        self.frames += 1
+        return Sent(raw)
+
+
+@pytest.mark.parametrize("sent", [[ID], [ID, json_frame([]), json_frame([])]], ids=["start", "session"])
+def test_a_message_is_kept_for_no_longer_than_the_next_is_awaited(sent: list[bytes]) -> None:
+    """A client that is silent holds nothing of the megabyte that it has said last."""
+
+    async def main() -> None:
+        gateway = FakeGateway(agreement=AGREED_16K)
+        ours, theirs = socket.socketpair()
+        wire = CountingWire(*await asyncio.open_connection(sock=ours))
+        client = FramesClient(*await asyncio.open_connection(sock=theirs))
+        call = asyncio.create_task(hold_call(wire, FramesCodec(), gateway.doors, LIMITS))
+        await client.send(*sent)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert (wire.frames, Sent.alive) == (len(sent), 0)
+        client.half_close()
+        await call
+        await asyncio.gather(wire.close(), client.close())
+
+    Sent.alive = 0
+    gc.disable()
+    try:
+        in_time(main())
+    finally:
+        gc.enable()
 
 
 def test_what_a_client_sent_goes_with_it() -> None:

@@ -329,6 +329,27 @@ async def test_our_own_misuse_is_no_vanished_client(
     await nothing_is_left()
 
 
+class StuckContext(DeadContext):
+    """A call whose headers do not go out."""
+
+    async def send_initial_metadata(self, _: object) -> None:
+        """As a read: until the call is over."""
+        await self.rest
+
+
+async def test_headers_are_not_waited_for_for_ever() -> None:
+    """A session whose client cannot be greeted keeps its place no longer than a start may take."""
+    gateway = FakeGateway()
+    context: Any = StuckContext(takes_headers=True)
+    await hold_call(GrpcWire(context), Codec(VERSION), gateway.doors, CallLimits(start_timeout_ms=20))
+    session = await gateway.sessions.get()
+    assert session.was_cancelled
+    assert [status.code for status in context.statuses] == [grpc.StatusCode.DEADLINE_EXCEEDED]
+    assert not context.rest.cancelled()
+    context.rest.set_result(b"")
+    await nothing_is_left()
+
+
 async def test_a_status_that_a_call_does_not_take_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """A call that has ended while it was being refused leaves one line, and no fault."""
     context: Any = DeadContext(takes_headers=True, first=b"")

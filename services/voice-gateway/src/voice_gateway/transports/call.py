@@ -22,7 +22,7 @@ from voice_gateway.transports import client_input
 from voice_gateway.transports.audio_in import AudioIn, open_audio_in, slices
 from voice_gateway.transports.codec import Codec, Opening
 from voice_gateway.transports.failures import in_a_log, without_frames
-from voice_gateway.transports.operations import Operation, cancel, read_first, through, write_within
+from voice_gateway.transports.operations import Operation, StartTime, cancel, greet_within, through, write_within
 from voice_gateway.transports.outbox import Outbox
 from voice_gateway.transports.refusal_log import RefusalLog
 from voice_gateway.transports.wire import Vanished, Wire
@@ -45,7 +45,8 @@ class CallLimits:
     """How patient a call is."""
 
     start_timeout_ms: int = 10_000
-    """By then the client has not said what it wants: it is none, or holds our memory with half a message."""
+    """By then the client has not said what it wants: it is none, or holds our memory with half a message. Greeting it
+    counts, and has no more time either where it comes later."""
     write_stall_ms: int = 2_000
     """A write pending for longer: the client does not read."""
     max_queued_bytes: int = 1_048_576
@@ -90,9 +91,7 @@ class _Begun(NamedTuple):
     session: Session
     outbox: Outbox
     said: Iterator[client_input.Input]
-    """What the client said when it started; an iterator, as what was taken is kept by nobody for the rest of the call.
-    """
-    is_greeted: bool
+    """What the client said when it started; an iterator, which lets go of all of it when the last was taken."""
 
 
 async def _hold(wire: Wire, codec: Codec, doors: Doors, limits: CallLimits) -> None:
@@ -111,7 +110,7 @@ async def _serve(call: "_Call", session: Session, limits: CallLimits) -> None:
     run = asyncio.create_task(session.run(), name="session")
     try:
         with _telling(call, run):
-            await call.greet()
+            await call.greet(limits.start_timeout_ms)
         await _converse(call, run, limits)
     finally:
         await through(cancel(run, raised=sys.exception()))
@@ -120,45 +119,41 @@ async def _serve(call: "_Call", session: Session, limits: CallLimits) -> None:
 async def _admit(wire: Wire, codec: Codec, doors: Doors, limits: CallLimits) -> _Begun:
     """Hear what the client wants and open a session; a refusal has no session whose lines would tell of it."""
     try:
-        is_greeted = await _greet_first(wire, codec, doors, limits)
         opening = await _opening(wire, codec, doors, limits)
         outbox = Outbox(codec, max_bytes=limits.max_queued_bytes, write_stall_ms=limits.write_stall_ms)
         session = await doors.open_session(replace(opening.request, caller=wire.caller), outbox)
     except GatewayError as error:
         doors.log.tell(error, wire.peer, wire.caller)
         raise
-    return _Begun(session, outbox, iter(opening.said), is_greeted)
-
-
-async def _greet_first(wire: Wire, codec: Codec, doors: Doors, limits: CallLimits) -> bool:
-    """Where the server speaks first, greet whoever could have a session now. Says whether it did."""
-    greeting = codec.greeting()
-    if not greeting:
-        return False
-    doors.admit(wire.caller)
-    await wire.greet()
-    for raw in greeting:
-        await write_within(wire, raw, limits.write_stall_ms)
-    return True
+    return _Begun(session, outbox, iter(opening.said))
 
 
 async def _opening(wire: Wire, codec: Codec, doors: Doors, limits: CallLimits) -> Opening:
-    """Read until it is known what session the client wants.
+    """Greet the client where the wire greets first, and read until it is known what session it wants."""
+    with doors.expect(wire.caller) as crowded:
+        start_time = StartTime(limits.start_timeout_ms, crowded)
+        if wire.greets_first:
+            doors.admit(wire.caller)
+            await start_time.bound(wire.greet())
+            for raw in codec.greeting():
+                await start_time.bound(write_within(wire, raw, limits.write_stall_ms))
+        for _ in range(MAX_START_MESSAGES):
+            opening = await _read_start(wire, codec, doors, start_time)
+            if opening is not None:
+                return opening
+    raise ClientError(Reason.START_REQUIRED, f"{MAX_START_MESSAGES} messages have come, and none of them starts")
+
+
+async def _read_start(wire: Wire, codec: Codec, doors: Doors, start_time: StartTime) -> Opening | None:
+    """Read one message, which is kept by nobody while the next one is awaited.
 
     Who cannot have a session is told so before a message is looked at, but not before it has come: one in eight of
     gRPC's own Python clients that write while their call is refused see INTERNAL instead of the status (measured
     2026-11-28).
     """
-    loop = asyncio.get_running_loop()
-    due_s = loop.time() + limits.start_timeout_ms / 1_000
-    for _ in range(MAX_START_MESSAGES):
-        left_ms = max(0, round((due_s - loop.time()) * 1_000))
-        raw = await read_first(wire, doors.expect(wire.caller), left_ms)
-        doors.admit(wire.caller)
-        opening = codec.start(raw)
-        if opening is not None:
-            return opening
-    raise ClientError(Reason.START_REQUIRED, f"{MAX_START_MESSAGES} messages have come, and none of them starts")
+    raw = await start_time.bound(wire.read())
+    doors.admit(wire.caller)
+    return codec.start(raw)
 
 
 async def _converse(call: "_Call", run: asyncio.Task[Any], limits: CallLimits) -> None:
@@ -212,10 +207,10 @@ class _Call:
         self.reading = Operation()
         self.writing = Operation()
 
-    async def greet(self) -> None:
-        """Take the call, unless its client was greeted before it spoke. Raises Vanished."""
-        if not self._begun.is_greeted:
-            await self._wire.greet()
+    async def greet(self, within_ms: int) -> None:
+        """Take the call, unless its client was greeted before it spoke. Raises Unavailable and Vanished."""
+        if not self._wire.greets_first:
+            await greet_within(self._wire, within_ms)
 
     async def read(self) -> None:
         """Feed the session until the client half-closes. Raises ClientError and Vanished."""
@@ -223,6 +218,7 @@ class _Call:
         while (raw := await self.reading.inside(self._wire.read())) is not None:
             self._pace = await paced(self._pace)
             await self._take(self._codec.receive(raw))
+            del raw  # it may have a megabyte, and the next one an hour
         if not self.is_ended:
             self._audio_in.flush()
             self._session.finish()

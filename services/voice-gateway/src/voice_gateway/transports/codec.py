@@ -28,7 +28,7 @@ class Codec(Encoder, Protocol):
         """Format of the client's audio; known after the last `start`."""
 
     def greeting(self) -> Sequence[bytes]:
-        """Messages for a client that has not spoken yet; empty where the client speaks first."""
+        """Messages for a client that has not spoken yet, on a wire that greets first; empty where the client begins."""
 
     def start(self, raw: bytes | None) -> Opening | None:
         """Read one of the first messages; None: the next one is needed too.

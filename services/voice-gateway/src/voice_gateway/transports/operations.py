@@ -9,8 +9,7 @@ ends when the wire notices that, gRPC by the keepalive of `SERVER_OPTIONS`.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from voice_gateway.domain.errors import GatewayError, Reason, Refused, Unavailable
@@ -21,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CROWDED_MS: Final = 500
-"""For the first message, where too many wait for theirs: who says at once what it wants has said it by then."""
+"""For a whole start, where too many have not started: who says at once what it wants has said it by then."""
 
 _left: set[asyncio.Task[Any]] = set()
 """Tasks inside an operation of a call that is over for us; the loop itself holds no task."""
@@ -30,35 +29,55 @@ _left: set[asyncio.Task[Any]] = set()
 async def read_within(wire: Wire, within_ms: int) -> bytes | None:
     """As `Wire.read`. Raises Unavailable, START_TIMEOUT, when no whole message is there in time; then end the call."""
     said = f"no whole message came within {within_ms} ms"
-    return await _within(wire.read(), within_ms, Reason.START_TIMEOUT, said)
+    return await _within(wire.read(), within_ms, lambda: Unavailable(Reason.START_TIMEOUT, said))
 
 
 async def write_within(wire: Wire, raw: bytes, within_ms: int) -> None:
     """As `Wire.write`. Raises Unavailable, CLIENT_STALLED, when it is not taken in time; then end the call."""
     said = f"a write has been pending for {within_ms} ms"
-    await _within(wire.write(raw), within_ms, Reason.CLIENT_STALLED, said)
+    await _within(wire.write(raw), within_ms, lambda: Unavailable(Reason.CLIENT_STALLED, said))
 
 
-async def _within(operation: Coroutine[Any, Any, T], within_ms: int, late: Reason, said: str) -> T:
+async def greet_within(wire: Wire, within_ms: int) -> None:
+    """As `Wire.greet`. Raises Unavailable, CLIENT_STALLED, when it does not end in time; then end the call."""
+    said = f"the call has not been taken for {within_ms} ms"
+    await _within(wire.greet(), within_ms, lambda: Unavailable(Reason.CLIENT_STALLED, said))
+
+
+async def _within(operation: Coroutine[Any, Any, T], within_ms: int, late: Callable[[], Unavailable]) -> T:
     task = asyncio.create_task(operation, name="call operation")
     await _wait_for(task, within_ms / 1_000)
     if not task.done():
         _leave(task)
         # made here: an error that a frame holds as well is in a circle with it, and keeps the client's last message
-        raise Unavailable(late, said)
+        raise late()
     try:
         return task.result()
     finally:
         del task  # which holds its error, as this frame would
 
 
-async def read_first(wire: Wire, expected: AbstractContextManager[Refused | None], within_ms: int) -> bytes | None:
-    """As `read_within`, as one of those who are expected: one of a crowd has CROWDED_MS, and is then told so."""
-    with expected as crowded:
-        try:
-            return await read_within(wire, min(CROWDED_MS, within_ms) if crowded else within_ms)
-        except Unavailable as late:
-            raise crowded or late from late
+class StartTime:
+    """How long a client may take to say what it wants: one deadline over all that is read and written until then."""
+
+    def __init__(self, within_ms: int, crowded: Refused | None) -> None:
+        """It begins now. `crowded` is what `ExpectStart` gave: one of a crowd has CROWDED_MS, and is then told so."""
+        self._within_ms = within_ms if crowded is None else min(CROWDED_MS, within_ms)
+        self._crowded = crowded
+        self._due_s = asyncio.get_running_loop().time() + self._within_ms / 1_000
+
+    async def bound(self, operation: Coroutine[Any, Any, T]) -> T:
+        """Await an operation of the wire.
+
+        Raises:
+            Unavailable: START_TIMEOUT or, for one of a crowd, AT_CAPACITY; then end the call.
+        """
+        left_ms = max(0, round((self._due_s - asyncio.get_running_loop().time()) * 1_000))
+        return await _within(operation, left_ms, self._late)
+
+    def _late(self) -> Unavailable:
+        said = f"the client has not said what it wants within {self._within_ms} ms"
+        return self._crowded or Unavailable(Reason.START_TIMEOUT, said)
 
 
 class Operation:

@@ -55,7 +55,7 @@ class Codec:
         return self._audio_in
 
     def greeting(self) -> Sequence[bytes]:
-        """None: the client speaks first."""
+        """Nothing: the client speaks first."""
         return ()
 
     def start(self, raw: bytes | None) -> Opening:

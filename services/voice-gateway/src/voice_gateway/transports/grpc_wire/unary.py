@@ -16,7 +16,7 @@ from voice_gateway.transports.failures import without_frames
 from voice_gateway.transports.grpc_wire.auth import caller_of
 from voice_gateway.transports.grpc_wire.status import abort
 from voice_gateway.transports.grpc_wire.wire import GrpcWire, RawContext
-from voice_gateway.transports.operations import read_first
+from voice_gateway.transports.operations import StartTime
 from voice_gateway.transports.wire import Vanished
 
 REQUEST_TIMEOUT_MS: Final = 5_000
@@ -67,7 +67,8 @@ async def _request(context: RawContext, parse: Callable[[bytes], R], expect: Exp
 
 
 async def _read(context: RawContext, expect: ExpectStart) -> bytes:
-    raw = await read_first(GrpcWire(context), expect(caller_of(context)), REQUEST_TIMEOUT_MS)
+    with expect(caller_of(context)) as crowded:
+        raw = await StartTime(REQUEST_TIMEOUT_MS, crowded).bound(GrpcWire(context).read())
     if raw is None:
         raise ClientError(Reason.MESSAGE_EMPTY, "the call has no request")
     return raw

@@ -46,6 +46,8 @@ _MISUSED: Final = (grpc.aio.UsageError, grpc.aio.AbortError)
 class GrpcWire:
     """One stream; implements `transports.wire.Wire`."""
 
+    greets_first: Final = False
+
     def __init__(self, context: RawContext) -> None:
         self._context = context
 
