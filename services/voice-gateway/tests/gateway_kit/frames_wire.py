@@ -1,8 +1,11 @@
-"""A second wire, which is not gRPC: frames on a stream of bytes, as AudioSocket has them, with JSON beside the audio.
+"""A second wire, which is not gRPC: frames on a stream of bytes, with JSON beside the audio.
 
-A frame is its kind (1 byte), the length of its payload (4 bytes, big-endian) and the payload. The server greets first.
-Then the client sends its id, then anything; the first audio tells the rate. A frame of JSON is a list of things, and
-may be empty.
+A frame is its kind (1 byte), the length of its payload (4 bytes, big-endian) and the payload. That is more than
+AudioSocket has, whose lengths are of 2 bytes and whose frames are no JSON. The server greets first. Then the client
+sends its id, then anything; the first audio tells the rate. A frame of JSON is a list of things, and may be empty.
+
+What is no frame, no JSON or no such thing ends the call with its reason. What the session refuses is answered, and the
+call goes on.
 """
 
 import asyncio
@@ -19,7 +22,7 @@ from voice_gateway.domain.caller import Caller
 from voice_gateway.domain.errors import ClientError, GatewayError, Reason
 from voice_gateway.domain.events import Ended, Event, ReplyAudio
 from voice_gateway.domain.ids import ReplyId
-from voice_gateway.session.ports import SessionRequest
+from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports import client_input
 from voice_gateway.transports.call import CallLimits, Doors, hold_call
 from voice_gateway.transports.codec import Opening
@@ -41,11 +44,11 @@ class Kind(IntEnum):
     ERROR = 0xFF
 
 
-_RATES_HZ: Final = {Kind.AUDIO_8K: 8_000, Kind.AUDIO_16K: 16_000}
+_RATES_HZ: Final[dict[int, int]] = {Kind.AUDIO_8K: 8_000, Kind.AUDIO_16K: 16_000}
 _KINDS: Final = {rate_hz: kind for kind, rate_hz in _RATES_HZ.items()}
 
 
-def frame(kind: Kind, payload: bytes = b"") -> bytes:
+def frame(kind: int, payload: bytes = b"") -> bytes:
     """A whole frame."""
     return bytes((kind,)) + len(payload).to_bytes(4, "big") + payload
 
@@ -139,7 +142,7 @@ class FramesCodec:
         self._audio_in = AudioFormat(Encoding.LINEAR_PCM, 16_000)
         self._id = b""
         self._clock = client_input.InputClock()
-        self._audio_out = Kind.AUDIO_16K
+        self._audio_out: int = Kind.AUDIO_16K
 
     @property
     def audio_in(self) -> AudioFormat:
@@ -159,7 +162,7 @@ class FramesCodec:
             return None
         if not self._id:
             raise ClientError(Reason.START_REQUIRED, "the first frame must be the id")
-        if rate_hz := _RATES_HZ.get(Kind(raw[0])):
+        if rate_hz := _RATES_HZ.get(raw[0]):
             self._audio_in = AudioFormat(Encoding.LINEAR_PCM, rate_hz)
         rate_hz = self._audio_in.rate_hz
         request = SessionRequest("frames", rate_hz, rate_hz, can_pause=False, client_label=self._id.hex())
@@ -176,10 +179,14 @@ class FramesCodec:
         if kind in _RATES_HZ:
             yield self._audio(payload)
         elif kind == Kind.JSON:
-            for thing in json.loads(payload):
+            for thing in _things(payload):
                 yield _thing(thing)
         else:
             raise ClientError(Reason.MESSAGE_EMPTY, f"a frame of kind {kind} says nothing here")
+
+    def refused(self, error: ClientError) -> Sequence[bytes]:
+        """The reason; the call goes on."""
+        return [json_frame({"refused": error.reason})]
 
     def _audio(self, pcm: bytes) -> client_input.Input:
         at_samples = self._clock.end_samples
@@ -196,20 +203,34 @@ class FramesCodec:
         return [frame(self._audio_out, audio.pcm)]
 
 
-def _thing(thing: Mapping[str, Any]) -> client_input.Input:
+def _things(payload: bytes) -> list[Any]:
+    try:
+        things = json.loads(payload)
+    except (ValueError, RecursionError):
+        things = None
+    if not isinstance(things, list):
+        raise ClientError(Reason.TEXT_INVALID, "a frame of JSON holds no list")
+    return things
+
+
+def _thing(thing: Any) -> client_input.Input:
     match thing:
-        case {"say": text}:
+        case {"say": str(text)}:
             return client_input.TextTyped(client_input.check_typed(text))
-        case {"keys": digits}:
+        case {"keys": str(digits)}:
             return client_input.DigitsPressed(client_input.check_digits(digits))
-        case {"played": [reply, samples, is_final]}:
+        case {"played": [int(reply), int(samples), bool(is_final)]}:
             return client_input.PlaybackReported(ReplyId(reply), samples, is_final)
+        case {"voice": str(voice)}:
+            return client_input.Updated(SessionUpdate(voice=voice))
+        case {"ping": str(word)}:
+            return client_input.Answer(json_frame({"pong": word}))
         case {"interrupt": _}:
             return client_input.Interrupted()
         case {"end": _}:
             return client_input.EndRequested()
         case _:
-            raise ClientError(Reason.MESSAGE_EMPTY, f"nobody knows {thing}")
+            raise ClientError(Reason.MESSAGE_EMPTY, "a thing that nobody knows, or that is not as it must be")
 
 
 async def serve_frames(

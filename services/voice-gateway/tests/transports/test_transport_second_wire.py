@@ -148,8 +148,10 @@ def test_a_drain_lets_the_turn_finish() -> None:
         ([ID, json_frame([{"say": "Hi."}, {"dance": 1}])], "MESSAGE_EMPTY"),
         ([ID, frame(Kind.JSON, bytes(MAX_REQUEST_BYTES))[:100]], "START_REQUIRED"),
         ([frame(Kind.JSON, bytes(MAX_REQUEST_BYTES + 1))[:100]], "MESSAGE_TOO_LARGE"),
+        ([ID, frame(0x77)], "MESSAGE_EMPTY"),
+        ([ID, frame(Kind.JSON, b"{")], "TEXT_INVALID"),
     ],
-    ids=["no id", "nothing", "half a sample", "unknown", "half a frame", "too large"],
+    ids=["no id", "nothing", "half a sample", "unknown", "half a frame", "too large", "unknown kind", "no JSON"],
 )
 def test_a_bad_start_is_refused(sent: list[bytes], why: str) -> None:
     """Whatever a client begins with that is no start, it is greeted, told why, counted once, and gets no session."""
@@ -264,17 +266,53 @@ def test_a_full_server_says_so_and_greets_nobody() -> None:
     in_time(main())
 
 
-def test_what_a_client_may_not_do_ends_its_call() -> None:
-    """A broken message in the midst of a session is told after what was said by then, and the session is cancelled."""
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (json_frame([{"say": " "}]), "TEXT_INVALID"),
+        (json_frame([{"say": 5}]), "MESSAGE_EMPTY"),
+        (json_frame(["say"]), "MESSAGE_EMPTY"),
+        (json_frame([{"played": ["1", 2, True]}]), "MESSAGE_EMPTY"),
+        (json_frame({"say": "Hi."}), "TEXT_INVALID"),
+        (frame(Kind.JSON, b"\xff"), "TEXT_INVALID"),
+        (frame(Kind.JSON, b"[" * 100_000), "TEXT_INVALID"),
+        (frame(0x77), "MESSAGE_EMPTY"),
+    ],
+    ids=["white space", "a number", "no object", "no position", "no list", "no text", "too deep", "unknown kind"],
+)
+def test_what_a_client_may_not_do_ends_its_call(sent: bytes, why: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A broken message in the midst of a session is told after what was said by then, the session is cancelled, and
+    nobody takes it for a fault of ours.
+    """
 
     async def main() -> None:
         exchange = Exchange()
         client = await exchange.opened()
-        await client.say({"say": " "})
-        assert [reason(told) for told in await client.rest()] == ["TEXT_INVALID"]
+        await client.send(sent)
+        assert [reason(told) for told in await client.rest()] == [why]
         await exchange.nothing_is_left()
         assert exchange.world.telemetry.ended == [None]
         assert exchange.refused == []
+
+    in_time(main())
+    assert [line for line in caplog.records if line.exc_info] == []
+
+
+def test_a_codec_may_answer_by_itself() -> None:
+    """What a message asks of the contract alone, and what the session refuses, is answered in order, and the call goes
+    on.
+    """
+
+    async def main() -> None:
+        exchange = Exchange(talkative("Yes."))
+        client = await exchange.opened()
+        await client.say({"ping": "1"}, {"voice": "nobody"}, {"ping": "2"}, {"say": "Is it?"})
+        answers = [await client.next() for _ in range(3)]
+        assert answers == [{"pong": "1"}, {"refused": "VOICE_UNSUPPORTED"}, {"pong": "2"}]
+        assert (await client.read_to("ReplyFinished"))[-1] == "ReplyFinished"
+        client.half_close()
+        await client.rest()
+        await exchange.nothing_is_left()
 
     in_time(main())
 

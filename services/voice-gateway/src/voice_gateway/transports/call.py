@@ -232,7 +232,7 @@ class _Call:
             if isinstance(each, client_input.Audio):
                 await self._hear(each)
             else:
-                self._do(each)
+                self._do_or_answer(each)
 
     async def _hear(self, said: client_input.Audio) -> None:
         """Feed the session audio, no more at once than it has room for and than others may wait for."""
@@ -246,6 +246,17 @@ class _Call:
     async def write(self, raw: bytes) -> None:
         """Send a message. Raises Vanished."""
         await self.writing.inside(self._wire.write(raw))
+
+    def _do_or_answer(self, said: client_input.Input) -> None:
+        """Do it; or have the client told, where the codec has words for it, that it is refused. Raises ClientError."""
+        try:
+            self._do(said)
+        except ClientError as error:
+            answers = self._codec.refused(error)
+            if answers is None:
+                raise
+            for raw in answers:
+                self.outbox.put(raw)
 
     def _do(self, said: client_input.Input) -> None:
         match said:
@@ -263,6 +274,8 @@ class _Call:
                 self._session.end()
             case client_input.Refused(notice):
                 self.outbox.emit(notice)
+            case client_input.Answer(raw):
+                self.outbox.put(raw)
             case _:
                 self._do_at_keys(said)
 

@@ -99,6 +99,13 @@ class Refused:
     notice: Notice
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A message for the client with which the codec itself answers; the session is not told."""
+
+    raw: bytes
+
+
 Input = (
     Audio
     | TextTyped
@@ -110,6 +117,7 @@ Input = (
     | ToolReturned
     | EndRequested
     | Refused
+    | Answer
 )
 
 

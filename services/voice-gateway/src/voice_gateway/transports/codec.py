@@ -6,6 +6,7 @@ from typing import Protocol
 
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import AudioFormat
+from voice_gateway.domain.errors import ClientError
 from voice_gateway.session.ports import SessionRequest
 from voice_gateway.transports.client_input import Input
 from voice_gateway.transports.outbox import Encoder
@@ -40,4 +41,13 @@ class Codec(Encoder, Protocol):
         """Messages that tell the client of its session."""
 
     def receive(self, raw: bytes) -> Iterable[Input]:
-        """Read any later message: what it says, in order. Raises ClientError, also while it is iterated."""
+        """Read any later message: what it says, in order. Raises ClientError, also while it is iterated.
+
+        Each thing is done before the next one is taken. An `Answer` is sent behind what waits to be written.
+        """
+
+    def refused(self, error: ClientError) -> Sequence[bytes] | None:
+        """Messages that tell of what the session refused, which is what `receive` gave last; the call goes on.
+
+        None: the call ends with `error`.
+        """

@@ -103,6 +103,9 @@ class Codec:
             raise ClientError(Reason.START_REPEATED, "config may be sent only once")
         raise ClientError(Reason.MESSAGE_EMPTY, "the message has no content that this server knows")
 
+    def refused(self, _: ClientError) -> None:
+        """Nothing is told: what is refused ends the call."""
+
     def encode_event(self, event: events.Event) -> Sequence[bytes]:
         """Messages that tell of `event`, and of what was held back until it."""
         return [message.SerializeToString() for message in self._order.take(event)]

@@ -98,6 +98,9 @@ class Codec:
         self._encoder = Encoder(agreement.session_id, self._audio_out)
         return [started(agreement, self._audio_in.encoding, self._audio_out, self._server_version)]
 
+    def refused(self, _: ClientError) -> None:
+        """Nothing is told: what is refused ends the call."""
+
     def encode_event(self, event: Event) -> Sequence[bytes]:
         """Messages that tell of `event`."""
         return [self._encoder.encode_event(event)]
