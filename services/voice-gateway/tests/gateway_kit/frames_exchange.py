@@ -40,7 +40,11 @@ class Exchange:
     calls: list[asyncio.Task[None]] = field(default_factory=list)
     clients: list[FramesClient] = field(default_factory=list)
 
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    """What the loop tells of: tasks that died of something at which nobody looked."""
+
     def __post_init__(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: self.faults.append(fault))
         service = self.world.service()
         self.doors = Doors(service.expect, service.admit, service.open, RefusalLog(self))
 
@@ -65,9 +69,9 @@ class Exchange:
         return client
 
     async def nothing_is_left(self) -> None:
-        """Every call has ended, well or with its reason told, and nothing of it is there."""
+        """Every call has ended, well or with its reason told; nothing of it is there from that moment on."""
         await asyncio.gather(*self.calls)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert self.faults == []
         await asyncio.gather(*(client.close() for client in self.clients))
-        if others := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.wait(others)
         assert self.world.nothing_is_left()

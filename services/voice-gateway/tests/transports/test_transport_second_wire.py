@@ -411,3 +411,24 @@ def test_a_greeting_that_nobody_takes_ends_the_call() -> None:
         await exchange.nothing_is_left()
 
     in_time(main())
+
+
+def test_what_is_left_over_is_noticed() -> None:
+    """These tests look for what a call leaves behind at the moment of its end: they do not wait for it to go."""
+
+    async def main() -> None:
+        exchange = Exchange()
+        await (await exchange.dial()).close()
+        leftover = asyncio.create_task(asyncio.sleep(0.01))
+        with pytest.raises(AssertionError):
+            await exchange.nothing_is_left()
+        await leftover
+        dying: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        dying.set_exception(ZeroDivisionError())
+        del dying
+        with pytest.raises(AssertionError):
+            await exchange.nothing_is_left()
+        exchange.faults.clear()
+        await exchange.nothing_is_left()
+
+    in_time(main())
