@@ -7,8 +7,8 @@ from voice_gateway.domain.errors import GatewayError
 E = TypeVar("E", bound=Exception)
 
 MAX_MESSAGE_CHARS: Final = 400
-"""A gRPC status travels in the trailers, twice: percent-encoded, up to 12 bytes a character, and in base64, up to 6.
-Above 8 KiB of metadata gRPC begins to drop trailers, and the client would get RESOURCE_EXHAUSTED without our reason."""
+"""Of a message that is told to a client or a log. It may quote what the client sent, and some wires have little room
+(see `grpc_wire.status.to_status`)."""
 
 
 def safe_message(error: GatewayError) -> str:

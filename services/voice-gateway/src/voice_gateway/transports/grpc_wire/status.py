@@ -58,6 +58,10 @@ the backend, hence UNAVAILABLE."""
 def to_status(error: GatewayError) -> status_pb2.Status:
     """The status of a failure: code, its message (cut if long), and as details an ErrorInfo with the reason and the
     backend, then a RetryInfo where it is known when to come again.
+
+    A status travels in the trailers, twice: percent-encoded, up to 12 bytes a character, and in base64, up to 6. Above
+    8 KiB of metadata gRPC begins to drop trailers, and the client would get RESOURCE_EXHAUSTED without our reason;
+    MAX_MESSAGE_CHARS is below that.
     """
     metadata = {"backend": str(error.backend)} if isinstance(error, BackendError) else {}
     info = error_details_pb2.ErrorInfo(domain=ERROR_DOMAIN, reason=str(error.reason), metadata=metadata)
