@@ -173,10 +173,10 @@ class AdmitCaller(Protocol):
 
 
 class ExpectStart(Protocol):
-    """Counts the calls whose first message is awaited."""
+    """Counts the calls that have not said what they want: those that are greeted, and whose start is awaited."""
 
     def __call__(self, caller: Caller) -> AbstractContextManager[Refused | None]:
-        """Count one meanwhile; gives with what to refuse it unless its message comes at once, None: there is time."""
+        """Count one meanwhile; gives with what to refuse it unless its start comes at once, None: there is time."""
 
 
 class OpenSession(Protocol):

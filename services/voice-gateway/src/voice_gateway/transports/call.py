@@ -179,8 +179,7 @@ def _telling(call: "_Call", run: asyncio.Task[Any]) -> Iterator[None]:
         yield
     except Vanished:
         if not run.done():
-            gone = {"session": call.session_id, "detail": "the client has vanished"}
-            _LOG.info("call_broken_off", extra=gone)
+            _LOG.info("call_broken_off", extra=call.logged | {"detail": "the client has vanished"})
         raise
     except GatewayError as error:
         if not run.done():

@@ -1,4 +1,4 @@
-"""Calls whose first message is awaited. Each may hold as much of our memory as a message has, before it says anything.
+"""Calls that have not said what they want. Each may hold as much of our memory as a message has, before it says that.
 
 Nobody is refused for them who says at once what it wants: a crowd is waited for less long, and not refused unread,
 because one in eight of gRPC's own Python clients that write while their call is refused see INTERNAL instead of the
@@ -18,7 +18,7 @@ _TOLD = "too many calls wait for their first message"
 
 
 class Unstarted:
-    """The calls of one process that have not said anything."""
+    """The calls of one process that have not said what they want."""
 
     def __init__(self, room: Callable[[], int], retry_after_ms: Callable[[], int]) -> None:
         """`room` says how many there may be now, `retry_after_ms` when one of a crowd is to come again."""
@@ -35,7 +35,7 @@ class Unstarted:
     def expecting(self, caller: Caller) -> Iterator[Refused | None]:
         """Count a call meanwhile.
 
-        Gives with what to refuse it, AT_CAPACITY, unless its message comes at once; None: there is time.
+        Gives with what to refuse it, AT_CAPACITY, unless its start comes at once; None: there is time.
         """
         room, account = self._room(), caller.account
         is_crowded = self.calls >= room or self._tally.of(account) >= room - KEPT_FOR_OTHERS
