@@ -29,6 +29,7 @@ from voice_gateway.observability.logs import fields_of
 from voice_gateway.observability.telemetry import LogTelemetry
 from voice_gateway.session.ports import Telemetry
 
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 AGREED = replace(
     AGREEMENT, persona=Persona("a private matter", "Sorry."), policy=TurnPolicy(lead_ms=100), client_label="line 4"
 )
@@ -58,14 +59,25 @@ def test_every_line_names_the_trace_of_its_caller(caplog: pytest.LogCaptureFixtu
     """The lines of a call are found from the caller's trace; a call without one has no empty field."""
     caplog.set_level(logging.INFO)
     telemetry: Telemetry = LogTelemetry()
-    traced = replace(AGREED, trace=TraceContext("00-4bf9-00f0-01", "a=1"))
+    traced = replace(AGREED, trace=TraceContext(PARENT, "a=1"))
     for agreement in (traced, AGREED):
         telemetry.session_started(agreement)
         telemetry.turn_ended(agreement, record(None))
+        telemetry.trouble(agreement, InternalError("KeyError"))
         telemetry.session_ended(agreement, Ended(EndCause.CLIENT_ENDED), 1_234, 1)
     told = [fields for _, _, fields in read(caplog)]
-    assert [fields.get("traceparent") for fields in told] == ["00-4bf9-00f0-01"] * 3 + [None] * 3
-    assert [fields.get("tracestate") for fields in told] == ["a=1"] + [None] * 5
+    assert [fields.get("traceparent") for fields in told] == [PARENT] * 4 + [None] * 4
+    assert [fields.get("tracestate") for fields in told] == ["a=1"] + [None] * 7
+
+
+def test_a_language_that_is_spoken_alone_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever reads of a session that hears one language and speaks another sees both; else there is one."""
+    caplog.set_level(logging.INFO)
+    telemetry: Telemetry = LogTelemetry()
+    for spoken in ("en-US", "de-DE"):
+        telemetry.session_started(replace(AGREED, spoken_language=spoken))
+    told = [(fields["language"], fields.get("spoken_language")) for _, _, fields in read(caplog)]
+    assert told == [("en-US", None), ("en-US", "de-DE")]
 
 
 def test_a_turn_is_one_line_with_its_latency(caplog: pytest.LogCaptureFixture) -> None:

@@ -51,7 +51,6 @@ def test_an_unlawful_traceparent_is_ignored(told: str) -> None:
         "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE",
         "1@a-b*c/d_e= !~ x",
         " a=1 ,\tb=2,,",
-        "",
         ",".join(f"k{number}=v" for number in range(32)),
         "a" * 254 + "=" + "b" * 256,
     ],
@@ -77,19 +76,55 @@ def test_a_lawful_tracestate_is_kept_as_it_is(told: str) -> None:
         "a" * 257 + "=1",
         ",".join(f"k{number}=v" for number in range(33)),
         "a=" + "b" * 257,
+        "",
+        ",",
+        " \t, ,",
         "," * (MAX_STATE_CHARS + 1),
+        "k=" + "v" * 256 + ",l=" + "v" * 252,
     ],
 )
 def test_an_unlawful_tracestate_is_ignored_alone(told: str) -> None:
-    """It is ignored as a whole; the parent stays."""
+    """It is ignored as a whole, and so are one without members and one of 513 characters; the parent stays."""
     assert trace_context(PARENT, told) == TraceContext(PARENT)
 
 
-@given(st.text(), st.text())
+@pytest.mark.parametrize(
+    ("parent", "state"),
+    [("00-4bf9-00f0-01", ""), (PARENT.upper(), ""), (PARENT + "-", ""), ("", "a=1"), (PARENT, "?"), (PARENT, ",")],
+)
+def test_no_trace_is_unlawful(parent: str, state: str) -> None:
+    """Also what did not come through a client's header, such as a snapshot's, is logged as it is; it is not shown."""
+    with pytest.raises(ValueError, match="traceparent or tracestate is unlawful"):
+        TraceContext(parent, state)
+
+
+KEYS = st.from_regex(r"[a-z0-9][a-z0-9_*/@-]{0,4}", fullmatch=True)
+VALUES = st.from_regex(r"[ !-+\--<>-~]{0,4}[!-+\--<>-~]", fullmatch=True)
+STATES = st.dictionaries(KEYS, VALUES, min_size=1, max_size=4).map(
+    lambda members: " ,\t".join(f"{key}={value}" for key, value in members.items())
+)
+
+
+@given(STATES)
+def test_members_of_the_grammar_are_kept(state: str) -> None:
+    """Every letter that the grammar has for keys and values is taken."""
+    assert trace_context(PARENT, state).state == state
+
+
+@given(st.text(), st.text() | STATES | st.tuples(STATES, st.text(), STATES).map("".join))
 def test_what_is_kept_can_be_logged(parent: str, state: str) -> None:
-    """Whatever a client sends, what is kept is short, printable ASCII."""
+    """Whatever a client sends, what is kept is short, printable ASCII, but for tabs between members of a state."""
     for told in (parent, PARENT + parent, "cc" + PARENT[2:] + "-" + parent):
         kept = trace_context(told, state)
         assert len(kept.parent) in (0, PARENT_CHARS)
         assert len(kept.state) <= MAX_STATE_CHARS
-        assert (kept.parent + kept.state.replace("\t", "")).isascii()
+        shown = kept.parent + kept.state.replace("\t", "")
+        assert shown.isascii()
+        assert shown.isprintable()
+        assert TraceContext(kept.parent, kept.state) == kept
+
+
+def test_a_log_line_names_the_parent_alone() -> None:
+    """A call without a trace has no empty field in its lines."""
+    assert TraceContext(PARENT, "a=1").logged == {"traceparent": PARENT}
+    assert NO_TRACE.logged == {}

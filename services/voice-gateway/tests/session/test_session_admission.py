@@ -82,7 +82,8 @@ def test_a_session_is_known_by_what_was_agreed() -> None:
     """Who watches is told all that was agreed; the client's own name is cut, as it may be of any length."""
 
     async def main() -> None:
-        world, caller, trace = World(), Caller("ada", Proof.JWT, "192.0.2.1"), TraceContext("00-4bf9-00f0-01")
+        world, caller = World(), Caller("ada", Proof.JWT, "192.0.2.1")
+        trace = TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
         session, run = await world.open(
             SessionRequest("grpc_v1", 8_000, system_prompt="", client_label="c" * 500, caller=caller, trace=trace)
         )

@@ -103,6 +103,7 @@ def test_tools_of_both_places_in_one_turn(tmp_path: Path) -> None:
         await world.sink.wait_for(ReplyFinished, 2)
         session.end()
         await run
+        assert world.telemetry.answered == [1]
         assert world.tools.runs == [("weather", "{}")]
         assert [[tool.name for tool in offered] for offered in world.llm.offered] == [["weather", "door"]] * 2
         outcomes = [message.text for message in world.llm.requests[1] if message.role is Role.TOOL]

@@ -18,6 +18,7 @@ from transports.transport_fakes import (
 from voice_gateway.domain import events
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 from voice_gateway.session.ports import SessionRequest
 
 CHUNK_MS = 100
@@ -244,3 +245,25 @@ async def test_session_that_is_refused() -> None:
         await send(call, config(language="tlh"))
         assert await read_all(call) == []
         assert await reason_of(call) == (grpc.StatusCode.INVALID_ARGUMENT, "LANGUAGE_UNSUPPORTED", {})
+
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "trace"),
+    [
+        ((("traceparent", PARENT), ("tracestate", "a=1")), TraceContext(PARENT, "a=1")),
+        ((("traceparent", "none"),), NO_TRACE),
+        ((), NO_TRACE),
+    ],
+)
+async def test_the_headers_tell_the_trace(metadata: tuple[tuple[str, str], ...], trace: TraceContext) -> None:
+    """A client of the older contract that is instrumented is found in its traces, too."""
+    gateway = FakeGateway()
+    async with serving(gateway) as channel:
+        call = stream_audio(channel, metadata)
+        await send(call, config())
+        await call.done_writing()
+        await read_all(call)
+    assert [request.trace for request in gateway.requests] == [trace]

@@ -6,6 +6,7 @@ import pytest
 from transports.transport_fakes import FakeGateway
 from voice_gateway.domain.caller import UNKNOWN
 from voice_gateway.domain.errors import ClientError, Limit, Reason, Refused, Unavailable
+from voice_gateway.domain.trace_context import TraceContext
 from voice_gateway.transports.refusal_log import RefusalLog
 
 
@@ -25,6 +26,15 @@ def test_a_flood_is_one_line_a_second(caplog: pytest.LogCaptureFixture) -> None:
     told = [(vars(record)["limit"], vars(record)["others_since"]) for record in caplog.records]
     assert told == [("sessions", 0), ("sessions", 9), ("sessions", 9), ("caller_new", 0)]
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+def test_a_refusal_names_the_trace_of_its_caller(caplog: pytest.LogCaptureFixture) -> None:
+    """A call that was refused is found from its caller's trace; where none is known there is no empty field."""
+    log = RefusalLog(FakeGateway(), lambda: 0.0)
+    trace = TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "a=1")
+    log.tell(full(Limit.SESSIONS), "unix:", UNKNOWN, trace)
+    log.tell(full(Limit.CALLER_NEW), "unix:", UNKNOWN)
+    assert [vars(record).get("traceparent") for record in caplog.records] == [trace.parent, None]
 
 
 def test_a_flood_of_mistakes_is_one_line_a_second(caplog: pytest.LogCaptureFixture) -> None:

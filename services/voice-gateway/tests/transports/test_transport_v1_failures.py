@@ -25,7 +25,7 @@ from transports.transport_fakes import (
     stream_audio,
 )
 from transports.v1_calls import IMPATIENT, START, flood, next_reply, nothing_is_left, our_tasks, payloads
-from transports.v1_messages import sound
+from transports.v1_messages import raw, sound
 from voice_gateway.domain import events
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.errors import (
@@ -36,10 +36,14 @@ from voice_gateway.domain.errors import (
     Reason,
     Unavailable,
 )
+from voice_gateway.domain.trace_context import TraceContext
 from voice_gateway.transports.call import CallLimits, hold_call
 from voice_gateway.transports.failures import MAX_MESSAGE_CHARS
 from voice_gateway.transports.grpc_v1.codec import Codec
 from voice_gateway.transports.grpc_wire.wire import GrpcWire
+from voicegateway.v1 import client_pb2
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 async def test_failed_session_ends_with_its_status() -> None:
@@ -77,11 +81,11 @@ async def test_refusal_follows_what_was_said() -> None:
     ids=["client", "backend"],
 )
 async def test_refused_call_is_logged(refusal: GatewayError, level: int, caplog: pytest.LogCaptureFixture) -> None:
-    """A call that never becomes a session leaves one line, of bounded length, with its reason and its caller."""
+    """A call that never becomes a session leaves one line, of bounded length, with its reason, caller and trace."""
     caplog.set_level(logging.INFO, "voice_gateway")
     async with serving(FakeGateway(refusal=refusal)) as channel:
         call = converse(channel)
-        await send(call, START)
+        await send(call, raw(start=client_pb2.Start(traceparent=PARENT)))
         await read_all(call)
         _, reason, _ = await reason_of(call)
         assert reason == refusal.reason
@@ -90,6 +94,7 @@ async def test_refused_call_is_logged(refusal: GatewayError, level: int, caplog:
     assert (record.levelno, told["reason"]) == (level, refusal.reason)
     assert len(told["detail"]) <= MAX_MESSAGE_CHARS
     assert told["peer"].startswith("ip")
+    assert told["traceparent"] == PARENT
 
 
 async def test_fault_of_our_own_is_logged_and_internal(caplog: pytest.LogCaptureFixture) -> None:
@@ -120,9 +125,11 @@ async def test_fault_of_our_own_is_logged_and_internal(caplog: pytest.LogCapture
 async def test_call_broken_off_is_logged(
     gateway: Callable[[], FakeGateway], sent: tuple[bytes, ...], told: tuple[int, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its session is merely cancelled, as if the client had vanished: one line with the session's id says why."""
+    """Its session is merely cancelled, as if the client had vanished: one line with its id and trace says why."""
     caplog.set_level(logging.INFO, "voice_gateway")
-    async with serving(opened := gateway(), replace(IMPATIENT, max_queued_bytes=2**30)) as channel:
+    opened = gateway()
+    opened.agreement = replace(AGREEMENT, trace=TraceContext(PARENT))
+    async with serving(opened, replace(IMPATIENT, max_queued_bytes=2**30)) as channel:
         call = converse(channel)
         await send(call, START, *sent)
         await (await opened.sessions.get()).over.wait()
@@ -130,6 +137,7 @@ async def test_call_broken_off_is_logged(
     (record,) = (record for record in caplog.records if record.getMessage() == "call_broken_off")
     fields = vars(record)
     assert ((record.levelno, fields["reason"]), fields["session"]) == (told, AGREEMENT.session_id)
+    assert fields["traceparent"] == PARENT
 
 
 async def test_fault_while_leaving_is_logged(caplog: pytest.LogCaptureFixture) -> None:

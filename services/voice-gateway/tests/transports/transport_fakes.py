@@ -269,9 +269,9 @@ def converse(channel: grpc.aio.Channel) -> RawCall:
     return channel.stream_stream("/voicegateway.v1.VoiceGatewayService/Converse")()
 
 
-def stream_audio(channel: grpc.aio.Channel) -> RawCall:
+def stream_audio(channel: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...] = ()) -> RawCall:
     """A StreamAudio call whose messages are bytes."""
-    return channel.stream_stream("/voice_workflow.VoiceGateway/StreamAudio")()
+    return channel.stream_stream("/voice_workflow.VoiceGateway/StreamAudio")(metadata=metadata)
 
 
 async def send(call: RawCall, *messages: bytes) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 PARENT_CHARS = 55
 """Of a traceparent of version 00 (section 3.2). A later version may have more; what is behind these is unknown."""
 MAX_STATE_CHARS = 512
-"""Of a tracestate. Section 3.3.1.5 asks to pass on at least as many."""
+"""Of a tracestate: a limit of ours, since the W3C has none. Section 3.3.1.5 asks to pass on at least as many."""
 MAX_STATE_MEMBERS = 32
 """Of a tracestate: section 3.3.1.1."""
 
@@ -17,23 +17,43 @@ _VERSION_00, _NO_VERSION = "00", "ff"
 
 @dataclass(frozen=True, slots=True)
 class TraceContext:
-    """The place of a call in its caller's trace; empty texts: none is known."""
+    """The place of a call in its caller's trace; empty texts: none is known.
+
+    Raises:
+        ValueError: `trace_context` would not have made it.
+    """
 
     parent: str = ""
     """A lawful traceparent, 55 characters."""
     state: str = ""
-    """A lawful tracestate, at most 512 characters; never without a parent."""
+    """A lawful tracestate that has members, at most 512 characters; never without a parent."""
 
+    def __post_init__(self) -> None:
+        """Refuse what is no trace, wherever it comes from: it is logged as it is."""
+        if (self.parent, self.state) != _lawful(self.parent, self.state):
+            raise ValueError("traceparent or tracestate is unlawful")
 
-NO_TRACE = TraceContext()
+    @property
+    def logged(self) -> dict[str, str]:
+        """The field of a log line that names the trace; there is none where no trace is known."""
+        return {"traceparent": self.parent} if self.parent else {}
 
 
 def trace_context(traceparent: str, tracestate: str) -> TraceContext:
-    """What is lawful of the two values. The W3C says to ignore the rest, and all without a lawful traceparent."""
+    """What is lawful of the two values. The W3C says to ignore the rest, and all without a lawful traceparent.
+
+    A tracestate of more than MAX_STATE_CHARS is lawful, and is dropped all the same: as a whole, so that nobody takes
+    the rest for all of it.
+    """
+    return TraceContext(*_lawful(traceparent, tracestate))
+
+
+def _lawful(traceparent: str, tracestate: str) -> tuple[str, str]:
+    """Parent and state, as far as they are kept."""
     parent = traceparent[:PARENT_CHARS]
     if not _is_parent(parent, traceparent[PARENT_CHARS:]):
-        return NO_TRACE
-    return TraceContext(parent, tracestate if _is_state(tracestate) else "")
+        return "", ""
+    return parent, tracestate if _is_state(tracestate) else ""
 
 
 def _is_parent(parent: str, rest: str) -> bool:
@@ -51,4 +71,7 @@ def _is_state(tracestate: str) -> bool:
     told = [member for each in tracestate.split(",") if (member := each.strip(" \t"))]
     members = [_MEMBER.fullmatch(each) for each in told]
     keys = {member[1] for member in members if member}
-    return len(keys) == len(told) <= MAX_STATE_MEMBERS
+    return 0 < len(keys) == len(told) <= MAX_STATE_MEMBERS
+
+
+NO_TRACE = TraceContext()

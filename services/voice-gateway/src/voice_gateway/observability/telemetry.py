@@ -45,7 +45,7 @@ class LogTelemetry:
     """Implements `Telemetry`. Every line names its session, transport, label and the caller's trace; none its words."""
 
     def session_started(self, agreement: Agreement) -> None:
-        """Log what was agreed."""
+        """Log who called and what was agreed; the language that is spoken only where it is another than is heard."""
         agreed: dict[str, object] = {
             "account": agreement.caller.account,
             "language": agreement.heard_language,
@@ -55,6 +55,8 @@ class LogTelemetry:
             "output_rate_hz": agreement.output_rate_hz,
             "policy": agreement.policy.departures(),
         }
+        if agreement.spoken_language != agreement.heard_language:
+            agreed["spoken_language"] = agreement.spoken_language
         if agreement.trace.state:
             agreed["tracestate"] = agreement.trace.state
         self._write(logging.INFO, "session_started", agreement, agreed)
@@ -62,7 +64,7 @@ class LogTelemetry:
     def session_ended(
         self, agreement: Agreement, outcome: Ended | GatewayError | None, duration_ms: int, turns: int
     ) -> None:
-        """Log how it ended, how long it took and how many turns it had."""
+        """Log how it ended, how long it took and how many turns had a reply."""
         fields: dict[str, object] = {"duration_ms": duration_ms, "turns": turns}
         self._write(_level(outcome), "session_ended", agreement, fields | _outcome(outcome))
 
@@ -96,9 +98,7 @@ class LogTelemetry:
             "transport": agreement.transport,
             "client_label": agreement.client_label,
         }
-        if agreement.trace.parent:
-            who["traceparent"] = agreement.trace.parent
-        _log.log(level, event, extra=who | dict(fields))
+        _log.log(level, event, extra=who | agreement.trace.logged | dict(fields))
 
 
 def _level(outcome: Ended | GatewayError | None) -> int:

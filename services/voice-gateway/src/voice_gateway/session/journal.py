@@ -1,4 +1,4 @@
-"""A session's journal: what the core was told, when, and what it made of it, so that the call can be replayed.
+"""A session's journal: what its conversation was told, when, and what it made of it, so that it can be replayed.
 
 A journal holds what was said in words, never as sound. Journaling is off unless a folder is set.
 """
@@ -35,7 +35,10 @@ class Journal:
         self._written_bytes = 0
 
     def record(self, fact: inputs.Input | None, now: Instant, batch: tuple[effects.Effect, ...] | None) -> None:
-        """Write down a call of the core; `fact` None: a deadline had come; `batch` None: the core raised an error."""
+        """Write down a call of the conversation.
+
+        `fact` None: a deadline had come; `batch` None: the conversation raised an error.
+        """
         try:
             if self._start is None:
                 self._start = now
@@ -84,11 +87,13 @@ class Journal:
             try:
                 file.close()
             except OSError:
-                _log.debug("the journal's last lines are lost", extra={"session": self._agreement.session_id})
+                _log.debug("the journal's last lines are lost", extra=self._who())
 
     def _tell(self, why: str) -> None:
-        told = {"session": self._agreement.session_id, "path": str(self._path), "reason": why}
-        _log.error("the journal has stopped", extra=told)
+        _log.error("the journal has stopped", extra=self._who() | {"path": str(self._path), "reason": why})
+
+    def _who(self) -> dict[str, str]:
+        return {"session": self._agreement.session_id} | self._agreement.trace.logged
 
 
 class JournalFolder:

@@ -401,7 +401,7 @@ class Telemetry(Protocol):
     def session_ended(
         self, agreement: Agreement, outcome: Ended | GatewayError | None, duration_ms: int, turns: int
     ) -> None:
-        """A session is over, in which so many turns were answered; `outcome` None when its client vanished."""
+        """A session is over, in which so many turns had a reply; `outcome` None when its client vanished."""
 
     def turn_ended(self, agreement: Agreement, record: TurnRecord) -> None:
         """A reply came to its end."""

@@ -13,7 +13,7 @@ from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.domain.errors import BackendError, GatewayError, InternalError, Reason, Unavailable
 from voice_gateway.domain.events import Ended, ReplyAudio
-from voice_gateway.domain.ids import CallId, ReplyId
+from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms, ms_between, samples_to_ns
 from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.session import clock
@@ -84,8 +84,7 @@ class SessionRunner:
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: Instant | None = None
         self._calls = BackendCalls(agreement, around, self._hearing, self._playout, self._post)
-        self._turns = 0
-        """How many were answered."""
+        self._turns = _TurnCount()
         self._outcome: Ended | GatewayError | None = None
         self._deeds = DEEDS
         self._reports = REPORTS
@@ -184,7 +183,7 @@ class SessionRunner:
         finally:
             self.release()
             self._around.telemetry.session_ended(
-                self.agreement, self._outcome, ms_between(started, clock.now()), self._turns
+                self.agreement, self._outcome, ms_between(started, clock.now()), self._turns.total
             )
         if isinstance(outcome, Ended):
             return outcome
@@ -307,7 +306,7 @@ class SessionRunner:
     def _record_turn(self, effect: effects.RecordTurn) -> None:
         self._calls.cancel_writing(effect.record.finished.reply)
         self._calls.cancel_speaking(effect.record.finished.reply)
-        self._turns += effect.record.finished.turn is not None
+        self._turns.replied(effect.record.finished.turn)
         self._around.telemetry.turn_ended(self.agreement, effect.record)
 
     def _note(self, effect: effects.Remember | effects.Forget) -> None:
@@ -349,6 +348,22 @@ class SessionRunner:
         effects.Close: _close,
         effects.Fail: _fail,
     }
+
+
+class _TurnCount:
+    """How many turns had a reply; one that calls tools has several.
+
+    A turn whose reply is taken back goes on under another number, and counts again.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._last: TurnId | None = None
+
+    def replied(self, turn: TurnId | None) -> None:
+        """A reply to this turn is over; None: no turn asked for it."""
+        if turn not in (None, self._last):
+            self.total, self._last = self.total + 1, turn
 
 
 def _paced(

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from voice_gateway.domain.errors import ClientError, GatewayError, InternalError, Reason, Unavailable
 from voice_gateway.domain.instant import NS_PER_S, Instant
 from voice_gateway.domain.rates import TokenBucket
+from voice_gateway.domain.trace_context import NO_TRACE
 from voice_gateway.session.ports import AdmitCaller, ExpectStart, OpenSession, Session
 from voice_gateway.transports import client_input
 from voice_gateway.transports.audio_in import AudioIn, open_audio_in, slices
@@ -117,13 +118,15 @@ async def _serve(call: "_Call", session: Session, limits: CallLimits) -> None:
 
 async def _admit(wire: Wire, codec: Codec, doors: Doors, limits: CallLimits) -> _Begun:
     """Hear what the client wants and open a session; a refusal has no session whose lines would tell of it."""
+    trace = NO_TRACE
     try:
         is_greeted = await _greet_first(wire, codec, doors, limits)
         opening = await _opening(wire, codec, doors, limits)
+        trace = opening.request.trace
         outbox = Outbox(codec, max_bytes=limits.max_queued_bytes, write_stall_ms=limits.write_stall_ms)
         session = await doors.open_session(replace(opening.request, caller=wire.caller), outbox)
     except GatewayError as error:
-        doors.log.tell(error, wire.peer, wire.caller)
+        doors.log.tell(error, wire.peer, wire.caller, trace)
         raise
     return _Begun(session, outbox, iter(opening.said), is_greeted)
 
@@ -168,7 +171,7 @@ async def _converse(call: "_Call", run: asyncio.Task[Any], limits: CallLimits) -
     except GatewayError as error:
         if not run.done():  # of what ended the session itself, the session tells
             level = logging.WARNING if isinstance(error, Unavailable) else logging.INFO
-            _LOG.log(level, "call_broken_off", extra={"session": call.session_id, **in_a_log(error)})
+            _LOG.log(level, "call_broken_off", extra=call.logged | in_a_log(error))
         raise
     except Exception as error:
         error.add_note(f"session {call.session_id}")  # error.proto, ERROR_REASON_INTERNAL: the logs have it
@@ -192,6 +195,8 @@ class _Call:
         self._pace = MESSAGES
         self.outbox = begun.outbox
         self.session_id = session.agreement.session_id
+        self.logged = {"session": self.session_id, **session.agreement.trace.logged}
+        """Fields of a log line that tell which call it is."""
         self.is_ended = False
         """The client sent `end`."""
         self.reading = Operation()

@@ -9,6 +9,7 @@ from typing import Final
 
 from voice_gateway.domain.caller import Caller
 from voice_gateway.domain.errors import ClientError, GatewayError, Limit, Reason, Refused
+from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 from voice_gateway.session.ports import AdmissionWatch
 from voice_gateway.transports.failures import safe_message
 
@@ -28,7 +29,7 @@ class RefusalLog:
         self._told_s: dict[_Kind, float] = {}
         self._untold: dict[_Kind, int] = {}
 
-    def tell(self, error: GatewayError, peer: str, caller: Caller) -> None:
+    def tell(self, error: GatewayError, peer: str, caller: Caller, trace: TraceContext = NO_TRACE) -> None:
         """Count a refusal, and log it or leave it to the next line about its kind."""
         self._watch.session_refused(error)
         limit = error.limit if isinstance(error, Refused) else None
@@ -46,4 +47,5 @@ class RefusalLog:
         }
         if limit is not None:
             told["limit"] = limit.value
+        told |= trace.logged
         _LOG.log(logging.INFO if isinstance(error, ClientError) else logging.WARNING, "call_refused", extra=told)

@@ -21,6 +21,7 @@ from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import INPUT_RATES_HZ, AudioFormat, Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
+from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 from voice_gateway.session.ports import SessionRequest
 from voice_gateway.transports import client_input
 from voice_gateway.transports.codec import Opening
@@ -37,7 +38,9 @@ MAX_HELD_TURNS: Final = 256
 class Codec:
     """One call; implements `transports.codec.Codec`."""
 
-    def __init__(self) -> None:
+    def __init__(self, trace: TraceContext = NO_TRACE) -> None:
+        """`trace` is what the call's headers tell; no message tells of one."""
+        self._trace = trace
         self._audio_in = AudioFormat(Encoding.LINEAR_PCM, DEFAULT_RATE_HZ)
         self._clock = client_input.InputClock()
         self._order = TurnOrder()
@@ -78,6 +81,7 @@ class Codec:
                 policy={"min_words": 3, "no_input_ms": 0},  # it has no message for a prompt that nobody asked for
                 can_pause=False,
                 client_label=message.config.session_id,
+                trace=self._trace,
             )
         )
 

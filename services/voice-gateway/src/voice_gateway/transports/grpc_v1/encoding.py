@@ -228,7 +228,7 @@ class Encoder:
 
 
 def started(agreement: Agreement, audio_in: Encoding, audio_out: Encoding, server_version: str) -> bytes:
-    """The greeting of a session."""
+    """The greeting of a session; its one language is of both directions, which no wire tells apart yet."""
     message = server_pb2.Started(
         session_id=agreement.session_id,
         audio_in=audio_pb2.AudioFormat(encoding=ENCODINGS[audio_in], sample_rate_hz=agreement.input_rate_hz),
