@@ -13,12 +13,12 @@ from voice_gateway.domain.policy import TurnPolicy
 CLOSE = Tool("close_door", "Closes a door.", "", ToolPlace.CLIENT)
 CHANGES = st.builds(
     Change,
-    st.none() | st.sampled_from(["de-DE", "fr-FR"]),
-    st.none() | st.sampled_from(["de-DE", "fr-FR"]),
-    st.none() | st.sampled_from(["", "Karl"]),
-    st.none() | st.sampled_from(["", "Be long."]),
-    st.none() | st.builds(TurnPolicy, lead_ms=st.integers(40, 5_000)),
-    st.none() | st.sampled_from([(), (CLOSE,)]),
+    heard_language=st.none() | st.sampled_from(["de-DE", "fr-FR"]),
+    spoken_language=st.none() | st.sampled_from(["de-DE", "fr-FR"]),
+    voice=st.none() | st.sampled_from(["", "Karl"]),
+    system_prompt=st.none() | st.sampled_from(["", "Be long."]),
+    policy=st.none() | st.builds(TurnPolicy, lead_ms=st.integers(40, 5_000)),
+    tools=st.none() | st.sampled_from([(), (CLOSE,)]),
 )
 
 
@@ -44,6 +44,23 @@ def test_a_change_changes_what_it_names(change: Change, expected: Agreement) -> 
 def test_changes_taken_together_are_changes_one_after_the_other(first: Change, then: Change) -> None:
     """What waits as one change comes to what the client was granted step by step."""
     assert AGREEMENT.apply(first.merged(then)) == AGREEMENT.apply(first).apply(then)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"input_rate_hz": 8_001}, "input_rate_hz is 8001; it must be one of 8000, 11025"),
+        ({"output_rate_hz": 0}, "output_rate_hz is 0; it must be one of 8000, 11025"),
+        ({"asr_rate_hz": 0}, "asr_rate_hz is 0; it must be at least 1"),
+        ({"prompt_tokens": -1}, "prompt_tokens is -1; it must be at least 0"),
+        ({"backend_patience_ms": -1}, "backend_patience_ms is -1; it must be at least 0"),
+        ({"idle_timeout_ms": -1}, "idle_timeout_ms is -1; it must be at least 0"),
+    ],
+)
+def test_no_agreement_is_out_of_range(wrong: dict[str, int], why: str) -> None:
+    """Whoever makes one, also of what another process has kept, is told at once, not by the first audio."""
+    with pytest.raises(ValueError, match=why):
+        replace(AGREEMENT, **wrong)  # type: ignore[arg-type]  # all of them are numbers
 
 
 def test_departures_from_the_contract() -> None:

@@ -1,7 +1,8 @@
 """Values as JSON has them, and back."""
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from voice_gateway.domain.ids import ReplyId
 from voice_gateway.domain.plain import PlainError, from_plain, to_plain
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.trace_context import TraceContext
 
 
 class Colour(Enum):
@@ -45,11 +47,21 @@ class Outer:
     is_set: bool = False
 
 
+OUTER: dict[str, Any] = {
+    "reply": 1,
+    "colour": "red",
+    "inner": {"part": 1.0},
+    "texts": ["a"],
+    "maybe": None,
+    "is_set": True,
+}
+
+
 @given(st.from_type(Outer))
 def test_a_value_comes_back_from_json(value: Outer) -> None:
     """Whatever its fields hold, reading gives the value that was written."""
     through_json = json.loads(json.dumps(to_plain(value)))
-    assert repr(from_plain(Outer, through_json)) == repr(value)  # as text, since nan is not equal to itself
+    assert repr(from_plain(Outer, through_json, "outer")) == repr(value)  # as text, since nan is not equal to itself
 
 
 def test_names_tell_twins_apart() -> None:
@@ -67,18 +79,47 @@ def test_what_json_does_not_have_is_refused() -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "why"),
     [
-        (Inner, {"part": 1.0, "other": 2}, "is no Inner"),
-        (Inner, [1.0], "is no Inner"),
-        (Inner, {}, "a Inner needs part"),
-        (Inner, {"part": "1"}, "'1' is no float"),
-        (Colour, "blue", "'blue' is no Colour"),
-        (Colour, ["red"], r"\['red'\] is no Colour"),
-        (int, True, "True is no int"),
-        (tuple[int, ...], {}, "is no "),
-        (TurnPolicy, {"lead_ms": 1}, "POLICY_OUT_OF_RANGE: lead_ms is 1"),
+        (Inner, {"part": 1.0, "other": 2}, "x has 2 fields; a Inner has 1"),
+        (Inner, [1.0], "x is list; it must be Inner"),
+        (Inner, {}, "x has no part"),
+        (Inner, {"part": "1"}, "x.part is str; it must be float"),
+        (Inner, {"part": 10**400}, "x.part is a number that no double holds"),
+        (Outer, OUTER | {"texts": ["a", "b", 3]}, "x.texts[2] is int; it must be str"),
+        (Outer, OUTER | {"maybe": {"part": None}}, "x.maybe.part is NoneType; it must be float"),
+        (Colour, "blue", "x is no Colour"),
+        (Colour, ["red"], "x is list; it must be Colour"),
+        (int, True, "x is bool; it must be int"),
+        (int, -(10**400), "x is a number that no double holds"),
+        (tuple[int, ...], {}, "x is dict; it must be tuple"),
+        (
+            TurnPolicy,
+            asdict(TurnPolicy()) | {"lead_ms": 1},
+            "x: POLICY_OUT_OF_RANGE: lead_ms is 1; it must be 40 to 5000",
+        ),
+        (TraceContext, {"parent": "00-4bf9-00f0-01", "state": ""}, "x: traceparent or tracestate is unlawful"),
     ],
 )
 def test_what_is_of_another_type_is_refused(kind: Any, value: Any, why: str) -> None:
     """Nothing is guessed or converted: a wrong value is one typed error, a value out of its range too."""
-    with pytest.raises(PlainError, match=why):
-        from_plain(kind, value)
+    with pytest.raises(PlainError, match=f"^{re.escape(why)}$"):
+        from_plain(kind, value, "x")
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in fields(Outer)])
+def test_no_default_is_filled_in(name: str) -> None:
+    """A field that is not there was lost, or is unknown to who wrote it: the default may be another by now."""
+    with pytest.raises(PlainError, match=f"^x has no {name}$"):
+        from_plain(Outer, {key: value for key, value in OUTER.items() if key != name}, "x")
+
+
+@pytest.mark.parametrize("kind", [int, float, str, Colour, Inner, tuple[int, ...], Inner | None])
+def test_an_error_quotes_nothing(kind: Any) -> None:
+    """Whoever reads a value logs the error; the value may be long, nested without end, or what a caller said."""
+    nested: Any = "secret"
+    for _ in range(100_000):
+        nested = [nested]
+    for value in (nested, {"secret": "secret" * 100_000}, 10**400 if kind is not str else 5):
+        with pytest.raises(PlainError, match=r"^x") as refused:
+            from_plain(kind, value, "x")
+        assert "secret" not in str(refused.value)
+        assert len(str(refused.value)) < 100

@@ -165,7 +165,8 @@ def _settings_changed(match: re.Match[str], _: int) -> inputs.Input:
     given = dict(part.split(" ", 1) for part in match[1].split(", "))
     language, voice, prompt = (given.pop(name, None) for name in ("language", "voice", "prompt"))
     policy = TurnPolicy().changed({name: int(value) for name, value in given.items()}) if given else None
-    return inputs.SettingsChanged(Change(language, language, voice, prompt, policy))
+    change = Change(heard_language=language, spoken_language=language, voice=voice, system_prompt=prompt, policy=policy)
+    return inputs.SettingsChanged(change)
 
 
 def _part(match: re.Match[str]) -> tuple[ReplyId, SentenceId, int]:
@@ -317,7 +318,11 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for
 
 
 def _change(change: Change) -> str:
-    texts = {"language": change.heard_language, "voice": change.voice, "prompt": change.system_prompt}
+    if change.heard_language == change.spoken_language:
+        languages = {"language": change.heard_language}
+    else:
+        languages = {"heard language": change.heard_language, "spoken language": change.spoken_language}
+    texts = languages | {"voice": change.voice, "prompt": change.system_prompt}
     told = [f"{name} {value!r}" for name, value in texts.items() if value is not None]
     if change.policy is not None:
         usual = asdict(TurnPolicy())

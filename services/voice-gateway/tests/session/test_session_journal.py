@@ -27,6 +27,7 @@ from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.trace_context import TraceContext
+from voice_gateway.observability.logs import fields_of
 from voice_gateway.session import journal as journal_module
 from voice_gateway.session.journal import Journal, JournalFolder
 from voice_gateway.session.journal_codec import (
@@ -57,6 +58,9 @@ AGREED = replace(
 )
 HEADER = Header(VERSION, "1.2.3", AGREED, "now", Instant(5))
 HEAD = header_line(HEADER)
+AGREEMENT_OF_HEAD = "line 1: is no head of a journal: head.agreement"
+DEEP = "[" * 500 + "]" * 500
+CHANGED = CoreCall(HEADER.clock_ns, "", inputs.SettingsChanged(Change(policy=TurnPolicy())), ())
 CALL = """
 0 ms: session starts
 1000 ms: final "Count to three."
@@ -143,23 +147,36 @@ def test_what_was_said_cannot_upset_a_terminal(tmp_path: Path) -> None:
         ("{\n", "line 1: is not JSON"),
         ("[" * 100_000 + "\n", "line 1: is not JSON"),
         ("[]\n", "line 1: is not a JSON object"),
-        ('{"version":1}\n', "line 1: is no head of a journal of version 3"),
-        ('{"version":2}\n', "line 1: is no head of a journal of version 3"),
-        ('{"version":3}\n', "line 1: a Header needs agreement, clock_ns"),
-        (HEAD.replace('"lead_ms":300', '"lead_ms":1'), "line 1: POLICY_OUT_OF_RANGE"),
-        (HEAD.replace('"lead_ms":300', '"led_ms":300'), "line 1: {.*} is no TurnPolicy"),
-        (HEAD + "{}\n", "line 2: None is no int"),
+        ("{}\n", "line 1: is no head of a journal: version is NoneType; it must be int"),
+        ('{"version":1}\n', "line 1: is of version 1; this program reads version 3"),
+        ('{"version":2}\n', "line 1: is of version 2; this program reads version 3"),
+        ('{"version":3}\n', "line 1: is no head of a journal: head has no server_version, agreement, wall, clock_ns"),
+        (HEAD.replace('"lead_ms":300', '"lead_ms":1'), f"{AGREEMENT_OF_HEAD}.policy: POLICY_OUT_OF_RANGE"),
+        (HEAD.replace('"lead_ms":300', '"led_ms":300'), f"{AGREEMENT_OF_HEAD}.policy has no lead_ms"),
+        (HEAD.replace('"lead_ms":300', '"lead_ms":300,"led_ms":1'), f"{AGREEMENT_OF_HEAD}.policy has .* fields; a "),
+        (HEAD.replace('"lead_ms":300', f'"lead_ms":{DEEP}'), f"{AGREEMENT_OF_HEAD}.policy.lead_ms is list"),
+        (HEAD.replace('"output_rate_hz":16000', '"output_rate_hz":0'), f"{AGREEMENT_OF_HEAD}: output_rate_hz is 0"),
+        (HEAD.replace(AGREED.trace.parent, "00-1-2-3"), f"{AGREEMENT_OF_HEAD}.trace: traceparent or tracestate"),
+        (HEAD + "{}\n", "line 2: t is NoneType; it must be int"),
+        (
+            HEAD + f'{{"t":1{"0" * 400},"wall":"","effects":[],"deadline":true}}\n',
+            "line 2: t is a number that no double",
+        ),
         (HEAD + '{"t":0,"wall":"","effects":[]}\n', "line 2: is neither a fact nor a deadline"),
-        (HEAD + '{"t":0,"wall":"","effects":[7],"deadline":true}\n', "line 2: 7 is no str"),
-        (HEAD + '{"t":0,"wall":"","effects":[],"fact":"Sneezed"}\n', "line 2: there is no fact 'Sneezed'"),
-        (HEAD + '{"t":0,"wall":"","effects":[],"fact":"TextTyped"}\n', "line 2: a TextTyped needs text"),
+        (HEAD + '{"t":0,"wall":"","effects":[7],"deadline":true}\n', r"line 2: effects\[0\] is int; it must be str"),
+        (HEAD + '{"t":0,"wall":"","effects":[],"fact":"Sneezed"}\n', "line 2: there is no such fact"),
+        (HEAD + '{"t":0,"wall":"","effects":[],"fact":"TextTyped"}\n', "line 2: TextTyped has no text"),
         (
             HEAD + '{"t":0,"wall":"","effects":[],"fact":"ReplyFailed","reply":1,"reason":"BAD","message":""}\n',
-            "line 2: 'BAD' is no Reason",
+            "line 2: ReplyFailed.reason is no Reason",
         ),
         (
             HEAD + '{"t":0,"wall":"","effects":[],"fact":"SettingsChanged","change":{"policy":{"lead_ms":1}}}\n',
-            "line 2: POLICY_OUT_OF_RANGE",
+            "line 2: SettingsChanged.change has no heard_language, ",
+        ),
+        (
+            HEAD + call_line(CHANGED, HEADER.clock_ns).replace('"lead_ms":200', '"lead_ms":1'),
+            "line 2: SettingsChanged.change.policy: POLICY_OUT_OF_RANGE",
         ),
     ],
 )
@@ -167,6 +184,19 @@ def test_what_is_no_journal_is_refused_by_line(text: str, why: str) -> None:
     """A file that is broken, of another version or no journal at all is a clear error, not a traceback."""
     with pytest.raises(JournalError, match=f"^{why}"):
         read(text)
+
+
+@pytest.mark.parametrize("wrong", ["1" + "0" * 400, *("[" * depth + "]" * depth for depth in (10, 500, 900, 100_000))])
+def test_the_command_line_tells_what_is_no_journal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
+    """Whatever stands in it, however deep or large, one sentence of bounded length says why it cannot be replayed."""
+    path = tmp_path / "bad.jsonl"
+    path.write_text(HEAD.replace('"system_prompt":"Be brief."', f'"system_prompt":{wrong}'))
+    assert commands.replay([path]) == commands.EXIT_MISCONFIGURED
+    told = capsys.readouterr()
+    assert told.err.startswith(f"voice-gateway: {path} cannot be replayed: line 1: is no")
+    assert (told.out, len(told.err) < 400 + len(str(path))) == ("", True)
 
 
 def test_a_replay_prints_the_conversation(tmp_path: Path) -> None:
@@ -188,7 +218,7 @@ def test_a_replay_tells_the_languages_apart() -> None:
     assert replayed.difference is None
     assert [line.strip() for line in replayed.script] == [
         "session s1  now  grpc_v1  en-US heard, de-DE spoken  voice-gateway 1.2.3",
-        "0 ms  session (from here on: language as before heard, fr-FR spoken)",
+        "0 ms  session (from here on: language fr-FR spoken)",
     ]
 
 
@@ -253,7 +283,10 @@ def _changed(path: Path, **changes: object) -> None:
             r"line 8, SegmentFinal: effect \d+ was Emit Transcript \w+, it is Emit Transcript \w+: ",
         ),
         ({"effects": []}, r"line 8, SegmentFinal: effect 1 was none, it is ForgetAudio"),
-        ({"effects": None}, r"line 8, SegmentFinal: the journal has an error of the core, the replay \d+ effects"),
+        (
+            {"effects": None},
+            r"line 8, SegmentFinal: the journal has an error of the conversation, the replay \d+ effects",
+        ),
     ],
 )
 def test_the_first_difference_is_told(tmp_path: Path, changes: dict[str, object], why: str) -> None:
@@ -280,11 +313,15 @@ def test_an_error_of_the_core_is_recorded_and_replayed(tmp_path: Path, monkeypat
     monkeypatch.setitem(Core._HANDLERS, inputs.SegmentFinal, lambda *_: 1 / 0)
     recording = read_journal(path)
     first_final = next(i for i, call in enumerate(recording.calls) if isinstance(call.fact, inputs.SegmentFinal))
-    assert "the core raised ZeroDivisionError" in str(replay(recording, Core).difference)
+    assert "the conversation raised ZeroDivisionError" in str(replay(recording, Core).difference)
     died = dataclasses.replace(
         recording, calls=(recording.calls[0], dataclasses.replace(recording.calls[first_final], effects=None))
     )
-    assert replay(died, Core).script[-1].endswith("the core raised ZeroDivisionError: division by zero, as it did then")
+    assert (
+        replay(died, Core)
+        .script[-1]
+        .endswith("the conversation raised ZeroDivisionError: division by zero, as it did then")
+    )
 
 
 # --- the file --------------------------------------------------------------------------------------------------------
@@ -316,6 +353,8 @@ def test_a_journal_that_cannot_be_made_is_logged_once(
     _tell(journal, 3)
     journal.close()
     assert _troubles(caplog) == ["the journal has stopped"]
+    told = fields_of(caplog.records[0])
+    assert (told["session"], told["traceparent"]) == (AGREED.session_id, AGREED.trace.parent)
     assert taken.read_text() == "evidence"
 
 

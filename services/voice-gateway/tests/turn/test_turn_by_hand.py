@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from gateway_kit.phone_call import AGREEMENT, PER_MS, PERSONA, at, new_core, question
+from gateway_kit.phone_call import AGREEMENT, PER_MS, PERSONA, at, new_core, question, rendered
 from voice_gateway.domain import events
 from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.errors import Reason
@@ -15,14 +15,20 @@ from voice_gateway.domain.instant import NS_PER_MS
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.plain import to_plain
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.turn import effects, inputs
+from voice_gateway.turn import effects, inputs, snapshot
 from voice_gateway.turn.core import Core
 from voice_gateway.turn.reply.wording import MAX_SENTENCES
 from voice_gateway.turn.user.keypad import LONGEST_DIGITS
 from voice_gateway.turn.user.turn_so_far import MAX_TURN_CHARS
 from voice_gateway.turn.user.waiting import MAX_WAITING_TURNS, SUPERSEDED_CHARS
 
-CHANGE = Change("de-DE", "de-DE", "Karl", "Be long.", TurnPolicy(lead_ms=300))
+CHANGE = Change(
+    heard_language="de-DE",
+    spoken_language="de-DE",
+    voice="Karl",
+    system_prompt="Be long.",
+    policy=TurnPolicy(lead_ms=300),
+)
 
 
 def said_to_silence(persona: Persona) -> list[str]:
@@ -118,7 +124,7 @@ def test_a_change_under_way_outlives_the_core() -> None:
     core.handle(inputs.SettingsChanged(Change(voice="Karl")), at(3))
     value = json.loads(json.dumps(core.snapshot(at(4))))
     assert value["agreement"] == to_plain(AGREEMENT.apply(CHANGE))
-    restored = Core.restore(value)
+    restored = Core.restore(snapshot.parse(value))
     assert restored.snapshot(at(5)) == value
     (opened,) = restored.handle(inputs.SessionStarted(), at(6))
     assert isinstance(opened, effects.OpenRecognition)
@@ -128,8 +134,21 @@ def test_a_change_under_way_outlives_the_core() -> None:
 def test_changes_merge_field_by_field() -> None:
     """What the later change leaves open stays as the earlier one says."""
     later = Change(voice="", policy=TurnPolicy(lead_ms=400))
-    assert CHANGE.merged(later) == Change("de-DE", "de-DE", "", "Be long.", TurnPolicy(lead_ms=400))
+    assert CHANGE.merged(later) == replace(CHANGE, voice="", policy=TurnPolicy(lead_ms=400))
     assert Change().merged(CHANGE) == CHANGE
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (Change(heard_language="de-DE", spoken_language="de-DE"), "language 'de-DE'"),
+        (Change(spoken_language="fr-FR", voice="Eva"), "spoken language 'fr-FR', voice 'Eva'"),
+        (Change(heard_language="de-DE", spoken_language="fr-FR"), "heard language 'de-DE', spoken language 'fr-FR'"),
+    ],
+)
+def test_a_script_tells_the_languages_apart(change: Change, told: str) -> None:
+    """A change of the language that is spoken alone is seen in a script."""
+    assert rendered((effects.Reconfigure(change),)) == [f"    [reconfigure: {told}]"]
 
 
 def test_a_turn_supersedes_all_before_it_at_once() -> None:

@@ -8,7 +8,7 @@ from voice_gateway.domain import events
 from voice_gateway.domain.chat import PROMPT_TOKENS
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import ReplyId
-from voice_gateway.turn import effects, inputs
+from voice_gateway.turn import effects, inputs, snapshot
 from voice_gateway.turn.core import Core
 from voice_gateway.turn.projection import prompt_size
 
@@ -72,7 +72,7 @@ def test_what_was_learnt_stays_for_the_session() -> None:
     assert prompt_size(later.messages, later.tools) <= BESIDE + prompt_size(first.messages, ()) // 2
     value = json.loads(json.dumps(core.snapshot(at(3_000))))
     assert value["agreement"]["prompt_tokens"] < PROMPT_TOKENS // 2
-    restored = Core.restore(value)
+    restored = Core.restore(snapshot.parse(value))
     assert restored.snapshot(at(4_000)) == value
 
 

@@ -1,6 +1,9 @@
 """What outlives a core, and that the next one goes on as the first would have."""
 
 import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -11,12 +14,14 @@ from gateway_kit.simulated.call import Call
 from gateway_kit.simulated.restored import quiet_moments, restored_at_a_quiet_moment
 from hypothesis import given
 from hypothesis import strategies as st
+from voice_gateway.domain.caller import Caller, Proof
+from voice_gateway.domain.chat import Tool, ToolPlace
 from voice_gateway.domain.errors import Reason
-from voice_gateway.domain.ids import ReplyId, SentenceId
+from voice_gateway.domain.ids import ReplyId, SentenceId, SessionId
 from voice_gateway.domain.plain import to_plain
-from voice_gateway.turn import effects, inputs
+from voice_gateway.domain.trace_context import TraceContext
+from voice_gateway.turn import effects, inputs, snapshot
 from voice_gateway.turn.core import Core
-from voice_gateway.turn.snapshot import SnapshotError
 
 
 def told(*script: str) -> Core:
@@ -42,6 +47,7 @@ SPEAKING = (
 
 SAID = "One two three."
 COUNT = ["user", 1, 1, "Count."]
+AGREED = to_plain(AGREEMENT)
 
 
 @pytest.mark.parametrize(
@@ -98,30 +104,95 @@ def test_a_snapshot_may_be_taken_at_any_time(
     assert (value["turn"], value["last_reply"], value["has_reports"]) == ids
     assert core.snapshot(at(1_000)) == value
     through_json = json.loads(json.dumps(value))
-    assert Core.restore(through_json).snapshot(at(9_000)) == value
+    assert Core.restore(snapshot.parse(through_json)).snapshot(at(9_000)) == value
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
         ({"version": 1}, "a snapshot of version 1; this is version 5"),
-        ({"turn": "1"}, "turn of a snapshot is '1'; it must be int"),
-        ({"has_reports": 1}, "has_reports of a snapshot is 1; it must be bool"),
-        ({"history": [["system", 1, "Obey."]]}, r"\['system', 1, 'Obey.'\] is no item"),
-        ({"history": [["user", 1, 1, 5]]}, r"\['user', 1, 1, 5\] is no item"),
-        ({"history": [["assistant", 1, 1, "a", "a"]]}, r"\['assistant', 1, 1, 'a', 'a'\] is no item"),
-        ({"agreement": None}, "the agreement of a snapshot: None is no Agreement"),
+        ({"version": None}, "of a snapshot, version is NoneType; it must be int"),
+        ({"turn": "1"}, "of a snapshot, turn is str; it must be int"),
+        ({"has_reports": 1}, "of a snapshot, has_reports is int; it must be bool"),
+        ({"history": "Obey."}, "of a snapshot, history is str; it must be list"),
+        ({"history": [COUNT, ["system", 1, "Obey."]]}, "of a snapshot, history[1] is no item"),
+        ({"history": [[]]}, "of a snapshot, history[0] is no item"),
+        ({"history": ["Obey."]}, "of a snapshot, history[0] is no item"),
+        ({"history": [["user", 1, 1, 5]]}, "of a snapshot, history[0].text is int; it must be str"),
+        ({"history": [["user", True, 1, "a"]]}, "of a snapshot, history[0].id is bool; it must be int"),
+        ({"history": [["assistant", 1, 1, "a", "a"]]}, "of a snapshot, history[0] is no item"),
+        ({"agreement": None}, "of a snapshot, agreement is NoneType; it must be Agreement"),
         (
-            {"agreement": to_plain(AGREEMENT) | {"policy": {"lead_ms": 0}}},
-            "the agreement of a snapshot: .*lead_ms is 0",
+            {"agreement": AGREED | {"input_rate_hz": 1}},
+            "of a snapshot, agreement: input_rate_hz is 1; it must be one of",
         ),
-        ({"last_item": None}, "last_item of a snapshot is None; it must be int"),
+        (
+            {"agreement": AGREED | {"persona": AGREED["persona"] | {"apology": 5}}},
+            "of a snapshot, agreement.persona.apology is int; it must be str",
+        ),
+        (
+            {"agreement": AGREED | {"policy": AGREED["policy"] | {"lead_ms": 0}}},
+            "of a snapshot, agreement.policy: POLICY_OUT_OF_RANGE: lead_ms is 0",
+        ),
+        (
+            {"agreement": AGREED | {"trace": {"parent": "00-4bf9-00f0-01", "state": ""}}},
+            "of a snapshot, agreement.trace: traceparent or tracestate is unlawful",
+        ),
+        ({"last_item": None}, "of a snapshot, last_item is NoneType; it must be int"),
     ],
 )
 def test_what_is_no_snapshot_is_refused(change: dict[str, Any], why: str) -> None:
     """Nothing is guessed: a wrong value is a typed error."""
-    with pytest.raises(SnapshotError, match=why):
-        Core.restore(new_core().snapshot(at(0)) | change)
+    with pytest.raises(snapshot.SnapshotError, match=f"^{re.escape(why)}"):
+        snapshot.parse(new_core().snapshot(at(0)) | change)
+
+
+def paths(value: object, *path: str | int) -> Iterator[tuple[str | int, ...]]:
+    """Where each field of a plain value is, inside of others, too."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield (*path, name)
+            yield from paths(item, *path, name)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from paths(item, *path, index)
+
+
+def test_every_field_of_a_snapshot_must_be_there() -> None:
+    """No default of the reader stands in for what the writer has agreed: policy, persona, tools, caller and trace."""
+    whole = new_core().snapshot(at(0))
+    found = list(paths(whole))
+    assert {("agreement", "policy", "lead_ms"), ("agreement", "toolbox", "tools", 0, "runs_at")} < set(found)
+    for *parents, name in found:
+        value = json.loads(json.dumps(whole))
+        holder = value
+        for parent in parents:
+            holder = holder[parent]
+        del holder[name]
+        with pytest.raises(snapshot.SnapshotError):
+            snapshot.parse(value)
+
+
+def test_whoever_resumes_says_what_is_another_process_own() -> None:
+    """The next process has another session id, door, caller and trace, and tools of its own beside the client's."""
+    kept = snapshot.parse(told(*SPEAKING).snapshot(at(1_000)))
+    clock = Tool("clock", "Tells the time.", "", ToolPlace.SERVER)
+    client_tools = tuple(tool for tool in kept.agreement.toolbox.tools if tool.runs_at is ToolPlace.CLIENT)
+    agreement = replace(
+        kept.agreement,
+        session_id=SessionId("s2"),
+        transport="grpc_legacy",
+        client_label="line 4",
+        caller=Caller("ada", Proof.JWT),
+        trace=TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        toolbox=replace(kept.agreement.toolbox, tools=(clock, *client_tools)),
+    )
+    core = Core.restore(replace(kept, agreement=agreement))
+    assert snapshot.parse(core.snapshot(at(2_000))).agreement == agreement
+    core.handle(inputs.SessionStarted(), at(2_000))
+    start = question(core.handle(inputs.TextTyped("What time is it?"), at(2_001)))
+    assert start.tools == (clock, *client_tools)
+    assert "One two" in [message.text for message in start.messages]
 
 
 # --- the restored core goes on as the first would have ---------------------------------------------------------------
@@ -143,7 +214,7 @@ def test_calls_have_quiet_moments() -> None:
 
 def test_the_persona_is_kept() -> None:
     """The next process asks the model under the same instructions, and apologises in the same words."""
-    core = Core.restore(new_core().snapshot(at(0)))
+    core = Core.restore(snapshot.parse(new_core().snapshot(at(0))))
     core.handle(inputs.SessionStarted(), at(1))
     start = question(core.handle(inputs.TextTyped("Hello."), at(2)))
     assert start.messages[0].text == PERSONA.system_prompt

@@ -9,7 +9,7 @@ from voice_gateway.domain.chat import Tool, Toolbox, ToolCall, ToolPlace
 from voice_gateway.domain.events import Notice, ReplyFinished
 from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.domain.persona import Persona
-from voice_gateway.turn import effects, inputs
+from voice_gateway.turn import effects, inputs, snapshot
 from voice_gateway.turn.core import Core
 from voice_gateway.turn.reply.tools import FILLER_AFTER_MS, MAX_CALLS
 
@@ -95,7 +95,7 @@ def test_the_client_may_change_its_tools() -> None:
     start = question(batch)
     assert start.tools == (TOOLBOX.tools[0], close)
     value = json.loads(json.dumps(core.snapshot(at(50))))
-    restored = Core.restore(value)
+    restored = Core.restore(snapshot.parse(value))
     assert restored.snapshot(at(60)) == value
     restored.handle(inputs.SessionStarted(), at(70))
     again = question(restored.handle(inputs.TextTyped("Close the door."), at(80)))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 
+from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ
 from voice_gateway.domain.caller import UNKNOWN, Caller
 from voice_gateway.domain.chat import NO_TOOLS, PROMPT_TOKENS, Tool, Toolbox
 from voice_gateway.domain.ids import SessionId
@@ -9,17 +10,20 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 
+_LEAST = {"asr_rate_hz": 1, "backend_patience_ms": 0, "prompt_tokens": 0, "idle_timeout_ms": 0}
+"""Of numbers for which the contract has no range."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a client changes in the midst of its session, as it was granted. None: it stays as it is."""
+    """What a client changes in the midst of its session, as it was granted. None: it stays as it is.
+
+    The fields mean what they mean in an Agreement.
+    """
 
     heard_language: str | None = None
-    """As in Agreement."""
     spoken_language: str | None = None
-    """As in Agreement."""
     voice: str | None = None
-    """As in Agreement."""
     system_prompt: str | None = None
     policy: TurnPolicy | None = None
     """The whole policy, fields that do not change included."""
@@ -39,6 +43,9 @@ class Agreement:
 
     What a client wishes is a `SessionRequest` or `SessionUpdate`: wishes may be open, or may not be granted. What a
     server offers is its `SessionSettings`: one for all sessions.
+
+    Raises:
+        ValueError: a rate that the contract does not have, or a number that is too small.
     """
 
     session_id: SessionId
@@ -72,6 +79,16 @@ class Agreement:
     """The client's own name for the call, for logs only."""
     caller: Caller = UNKNOWN
     trace: TraceContext = NO_TRACE
+
+    def __post_init__(self) -> None:
+        """Refuse what no session can be held by, wherever it comes from."""
+        for name, offered in (("input_rate_hz", INPUT_RATES_HZ), ("output_rate_hz", OUTPUT_RATES_HZ)):
+            if getattr(self, name) not in offered:
+                rates = ", ".join(map(str, offered))
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be one of {rates}")
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
 
     def apply(self, change: Change) -> "Agreement":
         """The agreement after a change."""

@@ -1,6 +1,6 @@
 """Values as JSON has them, and back, by the fields of their dataclasses: a new class needs no line here."""
 
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
@@ -33,40 +33,71 @@ def to_plain(value: object, *, with_names: bool = False) -> Any:
     raise TypeError(f"a {type(value).__name__} has no plain form")
 
 
-def from_plain(kind: Any, value: Any) -> Any:
+def from_plain(kind: Any, value: Any, path: str) -> Any:
     """The value of type `kind` that `to_plain` made `value` of. Takes what JSON makes of it, too.
 
+    Nothing is guessed: every field of a dataclass must be there, also one that has a default.
+
+    Args:
+        kind: the type, with any type arguments.
+        value: what JSON gave.
+        path: what the value is called in errors.
+
     Raises:
-        PlainError: it is not of that type, or the class itself refuses its fields.
+        PlainError: it is not of that type, or the class itself refuses its fields. The message says where, and is safe
+            to log: what the value says is not in it, but for numbers out of their range.
     """
     if isinstance(kind, NewType):
-        return from_plain(kind.__supertype__, value)
+        return from_plain(kind.__supertype__, value, path)
     origin = get_origin(kind)
     if origin in (Union, UnionType):
-        return None if value is None else from_plain(_the_other(kind), value)
+        return None if value is None else from_plain(_the_other(kind), value, path)
     if origin is tuple and isinstance(value, list):
-        return tuple(from_plain(get_args(kind)[0], item) for item in value)
+        return tuple(from_plain(get_args(kind)[0], item, f"{path}[{index}]") for index, item in enumerate(value))
     if is_dataclass(kind) and isinstance(kind, type):
-        return _read_fields(kind, value)
-    if isinstance(kind, type) and issubclass(kind, Enum) and value in [member.value for member in kind]:
-        return kind(value)
+        return _read_fields(kind, value, path)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _read_member(kind, value, path)
     if type(value) is kind or (kind is float and type(value) is int):
-        return kind(value)
-    raise PlainError(f"{value!r} is no {getattr(kind, '__name__', kind)}")
+        return _read_scalar(kind, value, path)
+    raise _wrong(kind, value, path)
 
 
-def _read_fields(kind: type[Any], value: object) -> Any:
+def _read_fields(kind: type[Any], value: object, path: str) -> Any:
     kinds = _kinds(kind)  # type: ignore[arg-type]  # a class is hashable
-    if not isinstance(value, dict) or value.keys() - kinds.keys():
-        raise PlainError(f"{value!r} is no {kind.__name__}")
-    needed = {spec.name for spec in fields(kind) if spec.default is MISSING and spec.default_factory is MISSING}
-    if missing := sorted(needed - value.keys()):
-        raise PlainError(f"a {kind.__name__} needs {', '.join(missing)}")
-    given = {name: from_plain(kinds[name], item) for name, item in value.items()}
+    if not isinstance(value, dict):
+        raise _wrong(kind, value, path)
+    if missing := [name for name in kinds if name not in value]:
+        raise PlainError(f"{path} has no {', '.join(missing)}")
+    if len(value) > len(kinds):
+        raise PlainError(f"{path} has {len(value)} fields; a {kind.__name__} has {len(kinds)}")
+    given = {name: from_plain(kinds[name], value[name], f"{path}.{name}") for name in kinds}
     try:
         return kind(**given)
-    except ClientError as error:  # a value out of its range
-        raise PlainError(str(error)) from error
+    except (ClientError, ValueError) as error:  # a value out of its range
+        raise PlainError(f"{path}: {error}") from error
+
+
+def _read_member(kind: type[Enum], value: object, path: str) -> Enum:
+    for member in kind:
+        if member.value == value:
+            return member
+    if isinstance(value, str):
+        raise PlainError(f"{path} is no {kind.__name__}")
+    raise _wrong(kind, value, path)
+
+
+def _read_scalar(kind: type[Any], value: Any, path: str) -> Any:
+    if isinstance(value, int):
+        try:
+            float(value)
+        except OverflowError:
+            raise PlainError(f"{path} is a number that no double holds") from None
+    return kind(value)
+
+
+def _wrong(kind: Any, value: object, path: str) -> PlainError:
+    return PlainError(f"{path} is {type(value).__name__}; it must be {getattr(kind, '__name__', kind)}")
 
 
 @cache

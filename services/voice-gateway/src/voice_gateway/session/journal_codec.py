@@ -1,4 +1,4 @@
-"""The lines of a journal: the head of a session, then one line for each call of the core. Pure.
+"""The lines of a journal: the head of a session, then one line for each call of its conversation. Pure.
 
 A new fact needs no line here (`domain/plain.py`). Effects are not kept: each stands as its name and a digest, enough to
 tell whether a replay gives the same ones.
@@ -44,7 +44,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class CoreCall:
-    """One call of the core, as it was recorded."""
+    """One call of the conversation, as it was recorded."""
 
     at: Instant
     """By the monotonic clock of the process that recorded it."""
@@ -52,7 +52,7 @@ class CoreCall:
     fact: inputs.Input | None
     """None: a deadline had come."""
     effects: tuple[str, ...] | None
-    """What `fingerprint` made of them; None: the core raised an error."""
+    """What `fingerprint` made of them; None: the conversation raised an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +126,20 @@ def _object(line: str, number: int) -> dict[str, Any]:
 
 
 def _header(value: dict[str, Any]) -> Header:
-    if (version := value.get("version")) != VERSION:
-        raise JournalError(f"line 1: is no head of a journal of version {VERSION} (its version is {version!r})")
     try:
-        header: Header = from_plain(Header, value)
+        if (version := from_plain(int, value.get("version"), "version")) != VERSION:
+            raise JournalError(f"line 1: is of version {version}; this program reads version {VERSION}")
+        header: Header = from_plain(Header, value, "head")
     except PlainError as error:
-        raise JournalError(f"line 1: {error}") from error
+        raise JournalError(f"line 1: is no head of a journal: {error}") from error
     return header
 
 
 def _call(value: dict[str, Any], header: Header, number: int) -> CoreCall:
     rest = {key: item for key, item in value.items() if key not in RESERVED}
     try:
-        after_ns, wall = from_plain(int, value.get("t")), from_plain(str, value.get("wall"))
-        recorded = from_plain(tuple[str, ...] | None, value.get("effects"))
+        after_ns, wall = from_plain(int, value.get("t"), "t"), from_plain(str, value.get("wall"), "wall")
+        recorded = from_plain(tuple[str, ...] | None, value.get("effects"), "effects")
         fact = _fact(value["fact"], rest) if "fact" in value else None
     except (JournalError, PlainError) as error:
         raise JournalError(f"line {number}: {error}") from error
@@ -150,6 +150,6 @@ def _call(value: dict[str, Any], header: Header, number: int) -> CoreCall:
 
 def _fact(name: object, value: dict[str, Any]) -> inputs.Input:
     if not isinstance(name, str) or name not in FACTS:
-        raise JournalError(f"there is no fact {name!r}")
-    fact: inputs.Input = from_plain(FACTS[name], value)
+        raise JournalError("there is no such fact")
+    fact: inputs.Input = from_plain(FACTS[name], value, name)
     return fact

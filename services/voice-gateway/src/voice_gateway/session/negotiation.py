@@ -123,7 +123,14 @@ class Negotiator:
             _, voice = self._spoken(current.spoken_language, update.voice, self._settings.voice)
         policy = current.policy.changed(dict(update.policy)) if update.policy else None
         tools = None if update.tools is None else self._lawful(update.tools)
-        return Change(code, code, voice, update.system_prompt, policy, tools)
+        return Change(
+            heard_language=code,
+            spoken_language=code,
+            voice=voice,
+            system_prompt=update.system_prompt,
+            policy=policy,
+            tools=tools,
+        )
 
     def _lawful(self, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
         """Tools of a client, none of which has the name of one of the server's."""

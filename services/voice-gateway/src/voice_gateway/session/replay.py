@@ -33,7 +33,7 @@ def replay(recording: Recording, converse: MakeConversation) -> Replayed:
             return Replayed(tuple(script), f"line {number}, {_name(call)}: {difference}")
         script += _told(batch or (), header, call.at)
         if raised is not None:
-            script.append(_at(header, call.at, f"the core raised {raised}, as it did then"))
+            script.append(_at(header, call.at, f"the conversation raised {raised}, as it did then"))
     if recording.is_cut:
         script.append("the journal ends in the middle of a line")
     return Replayed(tuple(script), None)
@@ -43,20 +43,20 @@ def replay(recording: Recording, converse: MakeConversation) -> Replayed:
 
 
 def _step(conversation: Conversation, call: CoreCall) -> tuple[tuple[effects.Effect, ...] | None, str | None]:
-    """Effects, or what the core raised."""
+    """Effects, or what the conversation raised."""
     try:
         return conversation.on_deadline(call.at) if call.fact is None else conversation.handle(call.fact, call.at), None
-    except Exception as error:  # noqa: BLE001  a fault of the core is what a journal may have been kept for
+    except Exception as error:  # noqa: BLE001  a fault of the conversation is what a journal may have been kept for
         return None, f"{type(error).__name__}: {error}"
 
 
 def _difference(call: CoreCall, batch: tuple[effects.Effect, ...] | None, raised: str | None) -> str | None:
     if batch is None:
-        return (
-            None if call.effects is None else f"the journal has {len(call.effects)} effects, the core raised {raised}"
-        )
+        if call.effects is None:
+            return None
+        return f"the journal has {len(call.effects)} effects, the conversation raised {raised}"
     if call.effects is None:
-        return f"the journal has an error of the core, the replay {len(batch)} effects"
+        return f"the journal has an error of the conversation, the replay {len(batch)} effects"
     ours = fingerprint(batch)
     for index, (was, now) in enumerate(zip(call.effects, ours, strict=False)):
         if was != now:
@@ -104,10 +104,11 @@ def _told(batch: tuple[effects.Effect, ...], header: Header, now: Instant) -> li
 
 
 def _languages(told: Agreement | Change) -> str:
-    """One where both directions have the same."""
+    """One where both directions have the same; of a change, those that it names."""
     if told.heard_language == told.spoken_language:
         return str(told.heard_language)
-    return f"{told.heard_language or 'as before'} heard, {told.spoken_language or 'as before'} spoken"
+    each = ((told.heard_language, "heard"), (told.spoken_language, "spoken"))
+    return ", ".join(f"{code} {how}" for code, how in each if code is not None)
 
 
 def _change(change: Change, policy: TurnPolicy) -> str:

@@ -45,7 +45,7 @@ from voice_gateway.turn.reply.agent import Agent
 from voice_gateway.turn.reply.questions import Questions
 from voice_gateway.turn.reply.reply import Shared
 from voice_gateway.turn.silence import Silence, Unheard
-from voice_gateway.turn.snapshot import Snapshot, parse
+from voice_gateway.turn.snapshot import Snapshot
 from voice_gateway.turn.tables import FLOOR, Floor, FloorEvent, Listening, Machine, ReplyState
 from voice_gateway.turn.user.user import User
 
@@ -125,15 +125,11 @@ class Core:
         ).plain()
 
     @classmethod
-    def restore(cls, value: Mapping[str, Any]) -> "Core":
-        """A core that goes on where `snapshot` was taken; it waits for SessionStarted, and input begins at sample 0.
+    def restore(cls, kept: Snapshot) -> "Core":
+        """A core that goes on where a snapshot was taken; it waits for SessionStarted, and input begins at sample 0.
 
-        What was agreed is as the snapshot has it: `snapshot.parse` tells.
-
-        Raises:
-            SnapshotError: the value is no snapshot of this version.
+        `snapshot.parse` reads what `snapshot` gave. What was agreed is as `kept` has it.
         """
-        kept = parse(value)
         core = cls(kept.agreement)
         core._user.turn = kept.turn
         core._history.resume(kept.history, kept.last_item)

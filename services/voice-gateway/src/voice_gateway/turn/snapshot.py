@@ -1,8 +1,8 @@
 """What of a conversation outlives the process that holds it: a plain value, JSON has all its types."""
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
-from typing import Any, TypeVar
+from dataclasses import astuple, dataclass, fields
+from typing import Any
 
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.ids import CallId, ItemId, ReplyId, TurnId
@@ -11,11 +11,10 @@ from voice_gateway.domain.plain import PlainError, from_plain, to_plain
 
 VERSION = 5
 _KINDS = {UserItem: "user", AssistantItem: "assistant", ToolCallItem: "call", ToolOutputItem: "output"}
-T = TypeVar("T")
 
 
 class SnapshotError(Exception):
-    """The value is no snapshot, or one of another version."""
+    """The value is no snapshot, or one of another version; the message quotes nothing of what was said or agreed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,11 @@ class Snapshot:
     """Everything that the next core has to know; no instant and no stream, since both begin anew with it."""
 
     agreement: Agreement
-    """With all that the client has changed, in force or not; the next core begins with it."""
+    """With all that the client has changed, in force or not; the next core begins with it.
+
+    Whoever resumes the session may replace it: another process has another session id, door, caller and trace, and
+    tools of its own.
+    """
     history: tuple[Item, ...]
     """What was said and heard."""
     last_item: ItemId
@@ -54,46 +57,43 @@ def parse(value: Mapping[str, Any]) -> Snapshot:
     Raises:
         SnapshotError: something is missing or of the wrong type, or the version is another.
     """
-    if (version := value.get("version")) != VERSION:
-        raise SnapshotError(f"a snapshot of version {version!r}; this is version {VERSION}")
+    if (version := _field(value, "version", int)) != VERSION:
+        raise SnapshotError(f"a snapshot of version {version}; this is version {VERSION}")
     return Snapshot(
-        _agreement(value.get("agreement")),
-        tuple(map(_item, _field(value, "history", list))),
-        ItemId(_field(value, "last_item", int)),
-        TurnId(_field(value, "turn", int)),
-        ReplyId(_field(value, "last_reply", int)),
-        CallId(_field(value, "last_call", int)),
+        _field(value, "agreement", Agreement),
+        tuple(_item(item, number) for number, item in enumerate(_history(value))),
+        _field(value, "last_item", ItemId),
+        _field(value, "turn", TurnId),
+        _field(value, "last_reply", ReplyId),
+        _field(value, "last_call", CallId),
         _field(value, "has_reports", bool),
     )
 
 
-def _field(value: Mapping[str, Any], name: str, kind: type[T]) -> T:
-    found = value.get(name)
-    if type(found) is not kind:
-        raise SnapshotError(f"{name} of a snapshot is {found!r}; it must be {kind.__name__}")
-    return found
-
-
-def _agreement(value: object) -> Agreement:
+def _field(value: Mapping[str, Any], name: str, kind: Any) -> Any:
+    if name not in value:
+        raise SnapshotError(f"a snapshot needs {name}")
     try:
-        agreement: Agreement = from_plain(Agreement, value)
+        return from_plain(kind, value[name], name)
     except PlainError as error:
-        raise SnapshotError(f"the agreement of a snapshot: {error}") from error
-    return agreement
+        raise SnapshotError(f"of a snapshot, {error}") from error
+
+
+def _history(value: Mapping[str, Any]) -> list[Any]:
+    if type(found := value.get("history")) is not list:
+        raise SnapshotError(f"of a snapshot, history is {type(found).__name__}; it must be list")
+    return found
 
 
 def _plain(item: Item) -> list[Any]:
     return [_KINDS[type(item)], *astuple(item)]
 
 
-def _item(plain: object) -> Item:
-    match plain:
-        case ["user", int(number), int(turn), str(text)]:
-            return UserItem(ItemId(number), TurnId(turn), text)
-        case ["assistant", int(number), int(reply), str(said), str(heard), bool(is_interrupted)]:
-            return AssistantItem(ItemId(number), ReplyId(reply), said, heard, is_interrupted)
-        case ["call", int(number), str(call_id), str(name), str(arguments_json)]:
-            return ToolCallItem(ItemId(number), call_id, name, arguments_json)
-        case ["output", int(number), int(call), str(output)]:
-            return ToolOutputItem(ItemId(number), ItemId(call), output)
-    raise SnapshotError(f"{plain!r} is no item of a snapshot's history")
+def _item(plain: object, number: int) -> Item:
+    name, *told = plain if isinstance(plain, list) and plain else [None]
+    for kind, called in _KINDS.items():
+        names = [spec.name for spec in fields(kind)]
+        if name == called and len(told) == len(names):
+            item: Item = _field({f"history[{number}]": dict(zip(names, told, strict=True))}, f"history[{number}]", kind)
+            return item
+    raise SnapshotError(f"of a snapshot, history[{number}] is no item")

@@ -12,7 +12,7 @@ from gateway_kit.simulated.replays import Told, retold, told
 from voice_gateway.domain.ids import StreamId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.transcript import SpokenWord
-from voice_gateway.turn import effects, inputs
+from voice_gateway.turn import effects, inputs, snapshot
 from voice_gateway.turn.core import Core, Phase, State
 from voice_gateway.turn.tables import Floor, Listening, ReplyState
 
@@ -56,7 +56,7 @@ def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
     is_ahead = max(first._user.recognition.confirmed_samples, clock._live_after) > samples  # by a senseless fact
     if is_ahead or _knows_the_line(first):
         return
-    second = Core.restore(json.loads(json.dumps(first.snapshot(now))))
+    second = Core.restore(snapshot.parse(json.loads(json.dumps(first.snapshot(now)))))
     second.handle(inputs.SessionStarted(), RESTORED_AT)
     if clock._is_catching_up:
         second.handle(inputs.BacklogBegan(), RESTORED_AT)  # its client pushes on
