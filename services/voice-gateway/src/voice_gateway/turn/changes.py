@@ -1,5 +1,7 @@
 """Changes of the session's settings: kept until the next turn may begin with them."""
 
+from typing import NamedTuple
+
 from voice_gateway.domain.agreement import Agreement, Change
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.policy import TurnPolicy
@@ -7,6 +9,14 @@ from voice_gateway.domain.policy import TurnPolicy
 RENEW_MS = 1_000
 """Least time between changes that need another recognition stream: the backend serves others, too, and opens streams
 for this client no faster, whatever it wants. What is changed meanwhile is taken together."""
+
+
+class Taken(NamedTuple):
+    """A change that comes into force."""
+
+    change: Change
+    renews_recognition: bool
+    """Whether the stream of recognition that is open has to be replaced: it keeps what it was opened with."""
 
 
 class Changes:
@@ -32,7 +42,7 @@ class Changes:
         """The agreement as it will be once everything is applied."""
         return agreement if self._pending is None else agreement.apply(self._pending)
 
-    def take(self, agreement: Agreement, now: Instant, *, has_stream: bool) -> Change | None:
+    def take(self, agreement: Agreement, now: Instant, *, has_stream: bool) -> Taken | None:
         """What comes into force now; None when nothing is pending, or not yet.
 
         `agreement` is what is in force; `has_stream`: whether a stream of recognition is open.
@@ -40,17 +50,17 @@ class Changes:
         change = self._pending
         if change is None:
             return None
-        if has_stream and is_heard_otherwise(agreement, change):
+        renews = has_stream and _is_heard_otherwise(agreement, change)
+        if renews:
             self.due = None if self._renewed_at is None else after_ms(self._renewed_at, RENEW_MS)
             if self.due is not None and now < self.due:
                 return None
             self._renewed_at = now
         self._pending = self.due = None
-        return change
+        return Taken(change, renews)
 
 
-def is_heard_otherwise(agreement: Agreement, change: Change) -> bool:
-    """Whether a stream of recognition that is open has to be replaced: it keeps what it was opened with."""
+def _is_heard_otherwise(agreement: Agreement, change: Change) -> bool:
     is_paced_otherwise = change.policy is not None and _endpointing(change.policy) != _endpointing(agreement.policy)
     return is_paced_otherwise or change.heard_language is not None
 

@@ -36,7 +36,7 @@ from voice_gateway.domain.events import (
 )
 from voice_gateway.domain.instant import Instant, ms_between
 from voice_gateway.turn import inputs
-from voice_gateway.turn.changes import Changes, is_heard_otherwise
+from voice_gateway.turn.changes import Changes
 from voice_gateway.turn.contest import Contest
 from voice_gateway.turn.dialogue import Dialogue
 from voice_gateway.turn.effects import Close, Effect, Emit, Fail, Orders, Reconfigure
@@ -239,14 +239,14 @@ class Core:
     def _reconfigure(self, now: Instant) -> None:
         """Apply what the client has changed."""
         has_stream = self._user.recognition.state is Listening.OPEN
-        before, change = self._agreement, self._changes.take(self._agreement, now, has_stream=has_stream)
-        if change is None:
+        taken = self._changes.take(self._agreement, now, has_stream=has_stream)
+        if taken is None:
             return
-        after = self._agreement = before.apply(change)
+        after = self._agreement = self._agreement.apply(taken.change)
         self._agent.reconfigure(after)
         self._dialogue.reconfigure(after.policy, after.heard_language)
-        self._orders.add(Reconfigure(change))
-        if has_stream and is_heard_otherwise(before, change):
+        self._orders.add(Reconfigure(taken.change))
+        if taken.renews_recognition:
             self._user.recognition.renew(now)
 
     def _end(self, last: Close | Fail, now: Instant) -> None:
