@@ -366,7 +366,10 @@ class SessionRunner:
 
 
 class _TurnCount:
-    """How many turns had a reply; one that calls tools has several. A turn that goes on after its reply is another."""
+    """How many turns had a reply; one that calls tools has several.
+
+    A turn whose reply is taken back goes on under another number, and counts again.
+    """
 
     def __init__(self) -> None:
         self.total = 0
