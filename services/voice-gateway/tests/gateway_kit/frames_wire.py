@@ -22,6 +22,7 @@ from voice_gateway.domain.caller import Caller
 from voice_gateway.domain.errors import ClientError, GatewayError, Reason
 from voice_gateway.domain.events import Ended, Event, ReplyAudio
 from voice_gateway.domain.ids import ReplyId
+from voice_gateway.domain.player import Player
 from voice_gateway.session.ports import SessionRequest, SessionUpdate
 from voice_gateway.transports import client_input
 from voice_gateway.transports.call import CallLimits, Doors, hold_call
@@ -165,7 +166,7 @@ class FramesCodec:
         if rate_hz := _RATES_HZ.get(raw[0]):
             self._audio_in = AudioFormat(Encoding.LINEAR_PCM, rate_hz)
         rate_hz = self._audio_in.rate_hz
-        request = SessionRequest("frames", rate_hz, rate_hz, can_pause=False, client_label=self._id.hex())
+        request = SessionRequest("frames", rate_hz, rate_hz, player=Player.NEVER_HELD, client_label=self._id.hex())
         return Opening(request, tuple(self.receive(raw)))
 
     def opened(self, agreement: Agreement) -> Sequence[bytes]:

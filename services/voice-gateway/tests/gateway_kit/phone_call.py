@@ -1,6 +1,7 @@
 """Plays a script of facts to a core and writes down what comes of it, readable as a phone call.
 
-A script is lines `<time> ms: <fact>`; below each stand the effects. Both rates are 16 kHz, so 16 samples are 1 ms.
+A script is lines `<time> ms: <fact>`; below each stand the effects. A line `player: flushes` says what the client's
+player does while a reply is held, where it does not pause. Both rates are 16 kHz, so 16 samples are 1 ms.
 What the user says and is told stands in capitals' columns, what the machine orders in brackets.
 """
 
@@ -18,6 +19,7 @@ from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, SessionId, Str
 from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.items import AssistantItem, Item, ToolCallItem, ToolOutputItem, UserItem
 from voice_gateway.domain.persona import Persona
+from voice_gateway.domain.player import Player
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.reply_options import Modality, ReplyOptions
 from voice_gateway.domain.transcript import SpokenWord, Word
@@ -55,6 +57,7 @@ AGREEMENT = Agreement(
     toolbox=TOOLBOX,
 )
 _STEP = re.compile(r"(\d+) ms: (.+)")
+_PLAYER = re.compile(r"^player: (\w+)$", re.MULTILINE)
 
 
 def new_core(policy: TurnPolicy | None = None, persona: Persona = PERSONA, **agreed: Any) -> Core:
@@ -64,13 +67,18 @@ def new_core(policy: TurnPolicy | None = None, persona: Persona = PERSONA, **agr
 
 def play(script: str) -> str:
     """The script with its effects written anew; lines that are neither steps nor effects are kept."""
-    core, lines = new_core(), []
+    core, lines = _core_of(script), []
     for line in script.splitlines():
         if _STEP.fullmatch(line.strip()):
             lines += _step(core, line.strip())
-        elif line.startswith("#") or not line.strip():
+        elif line.startswith("#") or not line.strip() or _PLAYER.fullmatch(line):
             lines.append(line)
     return "\n".join(lines) + "\n"
+
+
+def _core_of(script: str) -> Core:
+    player = _PLAYER.search(script)
+    return new_core(player=Player(player[1])) if player else new_core()
 
 
 def played(core: Core, steps: Iterable[str]) -> str:
@@ -80,7 +88,7 @@ def played(core: Core, steps: Iterable[str]) -> str:
 
 def batches(script: str) -> list[Batch]:
     """What a core makes of a script, fact by fact."""
-    core, steps = new_core(), filter(_STEP.fullmatch, map(str.strip, script.splitlines()))
+    core, steps = _core_of(script), filter(_STEP.fullmatch, map(str.strip, script.splitlines()))
     return [batch for step in steps for _, batch in _told(core, step)]
 
 

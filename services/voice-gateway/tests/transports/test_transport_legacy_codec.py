@@ -11,6 +11,7 @@ from voice_gateway.domain import events
 from voice_gateway.domain.audio import AudioFormat, Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.player import Player
 from voice_gateway.session.ports import SessionRequest
 from voice_gateway.transports import client_input
 from voice_gateway.transports.grpc_legacy.codec import MAX_HELD_TURNS, Codec
@@ -96,7 +97,7 @@ def test_config_without_wishes() -> None:
     assert codec.start(config()).request == SessionRequest(
         transport="grpc_legacy",
         policy={"min_words": 3, "no_input_ms": 0, "auto_reply": True, "detect_turns": True},
-        can_pause=False,
+        player=Player.NEVER_HELD,
         input_rate_hz=16_000,
         output_rate_hz=16_000,
     )
@@ -110,7 +111,7 @@ def test_config_with_every_wish() -> None:
     assert request == SessionRequest(
         transport="grpc_legacy",
         policy={"min_words": 3, "no_input_ms": 0, "auto_reply": True, "detect_turns": True},
-        can_pause=False,
+        player=Player.NEVER_HELD,
         input_rate_hz=8_000,
         output_rate_hz=8_000,
         language_code="de-DE",

@@ -18,6 +18,7 @@ from transports.transport_fakes import (
 from voice_gateway.domain import events
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.player import Player
 from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 from voice_gateway.session.ports import SessionRequest
 
@@ -134,7 +135,7 @@ async def test_pushed_audio_then_half_close() -> None:
         SessionRequest(
             transport="grpc_legacy",
             policy={"min_words": 3, "no_input_ms": 0},
-            can_pause=False,
+            player=Player.NEVER_HELD,
             input_rate_hz=16_000,
             output_rate_hz=16_000,
             language_code="en-US",
@@ -182,7 +183,7 @@ async def test_typed_turn() -> None:
         SessionRequest(
             transport="grpc_legacy",
             policy={"min_words": 3, "no_input_ms": 0},
-            can_pause=False,
+            player=Player.NEVER_HELD,
             input_rate_hz=16_000,
             output_rate_hz=16_000,
         )

@@ -3,6 +3,7 @@
 import pytest
 from gateway_kit.phone_call import LANGUAGE, PER_MS, at, new_core
 from voice_gateway.domain.ids import ReplyId, SentenceId, StreamId
+from voice_gateway.domain.player import Player
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.contest import Said, Verdict, judge
@@ -283,7 +284,7 @@ def test_no_stop_words(text: str) -> None:
 
 def test_a_player_that_cannot_be_held_is_interrupted_by_words_alone() -> None:
     """On a wire without pause an onset changes nothing; enough words do."""
-    core = new_core(TurnPolicy(min_words=3), can_pause=False)
+    core = new_core(TurnPolicy(min_words=3), player=Player.NEVER_HELD)
     facts: list[tuple[int, inputs.Input]] = [
         (0, inputs.SessionStarted()),
         (1_000, inputs.TextTyped("Count.")),

@@ -7,6 +7,7 @@ from voice_gateway.domain.caller import UNKNOWN, Caller
 from voice_gateway.domain.chat import NO_TOOLS, PROMPT_TOKENS, Tool, Toolbox
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.persona import Persona
+from voice_gateway.domain.player import Player
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.reply_options import Modality
 from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
@@ -71,8 +72,8 @@ class Agreement:
     """Of replies for which the client does not ask otherwise."""
     toolbox: Toolbox = NO_TOOLS
     """The server's tools, then the client's."""
-    can_pause: bool = True
-    """Whether the client can hold its player without flushing it."""
+    player: Player = Player.PAUSES
+    """What the client's player does while a reply is held."""
     backend_patience_ms: int = 0
     """How long the session goes on without recognition; 0: without end."""
     prompt_tokens: int = PROMPT_TOKENS

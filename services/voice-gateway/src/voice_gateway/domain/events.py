@@ -87,14 +87,17 @@ class ReplyText:
 
 @dataclass(frozen=True, slots=True)
 class ReplyPaused:
-    """Somebody may be interrupting: hold the player, flush nothing."""
+    """Somebody may be interrupting: a player that PAUSES stands still and flushes nothing, one that FLUSHES is flushed.
+
+    Of a player that PLAYS_OUT no client is told.
+    """
 
     reply: ReplyId
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyResumed:
-    """It was no interruption: go on from here."""
+    """It was no interruption: go on from here. A player that FLUSHES gets the audio from here on again."""
 
     reply: ReplyId
     offset_samples: int

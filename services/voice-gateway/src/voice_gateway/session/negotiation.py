@@ -99,7 +99,7 @@ class Negotiator:
             policy=self._policy.changed(dict(request.policy)),
             reply_modality=request.reply_modality,
             toolbox=Toolbox((*self._tools.tools(), *self._lawful(request.tools)), settings.tool_timeout_ms),
-            can_pause=request.can_pause,
+            player=request.player,
             backend_patience_ms=settings.backend_patience_ms,
             prompt_tokens=self._llm.prompt_tokens,
             idle_timeout_ms=settings.idle_timeout_ms,

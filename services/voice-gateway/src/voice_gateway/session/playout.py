@@ -2,13 +2,16 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES, pcm_bytes
 from voice_gateway.domain.events import ReplyAudio
 from voice_gateway.domain.ids import ReplyId, SentenceId
 from voice_gateway.domain.instant import Instant, samples_between, samples_to_ns
+from voice_gateway.domain.player import Player
+from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session import clock
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.turn.inputs import PlayoutCompleted, PlayoutStarted, PlayoutStarved
@@ -17,6 +20,8 @@ FRAME_MS = 40
 """Length of one frame to the client: half the messages of 20 ms, and still shorter than `lead_ms`."""
 MAX_BUFFER_MS = 10_000
 """Synthesis rests while so much audio waits; the longest sentence comes on top."""
+LATE_MS = 1_000
+"""So far behind the lead and its assumed buffer a client that is flushed may be: a network both ways, a busy loop."""
 
 
 @dataclass(slots=True)
@@ -27,19 +32,53 @@ class _Sentence:
     is_complete: bool = False
 
 
+class _Sent:
+    """The end of what has left, kept for a player that drops what it has not played."""
+
+    def __init__(self) -> None:
+        self.max_bytes = 0
+        """A frame comes on top."""
+        self._frames: deque[tuple[SentenceId, bytes]] = deque()
+        self._kept_bytes = 0
+
+    def add(self, sentence: SentenceId, pcm: bytes) -> None:
+        """This has left; the oldest is forgotten for it."""
+        self._frames.append((sentence, pcm))
+        self._kept_bytes += len(pcm)
+        while self._kept_bytes - len(self._frames[0][1]) >= self.max_bytes:
+            self._kept_bytes -= len(self._frames.popleft()[1])
+
+    def take(self, size_bytes: int) -> Iterator[tuple[SentenceId, bytes]]:
+        """So much of the end, as far as it is kept: in pieces, the newest first. They are kept no longer."""
+        while size_bytes > 0 and self._frames:
+            sentence, pcm = self._frames.pop()
+            self._kept_bytes -= len(pcm)
+            if len(pcm) > size_bytes:
+                self.add(sentence, pcm[:-size_bytes])
+                pcm = pcm[-size_bytes:]
+            size_bytes -= len(pcm)
+            yield sentence, pcm
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        self._frames.clear()
+        self._kept_bytes = 0
+
+
 class Playout:
     """Reply audio of one session. Facts about it are posted; audio goes to `play`."""
 
     def __init__(
         self,
-        rate_hz: int,
-        lead_ms: int,
+        agreement: Agreement,
         pacer: Pacer,
         play: Callable[[ReplyAudio], None],
         post: Callable[[PlayoutStarted | PlayoutStarved | PlayoutCompleted], None],
     ) -> None:
-        self._rate_hz = rate_hz
-        self._lead_samples = rate_hz * lead_ms // 1_000
+        self._rate_hz = rate_hz = agreement.output_rate_hz
+        self._player = agreement.player
+        self._kept = _Sent()
+        self.reconfigure(agreement.policy)
         self._frame_bytes = pcm_bytes(FRAME_MS, rate_hz)
         self._max_buffer_bytes = pcm_bytes(MAX_BUFFER_MS, rate_hz)
         self._pacer = pacer
@@ -60,9 +99,10 @@ class Playout:
         self._room = asyncio.Event()
         self._room.set()
 
-    def set_lead(self, lead_ms: int) -> None:
-        """Run so far ahead of real time from now on."""
-        self._lead_samples = self._rate_hz * lead_ms // 1_000
+    def reconfigure(self, policy: TurnPolicy) -> None:
+        """Run by this policy's `lead_ms` ahead of real time from now on."""
+        self._lead_samples = self._rate_hz * policy.lead_ms // 1_000
+        self._kept.max_bytes = pcm_bytes(policy.lead_ms + policy.client_buffer_ms + LATE_MS, self._rate_hz)
 
     def begin(self, reply: ReplyId) -> None:
         """Audio of this reply follows."""
@@ -96,23 +136,36 @@ class Playout:
             self.tick(clock.now())
 
     def pause(self, reply: ReplyId) -> None:
-        """Send nothing more until `resume`."""
+        """Send nothing more until `resume`. A client that plays out what it has is watched until it has nothing."""
         if reply == self._reply:
             self._is_held = True
-            self._stop()
+            if self._player.falls_silent:
+                self._stop()
 
     def resume(self, reply: ReplyId, from_samples: int) -> None:
-        """Go on sending; the client plays on at `from_samples`."""
+        """Go on sending; the client plays on at `from_samples`, or had played so far if it did not stop."""
         if reply == self._reply and self._is_held:
             self._is_held = False
-            if not self._is_over and self._sent:
+            if self._player is Player.FLUSHES:
+                self._take_back(from_samples)
+            elif self._player.falls_silent and not self._is_over and self._sent:
                 self._running_since = Instant(clock.now() - samples_to_ns(from_samples, self._rate_hz))
                 self._pacer.add(self)
             self.tick(clock.now())
 
+    def _take_back(self, from_samples: int) -> None:
+        """What left from here on waits again; from a place that is no longer kept, what is kept does."""
+        for sentence, pcm in self._kept.take((self._sent - from_samples) * PCM_SAMPLE_BYTES):
+            if not self._order or self._order[0] != sentence:
+                self._order.appendleft(sentence)
+                self._sentences[sentence] = _Sentence(is_complete=True)
+            self._sentences[sentence].pcm[:0] = pcm
+            self._sent -= len(pcm) // PCM_SAMPLE_BYTES
+        self._is_over = False
+
     def flush(self, reply: ReplyId) -> None:
         """Send nothing more of this reply."""
-        if self._is_current(reply):
+        if reply == self._reply:
             self._drop()
 
     def sent(self, reply: ReplyId) -> int:
@@ -130,13 +183,18 @@ class Playout:
     def tick(self, now: Instant) -> None:
         """Send what is due."""
         if self._is_held:
+            self._stop_if_starved(now)
             return
         self._drop_spent()
         while self._is_frame_due(now):
             self._send_frame(now)
         if self._is_ended and not self._order and not self._is_over:
             self._send(SentenceId(0), b"", is_last=True)
-        elif self._running_since is not None and self._position(now) >= self._sent:
+        else:
+            self._stop_if_starved(now)
+
+    def _stop_if_starved(self, now: Instant) -> None:
+        if self._running_since is not None and self._position(now) >= self._sent:
             self._stop()
             self._post(PlayoutStarved(self._reply, self._sent))
 
@@ -166,6 +224,8 @@ class Playout:
 
     def _send(self, sentence: SentenceId, pcm: bytes, *, is_last: bool) -> None:
         self._play(ReplyAudio(self._reply, sentence, self._sent, pcm, is_last=is_last))
+        if self._player is Player.FLUSHES and pcm:
+            self._kept.add(sentence, pcm)
         self._sent += len(pcm) // PCM_SAMPLE_BYTES
         if is_last:
             self._is_over = True
@@ -186,6 +246,7 @@ class Playout:
         self._stop()
         self._sentences.clear()
         self._order.clear()
+        self._kept.clear()
         self._is_ended, self._is_over, self._is_held = False, True, False
         self._room.set()
 

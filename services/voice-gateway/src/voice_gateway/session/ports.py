@@ -16,6 +16,7 @@ from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, Refused
 from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
 from voice_gateway.domain.ids import CallId, ReplyId, SessionId
+from voice_gateway.domain.player import Player
 from voice_gateway.domain.reply_options import Modality, ReplyOptions
 from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 from voice_gateway.domain.transcript import RecognitionResult, SpokenWord
@@ -44,8 +45,8 @@ class SessionRequest:
     reply_modality: Modality = Modality.AUDIO
     tools: tuple[Tool, ...] = ()
     """What the client executes; names, descriptions and schemas are lawful, names unique."""
-    can_pause: bool = True
-    """Whether the client can hold its player without flushing it."""
+    player: Player = Player.PAUSES
+    """What the client's player does while a reply is held."""
     client_label: str = ""
     """The client's own name for the call, for logs only."""
     caller: Caller = UNKNOWN

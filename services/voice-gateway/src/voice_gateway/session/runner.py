@@ -15,6 +15,7 @@ from voice_gateway.domain.errors import BackendError, GatewayError, InternalErro
 from voice_gateway.domain.events import Ended, ReplyAudio
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms, ms_between, samples_to_ns
+from voice_gateway.domain.player import Player
 from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.session import clock
@@ -88,9 +89,7 @@ class SessionRunner:
         self._hearing = Hearing(agreement.input_rate_hz, agreement.asr_rate_hz)
         self._backlog = Backlog()
         self._own_voice = OwnVoice(agreement.output_rate_hz)
-        self._playout = Playout(
-            agreement.output_rate_hz, agreement.policy.lead_ms, around.pacer, self._play, self._post
-        )
+        self._playout = Playout(agreement, around.pacer, self._play, self._post)
         policy = agreement.policy
         onset = Onset(policy.vad_onset_ms, policy.pause_ms, policy.input_stall_ms)
         self._ear = Ear(self._hearing, onset, self._own_voice, around.voices.new_state(), self._post)
@@ -307,12 +306,17 @@ class SessionRunner:
         self._calls.reconfigure(effect.change)
         self._calls.prepare()
         policy = self.agreement.policy
-        self._playout.set_lead(policy.lead_ms)
+        self._playout.reconfigure(policy)
         self._ear.set_onset(policy.vad_onset_ms, policy.pause_ms, policy.input_stall_ms)
 
     def _cancel_reply(self, effect: effects.CancelReply) -> None:
         self._calls.cancel_writing(effect.reply)
         self._calls.cancel_speaking(effect.reply)
+
+    def _pause_play(self, effect: effects.PausePlay) -> None:
+        self._playout.pause(effect.reply)
+        if self.agreement.player is Player.FLUSHES:
+            self._sink.flush(effect.reply)
 
     def _flush(self, effect: effects.Flush) -> None:
         self._playout.flush(effect.reply)
@@ -352,7 +356,7 @@ class SessionRunner:
         effects.BlameSynthesis: lambda self, effect: self._calls.blame_synthesis(effect.reply),
         effects.Play: lambda self, effect: self._playout.play(effect.reply, effect.sentence),
         effects.EndPlay: lambda self, effect: self._playout.end(effect.reply),
-        effects.PausePlay: lambda self, effect: self._playout.pause(effect.reply),
+        effects.PausePlay: _pause_play,
         effects.ResumePlay: lambda self, effect: self._playout.resume(effect.reply, effect.from_samples),
         effects.Flush: _flush,
         effects.Reconfigure: _reconfigure,

@@ -5,6 +5,7 @@ from enum import Enum
 
 from voice_gateway.domain.events import InterruptCause
 from voice_gateway.domain.instant import Instant, after_ms
+from voice_gateway.domain.player import Player
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn.reply.agent import Agent
 from voice_gateway.turn.tables import Floor, FloorEvent, Machine
@@ -68,14 +69,13 @@ class Contest:
         floor: Machine[Floor, FloorEvent],
         agent: Agent,
         *,
-        can_pause: bool,
+        player: Player,
     ) -> None:
         self._policy = policy
         self._language_code = language_code
         self._floor = floor
         self._agent, self._current = agent, agent.current
-        self._can_pause = can_pause
-        """Whether the client's player can be held; if not, only words interrupt what is being played."""
+        self._player = player
         self._until = Instant(0)
         self._is_echoing = False
         """Whether words have shown that the agent's voice comes back: from then on sound alone contests nothing."""
@@ -142,7 +142,7 @@ class Contest:
     def _hold(self, now: Instant, *, is_early: bool) -> None:
         """Hold the reply; `is_early`: somebody began to speak before any of it was heard."""
         if self._floor.state is Floor.AGENT:
-            if not self._can_pause or (self._agent.is_protected(now) and not is_early):
+            if not self._player.can_be_held or (self._agent.is_protected(now) and not is_early):
                 return
             self._floor.move(FloorEvent.CONTESTED)
         elif not is_early or self._current.is_held:

@@ -93,7 +93,7 @@ class Core:
         shared = Shared(orders, self._floor, self._questions)
         self._agent = Agent(agreement, history=self._history, shared=shared)
         self._user = User(policy, self._floor, agreement.input_rate_hz, orders, agreement.backend_patience_ms)
-        contest = Contest(policy, agreement.heard_language, self._floor, self._agent, can_pause=agreement.can_pause)
+        contest = Contest(policy, agreement.heard_language, self._floor, self._agent, player=agreement.player)
         self._dialogue = Dialogue(policy, self._user, self._agent, contest, self._history, orders=orders)
         self._silence = Silence(persona, orders)
         self._unheard = Unheard()

@@ -153,17 +153,26 @@ class EndPlay:
 
 @dataclass(frozen=True, slots=True)
 class PausePlay:
-    """Send nothing more of the reply until ResumePlay; synthesis goes on."""
+    """Send nothing more of the reply until ResumePlay; synthesis goes on.
+
+    What the client has of it depends on its player (`domain/player.py`). One that PAUSES or FLUSHES is told by
+    ReplyPaused. For one that FLUSHES, what waits to be written is dropped: all that was not heard is sent again. One
+    that PLAYS_OUT plays on, and PlayoutStarved tells when it has nothing left.
+    """
 
     reply: ReplyId
 
 
 @dataclass(frozen=True, slots=True)
 class ResumePlay:
-    """Go on sending; the client goes on playing at `from_samples`."""
+    """Go on sending: to a player that FLUSHES from `from_samples` on, to any other from what was sent.
+
+    What leaves again is told as at the first time: PlayoutStarted, and PlayoutCompleted once more if it had come.
+    """
 
     reply: ReplyId
     from_samples: int
+    """What had been heard. A player that PAUSES goes on there."""
 
 
 @dataclass(frozen=True, slots=True)

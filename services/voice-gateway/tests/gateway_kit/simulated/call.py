@@ -16,10 +16,11 @@ from gateway_kit.simulated.backends import Model, Voice
 from gateway_kit.simulated.caller import Caller
 from gateway_kit.simulated.choices import Choices
 from gateway_kit.simulated.noise import senseless
-from gateway_kit.simulated.player import Player
+from gateway_kit.simulated.player import ClientPlayer
 from gateway_kit.simulated.recogniser import Recogniser
 from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
+from voice_gateway.domain.player import Player
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core, Phase, State
@@ -45,6 +46,7 @@ _POLICIES: dict[str, tuple[int, ...]] = {
     "interrupts": (True, True, True, True, True, True, False),
     "detect_turns": (True, True, True, True, True, True, False),
 }
+_PLAYERS = (*[Player.PAUSES] * 3, *[Player.FLUSHES] * 2, *[Player.PLAYS_OUT] * 2, Player.NEVER_HELD)
 
 
 class Step(NamedTuple):
@@ -82,7 +84,7 @@ class Line:
     """What is agreed when the call begins."""
 
     policy: TurnPolicy
-    can_pause: bool
+    player: Player
     is_pushed: bool
     """Whether the client sends its input faster than real time."""
     pre_roll_ms: int
@@ -94,7 +96,7 @@ class Line:
 
     def core(self) -> Core:
         """A core for this line."""
-        return new_core(self.policy, can_pause=self.can_pause)
+        return new_core(self.policy, player=self.player)
 
 
 class Call:
@@ -110,7 +112,7 @@ class Call:
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
         self.recogniser = Recogniser(self)
-        self.player = Player(self)
+        self.player = ClientPlayer(self)
         self._model, self._voice = Model(self), Voice(self)
         self._caller = Caller(self)
 
@@ -187,7 +189,7 @@ class Call:
         overrides = {name: choices.of(values) for name, values in _POLICIES.items()} if choices.below(2) else {}
         return Line(
             TurnPolicy().changed(overrides),
-            can_pause=not choices.one_in(8),
+            player=choices.of(_PLAYERS),
             is_pushed=choices.one_in(16),
             pre_roll_ms=choices.of((0, 0, 0, 0, 500, 2_000, 10_000)),
             drift_ppm=choices.of((0, 0, 200, -200)),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway_kit.phone_call import PER_MS
 from voice_gateway.domain.ids import ReplyId, SentenceId
+from voice_gateway.domain.player import Player
 from voice_gateway.turn import effects, inputs
 
 if TYPE_CHECKING:
@@ -19,11 +20,14 @@ _EVERY_MS = 400
 """Between two reports; clients report more often, which costs time here and shows nothing more."""
 
 
-class Player:
-    """Plays one reply at a time. The client reports, or does not; it may tell too much, or too late, or stand still."""
+class ClientPlayer:
+    """Plays one reply at a time. The client reports, or does not; it may tell too much, or too late, or stand still.
+
+    While a reply is held it does as its kind of player does.
+    """
 
     def __init__(self, call: Call) -> None:
-        self._call = call
+        self._call, self._kind = call, call.line.player
         self.reports = call.choices.of(("honestly", "never", "too much", "seldom"))
         self._reply = ReplyId(0)
         self._audio: dict[tuple[ReplyId, SentenceId], tuple[int, bool]] = {}
@@ -33,6 +37,9 @@ class Player:
         self._since_ms: int | None = None
         """When the reply's beginning would have been played, had it never starved; None while nothing is played."""
         self._held_at_ms: int | None = None
+        """Where the client's player stands still; None: it plays, or has nothing to play."""
+        self._is_held = False
+        """Whether nothing may leave."""
         self._is_ended = self._is_over = False
         self.performs: dict[type, Callable[[Any], None]] = {
             effects.StartReply: lambda effect: self._begin(effect.reply),
@@ -51,13 +58,13 @@ class Player:
 
     def sent_samples(self) -> int:
         """How much of the latest reply has left."""
-        if self._since_ms is not None and not self._is_over:
+        if self._since_ms is not None and not self._is_over and not self._is_held:
             self._send(self._there_is()[0])
         return self._sent_ms * PER_MS
 
     def _begin(self, reply: ReplyId) -> None:
         self._reply, self._order, self._sent_ms, self._since_ms = reply, [], 0, None
-        self._held_at_ms, self._is_ended, self._is_over = None, False, False
+        self._held_at_ms, self._is_held, self._is_ended, self._is_over = None, False, False, False
 
     def _play(self, effect: effects.Play) -> None:
         self._order.append(effect.sentence)
@@ -68,13 +75,20 @@ class Player:
         self._call.in_ms(0, self._update)
 
     def _pause(self) -> None:
+        self._is_held = True
+        if self._kind is Player.PLAYS_OUT:
+            if self._since_ms is not None:
+                self._call.in_ms(self._since_ms + self._sent_ms - self._call.now_ms, self._update)
+            return
         self._held_at_ms = self._position_ms()
         self._since_ms = None
         self._last_report()
 
     def _resume(self, from_ms: int) -> None:
-        self._held_at_ms = None
-        if self._sent_ms:
+        self._held_at_ms, self._is_held = None, False
+        if self._kind is Player.FLUSHES:
+            self._sent_ms, self._is_over = min(self._sent_ms, from_ms), False
+        elif self._kind is not Player.PLAYS_OUT and self._sent_ms:
             self._since_ms = self._call.now_ms - from_ms
             self._report_soon()
         self._call.in_ms(0, self._update)
@@ -102,7 +116,9 @@ class Player:
 
     def _update(self) -> None:
         """Send what is due; tell what has become of it."""
-        if self._is_over or self._held_at_ms is not None:
+        if self._is_held:
+            self._starve()
+        if self._is_over or self._is_held:
             return
         there_ms, is_all = self._there_is()
         if self._since_ms is None and there_ms > self._sent_ms:
@@ -115,7 +131,13 @@ class Player:
         if is_all and self._sent_ms == there_ms:
             self._is_over = True
             self._call.tell(inputs.PlayoutCompleted(self._reply, there_ms * PER_MS))
-        elif self._since_ms is not None and self._call.now_ms - self._since_ms >= self._sent_ms:
+        else:
+            self._starve()
+
+    def _starve(self) -> None:
+        """Tell that the client has nothing left to play, and more is to come."""
+        is_dry = self._since_ms is not None and self._call.now_ms - self._since_ms >= self._sent_ms
+        if is_dry and not self._is_over:
             self._since_ms = None
             self._call.tell(inputs.PlayoutStarved(self._reply, self._sent_ms * PER_MS))
 

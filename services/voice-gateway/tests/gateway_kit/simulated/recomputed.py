@@ -9,6 +9,7 @@ from voice_gateway.domain import events
 from voice_gateway.domain.chat import ChatMessage, Role
 from voice_gateway.domain.ids import ReplyId, StreamId, TurnId
 from voice_gateway.domain.instant import Instant, after_ms
+from voice_gateway.domain.player import Player
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Phase
 from voice_gateway.turn.projection import UNSAID
@@ -33,6 +34,8 @@ class _Machines:
     is_contested: bool = False
     is_held_back: bool = False
     """It was held before it was heard. Should its first sound have left at that moment, onsets change nothing more."""
+    is_flushed: bool = False
+    """The client drops what it has when the reply is held: it is sent again."""
     is_speaking: bool = False
     settling: ReplyId | None = None
     """One that was stopped, and of which it is not known yet how far it was heard."""
@@ -70,6 +73,7 @@ class _Machines:
             case effects.PausePlay():
                 self.is_contested, self.is_held_back = self.is_audible, not self.is_audible
             case effects.ResumePlay():
+                self.is_sent = self.is_sent and not (self.is_flushed and self.is_contested)
                 self.is_contested = self.is_held_back = False
             case effects.Emit(events.Transcript(turn, _, is_final)) if is_final:
                 self.final = turn
@@ -111,7 +115,7 @@ class _Machines:
 
 def machines_are_what_was_told_and_ordered(call: Call) -> None:
     """Floor, reply and listening are the same when they are computed from facts and effects alone."""
-    machines = _Machines()
+    machines = _Machines(is_flushed=call.line.player is Player.FLUSHES)
     for step in call.steps:
         if step.state.phase is Phase.ENDED:
             return

@@ -6,6 +6,7 @@ from enum import StrEnum, auto
 from gateway_kit.simulated.call import Call, Step
 from voice_gateway.domain import events
 from voice_gateway.domain.errors import Reason
+from voice_gateway.domain.player import Player
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Phase
 from voice_gateway.turn.tables import Floor, Listening, ReplyState
@@ -36,6 +37,12 @@ class Situation(StrEnum):
     """which take it,"""
     WENT_ON = auto()
     """or do not; or none come."""
+    SENT_AGAIN = auto()
+    """A reply goes on whose player was flushed."""
+    PLAYED_OUT = auto()
+    """A reply is held, and its client plays until it has nothing left,"""
+    HEARD_OUT_WHILE_HELD = auto()
+    """or to the end of the reply."""
     ECHO = auto()
     """Words are dropped while the agent speaks: they are its own, or none that count."""
     SETTLED_BY_REPORT = auto()
@@ -82,6 +89,8 @@ def situations(call: Call) -> Iterator[object]:  # noqa: C901  one condition for
         yield from (step.state.floor, step.state.reply, step.state.listening, step.state.phase)
         if before is not None:
             yield from _between(before, step)
+            if before.state.reply is ReplyState.HELD:
+                yield from _while_held(step, call.line.player)
         if step.fact is None and _has(step, effects.FinishRecognition):
             yield Situation.FORCED
             is_forced = True
@@ -125,6 +134,16 @@ def _between(before: Step, step: Step) -> Iterator[Situation]:  # noqa: C901  on
     is_unheard = before.state.reply in (ReplyState.WAITING, ReplyState.WITHHELD) and before.may_go_on
     if is_unheard and words and step.state.reply is ReplyState.NONE and step.text:
         yield Situation.REOPENED
+
+
+def _while_held(step: Step, player: Player) -> Iterator[Situation]:
+    if player is Player.FLUSHES and _has(step, effects.ResumePlay):
+        yield Situation.SENT_AGAIN
+    if isinstance(step.fact, inputs.PlayoutStarved):
+        yield Situation.PLAYED_OUT
+    for effect in step.effects:
+        if isinstance(effect, effects.RecordTurn) and effect.record.finished.outcome is events.ReplyOutcome.COMPLETED:
+            yield Situation.HEARD_OUT_WHILE_HELD
 
 
 def _told(event: events.Event) -> Iterator[object]:  # noqa: C901  one case for each event that matters

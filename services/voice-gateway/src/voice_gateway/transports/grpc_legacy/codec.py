@@ -21,6 +21,7 @@ from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import INPUT_RATES_HZ, AudioFormat, Encoding
 from voice_gateway.domain.errors import ClientError, Reason
 from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
+from voice_gateway.domain.player import Player
 from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 from voice_gateway.session.ports import SessionRequest
 from voice_gateway.transports import client_input
@@ -81,7 +82,7 @@ class Codec:
                 output_rate_hz=rate_hz,
                 language_code=message.config.language_code,
                 policy=_POLICY,
-                can_pause=False,
+                player=Player.NEVER_HELD,
                 client_label=message.config.session_id,
                 trace=self._trace,
             )

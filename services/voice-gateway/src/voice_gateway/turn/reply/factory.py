@@ -41,7 +41,9 @@ class ReplyFactory:
         self.last = ReplyId(self.last + 1)
         reporting = Reporting.YES if self.has_reports else Reporting.NOT_YET
         agreement, policy = self._agreement, self._agreement.policy
-        playback = Playback(agreement.output_rate_hz, policy.client_buffer_ms, policy.stall_ms, reporting)
+        playback = Playback(
+            agreement.output_rate_hz, policy.client_buffer_ms, policy.stall_ms, reporting, agreement.player
+        )
         modality = options.modality or agreement.reply_modality
         brief = Brief(self.last, turn, kind, agreement.persona.apology, tools, rounds, options, modality)
         return Reply(brief, answering, clock, playback, self._shared)

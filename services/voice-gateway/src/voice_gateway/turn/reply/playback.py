@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from voice_gateway.domain.instant import Instant, after_ms, samples_between, samples_to_ns
+from voice_gateway.domain.player import Player
 
 SLACK_MS = 20
 """A player that has come so near to the end of what was sent has played it: players count in blocks and resample."""
@@ -39,6 +40,8 @@ class _Paced:
     samples: int
     at: Instant
     is_moving: bool
+    is_drained: bool = False
+    """Whether the client plays all that it has of this, and gets no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,12 @@ class _Report:
 class Playback:
     """Playout of one reply, and what the client tells of it. Positions are samples of the reply's own timeline."""
 
-    def __init__(self, rate_hz: int, client_buffer_ms: int, stall_ms: int, reporting: Reporting) -> None:
+    def __init__(
+        self, rate_hz: int, client_buffer_ms: int, stall_ms: int, reporting: Reporting, player: Player
+    ) -> None:
         self.rate_hz = rate_hz
+        self.player = player
+        """What the client's player does while the reply is held."""
         self._client_buffer_ms = client_buffer_ms
         self._stall_ms = stall_ms
         self._reporting = reporting
@@ -71,7 +78,7 @@ class Playback:
         self._moved_at = Instant(0)
         """When the client was last known to play on."""
         self._resumed_samples = 0
-        """Heard before the client's player was held: it goes on from there."""
+        """Heard before audio left again, after the reply was held or playout had to wait."""
 
     @property
     def is_reporting(self) -> bool:
@@ -99,29 +106,49 @@ class Playback:
         return self._total or 0
 
     def started(self, at_samples: int, now: Instant, *, is_held: bool) -> None:
-        """Audio leaves from `at_samples` on. `is_held`: the client's player stands still meanwhile."""
-        self._paced, self._moved_at = _Paced(at_samples, now, is_moving=not is_held), now
+        """Audio leaves from `at_samples` on. `is_held`: the reply is held, so that only some players play it."""
+        is_silent = is_held and self.player.falls_silent
+        if self._paced is not None and self._paced.is_drained:
+            self._resumed_samples = self.heard(now).samples
+        self._paced, self._moved_at = _Paced(at_samples, now, is_moving=not is_silent), now
         self.left_at = self.left_at or now
-        if not is_held:
+        if not is_silent:
             self._began = self._began or after_ms(now, self._client_buffer_ms)
 
     def starved(self, at_samples: int, now: Instant) -> None:
         """Playout waits at `at_samples` for more audio."""
-        self._paced = _Paced(at_samples, now, is_moving=False)
+        self._paced = _Paced(at_samples, now, is_moving=False, is_drained=not self.player.falls_silent)
 
     def held(self, now: Instant) -> None:
-        """The client holds its player."""
-        if not self.heard(now).samples:
+        """The reply is held: nothing more leaves. A client that plays out what it has plays on."""
+        if not self.player.falls_silent:
+            return
+        heard, stands_at = self.heard(now).samples, self.paced(now)
+        if not heard:
             self._began = None
+        if self.player is Player.FLUSHES:
+            self._resumed_samples = stands_at = heard
         if self._paced is not None:
-            self._paced = _Paced(self.paced(now), now, is_moving=False)
+            self._paced = _Paced(stands_at, now, is_moving=False)
 
-    def resumed(self, at_samples: int, now: Instant) -> None:
-        """The client plays on from `at_samples`."""
+    def resumed(self, now: Instant) -> int:
+        """The reply is no longer held. Returns what had been heard of it.
+
+        A player that pauses plays on from there. One that was flushed gets the audio from there on again: `started`
+        and `completed` follow.
+        """
+        heard = self.heard(now).samples
+        if not self.player.falls_silent:
+            return heard
         if self._report is not None:
             self._report = replace(self._report, is_final=False)
-        self._resumed_samples = at_samples
-        self.started(at_samples, now, is_held=False)
+        self._resumed_samples = heard
+        if self.player is Player.FLUSHES:
+            self._total = None
+            self._paced, self._moved_at = _Paced(heard, now, is_moving=False), now
+        else:
+            self.started(heard, now, is_held=False)
+        return heard
 
     def completed(self, total_samples: int) -> None:
         """All audio has left."""
@@ -141,7 +168,7 @@ class Playback:
 
     def _reckoned(self, played_samples: int, now: Instant, *, is_held: bool) -> Instant:
         """When the first sample was heard, by this position; one told at a hold may have yet to sound."""
-        if not is_held or self._paced is None:
+        if not (is_held and self.player.falls_silent) or self._paced is None:
             return Instant(now - samples_to_ns(played_samples, self.rate_hz))
         reckoned = Instant(self._paced.at - samples_to_ns(played_samples, self.rate_hz))
         return max(reckoned, self._began or reckoned)
@@ -163,6 +190,8 @@ class Playback:
         paced, report = self.paced(now), self._report
         if report is None:
             buffered = self._client_buffer_ms * self.rate_hz // 1_000
+            if self._paced is not None and self._paced.is_drained:
+                buffered = max(0, buffered - samples_between(self._paced.at, now, self.rate_hz))
             return Heard(max(self._resumed_samples, paced - buffered), is_estimate=True)
         if report.is_final:
             return Heard(report.samples, is_estimate=False)
@@ -181,14 +210,14 @@ class Playback:
         return self._began is not None and after_ms(self._began, NOTICED_LATE_MS) < instant
 
     def is_over(self, now: Instant) -> bool:
-        """Whether all of a completed playout has been heard; the player must not be held."""
+        """Whether all of a completed playout has been heard; the player must not stand still."""
         if self.is_reporting:
             return self.is_settled or self._is_played(self.total_samples)
         over_at = self._over_at()
         return over_at is not None and now >= over_at
 
     def deadline(self) -> Instant | None:
-        """When to look again, the player not being held: the end by the clock, or when a reporting client stalls."""
+        """When to look again, unless the player stands still: the end by the clock, or a reporting one's stall."""
         if not self.is_reporting:
             return self._over_at()
         return after_ms(self._moved_at, self._stall_ms) if self._is_audio_due() else None

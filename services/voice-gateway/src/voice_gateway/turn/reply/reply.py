@@ -143,20 +143,21 @@ class Reply:
 
     def is_over(self, now: Instant) -> bool:
         """Whether everything of it was heard, or shown when there was nothing to hear."""
-        if self.state is ReplyState.DRAINING:
+        is_played_out = self.is_held and _is_playing(self) and self.playback.is_completed
+        if self.state is ReplyState.DRAINING or is_played_out:
             return self.playback.is_over(now)
         is_silent = self.is_told_without_audio or self.playback.is_empty
         return self.is_in_flight and is_silent
 
     def is_stalled(self, now: Instant) -> bool:
         """Whether its client has stood still while audio was due."""
-        return self.state in _RUNNING and self.playback.is_stalled(now)
+        return _is_playing(self) and self.playback.is_stalled(now)
 
     def deadline(self) -> Instant | None:
         """When to look again."""
         if self.settling is not None:
             return self.settling.deadline
-        return self.playback.deadline() if self.state in _RUNNING else None
+        return self.playback.deadline() if _is_playing(self) else None
 
     # --- what it is told to do -----------------------------------------------------------------------------------
 
@@ -196,7 +197,7 @@ class Reply:
         self._move(ReplyEvent.HELD)
         self.playback.held(now)
         self._orders.add(PausePlay(self.id))
-        if self.state is ReplyState.HELD:
+        if self.state is ReplyState.HELD and self.playback.player.falls_silent:
             self._orders.add(Emit(ReplyPaused(self.id)))
 
     def resume(self, now: Instant) -> None:
@@ -205,9 +206,10 @@ class Reply:
             self.clock.released(now)
             self._orders.add(ResumePlay(self.id, 0))
         else:
-            heard = self.playback.heard(now).samples
-            self.playback.resumed(heard, now)
-            self._orders.add(Emit(ReplyResumed(self.id, heard)), ResumePlay(self.id, heard))
+            heard = self.playback.resumed(now)
+            if self.playback.player.falls_silent:
+                self._orders.add(Emit(ReplyResumed(self.id, heard)))
+            self._orders.add(ResumePlay(self.id, heard))
         self._move(ReplyEvent.RESUMED)
         if self.playback.is_completed:
             self._move(ReplyEvent.SENT)
@@ -334,7 +336,7 @@ class Reply:
         self._floor.move(FloorEvent.AGENT_SPOKE)
         if is_held and self._floor.state is Floor.AGENT:
             self._floor.move(FloorEvent.CONTESTED)
-        if is_first and is_held:
+        if is_first and is_held and self.playback.player.falls_silent:
             self._orders.add(Emit(ReplyPaused(self.id)))
         if is_first:
             self._tell_report(now)
@@ -346,7 +348,7 @@ class Reply:
             self._orders.add(*([Emit(self.report)] if self.report is not None else []))
 
     def _on_playout_starved(self, fact: inputs.PlayoutStarved, now: Instant) -> None:
-        self.underruns += 1
+        self.underruns += not self.is_held
         self.playback.starved(fact.at_samples, now)
 
     def _on_playout_completed(self, fact: inputs.PlayoutCompleted, _: Instant) -> None:
@@ -372,6 +374,11 @@ class Reply:
         inputs.PlayoutCompleted: (_is_all, _on_playout_completed),
     }
     """Whether a fact concerns what has begun and is not over, and what it does then; else it is dropped."""
+
+
+def _is_playing(reply: Reply) -> bool:
+    """Whether the client's player moves."""
+    return reply.state in _RUNNING or (reply.state is ReplyState.HELD and not reply.playback.player.falls_silent)
 
 
 Step = tuple[Callable[[Reply, Any], bool], Callable[[Reply, Any, Instant], None]]
