@@ -136,17 +136,12 @@ class Reply:
         """Whether what was heard of it enters history. An apology to nobody's turn says nothing that the model said."""
         return self.wording.kind is not ReplyKind.APOLOGY or self.brief.turn is not None
 
-    @property
-    def is_told_without_audio(self) -> bool:
-        """Whether everything has been told and there was nothing to play."""
-        return self.wording.is_complete and not self.wording.has_audio
-
     def is_over(self, now: Instant) -> bool:
         """Whether everything of it was heard, or shown when there was nothing to hear."""
         is_played_out = self.is_held and _is_playing(self) and self.playback.is_completed
         if self.state is ReplyState.DRAINING or is_played_out:
             return self.playback.is_over(now)
-        is_silent = self.is_told_without_audio or self.playback.is_empty
+        is_silent = self.wording.is_silent or self.playback.is_empty
         return self.is_in_flight and is_silent
 
     def is_stalled(self, now: Instant) -> bool:

@@ -95,6 +95,11 @@ class Wording:
         return not self.is_coming and all(sentence.sound is _Sound.DONE for sentence in self._sentences)
 
     @property
+    def is_silent(self) -> bool:
+        """Whether all of it is told, and there was nothing to play."""
+        return self.is_complete and not self.has_audio
+
+    @property
     def is_untold(self) -> bool:
         """Whether the client knows nothing of it."""
         return self._told == 0
