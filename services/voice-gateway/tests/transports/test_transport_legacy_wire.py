@@ -132,7 +132,7 @@ async def test_pushed_audio_then_half_close() -> None:
     assert gateway.requests == [
         SessionRequest(
             transport="grpc_legacy",
-            policy={"min_words": 3, "no_input_ms": 0},
+            policy={"min_words": 3, "no_input_ms": 0, "auto_reply": True, "detect_turns": True},
             can_pause=False,
             input_rate_hz=16_000,
             output_rate_hz=16_000,
@@ -180,7 +180,7 @@ async def test_typed_turn() -> None:
     assert gateway.requests == [
         SessionRequest(
             transport="grpc_legacy",
-            policy={"min_words": 3, "no_input_ms": 0},
+            policy={"min_words": 3, "no_input_ms": 0, "auto_reply": True, "detect_turns": True},
             can_pause=False,
             input_rate_hz=16_000,
             output_rate_hz=16_000,
