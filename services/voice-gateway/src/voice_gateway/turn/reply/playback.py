@@ -16,6 +16,9 @@ NOTICED_LATE_MS = 150
 """A sound may be noticed this long after it began: soft first consonants, chunks of 32 ms, frames of the client. Nobody
 reacts within that time to what they hear."""
 
+_RUNS_DRY = (Player.FLUSHES, Player.PLAYS_OUT)
+"""Players that are reckoned to play the last of what they have while playout has to wait."""
+
 
 class Reporting(Enum):
     """Whether the client tells how far it has played."""
@@ -110,6 +113,8 @@ class Playback:
         is_silent = is_held and self.player.falls_silent
         if self._paced is not None and self._paced.is_drained:
             self._resumed_samples = self.heard(now).samples
+        if self._report is not None and self.player is Player.FLUSHES:
+            self._report = replace(self._report, at=max(self._report.at, after_ms(now, self._client_buffer_ms)))
         self._paced, self._moved_at = _Paced(at_samples, now, is_moving=not is_silent), now
         self.left_at = self.left_at or now
         if not is_silent:
@@ -117,7 +122,7 @@ class Playback:
 
     def starved(self, at_samples: int, now: Instant) -> None:
         """Playout waits at `at_samples` for more audio."""
-        self._paced = _Paced(at_samples, now, is_moving=False, is_drained=not self.player.falls_silent)
+        self._paced = _Paced(at_samples, now, is_moving=False, is_drained=self.player in _RUNS_DRY)
 
     def held(self, now: Instant) -> None:
         """The reply is held: nothing more leaves. A client that plays out what it has plays on."""
@@ -138,13 +143,13 @@ class Playback:
         and `completed` follow.
         """
         heard = self.heard(now).samples
-        if not self.player.falls_silent:
-            return heard
         if self._report is not None:
             self._report = replace(self._report, is_final=False)
+        if not self.player.falls_silent:
+            return heard
         self._resumed_samples = heard
         if self.player is Player.FLUSHES:
-            self._total = None
+            self._total, self._began = None, self._began if heard else None
             self._paced, self._moved_at = _Paced(heard, now, is_moving=False), now
         else:
             self.started(heard, now, is_held=False)
@@ -227,7 +232,7 @@ class Playback:
         return self.is_reporting and self._is_audio_due() and now >= after_ms(self._moved_at, self._stall_ms)
 
     def _is_audio_due(self) -> bool:
-        if self.is_settled or self._paced is None:
+        if self.is_settled or self._paced is None or (self._paced.is_drained and self._total is None):
             return False
         limit = self._paced.samples if self._total is None else self._total
         return not self._is_played(limit) or (self._paced.is_moving and self._total is None)

@@ -343,7 +343,7 @@ class Reply:
             self._orders.add(*([Emit(self.report)] if self.report is not None else []))
 
     def _on_playout_starved(self, fact: inputs.PlayoutStarved, now: Instant) -> None:
-        self.underruns += not self.is_held
+        self.underruns += self.playback.player.falls_silent or not self.is_held
         self.playback.starved(fact.at_samples, now)
 
     def _on_playout_completed(self, fact: inputs.PlayoutCompleted, _: Instant) -> None:
