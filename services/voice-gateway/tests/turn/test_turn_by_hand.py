@@ -292,3 +292,11 @@ def test_a_turn_has_an_end_however_much_is_said(text: str) -> None:
     lengths = turns_of(text * 10, 100)
     assert len(lengths) > 1
     assert max(lengths) <= MAX_TURN_CHARS + len(text * 10)
+
+
+def test_an_apology_without_end_is_cut_once() -> None:
+    """What a server has set may be as long as what a model writes: it has the same bound, and the cut is told once."""
+    core = new_core(persona=replace(PERSONA, apology="Sorry.\n" * (MAX_SENTENCES + 100)))
+    told = played(core, ("0 ms: session starts", '100 ms: types "Hi."', "200 ms: model 1 fails"))
+    assert told.count("sentences: the reply was cut") == 1
+    assert told.count("[synthesize 1.") == MAX_SENTENCES

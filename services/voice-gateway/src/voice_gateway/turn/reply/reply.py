@@ -229,9 +229,7 @@ class Reply:
         self._move(ReplyEvent.SETTLED)
 
     def take_calls(self) -> tuple[ToolCall, ...]:
-        """What the model has called, once the turn is certain: to be begun, once."""
-        if not self.is_in_flight:
-            return ()
+        """What the model has called, told once; the turn must be certain."""
         calls, self._calls = self._calls, ()
         return calls
 
