@@ -86,7 +86,9 @@ class Dialogue:
 
     def deadline(self) -> Instant | None:
         """When something becomes due."""
-        due = (self._user.deadline(), self._agent.deadline(), self._contest.deadline(), self._keypad.deadline())
+        asked = None if self.is_pressing else self.answers.due
+        parts = (self._user, self._agent, self._contest, self._keypad)
+        due = (asked, *(part.deadline() for part in parts))
         return min((instant for instant in due if instant is not None), default=None)
 
     def on_deadline(self, now: Instant) -> None:
@@ -163,7 +165,7 @@ class Dialogue:
             text, verdict = self._make_room(text, words_began, end_samples, now, is_final=True)
         user.utterance.finalised(fact.end_samples)
         is_last, is_in_order = user.is_last_of_call(fact), user.recognition.is_oldest(fact.stream)
-        if not text or verdict is Verdict.GO_ON:
+        if not text or (verdict is Verdict.GO_ON and self._policy.detect_turns):
             user.disregard(fact.stream)
         else:
             user.confirmed(fact, text, user.spoke(end_samples, now), now)
