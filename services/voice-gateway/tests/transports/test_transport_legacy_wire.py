@@ -134,7 +134,7 @@ async def test_pushed_audio_then_half_close() -> None:
     assert gateway.requests == [
         SessionRequest(
             transport="grpc_legacy",
-            policy={"min_words": 3, "no_input_ms": 0},
+            policy={"min_words": 3, "no_input_ms": 0, "auto_reply": True, "detect_turns": True},
             player=Player.NEVER_HELD,
             input_rate_hz=16_000,
             output_rate_hz=16_000,
@@ -182,7 +182,7 @@ async def test_typed_turn() -> None:
     assert gateway.requests == [
         SessionRequest(
             transport="grpc_legacy",
-            policy={"min_words": 3, "no_input_ms": 0},
+            policy={"min_words": 3, "no_input_ms": 0, "auto_reply": True, "detect_turns": True},
             player=Player.NEVER_HELD,
             input_rate_hz=16_000,
             output_rate_hz=16_000,

@@ -44,6 +44,10 @@ class Answers:
         """The client asks for a reply."""
         self._request = Requested(fact.options, now)
 
+    def withdraw(self) -> None:
+        """The client wants no reply, or its user has said something else, which is answered."""
+        self._request = None
+
     def unanswered(self) -> Iterator[tuple[TurnId, str]]:
         """What was said and is in no request to the model."""
         yield from self._waiting.unanswered()
@@ -73,7 +77,8 @@ class Answers:
         if has_sound and now < due and not self._user.recognition.is_over:
             self.due = due
             return
-        turn, self._unanswered, self._request = self._unanswered, None, None
+        turn = self._unanswered or self._agent.unanswered  # what was said since that reply is later
+        self._unanswered = self._request = None
         self._agent.reply_as_asked(turn, requested, now)
 
     def _are_words_awaited(self) -> bool:

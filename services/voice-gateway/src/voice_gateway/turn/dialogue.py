@@ -262,6 +262,7 @@ class Dialogue:
         self._commit_what_is_known(now)
 
     def _on_client_interrupted(self, _: inputs.ClientInterrupted, now: Instant) -> None:
+        self.answers.withdraw()
         self._agent.interrupt(InterruptCause.CLIENT, now)
 
     def _on_user_deadline(self, now: Instant) -> None:
@@ -305,6 +306,8 @@ class Dialogue:
     def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> None:
         """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""
         self._contest.sound_ended()
+        if turn.is_spoken and self._policy.auto_reply:
+            self.answers.withdraw()
         self.answers.add(turn)
         if turn.is_live:
             self._agent.interrupt(cause, now)
