@@ -36,8 +36,10 @@ class Answers:
         """Whether a reply that the client has asked for is still to begin."""
         return self._request is not None
 
-    def add(self, turn: CommittedTurn) -> None:
-        """One more turn."""
+    def add(self, turn: CommittedTurn, policy: TurnPolicy) -> None:
+        """One more turn; one that was spoken and is answered itself withdraws a request."""
+        if turn.is_spoken and policy.auto_reply:
+            self.withdraw()
         self._waiting.add(turn)
 
     def ask(self, fact: ReplyRequested, now: Instant) -> None:
@@ -45,7 +47,7 @@ class Answers:
         self._request = Requested(fact.options, now)
 
     def withdraw(self) -> None:
-        """The client wants no reply, or its user has said something else, which is answered."""
+        """The reply that was asked for is wanted no more."""
         self._request = None
 
     def unanswered(self) -> Iterator[tuple[TurnId, str]]:

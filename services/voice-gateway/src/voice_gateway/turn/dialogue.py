@@ -87,9 +87,8 @@ class Dialogue:
     def deadline(self) -> Instant | None:
         """When something becomes due."""
         asked = None if self.is_pressing else self.answers.due
-        parts = (self._user, self._agent, self._contest, self._keypad)
-        due = (asked, *(part.deadline() for part in parts))
-        return min((instant for instant in due if instant is not None), default=None)
+        due = (self._user.deadline(), self._agent.deadline(), self._contest.deadline(), self._keypad.deadline())
+        return min((instant for instant in (asked, *due) if instant is not None), default=None)
 
     def on_deadline(self, now: Instant) -> None:
         """Do what has become due."""
@@ -306,9 +305,7 @@ class Dialogue:
     def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> None:
         """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""
         self._contest.sound_ended()
-        if turn.is_spoken and self._policy.auto_reply:
-            self.answers.withdraw()
-        self.answers.add(turn)
+        self.answers.add(turn, self._policy)
         if turn.is_live:
             self._agent.interrupt(cause, now)
 
