@@ -269,7 +269,9 @@ Global___Playback: _TypeAlias = Playback  # noqa: Y015
 
 @_typing.final
 class Interrupt(_message.Message):
-    """Stops the running reply at once. Sent by the client any time; without a running reply it does nothing."""
+    """Stops the running reply at once, and withdraws a `reply_request` that waits. Sent by the client any time; without
+    either it does nothing.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -440,10 +442,15 @@ Global___Update: _TypeAlias = Update  # noqa: Y015
 class ReplyRequest(_message.Message):
     """Asks for a reply to the conversation as it is, also to one in which nothing was said or all is answered. Sent by the
     client any time after `start`, whatever `auto_reply` is.
-    It waits while a reply runs, while keys are one turn to be, while turns wait to be answered (`auto_reply`), and for the
-    words of a turn that is being said, if `commit` or silence has ended it or will. One waits; a newer one takes its place.
+    It waits while a reply runs, while keys are pressed that are not a turn yet, while turns wait to be answered
+    (`auto_reply`), while the user speaks, and until a turn that is being said has ended: by silence, or by `commit` where
+    `detect_turns` is off. A sound without words holds it back for `max_turn_ms` at most, a `commit` without words for
+    `final_grace_ms`. One request waits; a newer one takes its place.
+    `interrupt` withdraws it; so does, with `auto_reply` on, a spoken turn, which is answered itself.
     The reply answers the latest turn that no reply has answered, and has its `turn_id`; without such a turn it has none. A
-    turn that is answered by a request is complete: speech that resumes is a turn of its own.
+    reply that failed, or was stopped before anything of it was heard, has answered nothing. A turn that is answered by a
+    request is complete: speech that resumes is a turn of its own. In a session that is resumed a request answers only turns
+    that are said from then on, and reads the whole conversation.
     Needs the feature `reply_request`, else a notice FEATURE_UNAVAILABLE. Limits and errors as in `Start`.
     """
 

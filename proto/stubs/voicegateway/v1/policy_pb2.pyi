@@ -110,7 +110,7 @@ class TurnPolicy(_message.Message):
     interrupts: _builtins.bool
     """Whether speech over a reply may stop it. False: no reply is held, stopped or taken back for it; all words over a
     reply, those that only acknowledge included, are a turn, which waits for the end of the reply. `interrupt`, `text` and
-    `dtmf` stop it as ever. Default true.
+    `dtmf` still stop it. Default true.
     """
     detect_turns: _builtins.bool
     """Whether silence and final transcripts end a turn. False: only `commit`, the half-close and `max_turn_ms` do, and 4000

@@ -686,7 +686,7 @@ class LatencySpan(_message.Message):
     """What the time went into: endpointing, asr_final, hold, llm_first_token, first_sentence, tts_first_audio, playout;
     llm_tool_call (the model asked for tools), tools (their outcomes were awaited);
     settle (an interrupted reply was settled first), earlier_turns (their replies came first), reply_request (the
-    client had not asked for the reply yet), contested (a sound after the turn held the reply back).
+    client had not asked for the reply yet; the server's metric of voice to voice leaves it out), contested (a sound after the turn held the reply back).
     """
     start_ms: _builtins.int
     """Start, ms after the last speech sample."""

@@ -94,6 +94,15 @@ def test_refusals_are_counted_by_reason_and_limit() -> None:
     assert value(metrics, name, reason="DRAINING", limit="") == 1
 
 
+def test_the_time_until_a_client_asks_is_not_voice_to_voice() -> None:
+    """A client that thinks for a minute before it asks for the reply raises no alert on the server's latency."""
+    metrics = Metrics()
+    spans = (LatencySpan("reply_request", 0, 60_000), LatencySpan("tts_first_audio", 60_000, 500))
+    metrics.turn_ended(AGREEMENT, record(TurnReport(TurnId(1), ReplyId(2), 60_500, spans)))
+    assert value(metrics, "voicegateway_voice_to_voice_seconds_sum") == 0.5
+    assert value(metrics, "voicegateway_turn_span_seconds_sum", span="reply_request") == 60
+
+
 def test_a_turn_is_timed_in_spans_that_add_up() -> None:
     """The spans sum up to voice to voice: what was done beside them is left out, and all is in seconds."""
     metrics = Metrics()

@@ -175,7 +175,8 @@ def _settings_changed(match: re.Match[str], _: int) -> inputs.Input:
     """
     given = dict(part.split(" ", 1) for part in match[1].split(", "))
     language, voice, prompt, replies = (given.pop(name, None) for name in ("language", "voice", "prompt", "replies"))
-    policy = TurnPolicy().changed({name: int(value) for name, value in given.items()}) if given else None
+    numbers = {name: type(getattr(TurnPolicy(), name))(int(value)) for name, value in given.items()}
+    policy = TurnPolicy().changed(numbers) if numbers else None
     modality = None if replies is None else Modality(replies)
     change = Change(
         heard_language=language,
@@ -357,7 +358,7 @@ def _change(change: Change) -> str:
     told = [f"{name} {value!r}" for name, value in texts.items() if value is not None]
     if change.policy is not None:
         usual = asdict(TurnPolicy())
-        told += [f"{name} {value}" for name, value in asdict(change.policy).items() if value != usual[name]]
+        told += [f"{name} {int(value)}" for name, value in asdict(change.policy).items() if value != usual[name]]
     return ", ".join(told)
 
 

@@ -146,6 +146,10 @@ class ToolCalled:
     """A JSON object."""
 
 
+REPLY_REQUEST = "reply_request"
+"""The span in which the client had not asked for the reply yet: it is the client's, not the server's."""
+
+
 @dataclass(frozen=True, slots=True)
 class LatencySpan:
     """One piece of a turn's latency; the spans of a report tile its total."""

@@ -63,14 +63,14 @@ TURNS = Metric("voicegateway_turns_total", MetricKind.COUNTER, "replies that cam
 VOICE_TO_VOICE = Metric(
     "voicegateway_voice_to_voice_seconds",
     MetricKind.HISTOGRAM,
-    "from the last word of a turn to the first sound of its reply",
+    "from the last word of a turn to the first sound of its reply, without the time until a client asked for the reply",
     unit="s",
     buckets=LATENCY_BUCKETS_S,
 )
 TURN_SPAN = Metric(
     "voicegateway_turn_span_seconds",
     MetricKind.HISTOGRAM,
-    "parts of voice to voice, which add up to it",
+    "parts of voice to voice, which add up to it, and reply_request beside them: the time until a client asked",
     ("span",),
     unit="s",
     buckets=LATENCY_BUCKETS_S,

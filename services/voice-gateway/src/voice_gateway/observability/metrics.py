@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.backend_status import AddressState, BackendStatus
 from voice_gateway.domain.errors import Backend, GatewayError, Refused
-from voice_gateway.domain.events import Ended, TurnRecord
+from voice_gateway.domain.events import REPLY_REQUEST, Ended, TurnRecord
 from voice_gateway.observability.metric_names import (
     BACKEND_ADDRESSES,
     BACKEND_ERRORS,
@@ -79,7 +79,8 @@ class Metrics:
         self._made[TURNS].labels(record.finished.kind.value, record.finished.outcome.value).inc()
         if record.report is None:
             return
-        self._made[VOICE_TO_VOICE].observe(record.report.total_ms / _MS_PER_S)
+        thought_ms = sum(span.duration_ms for span in record.report.spans if span.name == REPLY_REQUEST)
+        self._made[VOICE_TO_VOICE].observe((record.report.total_ms - thought_ms) / _MS_PER_S)
         for span in record.report.spans:
             if not span.is_overlapped:
                 self._made[TURN_SPAN].labels(span.name).observe(span.duration_ms / _MS_PER_S)

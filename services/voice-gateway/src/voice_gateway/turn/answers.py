@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from voice_gateway.domain.ids import TurnId
-from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn.history import History
 from voice_gateway.turn.inputs import ReplyRequested
@@ -25,17 +25,30 @@ class Answers:
         """One at most waits: a newer one takes its place."""
         self._unanswered: CommittedTurn | None = None
         """The latest turn that was said, if nobody has answered it."""
+        self.due: Instant | None = None
+        """By then a request is answered that waits for nothing but the end of a sound."""
 
     def __bool__(self) -> bool:
         return bool(self._waiting) or self._request is not None
 
-    def add(self, turn: CommittedTurn) -> None:
-        """One more turn."""
+    @property
+    def is_requested(self) -> bool:
+        """Whether a reply that the client has asked for is still to begin."""
+        return self._request is not None
+
+    def add(self, turn: CommittedTurn, policy: TurnPolicy) -> None:
+        """One more turn; one that was spoken and is answered itself withdraws a request."""
+        if turn.is_spoken and policy.auto_reply:
+            self.withdraw()
         self._waiting.add(turn)
 
     def ask(self, fact: ReplyRequested, now: Instant) -> None:
         """The client asks for a reply."""
         self._request = Requested(fact.options, now)
+
+    def withdraw(self) -> None:
+        """The reply that was asked for is wanted no more."""
+        self._request = None
 
     def unanswered(self) -> Iterator[tuple[TurnId, str]]:
         """What was said and is in no request to the model."""
@@ -52,16 +65,31 @@ class Answers:
         elif self._waiting and self._agent.is_free:
             self._agent.answer(self._waiting.take(self._history), now)
             self._unanswered = None
-        if self._request is not None and self._agent.is_free and not (self._waiting or self._is_more_said(policy)):
-            requested, self._request = self._request, None
-            turn, self._unanswered = self._unanswered, None
-            self._agent.reply_as_asked(turn, requested, now)
+        self.due = None
+        if self._request is not None and self._agent.is_free and not (self._waiting or self._are_words_awaited()):
+            self._begin_unless_spoken_over(self._request, policy, now)
 
-    def _is_more_said(self, policy: TurnPolicy) -> bool:
-        """Whether words are awaited that come before a reply that the client has asked for.
+    def _begin_unless_spoken_over(self, requested: Requested, policy: TurnPolicy, now: Instant) -> None:
+        """Begin the reply that was asked for, unless somebody speaks whose words may still come.
 
-        They are of a turn that silence will end, or whose end was called. No reply waits for a recogniser that is away.
+        A sound without words holds it back for `max_turn_ms` at most.
         """
-        so_far, recognition = self._user.so_far, self._user.recognition
-        is_called = (so_far.called is not None or recognition.owes_a_final) and not recognition.is_away
-        return is_called or (bool(so_far.text) and policy.detect_turns)
+        utterance, due = self._user.utterance, after_ms(requested.at, policy.max_turn_ms)
+        has_sound = utterance.is_speaking or utterance.quiet_by is not None
+        if has_sound and now < due and not self._user.recognition.is_over:
+            self.due = due
+            return
+        turn = self._unanswered or self._agent.unanswered  # what was said since that reply is later
+        self._unanswered = self._request = None
+        self._agent.reply_as_asked(turn, requested, now)
+
+    def _are_words_awaited(self) -> bool:
+        """Whether there are words of a turn that is not complete, or a final is awaited that may bring some.
+
+        A final of live speech that has shown no words is awaited for `final_grace_ms`, one of a recogniser that is away
+        not at all; after the half-close all of them are.
+        """
+        user, recognition = self._user, self._user.recognition
+        is_in_time = recognition.has_grace or recognition.fed is None
+        is_owed = user.is_ending or (recognition.owes_a_final and is_in_time)
+        return bool(user.so_far.text) or (is_owed and not recognition.is_away)

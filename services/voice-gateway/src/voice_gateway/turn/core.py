@@ -153,7 +153,8 @@ class Core:
         if self._phase is Phase.ENDED:
             return None
         no_input_ms = self._agreement.policy.prompt_after_ms
-        awaits_quiet = self._drain_deadline is not None or no_input_ms or self._changes.is_pending
+        is_asked = self._dialogue.answers.is_requested
+        awaits_quiet = self._drain_deadline is not None or no_input_ms or self._changes.is_pending or is_asked
         quiet_by = self._user.utterance.quiet_by if awaits_quiet else None
         prompt_at = self._silence.deadline(no_input_ms, self._user.recognition.doubtful_until)
         change_at = self._changes.due if self._dialogue.is_quiet else None
@@ -219,10 +220,13 @@ class Core:
             self._end(Close(Ended(cause)), now)
 
     def _tell_unheard(self, now: Instant) -> None:
-        """Say that nobody can be heard, once everything that was said is answered; not to who has left, or is to."""
+        """Say that nobody can be heard, once everything that was said is answered.
+
+        Who has left, or is to leave, is not told, nor who is told nothing unasked.
+        """
         recognition, text = self._user.recognition, self._agreement.persona.unheard
         is_due = self._unheard.is_due(is_away=recognition.is_away, is_deaf=recognition.is_deaf)
-        stays = self._phase is Phase.RUNNING and self._drain_deadline is None
+        stays = self._phase is Phase.RUNNING and self._drain_deadline is None and self._agreement.policy.auto_reply
         if is_due and text and stays and self._dialogue.is_listening:
             self._unheard.told()
             self._agent.say(ReplyKind.APOLOGY, text, None, now)

@@ -86,8 +86,9 @@ class Dialogue:
 
     def deadline(self) -> Instant | None:
         """When something becomes due."""
+        asked = None if self.is_pressing else self.answers.due
         due = (self._user.deadline(), self._agent.deadline(), self._contest.deadline(), self._keypad.deadline())
-        return min((instant for instant in due if instant is not None), default=None)
+        return min((instant for instant in (asked, *due) if instant is not None), default=None)
 
     def on_deadline(self, now: Instant) -> None:
         """Do what has become due."""
@@ -163,7 +164,7 @@ class Dialogue:
             text, verdict = self._make_room(text, words_began, end_samples, now, is_final=True)
         user.utterance.finalised(fact.end_samples)
         is_last, is_in_order = user.is_last_of_call(fact), user.recognition.is_oldest(fact.stream)
-        if not text or verdict is Verdict.GO_ON:
+        if not text or (verdict is Verdict.GO_ON and self._policy.detect_turns):
             user.disregard(fact.stream)
         else:
             user.confirmed(fact, text, user.spoke(end_samples, now), now)
@@ -260,6 +261,7 @@ class Dialogue:
         self._commit_what_is_known(now)
 
     def _on_client_interrupted(self, _: inputs.ClientInterrupted, now: Instant) -> None:
+        self.answers.withdraw()
         self._agent.interrupt(InterruptCause.CLIENT, now)
 
     def _on_user_deadline(self, now: Instant) -> None:
@@ -303,7 +305,7 @@ class Dialogue:
     def _commit(self, turn: CommittedTurn, cause: InterruptCause, now: Instant) -> None:
         """The turn is complete. A live one ends the reply in flight and supersedes turns that wait."""
         self._contest.sound_ended()
-        self.answers.add(turn)
+        self.answers.add(turn, self._policy)
         if turn.is_live:
             self._agent.interrupt(cause, now)
 

@@ -101,5 +101,6 @@ def _says_something(event: Event) -> bool:
 
 
 def _is_by_hand(fact: inputs.Input) -> bool:
-    by_hand = inputs.TextTyped | inputs.DigitsPressed | inputs.CommitRequested | inputs.ClientInterrupted
-    return isinstance(fact, by_hand)
+    typed = inputs.TextTyped | inputs.DigitsPressed
+    ordered = inputs.CommitRequested | inputs.ClientInterrupted | inputs.ReplyRequested
+    return isinstance(fact, typed | ordered)

@@ -70,8 +70,13 @@ def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
 
 
 def _knows_the_line(core: Core) -> bool:
-    """Whether the core has learnt what no snapshot tells: that the agent's voice comes back, that recognition fails."""
-    contest = core._dialogue._contest
+    """Whether the core has learnt what no snapshot tells.
+
+    That the agent's voice comes back, that recognition fails, that a sound may have words, which turn is unanswered.
+    """
+    contest, answers = core._dialogue._contest, core._dialogue.answers
+    if core._user.utterance.quiet_by is not None or answers._unanswered or core._agent.unanswered:
+        return True
     return contest._is_echoing or contest._hears_itself or core._user.recognition._failures > 0
 
 

@@ -64,6 +64,11 @@ class Agent:
         return self._factory.last, self._tools.last
 
     @property
+    def unanswered(self) -> CommittedTurn | None:
+        """The turn of the latest reply, if that failed, or was stopped before anything of it was heard."""
+        return self._endings.unanswered
+
+    @property
     def has_reports(self) -> bool:
         """Whether the client reports playback."""
         return self._factory.has_reports
@@ -116,6 +121,7 @@ class Agent:
 
     def answer(self, turn: CommittedTurn, now: Instant) -> None:
         """Begin the reply to a turn, or release the one that was prepared for it."""
+        self._endings.begun()
         prepared = self.speculations.claim(turn)
         self._history.said(turn.id, turn.text)
         answering = Answering(turn, self.speculations.turn_over())
@@ -130,6 +136,7 @@ class Agent:
 
     def reply_as_asked(self, turn: CommittedTurn | None, requested: Requested, now: Instant) -> None:
         """Begin the reply that the client has asked for; it answers `turn`, which has been said, if there is one."""
+        self._endings.begun()
         self.speculations.stop()
         early, options = self.speculations.turn_over(), requested.options
         answering = None if turn is None else Answering(turn, early, requested.at)
@@ -272,6 +279,7 @@ class Agent:
             return
         self._history.called(over.outcomes)
         if over.is_interrupted:
+            self._endings.given_up(over.caller)
             return
         caller, rounds = over.caller, over.caller.brief.rounds + 1
         reply = self._factory.make(

@@ -57,9 +57,9 @@ class CurrentReply:
         return reply is not None and reply.wording.has_asked(reply.playback.heard(now).samples)
 
     def is_opening(self, now: Instant, opening_ms: int) -> bool:
-        """Whether it is in flight, and less than its first `opening_ms` have been heard."""
+        """Whether it is in flight, and less than its first `opening_ms` have been heard. A text is not heard."""
         reply = self.in_flight
-        return reply is not None and reply.playback.heard_ms(now) < opening_ms
+        return reply is not None and not reply.brief.is_text and reply.playback.heard_ms(now) < opening_ms
 
     def hold(self, now: Instant) -> None:
         """Hold it if it is in flight: somebody may be interrupting. Nobody talks over a text."""

@@ -7,6 +7,7 @@ from voice_gateway.turn.history import History
 from voice_gateway.turn.reply.own_words import OwnWords
 from voice_gateway.turn.reply.playback import Heard
 from voice_gateway.turn.reply.reply import Reply
+from voice_gateway.turn.user.turn_so_far import CommittedTurn
 
 
 class Endings:
@@ -16,6 +17,18 @@ class Endings:
         self._history = history
         self._orders = orders
         self.own_words = OwnWords()
+        self.unanswered: CommittedTurn | None = None
+        """The turn of the latest reply, if that is over and nothing answered the turn."""
+
+    def begun(self) -> None:
+        """Another reply has begun: what it is to answer is its own."""
+        self.unanswered = None
+
+    def given_up(self, reply: Reply) -> None:
+        """No more of an answer follows to the turn of this reply."""
+        answering = reply.answering
+        if answering is not None and not answering.is_answered:
+            self.unanswered = answering.turn
 
     def heard_out(self, reply: Reply, now: Instant, *, goes_on: bool) -> None:
         """Everything of it was heard. `goes_on`: tools that it has called are running."""
@@ -24,6 +37,10 @@ class Endings:
         text = reply.wording.whole_text()
         remember(self._history, reply, text, is_interrupted=False)
         outcome = ReplyOutcome.FAILED if reply.wording.has_failed else ReplyOutcome.COMPLETED
+        if text and outcome is ReplyOutcome.COMPLETED and reply.answering is not None:
+            reply.answering.is_answered = True
+        if not goes_on:
+            self.given_up(reply)
         self._record(reply, outcome, reply.playback.total_samples, len(text), goes_on=goes_on)
 
     def stopped(self, reply: Reply, cause: InterruptCause, now: Instant, settle_by: Instant) -> None:
@@ -42,6 +59,9 @@ class Endings:
         """What was heard of a reply that was stopped is history."""
         text = reply.wording.heard_text(heard.samples)
         remember(self._history, reply, text, is_interrupted=True)
+        if text and not reply.wording.has_failed and reply.answering is not None:
+            reply.answering.is_answered = True
+        self.given_up(reply)
         self._tell_heard(reply, heard, text)
 
     def taken_back(self, reply: Reply, now: Instant) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from voice_gateway.domain.events import LatencySpan, Speculation, TurnReport
+from voice_gateway.domain.events import REPLY_REQUEST, LatencySpan, Speculation, TurnReport
 from voice_gateway.domain.ids import ReplyId
 from voice_gateway.domain.instant import Instant, ms_between
 from voice_gateway.domain.reply_options import ReplyOptions
@@ -62,6 +62,8 @@ class Answering:
     requested: Instant | None = None
     """When the client asked for the reply; None: it is answered unasked."""
     is_reported: bool = False
+    is_answered: bool = False
+    """Whether something of an answer to it was heard that is no apology."""
 
     @property
     def turn_that_may_go_on(self) -> CommittedTurn | None:
@@ -87,7 +89,7 @@ def spans(answering: Answering, clock: ReplyClock, played: Instant) -> tuple[Lat
     ruler.tile("endpointing", turn.called.at, turn.called.setting)
     ruler.tile("asr_final", turn.transcribed.at, turn.transcribed.setting)
     ruler.tile("hold", turn.committed, "unfinished_hold_ms")
-    ruler.tile("reply_request", answering.requested, "")
+    ruler.tile(REPLY_REQUEST, answering.requested, "")
     if turn.is_live:
         ruler.tile("settle", clock.asked, "playback_settle_ms")
     else:

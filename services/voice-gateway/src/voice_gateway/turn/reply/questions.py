@@ -19,6 +19,8 @@ class Question:
     items: Sequence[Item]
     asked: StartReply | AskAgain
     system_prompt: str
+    is_usual: bool
+    """Whether the system prompt is that of the session."""
 
 
 class Questions:
@@ -37,12 +39,12 @@ class Questions:
         told = messages(system_prompt, items, brief.tools, self.prompt_tokens)
         asked = StartReply(brief.id, brief.turn, told, brief.tools)
         self._orders.add(asked)
-        return Question(items, asked, system_prompt)
+        return Question(items, asked, system_prompt, is_usual=own is None)
 
     def ask_again(self, refused: Question) -> Question | None:
         """Ask with half of the conversation, as was refused for its length; None if there is nothing to leave out.
 
-        The rest of the session gets no more than that.
+        The rest of the session gets no more than that, unless the request had instructions of its own.
         """
         asked = refused.asked
         beside = prompt_size([told for told in asked.messages if told.role is Role.SYSTEM], asked.tools)
@@ -50,7 +52,8 @@ class Questions:
         told = messages(refused.system_prompt, refused.items, asked.tools, half)
         if told == asked.messages:
             return None
-        self.prompt_tokens = half
+        if refused.is_usual:
+            self.prompt_tokens = half
         again = AskAgain(asked.reply, told, asked.tools)
         self._orders.add(again)
-        return Question(refused.items, again, refused.system_prompt)
+        return Question(refused.items, again, refused.system_prompt, is_usual=refused.is_usual)

@@ -311,10 +311,7 @@ class Reply:
             self.wording.sound_failed(fact)
 
     def _drop_silent_apology(self, samples: int) -> bool:
-        """Drop an apology to nobody's turn that has no sound, before it is told: it is for the ear only.
-
-        Returns whether it was dropped.
-        """
+        """Whether this was an apology to nobody's turn, dropped as it has no sound: it is for the ear only."""
         if samples or self.is_remembered or not self.wording.is_untold:
             return False
         self._orders.add(CancelReply(self.id), Flush(self.id))
