@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from gateway_kit.phone_call import AGREEMENT, PER_MS, PERSONA, at, new_core, question, rendered
+from gateway_kit.phone_call import AGREEMENT, PER_MS, PERSONA, at, new_core, played, question, rendered
 from voice_gateway.domain import events
 from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.errors import Reason
