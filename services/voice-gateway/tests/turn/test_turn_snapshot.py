@@ -198,6 +198,20 @@ def test_whoever_resumes_says_what_is_another_process_own() -> None:
 # --- the restored core goes on as the first would have ---------------------------------------------------------------
 
 
+def test_a_restored_core_does_not_know_which_turn_is_unanswered() -> None:
+    """Flags outlive the core; a turn that waited for a request is read by the next reply, which belongs to no turn."""
+    core = told("0 ms: session starts", "10 ms: changes auto_reply 0, detect_turns 0", '1000 ms: types "Hello."')
+    value = json.loads(json.dumps(core.snapshot(at(2_000))))
+    restored = Core.restore(snapshot.parse(value))
+    assert restored.snapshot(at(3_000)) == value
+    asked = question(core.handle(parse("asks for a reply", 3_000), at(3_000)))
+    assert asked.turn == 1
+    restored.handle(inputs.SessionStarted(), at(3_000))
+    asked = question(restored.handle(parse("asks for a reply", 3_100), at(3_100)))
+    assert asked.turn is None
+    assert [message.text for message in asked.messages] == [PERSONA.system_prompt, "Hello."]
+
+
 @MANY
 @given(DECISIONS, st.integers(0, 7))
 def test_a_restored_core_goes_on_as_the_first_would_have(decisions: bytes, moment: int) -> None:
