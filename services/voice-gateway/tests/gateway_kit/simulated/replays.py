@@ -42,8 +42,8 @@ def same_facts_same_effects_at_once(call: Call) -> None:
 def what_means_nothing_changes_nothing(call: Call) -> None:
     """Text split in two, a report told twice, an empty transcript, results of unknown streams: the effects are equal.
 
-    Only the count of the pieces that the model wrote in vain is another, and what is to be synthesised may be ordered
-    before or after what is to be told at the same instant.
+    Only the count of the pieces that the model wrote in vain is another, and what is to be synthesised, or reported of
+    a turn, may be ordered before or after what is to be told at the same instant.
     """
     said_otherwise = [fact for step in call.steps for fact in _otherwise(step)]
     ours = _apart([step.effects for step in call.steps])
@@ -71,11 +71,18 @@ def _otherwise(step: Step) -> Iterator[Told]:
             yield now, fact
 
 
-def _apart(batches: list[Batch]) -> tuple[list[effects.Effect], list[effects.Effect]]:
-    """What is to be synthesised, and all the rest."""
-    each = [_uncounted(effect) for batch in batches for effect in batch]
-    spoken: list[effects.Effect] = [effect for effect in each if isinstance(effect, effects.Synthesize)]
-    return spoken, [effect for effect in each if not isinstance(effect, effects.Synthesize)]
+def _apart(batches: list[Batch]) -> tuple[list[effects.Effect], ...]:
+    """What is to be synthesised, what is reported, and all the rest."""
+    spoken, reported, rest = list[effects.Effect](), list[effects.Effect](), list[effects.Effect]()
+    for effect in (_uncounted(effect) for batch in batches for effect in batch):
+        match effect:
+            case effects.Synthesize():
+                spoken.append(effect)
+            case effects.Emit(events.TurnReport()):
+                reported.append(effect)
+            case _:
+                rest.append(effect)
+    return spoken, reported, rest
 
 
 def _is_notice(effect: effects.Effect) -> bool:

@@ -113,8 +113,6 @@ class Playback:
         is_silent = is_held and self.player.falls_silent
         if self._paced is not None and self._paced.is_drained:
             self._resumed_samples = self.heard(now).samples
-        if self._report is not None and self.player is Player.FLUSHES:
-            self._report = replace(self._report, at=max(self._report.at, after_ms(now, self._client_buffer_ms)))
         self._paced, self._moved_at = _Paced(at_samples, now, is_moving=not is_silent), now
         self.left_at = self.left_at or now
         if not is_silent:
