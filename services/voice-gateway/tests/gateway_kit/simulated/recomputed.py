@@ -273,8 +273,11 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
     """The model reads what users said and what was heard of each reply, by the samples that were told with it.
 
     A turn that goes on before anything of its reply was heard is read once, as part of the turn it became. What tells
-    of an outage was said by no model, and is not read. A request that answers no turn ends the comparison.
+    of an outage was said by no model, and is not read. Replies by request are left out: they may
+    answer a turn twice, or none.
     """
+    if not call.line.policy.auto_reply:
+        return
     past, ledger, final = _Past(), _Ledger(), 0
     unread, said, asked_by, is_shortened = set[ReplyId](), dict[int, str](), dict[ReplyId, int](), False
     for place, step in enumerate(call.steps):
@@ -287,8 +290,6 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
                     final, said[turn] = turn, text
                 case effects.Emit(events.ReplyText(reply, turn=None, kind=events.ReplyKind.APOLOGY)):
                     unread.add(reply)
-                case effects.StartReply(_, None):
-                    return
                 case effects.StartReply(reply, asked, messages) if asked is not None:
                     asked_by[reply] = asked
                     past.answered(asked)
