@@ -300,3 +300,16 @@ def test_an_apology_without_end_is_cut_once() -> None:
     told = played(core, ("0 ms: session starts", '100 ms: types "Hi."', "200 ms: model 1 fails"))
     assert told.count("sentences: the reply was cut") == 1
     assert told.count("[synthesize 1.") == MAX_SENTENCES
+
+
+def test_a_withdrawn_request_leaves_nothing_due() -> None:
+    """A request that waited for the end of a sound and was withdrawn wakes nobody: else its session would never rest."""
+    core = new_core(TurnPolicy(max_turn_ms=1_500))
+    steps = (
+        "0 ms: session starts",
+        "1000 ms: speech starts at 900 ms",
+        "1100 ms: asks for a reply",
+        "1200 ms: interrupts",
+    )
+    played(core, steps)
+    assert core.deadline() is None

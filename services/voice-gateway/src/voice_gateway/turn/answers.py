@@ -25,11 +25,15 @@ class Answers:
         """One at most waits: a newer one takes its place."""
         self._unanswered: CommittedTurn | None = None
         """The latest turn that was said, if nobody has answered it."""
-        self.due: Instant | None = None
-        """By then a request is answered that waits for nothing but the end of a sound."""
+        self._due: Instant | None = None
 
     def __bool__(self) -> bool:
         return bool(self._waiting) or self._request is not None
+
+    @property
+    def due(self) -> Instant | None:
+        """By then a request is answered that waits for nothing but the end of a sound."""
+        return self._due if self._request is not None else None
 
     @property
     def is_requested(self) -> bool:
@@ -65,7 +69,7 @@ class Answers:
         elif self._waiting and self._agent.is_free:
             self._agent.answer(self._waiting.take(self._history), now)
             self._unanswered = None
-        self.due = None
+        self._due = None
         if self._request is not None and self._agent.is_free and not (self._waiting or self._are_words_awaited()):
             self._begin_unless_spoken_over(self._request, policy, now)
 
@@ -77,7 +81,7 @@ class Answers:
         utterance, due = self._user.utterance, after_ms(requested.at, policy.max_turn_ms)
         has_sound = utterance.is_speaking or utterance.quiet_by is not None
         if has_sound and now < due and not self._user.recognition.is_over:
-            self.due = due
+            self._due = due
             return
         turn = self._unanswered or self._agent.unanswered  # what was said since that reply is later
         self._unanswered = self._request = None

@@ -48,9 +48,10 @@ class Questions:
         """
         asked = refused.asked
         beside = prompt_size([told for told in asked.messages if told.role is Role.SYSTEM], asked.tools)
-        half = beside + (prompt_size(asked.messages, asked.tools) - beside) // 2
+        size = prompt_size(asked.messages, asked.tools)
+        half = beside + (size - beside) // 2
         told = messages(refused.system_prompt, refused.items, asked.tools, half)
-        if told == asked.messages:
+        if prompt_size(told, asked.tools) >= size:
             return None
         if refused.is_usual:
             self.prompt_tokens = half
