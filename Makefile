@@ -86,7 +86,7 @@ generated: setup ## generated files are as their sources say
 
 .PHONY: coverage
 coverage: setup ## the core's own tests cover every branch of it
-	PROPERTY_EXAMPLES=200 $(BIN)/coverage run -m pytest --quiet --no-header --durations=0 --durations-min=1 $(CORE_TESTS)
+	PROPERTY_EXAMPLES=20 $(BIN)/coverage run -m pytest --quiet --no-header --durations=0 --durations-min=1 $(CORE_TESTS)
 	$(BIN)/coverage report
 
 .PHONY: test

@@ -123,11 +123,15 @@ class Studio:
         )
 
     def sounds(self) -> list[Sound]:
-        """Ten, each of one syllable or two hummed ones, and of under 0.6 s but for the hums."""
-        hums = [Sound(text, self.speak(text, index)) for text in ("Mm-hmm.", "Uh-huh.") for index in (0, 2)]
+        """Ten, each of one syllable or a hum of two, and of under 0.6 s.
+
+        Recognition hears those that acknowledge as what they are, wherever its audio is cut; of "Uh-huh." it makes
+        "If I" or "How" (20 of 36 and 4 of 36, 2026-11-30), which are words of content.
+        """
+        acknowledging = [Sound(text, self.speak(text, index)) for text in ("Mm-hmm.", "Yeah.") for index in (0, 2)]
         coughs = [Sound("cough", _as_noise(self.speak(text), seed)) for text, seed in COUGHS]
         bangs = [Sound("bang", _as_noise(self.speak(text), seed)) for text, seed in BANGS]
-        return [*hums, *coughs, *bangs]
+        return [*acknowledging, *coughs, *bangs]
 
 
 _WINDOW = 512

@@ -7,7 +7,7 @@ from gateway_kit.simulated.call import Call
 from hypothesis import note, settings
 from hypothesis import strategies as st
 
-MANY = settings(max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "1000")), deadline=None)
+MANY = settings(max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "500")), deadline=None)
 """`make prove` asks for 50,000."""
 DECISIONS = st.binary(min_size=280, max_size=280)
 """What decides a call; few calls take more."""

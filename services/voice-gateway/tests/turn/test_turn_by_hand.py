@@ -303,7 +303,7 @@ def test_an_apology_without_end_is_cut_once() -> None:
 
 
 def test_a_withdrawn_request_leaves_nothing_due() -> None:
-    """A request that waited for the end of a sound and was withdrawn wakes nobody: else its session would never rest."""
+    """A request that waited for the end of a sound and was withdrawn wakes nobody, or its session never rests."""
     core = new_core(TurnPolicy(max_turn_ms=1_500))
     steps = (
         "0 ms: session starts",

@@ -49,6 +49,9 @@ def spoken_before(sample: dict[str, Any]) -> str:
         ("Take the second one.", "The second one is cheaper.", "Take the second one."),
         ("And then you get 800 and what was that", "And then you get eight hundred and five", "what was that"),
         ("12345 7", "12346 9", "12345 7"),
+        ("The capital stop France is Paris, right", PARIS, "stop France is Paris, right"),
+        ("The capital of. Please the Francs is Paris.", PARIS, "Please the Francs is Paris."),
+        ("The capital off the Francs is Paris.", PARIS, ""),
     ],
 )
 def test_words_beyond_echo(text: str, spoken: str, left: str) -> None:

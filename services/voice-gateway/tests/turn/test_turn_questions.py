@@ -94,7 +94,7 @@ def test_what_has_begun_is_not_asked_again(fact: inputs.ReplyDelta) -> None:
 
 
 def test_who_could_leave_out_next_to_nothing_does_not_ask_again() -> None:
-    """ "1", a line end and 221 letters are 56 tokens, and so are the 221 letters: what is no shorter is refused again."""
+    """A digit, a line end and 221 letters are 56 tokens, and so are the letters alone: that would be refused again."""
     core, _ = asked("1", 1)
     first = question(core.handle(inputs.TextTyped("x" * 221), at(2)))
     assert prompt_size(first.messages, first.tools) == BESIDE + 8 + 56

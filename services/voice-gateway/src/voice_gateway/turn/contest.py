@@ -125,14 +125,17 @@ class Contest:
             self._sounding_since = None
             self._hold(now, is_early=True)
 
-    def verdict(self, said: Said, now: Instant) -> Verdict:
-        """Whether what was said so far takes the floor; WAIT when there is nobody to take it from."""
+    def verdict(self, said: Said, now: Instant, *, sounds_on: bool) -> Verdict:
+        """Whether what was said so far takes the floor; WAIT when there is nobody to take it from.
+
+        `sounds_on`: somebody speaks, by the sound, of whom these words cannot be.
+        """
         if self._floor.state not in (Floor.AGENT, Floor.CONTESTED) or self._agent.is_protected(now):
             return Verdict.WAIT
         is_answer = is_backchannel(said.text, self._language_code) and self._current.has_asked(now)
         verdict = judge(self._policy, self._language_code, said, is_answer=is_answer)
         if verdict is Verdict.GO_ON:
-            self.go_on(now)
+            self.disregarded(now, sounds_on=sounds_on)
         elif verdict is Verdict.YIELD:
             self._agent.interrupt(InterruptCause.USER_SPEECH, now)
         elif self._is_echoing:
@@ -151,8 +154,14 @@ class Contest:
         self._until = after_ms(now, self._policy.contested_timeout_ms)
         self._current.hold(now)
 
-    def go_on(self, now: Instant) -> None:
-        """It was no interruption."""
+    def disregarded(self, now: Instant, *, sounds_on: bool) -> None:
+        """Words were no interruption. Who speaks, by the sound, and has none of them is still to be judged."""
+        if sounds_on and self._current.is_held:
+            self._until = after_ms(now, self._policy.contested_timeout_ms)
+        else:
+            self._go_on(now)
+
+    def _go_on(self, now: Instant) -> None:
         if self._floor.state is Floor.CONTESTED:
             self._floor.move(FloorEvent.RESUMED)
         self._current.resume(now)
@@ -164,4 +173,4 @@ class Contest:
     def on_deadline(self, now: Instant) -> None:
         """Let the reply go on if there was no verdict in time."""
         if self._current.is_held and now >= self._until:
-            self.go_on(now)
+            self._go_on(now)

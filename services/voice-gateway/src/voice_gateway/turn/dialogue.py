@@ -185,8 +185,9 @@ class Dialogue:
         own = self._contest.users_part(
             text, began, user.instant_of(end_samples), now, is_final=is_final, has_sound=utterance.has_sound
         )
+        sounds_on = user.sounds_beyond(end_samples, is_final=is_final)
         if not own:
-            self._contest.go_on(now)
+            self._contest.disregarded(now, sounds_on=sounds_on)
             return "", Verdict.GO_ON
         if not self._policy.interrupts:
             return own, Verdict.WAIT
@@ -199,7 +200,7 @@ class Dialogue:
         if speech_ms is not None:  # what is the agent's of the words is so of the time they took
             speech_ms = speech_ms * len(own.split()) // len(text.split())
         said = Said(own, speech_ms, is_final=is_final, has_voice=utterance.has_voice)
-        return own, self._contest.verdict(said, now)
+        return own, self._contest.verdict(said, now, sounds_on=sounds_on)
 
     def _is_live(self, samples: int) -> bool:
         """Whether what is at this position may have been spoken over a reply: it is no recording that was pushed or

@@ -37,7 +37,7 @@ _SHORT_TEXT_WORDS = 4
 """A transcript up to so long is echo only as a whole: "take the second one" is no echo of "the second one"."""
 _MOST_GARBLED_WORDS = 2
 _CALLS = frozenset({"yes", "no", "yeah", "okay", "ok", "sorry", "hello", "hey", "thanks", "thank", "please", "excuse"})
-"""With the stop words: what a user calls into the agent's speech, and no recogniser invents."""
+"""With the stop words: what a user calls into the agent's speech, and no recogniser invents. No chain leads over it."""
 _MOST_WORDS, _MOST_SPOKEN_WORDS = 120, 400
 _MOST_CHARS, _MOST_SPOKEN_CHARS = 2_400, 6_000
 _MOST_LINKS, _MOST_ALIKE = 600, 12
@@ -101,11 +101,12 @@ def beyond_echo(text: str, spoken: str) -> str:
     if len(heard) == 1:
         is_recent = any(_alike(heard[0].key, word.key) for word in said[-_RECENT_WORDS:])
         return "" if is_recent else text
-    chains = _chains(heard, said)
+    called = list(accumulate(map(_is_called_out, heard), initial=0))
+    chains = _chains(heard, said, called)
     whole = sum(word.weight for word in heard)
     if not chains or sum(chain.weight for chain in chains) < _ECHO_SHARE * whole:
         return text
-    first, last = chains[0].first, chains[-1].end
+    first, last = chains[0].first, _end(chains, called)
     if len(heard) <= _SHORT_TEXT_WORDS and last - first < len(heard):
         return text
     before = text[: heard[first].start].strip() if _is_users(heard[:first]) else ""
@@ -149,21 +150,41 @@ def _is_users(words: Sequence[_Word]) -> bool:
     Measured (`tests/turn/echo_heard.json`): where Moonshine's audio is cut it invents up to two words, or an amount.
     """
     telling = [word for word in words if len(word.key) > 1 and not word.key[0].isdecimal()]
-    return len(telling) > _MOST_GARBLED_WORDS or any(word.key in _CALLS or is_stop(word.key) for word in words)
+    return len(telling) > _MOST_GARBLED_WORDS or any(map(_is_called_out, words))
 
 
-def _chains(heard: Sequence[_Word], said: Sequence[_Word]) -> list[_Chain]:
-    """The stretches of the transcript that are echo, in order; of two that overlap, the heavier."""
+def _is_called_out(word: _Word) -> bool:
+    return word.key in _CALLS or is_stop(word.key)
+
+
+def _end(chains: Sequence[_Chain], called: Sequence[int]) -> int:
+    """Where the echo ends: a user who calls out within it goes on, and what comes back of the agent then is garbled."""
+    end = chains[0].end
+    for chain in chains[1:]:
+        if called[chain.first] > called[end]:
+            break
+        end = chain.end
+    return end
+
+
+def _chains(heard: Sequence[_Word], said: Sequence[_Word], called: Sequence[int]) -> list[_Chain]:
+    """The stretches of the transcript that are echo, in order; of two that overlap, the heavier.
+
+    `called` tells how many of the words before each place are what users call out.
+    """
     weights = list(accumulate((word.weight for word in heard), initial=0.0))
     found: list[_Chain] = []
-    for chain in sorted(_candidates(_links(heard, said), weights), key=lambda chain: -chain.weight):
+    for chain in sorted(_candidates(_links(heard, said), weights, called), key=lambda chain: -chain.weight):
         if all(chain.end <= other.first or other.end <= chain.first for other in found):
             found.append(chain)
     return sorted(found, key=lambda chain: chain.first)
 
 
-def _candidates(links: Iterable[_Link], weights: Sequence[float]) -> Iterator[_Chain]:
-    """For each place where a link ends, the heaviest chain that ends there, if it is heavy enough."""
+def _candidates(links: Iterable[_Link], weights: Sequence[float], called: Sequence[int]) -> Iterator[_Chain]:
+    """For each place where a link ends, the heaviest chain that ends there, if it is heavy enough.
+
+    No chain leads over what users call out.
+    """
     ending: dict[tuple[int, int], _Chain] = {}
     for link in sorted(links, key=lambda link: (link.heard_at, link.spoken_at)):
         end, after = link.heard_at + link.heard_words, link.spoken_at + link.spoken_words
@@ -171,7 +192,9 @@ def _candidates(links: Iterable[_Link], weights: Sequence[float]) -> Iterator[_C
         chain = _Chain(link.heard_at, end, 1, own)
         for heard_gap, spoken_gap, cost in _GAPS:
             longer = ending.get((link.heard_at - heard_gap, link.spoken_at - spoken_gap))
-            if longer is not None and longer.weight + own - cost > chain.weight:
+            if longer is None or called[link.heard_at] > called[longer.end]:
+                continue
+            if longer.weight + own - cost > chain.weight:
                 chain = _Chain(longer.first, end, longer.links + 1, longer.weight + own - cost)
         if (end, after) not in ending or ending[end, after].weight < chain.weight:
             ending[end, after] = chain

@@ -84,6 +84,14 @@ class User:
         lag_ms = self._policy.vad_onset_ms + ONSET_LAG_MS
         return at_samples + lag_ms * self._rate_hz // 1_000 < self.recognition.confirmed_samples
 
+    def sounds_beyond(self, end_samples: int, *, is_final: bool) -> bool:
+        """Whether somebody speaks, by the sound, of whom words that end here cannot be.
+
+        A final tells of what began before its end; an interim may lack a word that takes less than `min_speech_ms`.
+        """
+        lag_ms = 0 if is_final else self._policy.min_speech_ms
+        return self.utterance.goes_on_after(end_samples - lag_ms * self._rate_hz // 1_000)
+
     def told_of_sound(self, fact: inputs.VoicingHeard | inputs.BacklogBegan | inputs.CaughtUp) -> None:
         """What is known of the sound besides its edges."""
         if isinstance(fact, inputs.VoicingHeard):
