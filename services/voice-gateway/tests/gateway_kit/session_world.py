@@ -21,7 +21,7 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.transcript import RecognitionResult, Word
 from voice_gateway.session.admission.gate import Admission, AdmissionSettings
-from voice_gateway.session.calls import Surroundings
+from voice_gateway.session.calls import Shared
 from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.negotiation import SessionSettings
 from voice_gateway.session.pacer import Pacer
@@ -76,7 +76,7 @@ class World:
             idle_timeout_ms=self.idle_timeout_ms,
         )
         voices = VoiceBank(FakeVoiceModel(), self.pacer)
-        around = Surroundings(
+        shared = Shared(
             self.recognizer,
             self.llm,
             StandingSpeech(self.synthesizer, self.persona.unheard),
@@ -90,7 +90,7 @@ class World:
         return SessionService(
             settings,
             TurnPolicy(),
-            around,
+            shared,
             self.health,
             lambda: next(ids),
             converse=self.converse,

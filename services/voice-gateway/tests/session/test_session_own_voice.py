@@ -43,17 +43,17 @@ def test_a_quiet_copy_is_the_agents(start_ms: int, gain: float) -> None:
     own_voice, start = told(), start_ms * 16
     for moved in (0, CHUNK):
         piece = SAID[start + moved : start + moved + 4 * CHUNK] * gain
-        assert own_voice.is_in(pcm(piece), at(100))
+        assert own_voice.compare(pcm(piece), at(100))
 
 
 def test_other_speech_is_not_the_agents() -> None:
     """Somebody else who speaks at the same loudness is no echo, before and after one, nor is silence."""
     own_voice = told()
     pieces = [OTHER[start : start + 4 * CHUNK] for start in range(0, 28_000, 4 * CHUNK)]
-    assert not any(own_voice.is_in(pcm(piece), at(100)) for piece in pieces)
-    assert own_voice.is_in(pcm(SAID[8_000 : 8_000 + 4 * CHUNK] * 0.25), at(100))
-    assert not any(own_voice.is_in(pcm(piece), at(100)) for piece in pieces)
-    assert not own_voice.is_in(bytes(8 * CHUNK), at(100))
+    assert not any(own_voice.compare(pcm(piece), at(100)) for piece in pieces)
+    assert own_voice.compare(pcm(SAID[8_000 : 8_000 + 4 * CHUNK] * 0.25), at(100))
+    assert not any(own_voice.compare(pcm(piece), at(100)) for piece in pieces)
+    assert not own_voice.compare(bytes(8 * CHUNK), at(100))
 
 
 def test_a_constant_is_no_sound() -> None:
@@ -61,7 +61,7 @@ def test_a_constant_is_no_sound() -> None:
     own_voice = OwnVoice(16_000)
     for _ in range(10):
         own_voice.sent(b"\x00\x10" * 640, at(0))
-    assert not own_voice.is_in(b"\x00\x10" * (4 * CHUNK), at(100))
+    assert not own_voice.compare(b"\x00\x10" * (4 * CHUNK), at(100))
 
 
 def test_a_user_over_the_echo_is_the_user() -> None:
@@ -70,15 +70,15 @@ def test_a_user_over_the_echo_is_the_user() -> None:
     pieces = [
         OTHER[start : start + 4 * CHUNK] + SAID[start : start + 4 * CHUNK] * 0.25 for start in range(0, 28_000, 2_048)
     ]
-    assert sum(own_voice.is_in(pcm(piece), at(100)) for piece in pieces) <= 1
+    assert sum(own_voice.compare(pcm(piece), at(100)) for piece in pieces) <= 1
 
 
 def test_what_was_said_long_ago_does_not_come_back() -> None:
     """Nothing is compared once the agent has been silent for longer than an echo takes, or before it has spoken."""
     piece = pcm(SAID[: 4 * CHUNK])
-    assert told().is_in(piece, at(LAST_MS - 1))
-    assert not told().is_in(piece, at(LAST_MS))
-    assert not OwnVoice(16_000).is_in(piece, at(0))
+    assert told().compare(piece, at(LAST_MS - 1))
+    assert not told().compare(piece, at(LAST_MS))
+    assert not OwnVoice(16_000).compare(piece, at(0))
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 22_050, 48_000])
@@ -87,7 +87,7 @@ def test_the_rates_may_differ(rate_hz: int) -> None:
     own_voice = told(rate_hz)
     echo = speech(2_000, rate_hz, seed=1)[rate_hz // 2 : rate_hz // 2 + rate_hz * 128 // 1_000]
     positions = np.arange(4 * CHUNK) * (len(echo) - 1) / (4 * CHUNK - 1)
-    assert own_voice.is_in(pcm(np.interp(positions, np.arange(len(echo)), echo) * 0.25), at(100))
+    assert own_voice.compare(pcm(np.interp(positions, np.arange(len(echo)), echo) * 0.25), at(100))
 
 
 @pytest.mark.parametrize("band_hz", [(1_500, 3_900), (0, 8_000)])
@@ -101,14 +101,14 @@ def test_an_s_is_known_whatever_its_delay(delay_samples: float, band_hz: tuple[i
     for start in range(0, len(said), 640):
         own_voice.sent(pcm(said[start : start + 640]), at(0))
     echo = np.fft.irfft(hiss * np.exp(-2j * np.pi * tones_hz / 16_000 * delay_samples))
-    assert own_voice.is_in(pcm(echo[16_000 : 16_000 + 4 * CHUNK] * 0.25), at(100))
+    assert own_voice.compare(pcm(echo[16_000 : 16_000 + 4 * CHUNK] * 0.25), at(100))
 
 
 def test_too_little_was_sent_to_compare() -> None:
     """The first frame of a reply is shorter than what is compared."""
     own_voice = OwnVoice(16_000)
     own_voice.sent(pcm(SAID[:640]), at(0))
-    assert not own_voice.is_in(pcm(SAID[: 4 * CHUNK]), at(0))
+    assert not own_voice.compare(pcm(SAID[: 4 * CHUNK]), at(0))
 
 
 def test_an_echo_is_no_speech() -> None:

@@ -27,7 +27,7 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.reply_options import AS_AGREED, ReplyOptions
 from voice_gateway.session.admission.gate import Admission, AdmissionSettings
-from voice_gateway.session.calls import NO_TOOL_RUNNER, Surroundings
+from voice_gateway.session.calls import NO_TOOL_RUNNER, Shared
 from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.negotiation import SessionSettings
 from voice_gateway.session.pacer import Pacer
@@ -57,7 +57,7 @@ class World:
         persona = Persona("Be brief.", "Sorry.", filler="One moment.")
         settings = SessionSettings("en-US", "Anna", 16_000, 16_000, persona, tool_timeout_ms=3_000)
         pacer = Pacer()
-        around = Surroundings(
+        shared = Shared(
             FakeRecognizer(),
             self.llm,
             StandingSpeech(FakeSynthesizer(), ""),
@@ -73,7 +73,7 @@ class World:
         service = SessionService(
             settings,
             TurnPolicy(),
-            around,
+            shared,
             [FakeHealth(Backend.LLM)],
             lambda: next(ids),
             converse=Core,

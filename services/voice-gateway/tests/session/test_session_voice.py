@@ -37,7 +37,7 @@ class Counting(FakeVoiceModel):
 def edges(probabilities: Sequence[float]) -> list[tuple[int, int]]:
     """(chunk at which the edge was settled, its position in chunks) of each edge."""
     onset = Onset(onset_ms=96, pause_ms=160, stall_ms=STALL_MS)
-    found = [(index, onset.take(probability)) for index, probability in enumerate(probabilities)]
+    found = [(index, onset.add(probability)) for index, probability in enumerate(probabilities)]
     return [(index, edge // CHUNK) for index, edge in found if edge is not None]
 
 
@@ -194,14 +194,14 @@ def test_a_client_that_stops_sending_has_stopped_speaking() -> None:
     ]
 
 
-def hurries(pcm: bytes, pause_ms: int = 160) -> list[bool]:
-    """What an ear that hears `pcm` asks of the feed, in order: every frame at once, or batches."""
-    hurried: list[bool] = []
+def batches(pcm: bytes, pause_ms: int = 160) -> list[bool]:
+    """What an ear that hears `pcm` asks of the feed, in order: batches, or every frame at once."""
+    batched: list[bool] = []
 
     class Noting(Hearing):
-        def hurry(self, *, is_hurried: bool) -> None:
-            hurried.append(is_hurried)
-            super().hurry(is_hurried=is_hurried)
+        def set_batched(self, *, is_batched: bool) -> None:
+            batched.append(is_batched)
+            super().set_batched(is_batched=is_batched)
 
     async def main() -> None:
         bank = VoiceBank(FakeVoiceModel(), Pacer())
@@ -212,20 +212,20 @@ def hurries(pcm: bytes, pause_ms: int = 160) -> list[bool]:
             bank.tick(Instant(0))
 
     virtual_time.run(main())
-    return hurried
+    return batched
 
 
 def test_somebody_waits_from_the_first_pause() -> None:
     """The first chunk without speech makes every frame go out at once, speech makes batches of them again."""
-    assert hurries(SILENT + LOUD * 4 + SILENT * 2 + LOUD) == [False, False, True, True, False]
+    assert batches(SILENT + LOUD * 4 + SILENT * 2 + LOUD) == [True, True, False, False, True]
 
 
 def test_somebody_waits_also_where_one_chunk_is_a_pause() -> None:
     """The shortest `pause_ms` ends speech with its first silent chunk, from which on the final is waited for, too."""
-    assert hurries(LOUD * 3 + SILENT, pause_ms=32) == [False, True]
+    assert batches(LOUD * 3 + SILENT, pause_ms=32) == [True, False]
 
 
 def test_nobody_waits_for_the_words_of_a_cough() -> None:
     """A sound without words gets no final, which must not cost a message a frame for the rest of a silent call."""
-    hurried = hurries(LOUD * 4 + SILENT * 200)
-    assert (hurried[-2:], hurried.count(False)) == ([True, False], 3)
+    batched = batches(LOUD * 4 + SILENT * 200)
+    assert (batched[-2:], batched.count(True)) == ([False, True], 3)

@@ -3,16 +3,16 @@
 from voice_gateway.domain.ids import StreamId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.transcript import Word
-from voice_gateway.turn.user.turn_so_far import Called, CommittedTurn, TurnSoFar
+from voice_gateway.turn.user.turn_so_far import Decision, CommittedTurn, TurnSoFar
 
 BOOK, PLEASE = Word("Book", 100, 300, 1.0), Word("please", 900, 1_100, 1.0)
 
 
 def committed(spoke: int) -> CommittedTurn:
     """A turn of one word that was last spoken at this instant."""
-    called = Called(Instant(spoke + 50))
+    end = Decision(Instant(spoke + 50))
     now = Instant(spoke + 100)
-    return CommittedTurn(TurnId(1), "Book.", Instant(spoke), called, called, now, is_live=True, words=(BOOK,))
+    return CommittedTurn(TurnId(1), "Book.", Instant(spoke), end, end, now, is_live=True, words=(BOOK,))
 
 
 def test_a_reopened_turn_keeps_its_words() -> None:

@@ -34,7 +34,7 @@ from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Admission
 from voice_gateway.session.admission.load import Load
 from voice_gateway.session.admission.sampler import LoadSampler, usable_cores
-from voice_gateway.session.calls import Surroundings
+from voice_gateway.session.calls import Shared
 from voice_gateway.session.journal import JournalFolder
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.roster import Roster
@@ -73,7 +73,7 @@ class Gateway:
         for backend in backends:
             backend.watch(self._metrics)
         pacer = Pacer()
-        around = Surroundings(
+        shared = Shared(
             recognizer=recognizer,
             llm=llm,
             synthesizer=StandingSpeech(synthesizer, settings.session.persona.unheard),
@@ -90,7 +90,7 @@ class Gateway:
         sessions = SessionService(
             settings.session,
             settings.policy,
-            around,
+            shared,
             backends,
             _new_session_id,
             converse=Core,

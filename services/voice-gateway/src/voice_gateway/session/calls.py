@@ -76,7 +76,7 @@ NO_TOOL_RUNNER = NoTools()
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Shared:
     """What every session of the process shares."""
 
     recognizer: SpeechRecognizer
@@ -97,14 +97,14 @@ class BackendCalls:
     def __init__(
         self,
         agreement: Agreement,
-        around: Surroundings,
+        shared: Shared,
         hearing: Hearing,
         playout: Playout,
         post: Callable[[inputs.Input], None],
     ) -> None:
         self.agreement = agreement
         """What is in force."""
-        self._around = around
+        self._shared = shared
         self._hearing = hearing
         self._playout = playout
         self._post = post
@@ -119,11 +119,11 @@ class BackendCalls:
 
     def prepare(self) -> None:
         """Have the standing sentences ready in the voice of the session, before they are needed."""
-        if not self._around.synthesizer.has(self._voice()):
+        if not self._shared.synthesizer.has(self._voice()):
             self._spawn(f"standing-{next(self._preparations)}", self._guard(self._prepare, _no_fact))
 
     async def _prepare(self) -> None:
-        await self._around.synthesizer.prepare(self.agreement.session_id, self._voice())
+        await self._shared.synthesizer.prepare(self.agreement.session_id, self._voice())
 
     def _voice(self) -> VoiceSpec:
         return VoiceSpec(self.agreement.spoken_language, self.agreement.voice, self.agreement.output_rate_hz)
@@ -206,10 +206,10 @@ class BackendCalls:
         try:
             await call()
         except GatewayError as error:
-            self._around.telemetry.trouble(self.agreement, error)
+            self._shared.telemetry.trouble(self.agreement, error)
             fact = failed(error.reason, error.message)
         except Exception as error:  # noqa: BLE001  whatever it is, the session hears of it and goes on
-            self._around.telemetry.trouble(self.agreement, InternalError(f"{type(error).__name__}: {error}"))
+            self._shared.telemetry.trouble(self.agreement, InternalError(f"{type(error).__name__}: {error}"))
             fact = failed(Reason.INTERNAL, "internal error")
         else:
             return
@@ -222,7 +222,7 @@ class BackendCalls:
             agreed.heard_language, agreed.asr_rate_hz, policy.stop_history_eou_ms, policy.stop_history_ms
         )
         patience, interims = self._hearing.patience, Interims(self._post)
-        results = self._around.recognizer.recognize(agreed.session_id, spec, feed, patience.within_ms)
+        results = self._shared.recognizer.recognize(agreed.session_id, spec, feed, patience.within_ms)
         try:
             async with aclosing(results), aclosing(breathing(results, RESULTS, _share_of_result)) as paced:
                 async for result in paced:
@@ -251,7 +251,7 @@ class BackendCalls:
         covered, received = position(result.end_samples), self._hearing.received_samples
         if not result.is_final:
             return inputs.TranscriptRevised(stream, result.text, result.stability, covered, received)
-        self._hearing.hurry(is_hurried=False)
+        self._hearing.set_batched(is_batched=True)
         words = tuple(
             Word(word.text, position(word.start_samples), position(word.end_samples), word.confidence)
             for word in result.words
@@ -267,7 +267,7 @@ class BackendCalls:
 
     async def _write(self, reply: ReplyId, messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> None:
         calls, budget = list[ToolCall](), ReplyBudget()
-        pieces = self._around.llm.reply(self.agreement.session_id, messages, tools)
+        pieces = self._shared.llm.reply(self.agreement.session_id, messages, tools)
         async with aclosing(pieces), aclosing(breathing(pieces, PIECES, _share_of_piece)) as paced:
             async for piece in paced:
                 if isinstance(piece, ToolCall):
@@ -285,7 +285,7 @@ class BackendCalls:
 
     async def _run_tool(self, order: RunTool) -> None:
         try:
-            output, is_error = await self._around.tools.run(order.name, order.arguments_json), False
+            output, is_error = await self._shared.tools.run(order.name, order.arguments_json), False
         except ToolError as error:
             output, is_error = str(error), True
         self._post(inputs.ToolReturned(order.call, output[:MAX_OUTPUT_CHARS], is_error))
@@ -309,7 +309,7 @@ class BackendCalls:
         except SentenceSkipped as skipped:
             words = ()
             speech.blames.append(skipped.blame)
-            self._around.telemetry.trouble(self.agreement, skipped)
+            self._shared.telemetry.trouble(self.agreement, skipped)
         self._playout.complete(order.reply, order.sentence)
         self._post(inputs.SpeechCompleted(order.reply, order.sentence, progress.samples, words))
 
@@ -317,7 +317,7 @@ class BackendCalls:
         """Take the audio of a sentence as it comes; returns its words."""
         spec = self._voice()
         words: list[SpokenWord] = []
-        chunks = self._around.synthesizer.synthesize(self.agreement.session_id, spec, order.text)
+        chunks = self._shared.synthesizer.synthesize(self.agreement.session_id, spec, order.text)
         async with aclosing(chunks), aclosing(breathing(chunks, PIECES, share_of_speech)) as paced:
             async for chunk in paced:
                 if chunk.pcm and not progress.samples:

@@ -78,7 +78,7 @@ class Hearing:
         self._unbroken += len(pcm) // PCM_SAMPLE_BYTES
         self._forget_oldest()
         if self._feed is not None:
-            self._feed.more()
+            self._feed.audio_added()
         self._update_room()
 
     def open_feed(self, from_samples: int, *, follows: bool = False) -> "Feed":
@@ -92,11 +92,11 @@ class Hearing:
         self._update_room()
         return self._feed
 
-    def hurry(self, *, is_hurried: bool) -> None:
-        """Hand on every frame at once, or in batches: from the first pause until the final somebody waits for it."""
-        self._batch = 1 if is_hurried else BATCH_MS * self._asr_rate_hz // 1_000
+    def set_batched(self, *, is_batched: bool) -> None:
+        """Hand on audio in batches, or every frame at once: from the first pause to the final somebody waits for it."""
+        self._batch = BATCH_MS * self._asr_rate_hz // 1_000 if is_batched else 1
         if self._feed is not None:
-            self._feed.more()
+            self._feed.audio_added()
 
     @property
     def batch_samples(self) -> int:
@@ -171,7 +171,7 @@ class Hearing:
         """Tape position of the oldest sample that may be replayed."""
         return max(self._base, self._forgotten)
 
-    def taken(self) -> None:
+    def feed_moved(self) -> None:
         """A feed has moved on."""
         self._update_room()
 
@@ -231,7 +231,7 @@ class Feed(AsyncIterator[bytes]):
         self.position = start
         """Tape position up to which audio was taken."""
 
-    def more(self) -> None:
+    def audio_added(self) -> None:
         """Audio was added to the tape."""
         if self._hearing.end() - self.position >= self._hearing.batch_samples:
             self._more.set()
@@ -257,5 +257,5 @@ class Feed(AsyncIterator[bytes]):
     def _take(self, samples: int) -> bytes:
         pcm = self._hearing.read(self.position, self.position + samples)
         self.position += samples
-        self._hearing.taken()
+        self._hearing.feed_moved()
         return pcm

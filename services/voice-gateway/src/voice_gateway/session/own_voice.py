@@ -56,7 +56,7 @@ class OwnVoice:
             self._kept_bytes -= len(self._frames.popleft())
         self._sent_at = now
 
-    def is_in(self, heard: bytes, now: Instant) -> bool:
+    def compare(self, heard: bytes, now: Instant) -> bool:
         """Whether this sound, LINEAR_PCM at VOICE_RATE_HZ that ended just now, is an echo of what was sent."""
         if ms_between(self._sent_at, now) >= LAST_MS or not self._frames:
             return False

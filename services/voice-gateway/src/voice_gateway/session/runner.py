@@ -21,7 +21,7 @@ from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Place
 from voice_gateway.session.backlog import Backlog
-from voice_gateway.session.calls import BackendCalls, Surroundings
+from voice_gateway.session.calls import BackendCalls, Shared
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.idle import IdleWatch
 from voice_gateway.session.journal import Journal
@@ -72,7 +72,7 @@ class SessionRunner:
         agreement: Agreement,
         conversation: Conversation,
         sink: ClientSink,
-        around: Surroundings,
+        shared: Shared,
         *,
         negotiator: Negotiator,
         journal: Journal | None,
@@ -83,21 +83,21 @@ class SessionRunner:
         self._negotiator = negotiator
         self._conversation = conversation
         self._sink = sink
-        self._around = around
+        self._shared = shared
         self._journal = journal
         self._place = place
         self._hearing = Hearing(agreement.input_rate_hz, agreement.asr_rate_hz)
         self._backlog = Backlog()
         self._own_voice = OwnVoice(agreement.output_rate_hz)
-        self._playout = Playout(agreement, around.pacer, self._play, self._post)
+        self._playout = Playout(agreement, shared.pacer, self._play, self._post)
         policy = agreement.policy
         onset = Onset(policy.vad_onset_ms, policy.pause_ms, policy.input_stall_ms)
-        self._ear = Ear(self._hearing, onset, self._own_voice, around.voices.new_state(), self._post)
+        self._ear = Ear(self._hearing, onset, self._own_voice, shared.voices.new_state(), self._post)
         self._inbox: deque[inputs.Input] = deque()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: Instant | None = None
-        self._calls = BackendCalls(agreement, around, self._hearing, self._playout, self._post)
+        self._calls = BackendCalls(agreement, shared, self._hearing, self._playout, self._post)
         self._turns = _TurnCount()
         self._outcome: Ended | GatewayError | None = None
         self._deeds = _Deeds()
@@ -196,13 +196,13 @@ class SessionRunner:
     async def run(self) -> Ended:
         """Hold the conversation to its end."""
         started = clock.now()
-        self._around.telemetry.session_started(self.agreement)
+        self._shared.telemetry.session_started(self.agreement)
         try:
-            with self._around.roster.present(self):
+            with self._shared.roster.present(self):
                 outcome = await self._converse()
         finally:
             self.release()
-            self._around.telemetry.session_ended(
+            self._shared.telemetry.session_ended(
                 self.agreement, self._outcome, ms_between(started, clock.now()), self._turns.total
             )
         if isinstance(outcome, Ended):
@@ -222,7 +222,7 @@ class SessionRunner:
     # --- the loop ------------------------------------------------------------------------------------------------
 
     async def _converse(self) -> Ended | GatewayError:
-        self._around.voices.add(self._ear)
+        self._shared.voices.add(self._ear)
         self._idle.start()
         self._calls.prepare()
         try:
@@ -231,12 +231,12 @@ class SessionRunner:
                 self._wake.clear()
                 self._step()
         except Exception as error:  # noqa: BLE001  a fault of our own ends this session alone, and is told and logged
-            self._around.telemetry.trouble(self.agreement, InternalError(f"{type(error).__name__}: {error}"))
+            self._shared.telemetry.trouble(self.agreement, InternalError(f"{type(error).__name__}: {error}"))
             self._outcome = InternalError()
         finally:
             self._arm(None)
             self._idle.stop()
-            self._around.voices.remove(self._ear)
+            self._shared.voices.remove(self._ear)
             self._hearing.release()
             self._playout.close()
             if self._journal is not None:
@@ -326,7 +326,7 @@ class SessionRunner:
         self._calls.cancel_writing(effect.record.finished.reply)
         self._calls.cancel_speaking(effect.record.finished.reply)
         self._turns.replied(effect.record.finished.turn)
-        self._around.telemetry.turn_ended(self.agreement, effect.record)
+        self._shared.telemetry.turn_ended(self.agreement, effect.record)
 
     def _note(self, effect: effects.Remember | effects.Forget) -> None:
         """The conversation has changed: the journal has it, as every effect, and nobody else asks for it yet."""

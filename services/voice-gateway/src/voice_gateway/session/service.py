@@ -10,7 +10,7 @@ from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Admission, Place
-from voice_gateway.session.calls import Surroundings
+from voice_gateway.session.calls import Shared
 from voice_gateway.session.negotiation import Negotiator, SessionSettings, unavailable
 from voice_gateway.session.ports import BackendHealth, ClientSink, Language, Session, SessionRequest
 from voice_gateway.session.runner import SessionRunner
@@ -27,7 +27,7 @@ class SessionService:
         self,
         settings: SessionSettings,
         policy: TurnPolicy,
-        around: Surroundings,
+        shared: Shared,
         backends: Sequence[BackendHealth],
         new_id: Callable[[], SessionId],
         *,
@@ -37,12 +37,12 @@ class SessionService:
         self._negotiator = Negotiator(
             settings,
             policy,
-            recognizer=around.recognizer,
-            llm=around.llm,
-            synthesizer=around.synthesizer,
-            tools=around.tools,
+            recognizer=shared.recognizer,
+            llm=shared.llm,
+            synthesizer=shared.synthesizer,
+            tools=shared.tools,
         )
-        self._around = around
+        self._shared = shared
         self._backends = backends
         self._new_id = new_id
         self._converse = converse
@@ -72,16 +72,16 @@ class SessionService:
             raise
 
     def _refuse_if_draining(self) -> None:
-        if self._around.roster.is_draining:
+        if self._shared.roster.is_draining:
             raise Unavailable(Reason.DRAINING, "the server is leaving; connect again")
 
     def _session(self, agreement: Agreement, sink: ClientSink, place: Place) -> SessionRunner:
-        journals = self._around.journals
+        journals = self._shared.journals
         return SessionRunner(
             agreement,
             self._converse(agreement),
             sink,
-            self._around,
+            self._shared,
             negotiator=self._negotiator,
             journal=journals.journal(agreement) if journals else None,
             place=place,

@@ -50,7 +50,7 @@ class Onset:
     _run_ms: int = field(default=0, init=False)
     """How long the other state has lasted."""
 
-    def take(self, probability: float) -> int | None:
+    def add(self, probability: float) -> int | None:
         """The position of an edge if this chunk settles one: of the first speech, or of the end of the last."""
         self._position += VOICE_CHUNK_SAMPLES
         is_other = probability < SILENCE if self.is_speaking else probability >= SPEECH
@@ -150,9 +150,9 @@ class Ear:
 
     def heard(self, probability: float) -> None:
         """Take the verdict on a chunk. The agent's own voice coming back is no speech."""
-        if self._is_own(probability):
+        if self._compare(probability):
             probability = 0.0
-        edge = self._onset.take(probability)
+        edge = self._onset.add(probability)
         self._pace(probability, is_speech=self._onset.is_speaking or edge is not None)
         if edge is not None:
             self._hearing.patience.is_speaking = self._onset.is_speaking
@@ -174,12 +174,12 @@ class Ear:
         """Have every frame handed on at once from the first pause on, until the final (`BackendCalls`) or for long."""
         self._silent_chunks = 0 if is_speech else self._silent_chunks + 1
         if is_speech:
-            self._hearing.hurry(is_hurried=probability < SILENCE)
+            self._hearing.set_batched(is_batched=probability >= SILENCE)
         elif self._silent_chunks == LATE_FINAL_CHUNKS:
-            self._hearing.hurry(is_hurried=False)
+            self._hearing.set_batched(is_batched=True)
 
-    def _is_own(self, probability: float) -> bool:
-        """Whether the agent's own voice is what sounds; compared where it matters: that costs more than the verdict.
+    def _compare(self, probability: float) -> bool:
+        """Whether the agent's own voice is what sounds. It is compared where it matters: that costs more than the verdict.
 
         Where the agent has heard itself before, each chunk matters: one in a hundred is not known.
         """
@@ -188,7 +188,7 @@ class Ear:
         if probability < SPEECH or not (is_due or self._hears_itself):
             return False
         self._since_compared = 0
-        is_own = self._own_voice.is_in(b"".join(self._recent), self._listened_at)
+        is_own = self._own_voice.compare(b"".join(self._recent), self._listened_at)
         if is_own and not self._hears_itself:
             self._hears_itself = True
             self._post(OwnVoiceHeard())

@@ -67,7 +67,7 @@ class Answers:
         if not policy.auto_reply and self._agent.is_free:
             self.give_up()
         elif self._waiting and self._agent.is_free:
-            self._agent.answer(self._waiting.take(self._history), now)
+            self._agent.answer(self._waiting.next_to_answer(self._history), now)
             self._unanswered = None
         self._due = None
         if self._request is not None and self._agent.is_free and not (self._waiting or self._are_words_awaited()):

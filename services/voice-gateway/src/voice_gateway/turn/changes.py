@@ -8,10 +8,10 @@ from voice_gateway.domain.policy import TurnPolicy
 
 RENEW_MS = 1_000
 """Least time between changes that need another recognition stream: the backend serves others, too, and opens streams
-for this client no faster, whatever it wants. What is changed meanwhile is taken together."""
+for this client no faster, whatever it wants. What is changed meanwhile is one change."""
 
 
-class Taken(NamedTuple):
+class InForce(NamedTuple):
     """A change that comes into force."""
 
     change: Change
@@ -42,8 +42,8 @@ class Changes:
         """The agreement as it will be once everything is applied."""
         return agreement if self._pending is None else agreement.apply(self._pending)
 
-    def take(self, agreement: Agreement, now: Instant, *, has_stream: bool) -> Taken | None:
-        """What comes into force now; None when nothing is pending, or not yet.
+    def put_in_force(self, agreement: Agreement, now: Instant, *, has_stream: bool) -> InForce | None:
+        """Put in force what is pending; None when nothing is pending, or not yet.
 
         `agreement` is what is in force; `has_stream`: whether a stream of recognition is open.
         """
@@ -57,7 +57,7 @@ class Changes:
                 return None
             self._renewed_at = now
         self._pending = self.due = None
-        return Taken(change, renews)
+        return InForce(change, renews)
 
 
 def _is_heard_otherwise(agreement: Agreement, change: Change) -> bool:

@@ -225,7 +225,7 @@ class Core:
         Who has left, or is to leave, is not told, nor who is told nothing unasked.
         """
         recognition, text = self._user.recognition, self._agreement.persona.unheard
-        is_due = self._unheard.is_due(is_away=recognition.is_away, is_deaf=recognition.is_deaf)
+        is_due = self._unheard.review(is_away=recognition.is_away, is_deaf=recognition.is_deaf)
         stays = self._phase is Phase.RUNNING and self._drain_deadline is None and self._agreement.policy.auto_reply
         if is_due and text and stays and self._dialogue.is_listening:
             self._unheard.told()
@@ -243,14 +243,14 @@ class Core:
     def _reconfigure(self, now: Instant) -> None:
         """Apply what the client has changed."""
         has_stream = self._user.recognition.state is Listening.OPEN
-        taken = self._changes.take(self._agreement, now, has_stream=has_stream)
-        if taken is None:
+        changed = self._changes.put_in_force(self._agreement, now, has_stream=has_stream)
+        if changed is None:
             return
-        after = self._agreement = self._agreement.apply(taken.change)
+        after = self._agreement = self._agreement.apply(changed.change)
         self._agent.reconfigure(after)
         self._dialogue.reconfigure(after.policy, after.heard_language)
-        self._orders.add(Reconfigure(taken.change))
-        if taken.renews_recognition:
+        self._orders.add(Reconfigure(changed.change))
+        if changed.renews_recognition:
             self._user.recognition.renew(now)
 
     def _end(self, last: Close | Fail, now: Instant) -> None:

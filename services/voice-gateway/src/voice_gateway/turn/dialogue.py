@@ -19,7 +19,7 @@ from voice_gateway.turn.history import History
 from voice_gateway.turn.reply.agent import Agent
 from voice_gateway.turn.text.heard import bounded
 from voice_gateway.turn.user.keypad import Keypad
-from voice_gateway.turn.user.turn_so_far import Called, CommittedTurn
+from voice_gateway.turn.user.turn_so_far import Decision, CommittedTurn
 from voice_gateway.turn.user.user import User
 
 
@@ -120,15 +120,15 @@ class Dialogue:
         if self._user.is_past(fact.at_samples):
             return  # the words of pushed audio may come before its sound has been judged
         is_live = self._is_live(fact.at_samples + 1)  # the sound lies after this position
-        self._user.sounded(fact.at_samples)
+        self._user.sound_began(fact.at_samples)
         if is_live and self._policy.interrupts:
             self._contest.onset(self._user.instant_of(fact.at_samples), now)
 
     def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> None:
         self._contest.sound_ended()
-        self._user.fell_silent(fact.at_samples, now)
+        self._user.sound_ended(fact.at_samples, now)
         is_whole = self._user.is_in_order and not self._user.is_ending
-        if is_whole and self._user.is_said(goes_on=False, now=now):
+        if is_whole and self._user.hold_unless_complete(goes_on=False, now=now):
             self._commit_spoken(now)  # the sound had no words; should they come, it goes on
 
     def _on_sound(self, fact: inputs.VoicingHeard | inputs.BacklogBegan | inputs.CaughtUp, _: Instant) -> None:
@@ -142,7 +142,7 @@ class Dialogue:
         text = bounded(fact.text)
         if not text or fact.end_samples <= self._user.recognition.transcribed_samples(fact.stream):
             return  # nothing, or nothing that is not transcribed for good
-        self._user.utterance.worded(fact.end_samples)
+        self._user.utterance.words_came(fact.end_samples)
         if self._is_live(fact.end_samples):
             text, _ = self._make_room(text, fact.end_samples, fact.end_samples, now, is_final=False)
         if text:
@@ -156,21 +156,21 @@ class Dialogue:
         user.recognition.answered(fact.stream, now)
         user.recognition.confirmed(fact.stream, fact.covered_samples)
         if text:
-            user.utterance.worded(words_began)
+            user.utterance.words_came(words_began)
         end_samples = user.utterance.sound_end(fact.end_samples)
         goes_on = user.utterance.goes_on_after(fact.end_samples)
         is_live, verdict = self._is_live(fact.end_samples), Verdict.WAIT
         if text and is_live:
             text, verdict = self._make_room(text, words_began, end_samples, now, is_final=True)
         user.utterance.finalised(fact.end_samples)
-        is_last, is_in_order = user.is_last_of_call(fact), user.recognition.is_oldest(fact.stream)
+        is_last, is_in_order = user.is_last_before_end(fact), user.recognition.is_oldest(fact.stream)
         if not text or (verdict is Verdict.GO_ON and self._policy.detect_turns):
             user.disregard(fact.stream)
         else:
             user.confirmed(fact, text, user.spoke(end_samples, now), now)
         if not is_in_order:
             user.await_older(now)
-        elif is_last or user.is_said(goes_on=goes_on, now=now) or (not is_live and user.is_known):
+        elif is_last or user.hold_unless_complete(goes_on=goes_on, now=now) or (not is_live and user.is_known):
             self._commit_spoken(now, last=fact.stream if is_last else None)
 
     def _make_room(
@@ -222,7 +222,7 @@ class Dialogue:
 
     def _end_keys(self, now: Instant) -> None:
         """No more keys belong to those that were pressed: they are a turn."""
-        if digits := self._keypad.take():
+        if digits := self._keypad.complete():
             self._commit_text(digits, now)
 
     def _commit_text(self, text: str, now: Instant) -> None:
@@ -234,7 +234,7 @@ class Dialogue:
 
     def _on_commit_requested(self, fact: inputs.CommitRequested, now: Instant) -> None:
         self._end_keys(now)
-        self._user.call(Called(now, is_ordered=True), fact.received_samples, now)
+        self._user.decide_end(Decision(now, is_ordered=True), fact.received_samples, now)
         self._commit_what_is_known(now)
 
     def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> None:
@@ -254,9 +254,9 @@ class Dialogue:
         user = self._user
         if (broken := user.recognition.take_broken()) is not None:
             user.so_far.replay(broken)
-        elif user.so_far.called is None and not user.recognition.owes_a_final:
+        elif user.so_far.end is None and not user.recognition.owes_a_final:
             goes_on = user.utterance.is_speaking
-            if user.is_said(goes_on=goes_on, now=now):
+            if user.hold_unless_complete(goes_on=goes_on, now=now):
                 self._commit_spoken(now)
                 return
         self._commit_what_is_known(now)
@@ -270,9 +270,9 @@ class Dialogue:
         user.recognition.on_deadline(now)
         if (broken := user.recognition.take_broken()) is not None:
             user.so_far.replay(broken)
-        user.call_overdue(now)
-        if user.recognition.is_grace_over(now) and user.so_far.text:
-            goes_on = user.so_far.called is None
+        user.decide_overdue_end(now)
+        if user.recognition.end_grace(now) and user.so_far.text:
+            goes_on = user.so_far.end is None
             user.settle_for_interims()
             if not goes_on:
                 self._commit_spoken(now, cut_by="final_grace_ms")
@@ -280,11 +280,11 @@ class Dialogue:
         self._commit_what_is_known(now)
 
     def _commit_what_is_known(self, now: Instant) -> None:
-        """Commit the turn if its end was called or held, and no more words of it are awaited."""
+        """Commit the turn if its end was decided or it was held, and no more words of it are awaited."""
         user = self._user
-        called, hold_until = user.so_far.called, user.so_far.hold_until
-        is_awaited = called is None or user.recognition.owes_a_final
-        is_ordered = called is not None and called.is_ordered
+        end, hold_until = user.so_far.end, user.so_far.hold_until
+        is_awaited = end is None or user.recognition.owes_a_final
+        is_ordered = end is not None and end.is_ordered
         if hold_until is not None and (is_awaited or not is_ordered):
             is_awaited = now < hold_until
         if not is_awaited:
@@ -293,7 +293,7 @@ class Dialogue:
     def _commit_spoken(self, now: Instant, *, last: StreamId | None = None, cut_by: str = "") -> None:
         is_live = self._is_live(self._user.so_far.end_samples) and self._may_stop_reply(now)
         self._user.end_unconfirmed()
-        turn = self._user.take(now, is_live=is_live, last=last, cut_by=cut_by)
+        turn = self._user.commit(now, is_live=is_live, last=last, cut_by=cut_by)
         if turn is not None:
             self._orders.add(Emit(Transcript(turn.id, turn.text, is_final=True, words=turn.words)))
             self._commit(turn, InterruptCause.USER_SPEECH, now)

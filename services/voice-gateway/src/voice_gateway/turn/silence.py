@@ -86,8 +86,8 @@ class Unheard:
         elif isinstance(fact, inputs.TextTyped):
             self._speaks = False
 
-    def is_due(self, *, is_away: bool, is_deaf: bool) -> bool:
-        """Whether the user is to be told as soon as nothing else is going on."""
+    def review(self, *, is_away: bool, is_deaf: bool) -> bool:
+        """Whether the user is to be told once nothing else is going on; an outage that is over is forgotten."""
         self._is_told = self._is_told and is_away
         return is_deaf and self._speaks and not self._is_told
 

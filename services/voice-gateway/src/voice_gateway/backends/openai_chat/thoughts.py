@@ -70,8 +70,8 @@ class _Aside:
         else:
             self._line.add(text)
 
-    def is_ended_by(self, mark: Mark) -> bool:
-        """Whether that mark ends it. One in a string of a call does not, and one for each thought within."""
+    def meet(self, mark: Mark) -> bool:
+        """A mark comes; says whether it ends this. Not in a string of a call, and not that of a thought within."""
         if self.opening is None:
             return True
         if self.is_call:
@@ -215,7 +215,7 @@ class ThoughtFilter:
     def _meets(self, mark: Mark, after: str) -> bool:
         """Go on from a mark, behind which this character stands; False if it is none here, but text."""
         if self._state is _State.THINKING:
-            is_end = self._aside.is_ended_by(mark)
+            is_end = self._aside.meet(mark)
             self._state = _State.SAYING if is_end else self._state
             return is_end
         if self._state is _State.HEADING and self._ends_with_line and mark.kind in (Kind.THOUGHT, Kind.CALL):
@@ -225,7 +225,7 @@ class ThoughtFilter:
         return self._meets_message(mark)
 
     def _meets_saying(self, mark: Mark, after: str) -> bool:
-        if self._is_spoken_of(mark, after):
+        if self._mention(mark, after):
             return False
         self._line.meet()
         if mark.kind in (Kind.THOUGHT, Kind.CALL):
@@ -237,8 +237,8 @@ class ThoughtFilter:
             self._meets_message(mark)
         return True
 
-    def _is_spoken_of(self, mark: Mark, after: str) -> bool:
-        """Whether the answer only speaks of the mark, as one about models or about HTML does."""
+    def _mention(self, mark: Mark, after: str) -> bool:
+        """Whether the answer only speaks of the mark, as one about models or about HTML does; its end is remembered."""
         if mark.name in self._mentioned:
             self._mentioned.remove(mark.name)
             return True

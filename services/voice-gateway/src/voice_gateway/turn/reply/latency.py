@@ -86,7 +86,7 @@ def spans(answering: Answering, clock: ReplyClock, played: Instant) -> tuple[Lat
     """
     turn = answering.turn
     ruler = _Ruler(turn.spoke)
-    ruler.tile("endpointing", turn.called.at, turn.called.setting)
+    ruler.tile("endpointing", turn.end.at, turn.end.setting)
     ruler.tile("asr_final", turn.transcribed.at, turn.transcribed.setting)
     ruler.tile("hold", turn.committed, "unfinished_hold_ms")
     ruler.tile(REPLY_REQUEST, answering.requested, "")

@@ -26,7 +26,7 @@ class Keypad:
     def pressed(self, keys: str, now: Instant) -> list[str]:
         """Take keys; the turns that they complete, in order. `END_KEY` alone is a turn, too."""
         *ended, rest = keys.split(END_KEY)
-        turns = [self.take() + part or END_KEY for part in ended]
+        turns = [self.complete() + part or END_KEY for part in ended]
         self._digits += rest
         while len(self._digits) >= LONGEST_DIGITS:
             turns.append(self._digits[:LONGEST_DIGITS])
@@ -34,7 +34,7 @@ class Keypad:
         self._complete_at = after_ms(now, DIGIT_GAP_MS) if self._digits else None
         return turns
 
-    def take(self) -> str:
+    def complete(self) -> str:
         """The keys so far, which are a turn; empty when there are none."""
         digits, self._digits, self._complete_at = self._digits, "", None
         return digits

@@ -157,7 +157,7 @@ class Recognition:
 
     @property
     def owes_a_final(self) -> bool:
-        """Whether the end of the user's turn was called and its final may still come."""
+        """Whether the end of the user's turn was decided and its final may still come."""
         return bool(self._finalising) or self._commit_at is not None or (self._is_input_over and not self.is_over)
 
     @property
@@ -233,7 +233,7 @@ class Recognition:
         self._forget(samples)
 
     def force(self, at_samples: int, grace_ms: int, now: Instant) -> None:
-        """Force the final of what was heard before `at_samples`; after `grace_ms`, `is_grace_over` says so."""
+        """Force the final of what was heard before `at_samples`; after `grace_ms` they are late (`end_grace`)."""
         self.commit(at_samples, now)
         if self.owes_a_final and not self._is_input_over:
             self._grace_by = after_ms(now, grace_ms)
@@ -243,8 +243,8 @@ class Recognition:
         """Whether forced finals are still waited for."""
         return self._grace_by is not None
 
-    def is_grace_over(self, now: Instant) -> bool:
-        """Whether forced finals are late. Says so once."""
+    def end_grace(self, now: Instant) -> bool:
+        """Wait no longer for forced finals that are late; says whether they were."""
         is_over = self._grace_by is not None and now >= self._grace_by
         if is_over:
             self._grace_by = None

@@ -17,7 +17,7 @@ MAX_TURN_CHARS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
+class Decision:
     """When something was decided, and the setting that decided it; none: the client, or a backend's speed."""
 
     at: Instant
@@ -34,8 +34,8 @@ class CommittedTurn:
     text: str
     spoke: Instant
     """The last speech sample; for a typed turn its arrival, for keys the instant that completed them."""
-    called: Called
-    transcribed: Called
+    end: Decision
+    transcribed: Decision
     """When its words were known, and the setting that cut the wait for them short, if one did."""
     committed: Instant
     is_live: bool
@@ -46,12 +46,12 @@ class CommittedTurn:
     @property
     def may_go_on(self) -> bool:
         """Whether further speech may belong to it: nobody typed it, or ended it by a key, and there is room in it."""
-        return self.is_spoken and not self.called.is_ordered and len(self.text) < MAX_TURN_CHARS
+        return self.is_spoken and not self.end.is_ordered and len(self.text) < MAX_TURN_CHARS
 
     @classmethod
     def typed(cls, turn: TurnId, text: str, now: Instant) -> "CommittedTurn":
         """A turn that was not spoken."""
-        return cls(turn, text, now, Called(now), Called(now), now, is_live=True, is_spoken=False)
+        return cls(turn, text, now, Decision(now), Decision(now), now, is_live=True, is_spoken=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,14 @@ class TurnSoFar:
     """The last speech sample of what was said."""
     transcribed: Instant = field(default=Instant(0), init=False)
     """When its last segment was transcribed for good."""
-    called: Called | None = field(default=None, init=False)
-    """The end of the turn was called, and its last words are awaited."""
+    end: Decision | None = field(default=None, init=False)
+    """How its end was decided; its last words are awaited."""
     hold_until: Instant | None = field(default=None, init=False)
     """Its words are known and read unfinished: it is committed then, unless speech goes on."""
     silent_by: Instant | None = field(default=None, init=False)
-    """By then its end is called, should no final come."""
+    """By then its end is decided, should no final come."""
     longest_by: Instant | None = field(default=None, init=False)
-    """By then its end is called in any case."""
+    """By then its end is decided in any case."""
     suspicion: SpeculationTrigger | None = field(default=None, init=False)
     """Why its end is suspected."""
     end_samples: int = field(default=0, init=False)

@@ -12,7 +12,7 @@ from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 from voice_gateway.turn.text.unfinished import reads_unfinished
 from voice_gateway.turn.user.input_clock import InputClock
 from voice_gateway.turn.user.listening import Recognition
-from voice_gateway.turn.user.turn_so_far import MAX_TURN_CHARS, Called, CommittedTurn, TurnSoFar
+from voice_gateway.turn.user.turn_so_far import MAX_TURN_CHARS, Decision, CommittedTurn, TurnSoFar
 from voice_gateway.turn.user.utterance import Utterance
 
 END_SLACK_MS = 100
@@ -105,17 +105,17 @@ class User:
         """Sounds of which no words have come in time had none, unless a stream failed: then words come late."""
         self.utterance.keep_quiet_time(now, is_heard=not self.recognition.has_failed)
 
-    def sounded(self, at_samples: int) -> None:
+    def sound_began(self, at_samples: int) -> None:
         """Speech began, by the sound: what was said before is not the end."""
         self._known_samples = max(self._known_samples, at_samples)
         self.so_far.hold_until = self.so_far.silent_by = None
-        self._withdraw_call()
-        self.utterance.sounded(at_samples)
+        self._withdraw_end()
+        self.utterance.sound_began(at_samples)
 
-    def fell_silent(self, at_samples: int, now: Instant) -> None:
+    def sound_ended(self, at_samples: int, now: Instant) -> None:
         """Speech ended, by the sound, `pause_ms` ago."""
         self._known_samples = max(self._known_samples, at_samples)
-        if self.utterance.fell_silent(at_samples, now):
+        if self.utterance.sound_ended(at_samples, now):
             pause_ms = self._policy.pause_ms
             self.so_far.spoke = Instant(now - pause_ms * NS_PER_MS)
             self._await_final(self._policy.vad_end_ms - pause_ms, now)
@@ -124,7 +124,7 @@ class User:
         """Words came that may still change; `text` are those that are the user's."""
         self._known_samples = max(self._known_samples, fact.end_samples)
         if not self.recognition.is_finalising(fact.stream):
-            self._withdraw_call()
+            self._withdraw_end()
         so_far = self.so_far
         so_far.end_samples = max(so_far.end_samples, fact.end_samples)
         so_far.revise(fact.stream, text, fact.end_samples)
@@ -145,7 +145,7 @@ class User:
         """Words came for good; `text` are those that are the user's."""
         self._known_samples = max(self._known_samples, fact.end_samples)
         if not self.so_far.text and fact.stream == self.recognition.fed:
-            self.so_far.called = None  # nothing was said before the end that was called
+            self.so_far.end = None  # nothing was said before the end that was decided
         self.so_far.end_samples = max(self.so_far.end_samples, fact.end_samples)
         self.so_far.confirm(fact.stream, text, fact.end_samples, fact.words)
         self.so_far.spoke, self.so_far.transcribed = spoke, now
@@ -156,10 +156,10 @@ class User:
         """The last words of this stream were none of the user's turn, or none at all: what was shown is taken back."""
         self.so_far.forget(stream)
         if not self.so_far.text:
-            called = self.so_far.called
+            end = self.so_far.end
             self.so_far = self._nothing_yet()
-            if called is not None and called.is_ordered and self.recognition.owes_a_final:
-                self.so_far.called = called
+            if end is not None and end.is_ordered and self.recognition.owes_a_final:
+                self.so_far.end = end
         if self._shown and self._shown != self.so_far.text:
             self._show()
 
@@ -172,8 +172,8 @@ class User:
         """When speech that ended at `end_samples` was over; of speech that was not live nobody knows."""
         return min(now, self.instant_of(end_samples)) if self.clock.is_live(end_samples) else now
 
-    def is_said(self, *, goes_on: bool, now: Instant) -> bool:
-        """Whether the turn is complete, all its words being known; if it reads unfinished, it is held for a while."""
+    def hold_unless_complete(self, *, goes_on: bool, now: Instant) -> bool:
+        """Hold the turn for a while if it reads unfinished; says whether it is complete, all its words being known."""
         so_far = self.so_far
         if not so_far.is_confirmed:
             return False
@@ -192,24 +192,24 @@ class User:
         """Whether all words of the turn are transcribed for good, and that may end it."""
         return self.so_far.is_confirmed and self._policy.detect_turns
 
-    def is_last_of_call(self, fact: inputs.SegmentFinal) -> bool:
+    def is_last_before_end(self, fact: inputs.SegmentFinal) -> bool:
         """Whether this final is the last word on a turn whose end was ordered."""
-        called = self.so_far.called
+        end = self.so_far.end
         slack = END_SLACK_MS * self._rate_hz // 1_000
-        is_ordered = called is not None and called.is_ordered
+        is_ordered = end is not None and end.is_ordered
         return is_ordered and self.recognition.is_finalised_by(fact.stream, fact.covered_samples + slack)
 
     @property
     def is_ending(self) -> bool:
-        """Whether the end of the turn was called and its final is awaited, for `final_grace_ms` if it is live."""
+        """Whether the end of the turn was decided and its final is awaited, for `final_grace_ms` if it is live."""
         is_awaited = self.recognition.has_grace or not self.clock.is_live(self._known_samples)
-        return self.so_far.called is not None and is_awaited
+        return self.so_far.end is not None and is_awaited
 
-    def call(self, called: Called, at_samples: int, now: Instant) -> None:
+    def decide_end(self, end: Decision, at_samples: int, now: Instant) -> None:
         """The turn ends here: force its final."""
         so_far = self.so_far
-        so_far.called, so_far.hold_until, so_far.silent_by = called, None, None
-        if called.is_ordered:
+        so_far.end, so_far.hold_until, so_far.silent_by = end, None, None
+        if end.is_ordered:
             so_far.longest_by = None
         if self.clock.is_live(at_samples):
             self.recognition.force(at_samples, self._policy.final_grace_ms, now)
@@ -229,24 +229,24 @@ class User:
 
     def settle_for_interims(self) -> None:
         """Finals that were forced are late: the last interim transcripts of their streams stand for them."""
-        if self.so_far.called is None:
+        if self.so_far.end is None:
             self.so_far.settle(self.recognition.finalising)
         self.recognition.forgo()
 
-    def call_overdue(self, now: Instant) -> None:
-        """Call the end of a turn that lasts too long, or that no final has ended in time."""
+    def decide_overdue_end(self, now: Instant) -> None:
+        """Decide the end of a turn that lasts too long, or that no final has ended in time."""
         so_far = self.so_far
         if so_far.longest_by is not None and now >= so_far.longest_by:
-            if so_far.called is not None and not so_far.called.is_ordered and self.is_ending:
-                so_far.called, so_far.longest_by = replace(so_far.called, is_ordered=True), None
+            if so_far.end is not None and not so_far.end.is_ordered and self.is_ending:
+                so_far.end, so_far.longest_by = replace(so_far.end, is_ordered=True), None
                 so_far.silent_by = None  # its final is forced, and waited for no longer than it was
             else:
-                self.call(Called(now, "max_turn_ms", is_ordered=True), self._known_samples, now)
+                self.decide_end(Decision(now, "max_turn_ms", is_ordered=True), self._known_samples, now)
         elif so_far.silent_by is not None and now >= so_far.silent_by:
             if self.is_ending or not self._policy.detect_turns:
                 so_far.silent_by = None
             else:
-                self.call(Called(now, "vad_end_ms"), self._known_samples, now)
+                self.decide_end(Decision(now, "vad_end_ms"), self._known_samples, now)
 
     def deadline(self) -> Instant | None:
         """When something becomes due."""
@@ -258,25 +258,25 @@ class User:
         if self.so_far.text and not self.so_far.is_confirmed:
             self.utterance.finalised(self._known_samples)
 
-    def take(
+    def commit(
         self, now: Instant, *, is_live: bool, last: StreamId | None = None, cut_by: str = ""
     ) -> CommittedTurn | None:
         """Commit the turn; None when nothing was said. `cut_by` is the setting that ended the wait for its words.
 
-        `last` is the stream with which it ends if its end was called; None: the last that was half-closed.
+        `last` is the stream with which it ends if its end was decided; None: the last that was half-closed.
         """
         so_far = self.so_far
-        self.so_far = self._rest(last, now) if so_far.called else self._nothing_yet()
+        self.so_far = self._rest(last, now) if so_far.end else self._nothing_yet()
         if not so_far.text:
             return None
-        transcribed = Called(so_far.transcribed) if so_far.is_confirmed else Called(now, cut_by)
+        transcribed = Decision(so_far.transcribed) if so_far.is_confirmed else Decision(now, cut_by)
         silence = after_ms(so_far.spoke, self._policy.stop_history_ms)
-        by_silence = Called(min(transcribed.at, silence), "stop_history_ms")
+        by_silence = Decision(min(transcribed.at, silence), "stop_history_ms")
         turn = CommittedTurn(
             self.turn,
             so_far.text,
             so_far.spoke,
-            so_far.called or by_silence,
+            so_far.end or by_silence,
             transcribed,
             now,
             is_live=is_live,
@@ -297,7 +297,7 @@ class User:
         Words that came after an ordered end have had limits since.
         """
         so_far = self.so_far
-        has_limit = so_far.called is not None and so_far.called.is_ordered and so_far.longest_by is not None
+        has_limit = so_far.end is not None and so_far.end.is_ordered and so_far.longest_by is not None
         rest = so_far.split(self.recognition.last_half_closed if last is None else last)
         rest.spoke, rest.end_samples = so_far.spoke, so_far.end_samples
         if rest.text:
@@ -330,7 +330,7 @@ class User:
         if self.clock.is_live(self._known_samples):
             so_far.silent_by = after_ms(now, self._policy.vad_end_ms)
 
-    def _withdraw_call(self) -> None:
-        """Somebody speaks on: the end was called too early, unless it was ordered."""
-        if self.so_far.called is not None and not self.so_far.called.is_ordered:
-            self.so_far.called = None
+    def _withdraw_end(self) -> None:
+        """Somebody speaks on: the end was decided too early, unless it was ordered."""
+        if self.so_far.end is not None and not self.so_far.end.is_ordered:
+            self.so_far.end = None

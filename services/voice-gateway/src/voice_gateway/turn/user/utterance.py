@@ -64,7 +64,7 @@ class Utterance:
         """Whether somebody speaks now, by the sound, and began after this position."""
         return self.is_sounding and self._onset >= end_samples
 
-    def sounded(self, at_samples: int) -> None:
+    def sound_began(self, at_samples: int) -> None:
         """Speech began, by the sound. What sounded before and had no words within QUIET_MS was none."""
         if self._sound_end is not None and self.quiet_by is None and not self._has_words:
             self._forget_sound()
@@ -76,7 +76,7 @@ class Utterance:
         """A voice is in the sound that was told of last."""
         self.has_voice = self._from is not None
 
-    def fell_silent(self, at_samples: int, now: Instant) -> bool:
+    def sound_ended(self, at_samples: int, now: Instant) -> bool:
         """Speech ended, by the sound; False if there was none."""
         if not self.is_speaking:
             return False
@@ -85,7 +85,7 @@ class Utterance:
         self._end(at_samples)
         return True
 
-    def worded(self, at_samples: int) -> None:
+    def words_came(self, at_samples: int) -> None:
         """Words came; without any sound noticed, speech began at the latest here."""
         self._has_words = True
         if not self._has_onset:

@@ -34,7 +34,7 @@ class WaitingTurns:
         if len(self._turns) > MAX_WAITING_TURNS:
             self._supersede_oldest()
 
-    def take(self, history: History) -> CommittedTurn:
+    def next_to_answer(self, history: History) -> CommittedTurn:
         """The next to be answered; what it has superseded is said."""
         for turn in self._superseded:
             history.said(turn.id, turn.text)
@@ -46,7 +46,7 @@ class WaitingTurns:
         """None of them is to be answered on its own: all of it was said. The latest turn, if there was one."""
         turn = None
         while self._turns:
-            turn = self.take(history)
+            turn = self.next_to_answer(history)
             history.said(turn.id, turn.text)
         return turn
 
