@@ -19,6 +19,8 @@ MOST_TAKEN = 3
 """Of 1,200: the user says "Stop." just when the agent says "stop"."""
 
 PARIS = "The capital of France is Paris."
+RAIN = "It will be cloudy in the north with light rain during the afternoon, and dry after that."
+"""Read into its own microphone, and interrupted by "Stop. What is twelve times seven?" (2026-11-30, Moonshine)."""
 
 
 def spoken_before(sample: dict[str, Any]) -> str:
@@ -52,6 +54,17 @@ def spoken_before(sample: dict[str, Any]) -> str:
         ("The capital stop France is Paris, right", PARIS, "stop France is Paris, right"),
         ("The capital of. Please the Francs is Paris.", PARIS, "Please the Francs is Paris."),
         ("The capital off the Francs is Paris.", PARIS, ""),
+        ("okay i have booked a table", "OK, I have booked a table for two.", ""),
+        ("you should no that the pod runs in a cluster", "You should know that the pod runs in the cluster.", ""),
+        ("I no that the train leaves at noon", "I know that the train leaves at noon.", ""),
+        ("The wait of the parcel is about two kilos", "The weight of the parcel is about two kilos.", ""),
+        ("rain, stop the aisle", RAIN, "rain, stop the aisle"),
+        ("It will be cloudy in the north with light, rain, stop the aisle", RAIN, "stop the aisle"),
+        (
+            "It will be cloudy in the north with light rain. Stop the after. What is twelve times seven? So?",
+            RAIN,
+            "Stop the after. What is twelve times seven? So?",
+        ),
     ],
 )
 def test_words_beyond_echo(text: str, spoken: str, left: str) -> None:

@@ -179,7 +179,7 @@ class Ear:
             self._hearing.set_batched(is_batched=True)
 
     def _compare(self, probability: float) -> bool:
-        """Whether the agent's own voice is what sounds. It is compared where it matters: that costs more than the verdict.
+        """Whether the agent's own voice is what sounds. Compared where it matters: that costs more than the verdict.
 
         Where the agent has heard itself before, each chunk matters: one in a hundred is not known.
         """

@@ -76,7 +76,8 @@ class Contest:
         self._floor = floor
         self._agent, self._current = agent, agent.current
         self._player = player
-        self._until = Instant(0)
+        self._until = self._onset_known = Instant(0)
+        """Until when a verdict is waited for; when the sound that began last was told of."""
         self._is_echoing = False
         """Whether words have shown that the agent's voice comes back: from then on sound alone contests nothing."""
         self._sounding_since: Instant | None = None
@@ -109,7 +110,7 @@ class Contest:
 
     def onset(self, began: Instant, now: Instant) -> None:
         """Somebody began to speak, by the sound. Before the reply was heard, that is no echo of it."""
-        self._sounding_since = began
+        self._sounding_since, self._onset_known = began, now
         is_early = self._current.unheard(began) is not None
         is_doubted = self._is_echoing and self._floor.state is Floor.AGENT and not is_early
         if not is_doubted:
@@ -155,9 +156,12 @@ class Contest:
         self._current.hold(now)
 
     def disregarded(self, now: Instant, *, sounds_on: bool) -> None:
-        """Words were no interruption. Who speaks, by the sound, and has none of them is still to be judged."""
+        """Words were no interruption. Who speaks, by the sound, and has none of them is still to be judged.
+
+        That has its own time, once, however often such words come.
+        """
         if sounds_on and self._current.is_held:
-            self._until = after_ms(now, self._policy.contested_timeout_ms)
+            self._until = after_ms(self._onset_known, self._policy.contested_timeout_ms)
         else:
             self._go_on(now)
 

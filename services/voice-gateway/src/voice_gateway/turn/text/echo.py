@@ -38,6 +38,19 @@ _SHORT_TEXT_WORDS = 4
 _MOST_GARBLED_WORDS = 2
 _CALLS = frozenset({"yes", "no", "yeah", "okay", "ok", "sorry", "hello", "hey", "thanks", "thank", "please", "excuse"})
 """With the stop words: what a user calls into the agent's speech, and no recogniser invents. No chain leads over it."""
+_SOUNDS_LIKE = {
+    "ok": ("okay",),
+    "okay": ("ok",),
+    "yes": ("yeah", "yet"),
+    "yeah": ("yes", "yea"),
+    "no": ("know", "now", "not", "nor", "note"),
+    "wait": ("weight", "way"),
+    "stop": ("top", "shop"),
+    "hey": ("they", "hay"),
+    "thanks": ("things", "thinks"),
+    "thank": ("think",),
+}
+"""Spoken words of which a recogniser makes such a call."""
 _MOST_WORDS, _MOST_SPOKEN_WORDS = 120, 400
 _MOST_CHARS, _MOST_SPOKEN_CHARS = 2_400, 6_000
 _MOST_LINKS, _MOST_ALIKE = 600, 12
@@ -158,7 +171,9 @@ def _is_called_out(word: _Word) -> bool:
 
 
 def _end(chains: Sequence[_Chain], called: Sequence[int]) -> int:
-    """Where the echo ends: a user who calls out within it goes on, and what comes back of the agent then is garbled."""
+    """Where the echo ends: at a word that the user calls out. What follows may be the agent's in parts, and none of the
+    user's may be lost, who often takes up the agent's words ("no, the table for four").
+    """
     end = chains[0].end
     for chain in chains[1:]:
         if called[chain.first] > called[end]:
@@ -217,6 +232,8 @@ def _links(heard: Sequence[_Word], said: Sequence[_Word]) -> Iterator[_Link]:
         else:
             alike = sorted(place for key in _misheard(word.key, pairs) for place in places[key])
             found = [_Link(at, place, 1, 1, _MISHEARD_SHARE) for place in alike[-most:]]
+        called = sorted(place for key in _SOUNDS_LIKE.get(word.key, ()) for place in places.get(key, ()))
+        found += [_Link(at, place, 1, 1, _MISHEARD_SHARE) for place in called[-most:]]
         found += [_Link(at, place, 1, 2, 1.0) for place in joined.get(word.key, ())[-most:]]
         if at + 1 < len(heard):
             both = word.key + heard[at + 1].key
