@@ -76,8 +76,9 @@ class Contest:
         self._floor = floor
         self._agent, self._current = agent, agent.current
         self._player = player
-        self._until = self._onset_known = Instant(0)
-        """Until when a verdict is waited for; when the sound that began last was told of."""
+        self._until = Instant(0)
+        self._onset_known = Instant(0)
+        """When the sound that began last was told of."""
         self._is_echoing = False
         """Whether words have shown that the agent's voice comes back: from then on sound alone contests nothing."""
         self._sounding_since: Instant | None = None

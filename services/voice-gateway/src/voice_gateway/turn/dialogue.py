@@ -19,7 +19,7 @@ from voice_gateway.turn.history import History
 from voice_gateway.turn.reply.agent import Agent
 from voice_gateway.turn.text.heard import bounded
 from voice_gateway.turn.user.keypad import Keypad
-from voice_gateway.turn.user.turn_so_far import Decision, CommittedTurn
+from voice_gateway.turn.user.turn_so_far import CommittedTurn, Decision
 from voice_gateway.turn.user.user import User
 
 
@@ -134,9 +134,6 @@ class Dialogue:
     def _on_sound(self, fact: inputs.VoicingHeard | inputs.BacklogBegan | inputs.CaughtUp, _: Instant) -> None:
         self._user.told_of_sound(fact)
 
-    def _on_own_voice_heard(self, _: inputs.OwnVoiceHeard, __: Instant) -> None:
-        self._contest.hears_itself()
-
     def _on_transcript_revised(self, fact: inputs.TranscriptRevised, now: Instant) -> None:
         self._user.recognition.answered(fact.stream, now)
         text = bounded(fact.text)
@@ -185,7 +182,8 @@ class Dialogue:
         own = self._contest.users_part(
             text, began, user.instant_of(end_samples), now, is_final=is_final, has_sound=utterance.has_sound
         )
-        sounds_on = user.sounds_beyond(end_samples, is_final=is_final)
+        unheard_ms = 0 if is_final else self._policy.min_speech_ms  # an interim may lack a word that takes less
+        sounds_on = utterance.goes_on_after(end_samples, unheard_ms)
         if not own:
             self._contest.disregarded(now, sounds_on=sounds_on)
             return "", Verdict.GO_ON
@@ -316,7 +314,7 @@ class Dialogue:
         inputs.VoicingHeard: _on_sound,
         inputs.BacklogBegan: _on_sound,
         inputs.CaughtUp: _on_sound,
-        inputs.OwnVoiceHeard: _on_own_voice_heard,
+        inputs.OwnVoiceHeard: lambda self, *_: self._contest.hears_itself(),
         inputs.TranscriptRevised: _on_transcript_revised,
         inputs.SegmentFinal: _on_segment_final,
         inputs.RecognitionEnded: _on_recognition_ended,

@@ -12,7 +12,7 @@ from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 from voice_gateway.turn.text.unfinished import reads_unfinished
 from voice_gateway.turn.user.input_clock import InputClock
 from voice_gateway.turn.user.listening import Recognition
-from voice_gateway.turn.user.turn_so_far import MAX_TURN_CHARS, Decision, CommittedTurn, TurnSoFar
+from voice_gateway.turn.user.turn_so_far import MAX_TURN_CHARS, CommittedTurn, Decision, TurnSoFar
 from voice_gateway.turn.user.utterance import Utterance
 
 END_SLACK_MS = 100
@@ -83,14 +83,6 @@ class User:
         """Whether an onset at this position is told so late that its words are transcribed for good already."""
         lag_ms = self._policy.vad_onset_ms + ONSET_LAG_MS
         return at_samples + lag_ms * self._rate_hz // 1_000 < self.recognition.confirmed_samples
-
-    def sounds_beyond(self, end_samples: int, *, is_final: bool) -> bool:
-        """Whether somebody speaks, by the sound, of whom words that end here cannot be.
-
-        A final tells of what began before its end; an interim may lack a word that takes less than `min_speech_ms`.
-        """
-        lag_ms = 0 if is_final else self._policy.min_speech_ms
-        return self.utterance.goes_on_after(end_samples - lag_ms * self._rate_hz // 1_000)
 
     def told_of_sound(self, fact: inputs.VoicingHeard | inputs.BacklogBegan | inputs.CaughtUp) -> None:
         """What is known of the sound besides its edges."""

@@ -60,9 +60,9 @@ class Utterance:
         """Whether somebody speaks now, by the sound."""
         return self._has_onset and self._sound_end is None
 
-    def goes_on_after(self, end_samples: int) -> bool:
-        """Whether somebody speaks now, by the sound, and began after this position."""
-        return self.is_sounding and self._onset >= end_samples
+    def goes_on_after(self, end_samples: int, unheard_ms: int = 0) -> bool:
+        """Whether somebody speaks now, by the sound, who began later than `unheard_ms` before this position."""
+        return self.is_sounding and self._onset >= end_samples - unheard_ms * self._rate_hz // 1_000
 
     def sound_began(self, at_samples: int) -> None:
         """Speech began, by the sound. What sounded before and had no words within QUIET_MS was none."""
