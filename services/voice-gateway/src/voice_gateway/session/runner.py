@@ -24,7 +24,7 @@ from voice_gateway.session.backlog import Backlog
 from voice_gateway.session.calls import BackendCalls, Surroundings
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.idle import IdleWatch
-from voice_gateway.session.journal import Journal
+from voice_gateway.session.journal.writer import Journal
 from voice_gateway.session.negotiation import Negotiator
 from voice_gateway.session.own_voice import OwnVoice
 from voice_gateway.session.playout import Playout
