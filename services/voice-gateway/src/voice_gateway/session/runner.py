@@ -15,8 +15,8 @@ from voice_gateway.domain.errors import BackendError, GatewayError, InternalErro
 from voice_gateway.domain.events import Ended, ReplyAudio
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms, ms_between, samples_to_ns
+from voice_gateway.domain.limits import TokenBucket
 from voice_gateway.domain.player import Player
-from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Place
