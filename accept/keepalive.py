@@ -11,7 +11,7 @@ from typing import Final
 import grpc.aio
 from voicegateway.v1 import client_pb2, voice_gateway_service_pb2
 from voicegateway_testkit import FakeTts
-from voicegateway_testkit.pings import ping
+from voicegateway_testkit.clients.pings import ping
 
 from accept.stack import Stack, running
 

@@ -12,7 +12,7 @@ from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
 from voice_gateway.backends.riva.tts import RivaSynthesizer
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import VoiceSpec
-from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
+from voicegateway_testkit.fakes.tts import FakeTts, TtsTiming
 from voicegateway_testkit.process_meter import resident_bytes
 
 from bench.process import ROOT, Bench

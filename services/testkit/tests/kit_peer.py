@@ -14,7 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from voicegateway.v1 import audio_pb2, client_pb2, server_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
-from voicegateway_testkit.legacy import METHOD
+from voicegateway_testkit.clients.legacy import METHOD
 
 RATE_HZ = 16000
 

@@ -14,8 +14,8 @@ from riva.client.proto import riva_asr_pb2_grpc as asr_grpc
 from riva.client.proto import riva_audio_pb2 as audio_pb2
 from riva.client.proto import riva_tts_pb2 as tts_pb2
 from riva.client.proto import riva_tts_pb2_grpc as tts_grpc
-from voicegateway_testkit.call import watch_status
-from voicegateway_testkit.log import CallStatus
+from voicegateway_testkit.clients.call import watch_status
+from voicegateway_testkit.clients.log import CallStatus
 
 RATE_HZ = 16000
 LOCAL = (("grpc.use_local_subchannel_pool", 1),)

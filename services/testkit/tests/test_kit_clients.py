@@ -8,8 +8,8 @@ import voice_workflow_pb2 as workflow_pb2
 from kit_peer import RATE_HZ, ScriptedCall, scripted_server
 from voicegateway.v1 import audio_pb2, client_pb2, server_pb2
 from voicegateway_testkit import CallEndedError, ConverseClient, LegacyClient, PlayerSettings, speech, utterance_pcm
+from voicegateway_testkit.clients.playout import PlayoutError
 from voicegateway_testkit.pcm import to_pcm
-from voicegateway_testkit.playout import PlayoutError
 
 FRAME_MS = 20
 FRAME_BYTES = RATE_HZ * FRAME_MS // 1000 * 2

@@ -11,7 +11,7 @@ import aiohttp
 import openai
 import pytest
 from voicegateway_testkit import FakeLlm, LlmTiming, Reply, ToolCall
-from voicegateway_testkit.fake_llm import LlmOutcome
+from voicegateway_testkit.fakes.llm import LlmOutcome
 from voicegateway_testkit.faults import (
     CloseBeforeAnswer,
     DieAfterTokens,

@@ -11,7 +11,7 @@ from kit_riva import tts_request, tts_stub
 from riva.client.proto import riva_audio_pb2 as audio_pb2
 from riva.client.proto import riva_tts_pb2 as tts_pb2
 from voicegateway_testkit import FakeTts, Outcome, TtsTiming
-from voicegateway_testkit.call import watch_status
+from voicegateway_testkit.clients.call import watch_status
 from voicegateway_testkit.faults import DieAfterSamples, Hang, NoSound, Refuse, StallAfterSamples
 
 QUICK = TtsTiming(first_audio_ms=0, chunk_every_ms=0)

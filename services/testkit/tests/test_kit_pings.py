@@ -1,9 +1,10 @@
 """A peer that only pings, and how the fakes take it."""
 
 import pytest
-from voicegateway_testkit import FakeAsr, FakeTts, grpc_fake
-from voicegateway_testkit.grpc_fake import SERVER_OPTIONS
-from voicegateway_testkit.pings import ping
+from voicegateway_testkit import FakeAsr, FakeTts
+from voicegateway_testkit.clients.pings import ping
+from voicegateway_testkit.fakes import grpc_fake
+from voicegateway_testkit.fakes.grpc_fake import SERVER_OPTIONS
 
 PINGS = 12
 

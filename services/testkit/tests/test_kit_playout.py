@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voicegateway_testkit.playout import (
+from voicegateway_testkit.clients.playout import (
     AudioArrived,
     FinishArrived,
     InterruptArrived,

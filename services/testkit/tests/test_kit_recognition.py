@@ -3,9 +3,17 @@
 from itertools import pairwise
 
 import pytest
-from voicegateway_testkit.endpointing import EarEvent, Ears, Endpointing, InterimDue, RunEnded, RunStarted, SegmentEnded
+from voicegateway_testkit.fakes.endpointing import (
+    EarEvent,
+    Ears,
+    Endpointing,
+    InterimDue,
+    RunEnded,
+    RunStarted,
+    SegmentEnded,
+)
+from voicegateway_testkit.fakes.script import Result, Script, Transcriber, Utterance
 from voicegateway_testkit.pcm import to_pcm
-from voicegateway_testkit.script import Result, Script, Transcriber, Utterance
 from voicegateway_testkit.speech import silence, speech, utterance_pcm
 
 RATE = 16000

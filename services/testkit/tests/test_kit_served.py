@@ -7,7 +7,7 @@ import pytest
 from kit_riva import asr_audio, asr_config, asr_stub, open_asr
 from voicegateway_testkit import utterance_pcm
 from voicegateway_testkit.__main__ import Arguments, parse
-from voicegateway_testkit.served import ORDER, Ports, ServedFakes, obey
+from voicegateway_testkit.fakes.served import ORDER, Ports, ServedFakes, obey
 
 ANYWHERE = Ports(0, 0, 0, 0)
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped] # no type information is published for it
 import pytest
 from numpy.typing import NDArray
-from voicegateway_testkit.endpointing import LOUD_AMPLITUDE
+from voicegateway_testkit.fakes.endpointing import LOUD_AMPLITUDE
 from voicegateway_testkit.pcm import Samples, from_pcm
 from voicegateway_testkit.speech import silence, speech, utterance_pcm
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 import pytest
-from voicegateway_testkit.call import watch_status
+from voicegateway_testkit.clients.call import watch_status
 
 RACE = (grpc.StatusCode.INTERNAL, "Internal error from Core")
 TRUE = (grpc.StatusCode.UNAVAILABLE, "draining")

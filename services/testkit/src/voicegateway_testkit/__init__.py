@@ -1,16 +1,16 @@
 """Fakes of every backend and peers of every wire, on real sockets, with injected delays and faults."""
 
-from voicegateway_testkit.client import ConverseClient
-from voicegateway_testkit.fake_asr import AsrTiming, FakeAsr
-from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming
-from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
-from voicegateway_testkit.grpc_fake import ConfigRow, Outcome
-from voicegateway_testkit.legacy import LegacyClient
-from voicegateway_testkit.llm_codec import Reply, ToolCall
-from voicegateway_testkit.log import CallEndedError, CallStatus
-from voicegateway_testkit.player import PlayerSettings
-from voicegateway_testkit.playout import PlayoutModel
-from voicegateway_testkit.script import Utterance
+from voicegateway_testkit.clients.converse import ConverseClient
+from voicegateway_testkit.clients.legacy import LegacyClient
+from voicegateway_testkit.clients.log import CallEndedError, CallStatus
+from voicegateway_testkit.clients.player import PlayerSettings
+from voicegateway_testkit.clients.playout import PlayoutModel
+from voicegateway_testkit.fakes.asr import AsrTiming, FakeAsr
+from voicegateway_testkit.fakes.grpc_fake import ConfigRow, Outcome
+from voicegateway_testkit.fakes.llm import FakeLlm, LlmTiming
+from voicegateway_testkit.fakes.llm_codec import Reply, ToolCall
+from voicegateway_testkit.fakes.script import Utterance
+from voicegateway_testkit.fakes.tts import FakeTts, TtsTiming
 from voicegateway_testkit.speech import silence, speech, utterance_pcm
 
 __all__ = [

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voicegateway_testkit.served import PORTS, ServedFakes
+from voicegateway_testkit.fakes.served import PORTS, ServedFakes
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from voicegateway.v1 import audio_pb2, client_pb2, server_pb2, voice_gateway_service_pb2_grpc
 from voicegateway.v1.voice_gateway_service_pb2 import ConverseRequest, ConverseResponse
-from voicegateway_testkit.fake_asr import FakeAsr
-from voicegateway_testkit.fake_llm import FakeLlm
-from voicegateway_testkit.fake_tts import FakeTts
+from voicegateway_testkit.fakes.asr import FakeAsr
+from voicegateway_testkit.fakes.llm import FakeLlm
+from voicegateway_testkit.fakes.tts import FakeTts
 from voicegateway_testkit.faults import Hang
 
 START = ConverseRequest(

@@ -13,9 +13,9 @@ from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.instant import Instant
 from voice_gateway.observability.health import Readiness
 from voice_gateway.observability.health_page import HealthPage, HealthUnknown, ask, render
-from voicegateway_testkit.fake_asr import FakeAsr
-from voicegateway_testkit.fake_llm import FakeLlm
-from voicegateway_testkit.fake_tts import FakeTts
+from voicegateway_testkit.fakes.asr import FakeAsr
+from voicegateway_testkit.fakes.llm import FakeLlm
+from voicegateway_testkit.fakes.tts import FakeTts
 
 
 def metrics_address(ports_file: Path) -> str:

@@ -13,10 +13,10 @@ from voice_gateway import config
 from voice_gateway.app.probing import Findings, _tell_addresses, probe
 from voice_gateway.backends.openai_chat import oddity_log
 from voice_gateway.domain.backend_status import BackendStatus, NameStatus
-from voicegateway_testkit.fake_asr import FakeAsr
-from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming, Reply, ToolCall
-from voicegateway_testkit.fake_tts import FakeTts
-from voicegateway_testkit.grpc_fake import ConfigRow
+from voicegateway_testkit.fakes.asr import FakeAsr
+from voicegateway_testkit.fakes.grpc_fake import ConfigRow
+from voicegateway_testkit.fakes.llm import FakeLlm, LlmTiming, Reply, ToolCall
+from voicegateway_testkit.fakes.tts import FakeTts
 
 AT_ONCE = LlmTiming(ttft_ms=0, token_ms=0)
 KEY = "sk-hunter2"

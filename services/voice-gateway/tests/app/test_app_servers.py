@@ -29,8 +29,8 @@ from voice_gateway.transports.grpc_wire.auth import account_of
 from voice_gateway.transports.grpc_wire.wire import KEEPALIVE_OPTIONS
 from voice_gateway.transports.refusal_log import RefusalLog
 from voicegateway.v1 import client_pb2, voice_gateway_service_pb2
+from voicegateway_testkit.clients.pings import ping
 from voicegateway_testkit.hostile.half_sent import HalfSentCalls
-from voicegateway_testkit.pings import ping
 
 BOUND_S = 30.0
 PINGS = 12

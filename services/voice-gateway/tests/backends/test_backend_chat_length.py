@@ -10,7 +10,7 @@ from gateway_kit.chat_caller import REPLY, SETTINGS, collect, llm
 from gateway_kit.http_peer import answering
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.errors import BackendError, QuestionTooLong
-from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming
+from voicegateway_testkit.fakes.llm import FakeLlm, LlmTiming
 
 
 async def test_what_the_model_takes_is_learnt_with_the_health_check() -> None:

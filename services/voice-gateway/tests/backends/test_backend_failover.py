@@ -29,7 +29,7 @@ from voice_gateway.domain.backend_status import AddressState
 from voice_gateway.domain.errors import BackendError, QuestionTooLong, Reason, RecognitionStalled
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import RecognitionSpec, VoiceSpec
-from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
+from voicegateway_testkit.fakes.tts import FakeTts, TtsTiming
 from voicegateway_testkit.faults import (
     CloseBeforeAnswer,
     DieAfterAudio,

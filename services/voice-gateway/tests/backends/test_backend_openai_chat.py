@@ -16,8 +16,8 @@ from voice_gateway.backends.openai_chat.chunks import Oddity
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.chat import Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Backend, BackendError, Reason
-from voicegateway_testkit.fake_llm import FakeLlm, LlmOutcome, LlmTiming, Reply
-from voicegateway_testkit.fake_llm import ToolCall as KitCall
+from voicegateway_testkit.fakes.llm import FakeLlm, LlmOutcome, LlmTiming, Reply
+from voicegateway_testkit.fakes.llm import ToolCall as KitCall
 from voicegateway_testkit.faults import (
     CloseBeforeAnswer,
     DieAfterTokens,

@@ -14,10 +14,10 @@ from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.transcript import RecognitionResult
 from voice_gateway.session.ports import RecognitionSpec
-from voicegateway_testkit.fake_asr import AsrTiming, FakeAsr
+from voicegateway_testkit.fakes.asr import AsrTiming, FakeAsr
+from voicegateway_testkit.fakes.grpc_fake import ConfigRow, Outcome
+from voicegateway_testkit.fakes.script import Utterance
 from voicegateway_testkit.faults import DieAfterAudio, Hang, NeverFinalise, Refuse
-from voicegateway_testkit.grpc_fake import ConfigRow, Outcome
-from voicegateway_testkit.script import Utterance
 from voicegateway_testkit.speech import utterance_pcm
 
 RATE_HZ = 16_000

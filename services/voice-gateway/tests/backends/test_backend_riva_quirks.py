@@ -27,11 +27,11 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.calls import NO_TOOL_RUNNER
 from voice_gateway.session.negotiation import Negotiator, SessionSettings
 from voice_gateway.session.ports import RecognitionSpec, SessionRequest, VoiceSpec
-from voicegateway_testkit.fake_asr import AsrTiming, FakeAsr
-from voicegateway_testkit.fake_tts import FakeTts, TtsTiming, wav_header
+from voicegateway_testkit.fakes.asr import AsrTiming, FakeAsr
+from voicegateway_testkit.fakes.grpc_fake import ConfigRow
+from voicegateway_testkit.fakes.script import Utterance
+from voicegateway_testkit.fakes.tts import FakeTts, TtsTiming, wav_header
 from voicegateway_testkit.faults import Refuse
-from voicegateway_testkit.grpc_fake import ConfigRow
-from voicegateway_testkit.script import Utterance
 from voicegateway_testkit.speech import utterance_pcm
 
 RATE_HZ = 16_000

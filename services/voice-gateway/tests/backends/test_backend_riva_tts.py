@@ -17,9 +17,9 @@ from voice_gateway.domain.backend_status import AddressState
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import SentenceSkipped, SpeechChunk, VoiceSpec
-from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
+from voicegateway_testkit.fakes.grpc_fake import ConfigRow, Outcome
+from voicegateway_testkit.fakes.tts import FakeTts, TtsTiming
 from voicegateway_testkit.faults import DieAfterSamples, Hang, NoSound, Refuse, StallAfterSamples, TtsFault
-from voicegateway_testkit.grpc_fake import ConfigRow, Outcome
 
 RATE_HZ = 22_050
 SESSION = SessionId("s1")

@@ -11,7 +11,7 @@ from voice_gateway.backends.riva import tts_codec
 from voice_gateway.backends.riva.tts_codec import SpeechAssembler, decode_voices, encode_request
 from voice_gateway.domain.transcript import SpokenWord
 from voice_gateway.session.ports import SpeechChunk, VoiceSpec
-from voicegateway_testkit.fake_tts import wav_header
+from voicegateway_testkit.fakes.tts import wav_header
 
 RATE_HZ = 24_000
 

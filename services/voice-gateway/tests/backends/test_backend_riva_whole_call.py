@@ -17,10 +17,10 @@ from voice_gateway.backends.riva.whole_call import READ_AHEAD, WholeCall
 from voice_gateway.domain.errors import BackendError, RecognitionStalled
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.session.ports import RecognitionSpec, VoiceSpec
-from voicegateway_testkit.fake_asr import AsrTiming, FakeAsr
-from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
+from voicegateway_testkit.fakes.asr import AsrTiming, FakeAsr
+from voicegateway_testkit.fakes.script import Utterance
+from voicegateway_testkit.fakes.tts import FakeTts, TtsTiming
 from voicegateway_testkit.faults import Hang, StallAfterSamples
-from voicegateway_testkit.script import Utterance
 
 SESSION = SessionId("s1")
 SPEC = RecognitionSpec("en-US", 16_000, stop_history_eou_ms=240, stop_history_ms=480)

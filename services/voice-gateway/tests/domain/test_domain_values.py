@@ -18,7 +18,6 @@ from voice_gateway.domain.errors import (
 )
 from voice_gateway.domain.instant import Instant, after_ms, ms_between, samples_between, samples_to_ns
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.domain.rates import TokenBucket
 
 
 def test_instants() -> None:
@@ -72,28 +71,3 @@ def test_policy_refuses(overrides: dict[str, int]) -> None:
     with pytest.raises(ClientError) as refused:
         TurnPolicy().changed(overrides)
     assert refused.value.reason is Reason.POLICY_OUT_OF_RANGE
-
-
-def test_a_bucket_gives_what_it_has_and_what_flows_in() -> None:
-    """All at once, then as much as flows in; who takes more is told how long it takes, and a rest fills it again."""
-    bucket, start = TokenBucket(capacity=3, per_s=2), Instant(10**12)
-    bucket = bucket.take(2, start).take(1, start)
-    assert bucket.debt_ns(start) == 0
-    bucket = bucket.take(1, start)
-    assert bucket.debt_ns(start) == 500_000_000
-    assert bucket.debt_ns(after_ms(start, 500)) == 0
-    rested = bucket.take(3, after_ms(start, 60_000))
-    assert rested.debt_ns(after_ms(start, 60_000)) == 0
-    assert rested.take(1, after_ms(start, 60_000)).debt_ns(after_ms(start, 60_000)) == 500_000_000
-
-
-@given(st.lists(st.tuples(st.integers(0, 1_000), st.integers(0, 5)), max_size=50))
-def test_a_bucket_lets_no_more_pass_than_it_says(wishes: list[tuple[int, int]]) -> None:
-    """Over any time that begins with a full bucket, no more is taken without a debt than was in it and flowed in."""
-    bucket, now, taken = TokenBucket(capacity=10, per_s=4), Instant(0), 0
-    for pause_ms, tokens in wishes:
-        now = after_ms(now, pause_ms)
-        after = bucket.take(tokens, now)
-        if after.debt_ns(now) == 0:
-            bucket, taken = after, taken + tokens
-        assert taken <= 10 + 4 * ms_between(Instant(0), now) / 1_000

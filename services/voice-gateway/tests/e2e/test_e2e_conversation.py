@@ -19,6 +19,7 @@ from voicegateway_testkit import (
     silence,
     utterance_pcm,
 )
+from voicegateway_testkit.clients.legacy import tell
 from voicegateway_testkit.faults import (
     CloseBeforeAnswer,
     DieAfterSamples,
@@ -28,7 +29,6 @@ from voicegateway_testkit.faults import (
     HttpFailure,
     LlmFault,
 )
-from voicegateway_testkit.legacy import tell
 
 QUESTION = utterance_pcm(speech_ms=900, silence_ms=700)
 ORDER = [

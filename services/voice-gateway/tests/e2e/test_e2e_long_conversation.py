@@ -3,7 +3,7 @@
 from gateway_kit.whole_gateway import world
 from voicegateway.v1 import client_pb2, server_pb2
 from voicegateway_testkit import ConverseClient
-from voicegateway_testkit.llm_codec import prompt_tokens
+from voicegateway_testkit.fakes.llm_codec import prompt_tokens
 
 QUESTION = "我想预订明天晚上七点两个人的桌子请问靠窗的位置还有空的吗" * 4
 REPLY_TOKENS = 512

@@ -6,7 +6,7 @@ from gateway_kit.whole_gateway import world
 from voice_gateway.domain.audio import INPUT_RATES_HZ
 from voicegateway.v1 import audio_pb2, client_pb2
 from voicegateway_testkit import ConverseClient, LegacyClient, utterance_pcm
-from voicegateway_testkit.legacy import tell
+from voicegateway_testkit.clients.legacy import tell
 
 SPOKEN_MS = 30 * len("A pod runs.")
 """How long the fake voice takes for the reply, at any rate (`whole_gateway.FAST_TTS`)."""

@@ -8,7 +8,7 @@ from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.domain.chat import ChatMessage, Role
 from voice_gateway.domain.ids import SessionId
-from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming
+from voicegateway_testkit.fakes.llm import FakeLlm, LlmTiming
 
 REPLY = "It is noon. The sun is high, café open."
 MESSAGES = (ChatMessage(Role.SYSTEM, "Be brief."), ChatMessage(Role.USER, "What time is it?"))

@@ -6,9 +6,9 @@ from pathlib import Path
 from gateway_kit.phone_call import AGREEMENT, at, parse
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.session.journal import JournalFolder
-from voice_gateway.session.journal_codec import Recording, read
-from voice_gateway.session.replay import Replayed, replay
+from voice_gateway.session.journal.codec import Recording, read
+from voice_gateway.session.journal.replay import Replayed, replay
+from voice_gateway.session.journal.writer import JournalFolder
 from voice_gateway.turn.core import Core
 
 ORIGIN_MS = 7_000

@@ -11,9 +11,9 @@ from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.settings import RivaSettings
 from voice_gateway.domain.chat import ChatMessage, Role
 from voice_gateway.domain.ids import SessionId
-from voicegateway_testkit.fake_asr import AsrTiming, FakeAsr
-from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming
-from voicegateway_testkit.script import Utterance
+from voicegateway_testkit.fakes.asr import AsrTiming, FakeAsr
+from voicegateway_testkit.fakes.llm import FakeLlm, LlmTiming
+from voicegateway_testkit.fakes.script import Utterance
 
 SESSION = SessionId("s1")
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")

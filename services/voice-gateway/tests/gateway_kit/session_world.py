@@ -22,7 +22,7 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.transcript import RecognitionResult, Word
 from voice_gateway.session.admission.gate import Admission, AdmissionSettings
 from voice_gateway.session.calls import Shared
-from voice_gateway.session.journal import JournalFolder
+from voice_gateway.session.journal.writer import JournalFolder
 from voice_gateway.session.negotiation import SessionSettings
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.ports import Session, SessionRequest

@@ -1,6 +1,8 @@
 """Code stays small where it hurts: the tail."""
 
 import ast
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[4]
 FUNCTION_LINES, CLASS_LINES, MODULE_LINES = 60, 300, 500
 """Hard stops; what we aim at is half of them."""
+FOLDER_MODULES = 20
+"""What a reader takes in at a glance, `__init__.py` counted. Tests are looked for by their names instead."""
 SOURCES = sorted(
     path for where in ("services/*/src/**", "accept", "bench", "scripts") for path in ROOT.glob(f"{where}/*.py")
 )
@@ -30,10 +34,21 @@ def too_long(source: str) -> list[str]:
     return found
 
 
+def too_full(modules: Iterable[Path]) -> dict[Path, int]:
+    """How many modules there are in each folder that is over its budget."""
+    held = Counter(path.parent for path in modules)
+    return {folder: count for folder, count in held.items() if count > FOLDER_MODULES}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_outgrows_its_budget(path: Path) -> None:
     """A function, class or module that outgrows its budget is cut before it becomes the orchestrator."""
     assert too_long(path.read_text(encoding="utf-8")) == []
+
+
+def test_no_folder_outgrows_its_budget() -> None:
+    """A folder of sources with too many modules gets a room for some of them before nobody finds anything in it."""
+    assert too_full(SOURCES) == {}
 
 
 def test_the_budget_is_measured() -> None:
@@ -46,3 +61,10 @@ def test_the_budget_is_measured() -> None:
         f"class C has {CLASS_LINES + 1} lines",
     ]
     assert SOURCES
+
+
+def test_the_modules_of_a_folder_are_counted() -> None:
+    """The measure itself finds a folder that is too full; what is in a room of it is not counted with it."""
+    full = [Path(f"full/{number}.py") for number in range(FOLDER_MODULES + 1)]
+    good = [Path(f"good/{number}.py") for number in range(FOLDER_MODULES)]
+    assert too_full([*full, *good, Path("good/room/1.py")]) == {Path("full"): FOLDER_MODULES + 1}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from gateway_kit.journals import assert_all_replay
 from gateway_kit.session_world import World
-from voice_gateway.session.journal import JournalFolder
+from voice_gateway.session.journal.writer import JournalFolder
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from voice_gateway.domain.events import (
 )
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.reply_options import Modality, ReplyOptions
-from voice_gateway.session.journal import JournalFolder
+from voice_gateway.session.journal.writer import JournalFolder
 from voice_gateway.session.ports import RecognitionSpec, Session, SessionRequest, SessionUpdate, VoiceSpec
 from voice_gateway.session.runner import SessionRunner
 from voice_gateway.turn import inputs

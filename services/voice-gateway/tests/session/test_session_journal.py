@@ -28,9 +28,8 @@ from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.trace_context import TraceContext
 from voice_gateway.observability.logs import fields_of
-from voice_gateway.session import journal as journal_module
-from voice_gateway.session.journal import Journal, JournalFolder
-from voice_gateway.session.journal_codec import (
+from voice_gateway.session.journal import writer
+from voice_gateway.session.journal.codec import (
     RESERVED,
     VERSION,
     CoreCall,
@@ -42,7 +41,8 @@ from voice_gateway.session.journal_codec import (
     header_line,
     read,
 )
-from voice_gateway.session.replay import replay
+from voice_gateway.session.journal.replay import replay
+from voice_gateway.session.journal.writer import Journal, JournalFolder
 from voice_gateway.turn import inputs
 from voice_gateway.turn.core import Core
 from voice_gateway.turn.effects import Emit, Flush
@@ -393,7 +393,7 @@ def test_a_journal_has_a_longest_length(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A call that never ends does not fill the disk; what was written is a whole journal."""
-    monkeypatch.setattr(journal_module, "LONGEST_BYTES", 2_000)
+    monkeypatch.setattr(writer, "LONGEST_BYTES", 2_000)
     journal = _journal(tmp_path)
     _tell(journal, 100)
     journal.close()

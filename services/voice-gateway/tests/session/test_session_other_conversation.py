@@ -12,8 +12,8 @@ from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import EndCause, Ended, Notice
 from voice_gateway.domain.instant import Instant, after_ms
-from voice_gateway.session.journal import JournalFolder
-from voice_gateway.session.replay import replay
+from voice_gateway.session.journal.replay import replay
+from voice_gateway.session.journal.writer import JournalFolder
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.conversation import Conversation
 

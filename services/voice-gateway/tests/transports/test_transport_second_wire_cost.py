@@ -52,6 +52,15 @@ def test_what_a_message_says_is_taken_at_the_pace_of_messages() -> None:
     assert in_time(main()) == pytest.approx((reports - MESSAGES.capacity) / MESSAGES.per_s, abs=0.1)
 
 
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    """What is in a circle stays, and is counted."""
+    Sent.alive = 0
+    gc.disable()
+    yield
+    gc.enable()
+
+
 class Counting(FramesCodec):
     """Makes audio countable."""
 
@@ -61,6 +70,7 @@ class Counting(FramesCodec):
             yield Audio(Sent(said.data), said.offset_samples) if isinstance(said, Audio) else said
 
 
+@pytest.mark.usefixtures("without_collector")
 def test_the_first_audio_is_kept_for_no_longer_than_it_is_heard() -> None:
     """A call that lasts an hour does not hold the megabyte that it began with."""
 
@@ -77,12 +87,7 @@ def test_the_first_audio_is_kept_for_no_longer_than_it_is_heard() -> None:
         await client.rest()
         await exchange.nothing_is_left()
 
-    Sent.alive = 0
-    gc.disable()
-    try:
-        in_time(main())
-    finally:
-        gc.enable()
+    in_time(main())
 
 
 class CountingWire(FramesWire):
@@ -99,54 +104,47 @@ class CountingWire(FramesWire):
         return Sent(raw)
 
 
+@asynccontextmanager
+async def counted() -> AsyncIterator[tuple[CountingWire, FramesClient, FakeGateway, asyncio.Task[None]]]:
+    """A call over such a wire, with its client and whom it called."""
+    gateway = FakeGateway(agreement=AGREED_16K)
+    ours, theirs = socket.socketpair()
+    wire = CountingWire(*await asyncio.open_connection(sock=ours))
+    client = FramesClient(*await asyncio.open_connection(sock=theirs))
+    yield wire, client, gateway, asyncio.create_task(hold_call(wire, FramesCodec(), gateway.doors, LIMITS))
+    await asyncio.gather(wire.close(), client.close())
+
+
+@pytest.mark.usefixtures("without_collector")
 @pytest.mark.parametrize("sent", [[ID], [ID, json_frame([]), json_frame([])]], ids=["start", "session"])
 def test_a_message_is_kept_for_no_longer_than_the_next_is_awaited(sent: list[bytes]) -> None:
     """A client that is silent holds nothing of the megabyte that it has said last."""
 
     async def main() -> None:
-        gateway = FakeGateway(agreement=AGREED_16K)
-        ours, theirs = socket.socketpair()
-        wire = CountingWire(*await asyncio.open_connection(sock=ours))
-        client = FramesClient(*await asyncio.open_connection(sock=theirs))
-        call = asyncio.create_task(hold_call(wire, FramesCodec(), gateway.doors, LIMITS))
-        await client.send(*sent)
-        for _ in range(50):
-            await asyncio.sleep(0)
-        assert (wire.frames, Sent.alive) == (len(sent), 0)
-        client.half_close()
-        await call
-        await asyncio.gather(wire.close(), client.close())
+        async with counted() as (wire, client, _, call):
+            await client.send(*sent)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert (wire.frames, Sent.alive) == (len(sent), 0)
+            client.half_close()
+            await call
 
-    Sent.alive = 0
-    gc.disable()
-    try:
-        in_time(main())
-    finally:
-        gc.enable()
+    in_time(main())
 
 
+@pytest.mark.usefixtures("without_collector")
 def test_what_a_client_sent_goes_with_it() -> None:
     """A client that vanishes in the midst of a message leaves none of its messages until the collector comes."""
 
     async def main() -> None:
-        gateway = FakeGateway(agreement=AGREED_16K)
-        ours, theirs = socket.socketpair()
-        wire = CountingWire(*await asyncio.open_connection(sock=ours))
-        client = FramesClient(*await asyncio.open_connection(sock=theirs))
-        call = asyncio.create_task(hold_call(wire, FramesCodec(), gateway.doors, LIMITS))
-        await client.send(ID, json_frame([]), frame(Kind.AUDIO_16K, SECOND), frame(Kind.AUDIO_16K, SECOND)[:100])
-        client.half_close()
-        await call
-        assert Sent.alive == 0
-        assert (await gateway.sessions.get()).was_cancelled
-        await asyncio.gather(wire.close(), client.close())
+        async with counted() as (_, client, gateway, call):
+            await client.send(ID, json_frame([]), frame(Kind.AUDIO_16K, SECOND), frame(Kind.AUDIO_16K, SECOND)[:100])
+            client.half_close()
+            await call
+            assert Sent.alive == 0
+            assert (await gateway.sessions.get()).was_cancelled
 
-    Sent.alive = 0
-    gc.disable()
-    try:
-        in_time(main())
-    finally:
-        gc.enable()
+    in_time(main())
 
 
 # --- over TCP ---

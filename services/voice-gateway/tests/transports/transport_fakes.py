@@ -13,10 +13,10 @@ from voice_gateway.domain.caller import Caller
 from voice_gateway.domain.errors import ClientError, GatewayError, Reason, Refused
 from voice_gateway.domain.events import EndCause, Ended, ReplyAudio, ReplyKind, ReplyText
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, SessionId, TurnId
+from voice_gateway.domain.limits import Tally
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.reply_options import ReplyOptions
-from voice_gateway.domain.tally import Tally
 from voice_gateway.identity.shown import Shown
 from voice_gateway.session.ports import ClientSink, Language, SessionRequest, SessionUpdate
 from voice_gateway.transports import client_input

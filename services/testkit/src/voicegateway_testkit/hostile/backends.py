@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Final
 
-from voicegateway_testkit.fake_asr import FakeAsr
-from voicegateway_testkit.fake_llm import FakeLlm, LlmTiming
-from voicegateway_testkit.fake_tts import FakeTts, TtsTiming
+from voicegateway_testkit.fakes.asr import FakeAsr
+from voicegateway_testkit.fakes.grpc_fake import ConfigRow
+from voicegateway_testkit.fakes.llm import FakeLlm, LlmTiming
+from voicegateway_testkit.fakes.llm_codec import JsonObject, Reply
+from voicegateway_testkit.fakes.script import Utterance
+from voicegateway_testkit.fakes.tts import FakeTts, TtsTiming
 from voicegateway_testkit.faults import Flood
-from voicegateway_testkit.grpc_fake import ConfigRow
-from voicegateway_testkit.llm_codec import JsonObject, Reply
-from voicegateway_testkit.script import Utterance
 
 FLOODED_LANGUAGE: Final = "de-DE"
 """Who speaks it gets interims without end."""

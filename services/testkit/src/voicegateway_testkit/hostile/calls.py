@@ -11,7 +11,7 @@ import grpc.aio
 from voicegateway.v1 import audio_pb2, client_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 
-from voicegateway_testkit.call import watch_status
+from voicegateway_testkit.clients.call import watch_status
 from voicegateway_testkit.load import METHOD, RATE_HZ
 
 OWN_CONNECTION: Final = (("grpc.use_local_subchannel_pool", 1),)

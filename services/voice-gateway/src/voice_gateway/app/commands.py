@@ -19,8 +19,8 @@ from voice_gateway.app.servers import CannotListen
 from voice_gateway.observability.health_page import HealthUnknown, ask, render
 from voice_gateway.observability.logs import json_logging
 from voice_gateway.observability.loop_lag import watch_loop_lag
-from voice_gateway.session.journal_codec import JournalError, read
-from voice_gateway.session.replay import replay as replay_recording
+from voice_gateway.session.journal.codec import JournalError, read
+from voice_gateway.session.journal.replay import replay as replay_recording
 from voice_gateway.turn.core import Core
 
 EXIT_FAILED, EXIT_MISCONFIGURED = 1, 2

@@ -35,7 +35,7 @@ from voice_gateway.session.admission.gate import Admission
 from voice_gateway.session.admission.load import Load
 from voice_gateway.session.admission.sampler import LoadSampler, usable_cores
 from voice_gateway.session.calls import Shared
-from voice_gateway.session.journal import JournalFolder
+from voice_gateway.session.journal.writer import JournalFolder
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService

@@ -15,8 +15,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from voice_gateway.domain.errors import GatewayError
-from voice_gateway.domain.rates import TokenBucket
-from voice_gateway.domain.tally import Tally
+from voice_gateway.domain.limits import Tally, TokenBucket
 from voice_gateway.transports.call import paced
 from voice_gateway.transports.failures import without_frames
 from voice_gateway.transports.grpc_wire.auth import account_of

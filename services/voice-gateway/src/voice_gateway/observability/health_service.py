@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2
 
-from voice_gateway.domain.tally import Tally
+from voice_gateway.domain.limits import Tally
 
 MAX_WATCHERS = 1_000
 """Calls of Watch at the same time, about 25 kB each (measured 2026-11-28), most of it gRPC's: 25 MB."""

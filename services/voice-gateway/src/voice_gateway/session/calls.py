@@ -38,7 +38,7 @@ from voice_gateway.session.excess import (
     share_of_text,
 )
 from voice_gateway.session.hearing import Feed, Hearing
-from voice_gateway.session.journal import JournalFolder
+from voice_gateway.session.journal.writer import JournalFolder
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.playout import Playout
 from voice_gateway.session.ports import (

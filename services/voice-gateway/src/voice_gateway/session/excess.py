@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.instant import NS_PER_S
-from voice_gateway.domain.rates import TokenBucket
+from voice_gateway.domain.limits import TokenBucket
 from voice_gateway.domain.transcript import MAX_RESULT_CHARS, MAX_RESULT_WORDS, MAX_WORD_CHARS, RecognitionResult
 from voice_gateway.session import clock
 from voice_gateway.session.ports import SpeechChunk

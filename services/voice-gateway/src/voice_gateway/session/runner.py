@@ -15,8 +15,8 @@ from voice_gateway.domain.errors import BackendError, GatewayError, InternalErro
 from voice_gateway.domain.events import Ended, ReplyAudio
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms, ms_between, samples_to_ns
+from voice_gateway.domain.limits import TokenBucket
 from voice_gateway.domain.player import Player
-from voice_gateway.domain.rates import TokenBucket
 from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Place
@@ -24,7 +24,7 @@ from voice_gateway.session.backlog import Backlog
 from voice_gateway.session.calls import BackendCalls, Shared
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.idle import IdleWatch
-from voice_gateway.session.journal import Journal
+from voice_gateway.session.journal.writer import Journal
 from voice_gateway.session.negotiation import Negotiator
 from voice_gateway.session.own_voice import OwnVoice
 from voice_gateway.session.playout import Playout

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from voice_gateway.domain.errors import ClientError, GatewayError, InternalError, Reason, Unavailable
 from voice_gateway.domain.instant import NS_PER_S, Instant
-from voice_gateway.domain.rates import TokenBucket
+from voice_gateway.domain.limits import TokenBucket
 from voice_gateway.domain.trace_context import NO_TRACE
 from voice_gateway.session.ports import AdmitCaller, ExpectStart, OpenSession, Session
 from voice_gateway.transports import client_input

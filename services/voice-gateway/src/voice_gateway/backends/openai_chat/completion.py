@@ -15,7 +15,7 @@ from voice_gateway.backends.openai_chat.oddity_log import note_oddities
 from voice_gateway.backends.openai_chat.reply_reader import ReplyReader
 from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.instant import NS_PER_S
-from voice_gateway.domain.rates import TokenBucket
+from voice_gateway.domain.limits import TokenBucket
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from voice_gateway.domain.caller import Caller
 from voice_gateway.domain.errors import Limit, Reason, Refused
-from voice_gateway.domain.tally import Tally
+from voice_gateway.domain.limits import Tally
 
 KEPT_FOR_OTHERS = 15
 """Of what there may be, one account cannot have so many."""

@@ -6,7 +6,7 @@ from voice_gateway.domain import events
 from voice_gateway.domain.agreement import Agreement, Change
 from voice_gateway.domain.instant import Instant, ms_between
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.session.journal_codec import CoreCall, Header, Recording, fingerprint
+from voice_gateway.session.journal.codec import CoreCall, Header, Recording, fingerprint
 from voice_gateway.turn import effects
 from voice_gateway.turn.conversation import Conversation, MakeConversation
 

@@ -11,7 +11,8 @@ from typing import Self
 
 from aiohttp import web
 
-from voicegateway_testkit import llm_codec
+from voicegateway_testkit.fakes import llm_codec
+from voicegateway_testkit.fakes.llm_codec import JsonObject, Reply, ToolCall
 from voicegateway_testkit.faults import (
     CloseBeforeAnswer,
     DieAfterTokens,
@@ -22,7 +23,6 @@ from voicegateway_testkit.faults import (
     MalformedAfterTokens,
     StallAfterTokens,
 )
-from voicegateway_testkit.llm_codec import JsonObject, Reply, ToolCall
 from voicegateway_testkit.watch import Watchable
 
 __all__ = ["FakeLlm", "LlmOutcome", "LlmRequest", "LlmTiming", "Reply", "ToolCall"]

@@ -8,8 +8,8 @@ from typing import Self
 import grpc.aio
 import voice_workflow_pb2 as workflow_pb2
 
-from voicegateway_testkit.call import PeerCall
-from voicegateway_testkit.log import CallLog, CallStatus, Entry
+from voicegateway_testkit.clients.call import PeerCall
+from voicegateway_testkit.clients.log import CallLog, CallStatus, Entry
 
 METHOD = "/voice_workflow.VoiceGateway/StreamAudio"
 DEFAULT_RATE_HZ = 16000

@@ -7,11 +7,11 @@ from typing import Self
 
 from aiohttp import web
 
-from voicegateway_testkit.fake_asr import FakeAsr
-from voicegateway_testkit.fake_llm import FakeLlm
-from voicegateway_testkit.fake_tts import FakeTts
-from voicegateway_testkit.llm_codec import JsonObject
-from voicegateway_testkit.script import Utterance
+from voicegateway_testkit.fakes.asr import FakeAsr
+from voicegateway_testkit.fakes.llm import FakeLlm
+from voicegateway_testkit.fakes.llm_codec import JsonObject
+from voicegateway_testkit.fakes.script import Utterance
+from voicegateway_testkit.fakes.tts import FakeTts
 
 ORDER = "Always answer: "
 """What a system prompt begins with that this model obeys."""

@@ -7,9 +7,9 @@ import grpc
 from riva.client.proto import riva_asr_pb2 as asr_pb2
 from riva.client.proto import riva_audio_pb2 as audio_pb2
 
-from voicegateway_testkit.endpointing import Endpointing
-from voicegateway_testkit.grpc_fake import CallError
-from voicegateway_testkit.script import Result, TimedWord
+from voicegateway_testkit.fakes.endpointing import Endpointing
+from voicegateway_testkit.fakes.grpc_fake import CallError
+from voicegateway_testkit.fakes.script import Result, TimedWord
 
 DEFAULT_ENDPOINTING = Endpointing(stop_history_eou_ms=240, stop_history_ms=480)
 """For what a request leaves unset; a model's own values in real Riva."""

@@ -11,7 +11,7 @@ import numpy as np
 from voicegateway.v1 import client_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 
-from voicegateway_testkit.playout import (
+from voicegateway_testkit.clients.playout import (
     Arrival,
     AudioArrived,
     FinishArrived,

@@ -3,8 +3,8 @@
 import zlib
 from dataclasses import dataclass
 
+from voicegateway_testkit.fakes.script import TimedWord
 from voicegateway_testkit.pcm import to_pcm
-from voicegateway_testkit.script import TimedWord
 from voicegateway_testkit.speech import speech
 
 DEFAULT_MS_PER_CHAR = 60

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.instant import Instant
-from voice_gateway.session.journal_codec import VERSION, CoreCall, Header, call_line, fingerprint, header_line
+from voice_gateway.session.journal.codec import VERSION, CoreCall, Header, call_line, fingerprint, header_line
 from voice_gateway.turn import effects, inputs
 
 BUFFER_BYTES = 65_536

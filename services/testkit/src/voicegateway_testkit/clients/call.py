@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from voicegateway_testkit.log import CallLog, CallStatus, Entry
+from voicegateway_testkit.clients.log import CallLog, CallStatus, Entry
 
 _WRITE_RACE_DETAILS = "Internal error from Core"
 """A write that meets the end of the call makes grpc.aio set the status INTERNAL with these details, over the true one

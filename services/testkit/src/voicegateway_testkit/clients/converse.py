@@ -10,10 +10,10 @@ import grpc.aio
 from voicegateway.v1 import audio_pb2, client_pb2, server_pb2, voice_gateway_service_pb2_grpc
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 
-from voicegateway_testkit.call import PeerCall
-from voicegateway_testkit.log import CallLog, CallStatus, Entry
-from voicegateway_testkit.microphone import Microphone, Said
-from voicegateway_testkit.player import Player, PlayerSettings
+from voicegateway_testkit.clients.call import PeerCall
+from voicegateway_testkit.clients.log import CallLog, CallStatus, Entry
+from voicegateway_testkit.clients.microphone import Microphone, Said
+from voicegateway_testkit.clients.player import Player, PlayerSettings
 
 DEFAULT_PLAYER = PlayerSettings()
 ConverseEntry = Entry[service_pb2.ConverseResponse]

@@ -12,9 +12,17 @@ import grpc.aio
 from riva.client.proto import riva_audio_pb2 as audio_pb2
 from riva.client.proto import riva_tts_pb2 as tts_pb2
 
+from voicegateway_testkit.fakes.grpc_fake import (
+    CallError,
+    CallRecord,
+    ConfigRow,
+    Context,
+    GrpcFake,
+    Outcome,
+    config_listing,
+)
+from voicegateway_testkit.fakes.tts_voice import DEFAULT_MS_PER_CHAR, SpokenText, locate, speak
 from voicegateway_testkit.faults import DieAfterSamples, FaultPlan, Hang, NoSound, Refuse, StallAfterSamples, TtsFault
-from voicegateway_testkit.grpc_fake import CallError, CallRecord, ConfigRow, Context, GrpcFake, Outcome, config_listing
-from voicegateway_testkit.tts_voice import DEFAULT_MS_PER_CHAR, SpokenText, locate, speak
 
 DEFAULT_ROWS = (
     ConfigRow("fake-tts-en-US", {"language_code": "en-US", "voice_name": "Fake.EN-US", "subvoices": "Aria:0,Leo:1"}),

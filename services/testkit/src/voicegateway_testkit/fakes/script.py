@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from voicegateway_testkit.endpointing import EarEvent, InterimDue, RunEnded, RunStarted, SegmentEnded
+from voicegateway_testkit.fakes.endpointing import EarEvent, InterimDue, RunEnded, RunStarted, SegmentEnded
 
 
 @dataclass(frozen=True, slots=True)

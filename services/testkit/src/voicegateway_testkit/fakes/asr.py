@@ -10,13 +10,23 @@ import grpc
 import grpc.aio
 from riva.client.proto import riva_asr_pb2 as asr_pb2
 
-from voicegateway_testkit.asr_codec import (
+from voicegateway_testkit.fakes.asr_codec import (
     DEFAULT_ENDPOINTING,
     ResponseEncoder,
     read_endpointing,
     read_rate_hz,
 )
-from voicegateway_testkit.endpointing import EarEvent, Ears, Endpointing
+from voicegateway_testkit.fakes.endpointing import EarEvent, Ears, Endpointing
+from voicegateway_testkit.fakes.grpc_fake import (
+    CallError,
+    CallRecord,
+    ConfigRow,
+    Context,
+    GrpcFake,
+    Outcome,
+    config_listing,
+)
+from voicegateway_testkit.fakes.script import Result, Script, Transcriber, Utterance
 from voicegateway_testkit.faults import (
     AsrFault,
     DieAfterAudio,
@@ -29,8 +39,6 @@ from voicegateway_testkit.faults import (
     NeverFinalise,
     Refuse,
 )
-from voicegateway_testkit.grpc_fake import CallError, CallRecord, ConfigRow, Context, GrpcFake, Outcome, config_listing
-from voicegateway_testkit.script import Result, Script, Transcriber, Utterance
 
 DEFAULT_ROWS = (ConfigRow("fake-asr-en-US", {"type": "online", "language_code": "en-US", "sample_rate": "16000"}),)
 
