@@ -1,6 +1,6 @@
 """A plugin of pytest that keeps the journals of a suite, with every effect in full in place of its fingerprint.
 
-It works with the code of any commit from 8881cd2 on, also where this file does not exist:
+It works with the code of 8881cd2, where this file does not exist and journals are written by `session/journal.py`:
 
     cd WORKTREE_OF_8881CD2
     FULL_JOURNALS=/tmp/journals PYTHONPATH=THIS_REPOSITORY/accept .venv/bin/pytest -p full_journals \
@@ -14,12 +14,12 @@ import os
 import re
 from collections import defaultdict
 from dataclasses import fields
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from voice_gateway.session.journal import Journal
 
 LONGEST_NAME = 150
 
@@ -41,14 +41,15 @@ def in_full(journal: str, batches: list[Any]) -> str:
 def keep_journals(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep each journal that the test closes."""
     folder = Path(os.environ["FULL_JOURNALS"])
-    record, close = Journal.record, Journal.close
+    kind: Any = import_module("voice_gateway.session.journal").Journal
+    record, close = kind.record, kind.close
     batches: defaultdict[int, list[Any]] = defaultdict(list)
 
-    def recorded(journal: Journal, fact: Any, now: Any, batch: Any) -> None:
+    def recorded(journal: Any, fact: Any, now: Any, batch: Any) -> None:
         batches[id(journal)].append(batch)
         record(journal, fact, now, batch)
 
-    def closed(journal: Journal) -> None:
+    def closed(journal: Any) -> None:
         close(journal)
         path = journal._path  # noqa: SLF001  a plugin that must work with older code, too
         told = path.read_text("utf-8", "surrogatepass") if path.exists() else ""
@@ -57,5 +58,5 @@ def keep_journals(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
             kept = next(each for number in count(1) if not (each := folder / f"{name}.{number}.jsonl").exists())
             kept.write_text(full)
 
-    monkeypatch.setattr(Journal, "record", recorded)
-    monkeypatch.setattr(Journal, "close", closed)
+    monkeypatch.setattr(kind, "record", recorded)
+    monkeypatch.setattr(kind, "close", closed)

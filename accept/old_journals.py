@@ -18,7 +18,7 @@ from voice_gateway.domain.plain import from_plain, to_plain
 from voice_gateway.domain.player import Player
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.backlog import Backlog
-from voice_gateway.session.journal_codec import FACTS, RESERVED
+from voice_gateway.session.journal.codec import FACTS, RESERVED
 from voice_gateway.turn import inputs
 
 VERSION = 1
