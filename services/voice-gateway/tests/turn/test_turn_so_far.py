@@ -3,7 +3,7 @@
 from voice_gateway.domain.ids import StreamId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.transcript import Word
-from voice_gateway.turn.user.turn_so_far import Decision, CommittedTurn, TurnSoFar
+from voice_gateway.turn.user.turn_so_far import CommittedTurn, Decision, TurnSoFar
 
 BOOK, PLEASE = Word("Book", 100, 300, 1.0), Word("please", 900, 1_100, 1.0)
 

@@ -19,7 +19,7 @@ from voice_gateway.turn.history import History
 from voice_gateway.turn.reply.agent import Agent
 from voice_gateway.turn.text.heard import bounded
 from voice_gateway.turn.user.keypad import Keypad
-from voice_gateway.turn.user.turn_so_far import Decision, CommittedTurn
+from voice_gateway.turn.user.turn_so_far import CommittedTurn, Decision
 from voice_gateway.turn.user.user import User
 
 

@@ -12,7 +12,7 @@ from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 from voice_gateway.turn.text.unfinished import reads_unfinished
 from voice_gateway.turn.user.input_clock import InputClock
 from voice_gateway.turn.user.listening import Recognition
-from voice_gateway.turn.user.turn_so_far import MAX_TURN_CHARS, Decision, CommittedTurn, TurnSoFar
+from voice_gateway.turn.user.turn_so_far import MAX_TURN_CHARS, CommittedTurn, Decision, TurnSoFar
 from voice_gateway.turn.user.utterance import Utterance
 
 END_SLACK_MS = 100
