@@ -22,7 +22,7 @@ class Answers:
         self._history = history
         self._waiting = WaitingTurns()
         self._request: Requested | None = None
-        """One at most waits: a newer one takes its place."""
+        """At most one waits: a newer one takes its place."""
         self._unanswered: CommittedTurn | None = None
         """The latest turn that was said, if nobody has answered it."""
         self._due: Instant | None = None
@@ -32,7 +32,7 @@ class Answers:
 
     @property
     def due(self) -> Instant | None:
-        """By then a request is answered that waits for nothing but the end of a sound."""
+        """When a request that waits only for the end of a sound is answered at the latest."""
         return self._due if self._request is not None else None
 
     @property
@@ -41,7 +41,7 @@ class Answers:
         return self._request is not None
 
     def add(self, turn: CommittedTurn, policy: TurnPolicy) -> None:
-        """One more turn; one that was spoken and is answered itself withdraws a request."""
+        """Add a turn; a spoken one that is answered without a request withdraws the request that waits."""
         if turn.is_spoken and policy.auto_reply:
             self.withdraw()
         self._waiting.add(turn)
@@ -59,7 +59,7 @@ class Answers:
         yield from self._waiting.unanswered()
 
     def give_up(self) -> None:
-        """None of the turns is to be answered by itself: all of them were said."""
+        """No turn that waits is answered by itself: all of them are in the history."""
         self._unanswered = self._waiting.say_all(self._history) or self._unanswered
 
     def go_on(self, policy: TurnPolicy, now: Instant) -> None:
@@ -90,8 +90,8 @@ class Answers:
     def _are_words_awaited(self) -> bool:
         """Whether there are words of a turn that is not complete, or a final is awaited that may bring some.
 
-        A final of live speech that has shown no words is awaited for `final_grace_ms`, one of a recogniser that is away
-        not at all; after the half-close all of them are.
+        A final of live speech that has shown no words is awaited for `final_grace_ms`, and after the half-close without
+        limit. A recogniser that is away is not waited for.
         """
         user, recognition = self._user, self._user.recognition
         is_in_time = recognition.has_grace or recognition.fed is None

@@ -27,7 +27,7 @@ class Changes:
         self._renewed_at: Instant | None = None
         """When recognition was to be opened anew last."""
         self.due: Instant | None = None
-        """Until then what is pending waits, though nothing else is going on."""
+        """Until then pending changes wait, even if nothing else is going on."""
 
     @property
     def is_pending(self) -> bool:
@@ -35,7 +35,7 @@ class Changes:
         return self._pending is not None
 
     def add(self, change: Change) -> None:
-        """Keep a change; of a setting that is changed twice the later value holds."""
+        """Keep a change; if a setting is changed twice, the later value holds."""
         self._pending = change if self._pending is None else self._pending.merged(change)
 
     def applied_to(self, agreement: Agreement) -> Agreement:

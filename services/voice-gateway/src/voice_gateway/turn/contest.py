@@ -18,9 +18,9 @@ from voice_gateway.turn.text.stop_words import is_stop
 class Verdict(Enum):
     """What the agent does."""
 
-    WAIT = "nothing can be said yet"
+    WAIT = "it cannot be decided yet"
     YIELD = "stop: this is an interruption"
-    GO_ON = "go on: this was none"
+    GO_ON = "go on: this was no interruption"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def judge(policy: TurnPolicy, language_code: str, said: Said, *, is_answer: bool
         policy: its `min_speech_ms`, `min_words` and `backchannel_ms` decide.
         language_code: tells which words only acknowledge.
         said: the words, and their sound.
-        is_answer: whether the agent has asked something last.
+        is_answer: whether the words answer a question with which the agent ended.
     """
     words = count_words(said.text)
     if not words:
@@ -82,12 +82,12 @@ class Contest:
         self._is_echoing = False
         """Whether words have shown that the agent's voice comes back: from then on sound alone contests nothing."""
         self._sounding_since: Instant | None = None
-        """When somebody began to speak who has not ended, and for whom nothing was held yet."""
+        """When somebody began to speak who still speaks, and for whom no reply was held yet."""
         self._hears_itself = False
-        """Whether the sound has shown it: words over the agent's voice without the sound of a user are its own."""
+        """Whether the sound has shown it. If so, words over the agent's voice without a user's sound are its own."""
 
     def hears_itself(self) -> None:
-        """The agent's voice comes back, by the sound; what is told of as speech from now on is not that."""
+        """The agent's voice comes back, by the sound; speech that is told of from now on is not echo."""
         self._hears_itself = True
 
     def users_part(
@@ -110,7 +110,7 @@ class Contest:
         self._policy, self._language_code = policy, language_code
 
     def onset(self, began: Instant, now: Instant) -> None:
-        """Somebody began to speak, by the sound. Before the reply was heard, that is no echo of it."""
+        """Somebody began to speak, by the sound. Before the reply was heard, this cannot be its echo."""
         self._sounding_since, self._onset_known = began, now
         is_early = self._current.unheard(began) is not None
         is_doubted = self._is_echoing and self._floor.state is Floor.AGENT and not is_early
@@ -122,7 +122,7 @@ class Contest:
         self._sounding_since = None
 
     def hold_for_sound(self, now: Instant) -> None:
-        """Hold a reply that has begun, but was not heard yet, while somebody spoke already."""
+        """Hold a reply that has begun and was not heard yet, if somebody was speaking already."""
         if self._sounding_since is not None and self._current.unheard(self._sounding_since):
             self._sounding_since = None
             self._hold(now, is_early=True)
@@ -130,7 +130,7 @@ class Contest:
     def verdict(self, said: Said, now: Instant, *, sounds_on: bool) -> Verdict:
         """Whether what was said so far takes the floor; WAIT when there is nobody to take it from.
 
-        `sounds_on`: somebody speaks, by the sound, of whom these words cannot be.
+        `sounds_on`: somebody speaks, by the sound, who cannot have said these words.
         """
         if self._floor.state not in (Floor.AGENT, Floor.CONTESTED) or self._agent.is_protected(now):
             return Verdict.WAIT
@@ -157,9 +157,9 @@ class Contest:
         self._current.hold(now)
 
     def disregarded(self, now: Instant, *, sounds_on: bool) -> None:
-        """Words were no interruption. Who speaks, by the sound, and has none of them is still to be judged.
+        """Words were no interruption. `sounds_on`: somebody who did not say them speaks, and is still to be judged.
 
-        That has its own time, once, however often such words come.
+        The time for that runs from the onset, however often such words come.
         """
         if sounds_on and self._current.is_held:
             self._until = after_ms(self._onset_known, self._policy.contested_timeout_ms)

@@ -30,4 +30,4 @@ class Conversation(Protocol):
 
 
 MakeConversation = Callable[[Agreement], Conversation]
-"""Begins a conversation about which this was agreed."""
+"""Begins a conversation by this agreement."""

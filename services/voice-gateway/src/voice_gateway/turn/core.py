@@ -108,8 +108,8 @@ class Core:
     def snapshot(self, now: Instant) -> dict[str, Any]:
         """What another core needs to go on with the conversation, as a plain value; changes nothing.
 
-        A reply in flight is in it as what has been heard by `now`, turns that wait as said and not answered, and so is
-        what has been said of the running turn. Every change of the client is in its agreement, in force or not.
+        It has what was heard by `now` of a reply in flight. Turns that wait, and what has been said of the running
+        turn, are in it as said and not answered. Its agreement has every change of the client, in force or not.
         """
         history = self._agent.history(now)
         for turn, text in self._dialogue.unanswered():
@@ -189,7 +189,7 @@ class Core:
         return stream is not None and self._user.recognition.is_stale(stream)
 
     def _settled(self, now: Instant) -> tuple[Effect, ...]:
-        """The batch, once all that follows from it is done; what it changed in the conversation is told behind it."""
+        """The batch, once all that follows from it is done; its changes of the conversation are told at its end."""
         if self._phase is not Phase.ENDED:
             self._settle_down(now)
         self._history.tell()
@@ -222,7 +222,7 @@ class Core:
     def _tell_unheard(self, now: Instant) -> None:
         """Say that nobody can be heard, once everything that was said is answered.
 
-        Who has left, or is to leave, is not told, nor who is told nothing unasked.
+        A client that has left, that is to leave, or that asks for each reply is not told.
         """
         recognition, text = self._user.recognition, self._agreement.persona.unheard
         is_due = self._unheard.review(is_away=recognition.is_away, is_deaf=recognition.is_deaf)
@@ -283,7 +283,7 @@ class Core:
         self._end(Close(Ended(EndCause.CLIENT_ENDED)), now)
 
     def _on_session_idled(self, _: inputs.SessionIdled, now: Instant) -> None:
-        """Who still waits for an answer, however long it takes, is not left; words of a recogniser may never come."""
+        """End, unless an answer is still to come. Words of a recogniser that is away do not count: none may come."""
         if self._dialogue.is_still:
             self._end(Close(Ended(EndCause.IDLE)), now)
 

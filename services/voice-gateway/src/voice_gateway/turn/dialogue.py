@@ -50,7 +50,7 @@ class Dialogue:
 
     @property
     def is_still(self) -> bool:
-        """The same, but for what was said to a recogniser that is away."""
+        """The same, without what was said to a recogniser that is away."""
         return self._is_answered and self._user.is_still and not self.is_pressing
 
     @property
@@ -99,7 +99,7 @@ class Dialogue:
             self._end_keys(now)
 
     def go_on(self, now: Instant) -> None:
-        """What is complete is answered; what may be complete is answered silently. Keys go before both."""
+        """Answer what is complete; prepare the reply to what may be complete. Both wait while keys are pressed."""
         if self._user.recognition.is_over:
             self._commit_spoken(now)
         if self.answers and not self.is_pressing:
@@ -129,7 +129,7 @@ class Dialogue:
         self._user.sound_ended(fact.at_samples, now)
         is_whole = self._user.is_in_order and not self._user.is_ending
         if is_whole and self._user.hold_unless_complete(goes_on=False, now=now):
-            self._commit_spoken(now)  # the sound had no words; should they come, it goes on
+            self._commit_spoken(now)  # the sound had no words yet; if they come, the turn goes on
 
     def _on_sound(self, fact: inputs.VoicingHeard | inputs.BacklogBegan | inputs.CaughtUp, _: Instant) -> None:
         self._user.told_of_sound(fact)
@@ -138,7 +138,7 @@ class Dialogue:
         self._user.recognition.answered(fact.stream, now)
         text = bounded(fact.text)
         if not text or fact.end_samples <= self._user.recognition.transcribed_samples(fact.stream):
-            return  # nothing, or nothing that is not transcribed for good
+            return  # no words, or only words that are transcribed for good already
         self._user.utterance.words_came(fact.end_samples)
         if self._is_live(fact.end_samples):
             text, _ = self._make_room(text, fact.end_samples, fact.end_samples, now, is_final=False)
@@ -173,9 +173,9 @@ class Dialogue:
     def _make_room(
         self, text: str, words_began: int, end_samples: int, now: Instant, *, is_final: bool
     ) -> tuple[str, Verdict]:
-        """The user's words against the agent's: those that are the user's, and who gets the floor.
+        """The words that are the user's and not the agent's, and the verdict on them.
 
-        A reply of which nothing was heard when they began is taken back, and its turn goes on.
+        If nothing of the reply had been heard when they began, it is taken back, and its turn goes on.
         """
         user, utterance = self._user, self._user.utterance
         began = min(now, user.instant_of(utterance.began(words_began)))
@@ -195,15 +195,13 @@ class Dialogue:
                 self._user.so_far.reopen(turn)
             return own, Verdict.YIELD
         speech_ms = utterance.speech_ms(end_samples)
-        if speech_ms is not None:  # what is the agent's of the words is so of the time they took
+        if speech_ms is not None:  # the agent's share of the words has the same share of the time
             speech_ms = speech_ms * len(own.split()) // len(text.split())
         said = Said(own, speech_ms, is_final=is_final, has_voice=utterance.has_voice)
         return own, self._contest.verdict(said, now, sounds_on=sounds_on)
 
     def _is_live(self, samples: int) -> bool:
-        """Whether what is at this position may have been spoken over a reply: it is no recording that was pushed or
-        half-closed.
-        """
+        """Whether input at this position may be speech over a reply: it was not pushed, and the input is not over."""
         return self._user.clock.is_live(samples) and not self._is_input_over
 
     def _on_text_typed(self, fact: inputs.TextTyped, now: Instant) -> None:
@@ -219,7 +217,7 @@ class Dialogue:
             self._orders.add(Emit(Transcript(self._user.turn, self._keypad.digits, is_final=False)))
 
     def _end_keys(self, now: Instant) -> None:
-        """No more keys belong to those that were pressed: they are a turn."""
+        """The keys that were pressed are complete: they are a turn."""
         if digits := self._keypad.complete():
             self._commit_text(digits, now)
 

@@ -37,7 +37,7 @@ class OpenRecognition:
     stream: StreamId
     from_samples: int
     follows: bool = False
-    """Whether it goes on where the stream half-closed just before has ended, should that have taken more."""
+    """Whether it begins where the stream half-closed just before ends, if that lies behind `from_samples`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class CancelTool:
 
 @dataclass(frozen=True, slots=True)
 class BeginReply:
-    """A reply begins whose text is known: nobody is asked, audio of it may follow."""
+    """Begin a reply whose text is known: the model is not asked, and audio of it may follow."""
 
     reply: ReplyId
 
@@ -184,7 +184,7 @@ class Flush:
 
 @dataclass(frozen=True, slots=True)
 class Reconfigure:
-    """From here on hear and speak by other settings; the core has applied what concerns itself."""
+    """From here on hear and speak by other settings; the core has applied those that concern it."""
 
     change: Change
 
@@ -212,8 +212,8 @@ class Remember:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """This item was taken back: it is no part of the conversation. What the core drops for want of room is none such:
-    that has been said and heard, and a store may keep it.
+    """This item was taken back: it is no part of the conversation. What the core drops for want of room is not told
+    like this: it was said and heard, and a store may keep it.
     """
 
     item: ItemId

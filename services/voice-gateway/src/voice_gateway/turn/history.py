@@ -10,7 +10,7 @@ from voice_gateway.turn.effects import Forget, Orders, Remember
 from voice_gateway.turn.shortening import Measure, shortened, with_short_output
 
 KEPT_BYTES = 256 * 1_024
-"""Of the items of one session, in UTF-8: about four hours of talk, and 250 MB of a pod with a thousand sessions."""
+"""Most bytes (UTF-8) of a session's items: about four hours of talk, and 250 MB of a pod with a thousand sessions."""
 ITEM_BYTES = 128
 """What an item counts besides its texts: about what its fields take in memory. It bounds the number of items to 2,000,
 of which messages for a large model are made in under 5 ms (measured 2026-11-29)."""
@@ -57,7 +57,7 @@ class History:
         return tuple(self._items)
 
     def copy(self) -> "History":
-        """The same conversation, which may go on otherwise."""
+        """The same conversation, which may go on in another way."""
         copy = History(Orders())
         copy.resume(self._items, self.last)
         return copy
@@ -68,7 +68,7 @@ class History:
         self._bytes = sum(map(_BYTES.size, self._items))
 
     def items_with(self, turn: TurnId, text: str) -> tuple[Item, ...]:
-        """What `items` would be, had the user said `text`."""
+        """What `items` would be if the user had said `text`."""
         return (*self._items, UserItem(ItemId(self.last + 1), turn, text))
 
     def said(self, turn: TurnId, text: str) -> None:
@@ -76,14 +76,14 @@ class History:
         self._add(UserItem(self._next(), turn, text))
 
     def unsaid(self) -> None:
-        """What came last, said by the user, is part of a longer turn that is still being said."""
+        """Take back the last item, which the user said: it is part of a longer turn that is still being said."""
         item = self._items.pop()
         self._bytes -= _BYTES.size(item)
         self.version += 1
         self._told.append(Forget(item.id))
 
     def heard(self, reply: ReplyId, said: str, heard: str, *, is_interrupted: bool) -> None:
-        """The user heard `heard` of a reply of which `said` was told; nothing heard is nothing said."""
+        """The user heard `heard` of a reply of which `said` was told; if nothing was heard, nothing is kept."""
         if heard:
             self._add(AssistantItem(self._next(), reply, said, heard, is_interrupted))
 
@@ -120,6 +120,6 @@ class History:
             self._bytes = sum(map(_BYTES.size, self._items))
 
     def _oldest_turn(self) -> int:
-        """How many items it has; 0: it is the newest, too."""
+        """How many items the oldest turn has; 0: it is the newest, too."""
         following = (index for index, item in enumerate(self._items) if index and isinstance(item, UserItem))
         return next(following, 0)

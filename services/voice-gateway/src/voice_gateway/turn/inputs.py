@@ -1,7 +1,7 @@
 """Facts that the core is told, named in the past tense.
 
 Input positions (`start_samples`, `end_samples`) are samples of the client's input clock; `received_samples` is how far
-input had been received when a fact was told: it says when what lies before was spoken. Output positions are samples of
+input had been received when a fact was told, which tells when earlier input was spoken. Output positions are samples of
 the reply's own timeline. Everything in flight carries the id of what it belongs to: the core drops what is stale, and
 nobody else does.
 """
@@ -55,7 +55,7 @@ class CaughtUp:
 
 @dataclass(frozen=True, slots=True)
 class VoicingHeard:
-    """A voice is in what sounds: no knock and no cough. Told once for each SpeechStarted at most, and after it."""
+    """The sound has a voice in it: it is no knock or cough. Told at most once for each SpeechStarted, and after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +255,7 @@ class PlayoutStarted:
 
 @dataclass(frozen=True, slots=True)
 class PlayoutStarved:
-    """Real time has caught up with all audio there is, `at_samples`, and more is to come."""
+    """Real time has caught up with the audio, which ends at `at_samples` so far; more is to come."""
 
     reply: ReplyId
     at_samples: int

@@ -19,7 +19,7 @@ MESSAGE_TOKENS = 8
 TOOL_TOKENS = 24
 """What the definition of a tool costs besides its texts: the JSON round them."""
 LEAST_TOKENS = 64
-"""For the conversation, however much of the room instructions and tools take: the last sentence or two."""
+"""The conversation gets at least this, however much instructions and tools take: the last sentence or two."""
 UNSAID = "..."
 """What the user says before a greeting of the agent, and when the client asks for a reply to nothing: a template wants
 words of the user first and last, and nobody said any."""
@@ -46,9 +46,9 @@ def messages(
 ) -> tuple[ChatMessage, ...]:
     """The system prompt, if any, then the conversation, shortened so that the whole has about `prompt_tokens`.
 
-    The last message is the user's, or the outcome of a tool: a strict template has no assistant that goes on.
+    The last message is the user's, or the outcome of a tool: strict templates refuse an assistant that goes on.
 
-    What a model reads before it are the definitions of `tools`.
+    The model reads the definitions of `tools` before it: they count, too.
     """
     system = (ChatMessage(Role.SYSTEM, system_prompt),) if system_prompt else ()
     room = prompt_tokens - sum(map(_size_of_tool, tools)) - sum(map(_size_of_message, system))
@@ -73,7 +73,7 @@ def _size_of_message(message: ChatMessage) -> int:
 
 
 def lawful(items: Iterable[Item]) -> list[ChatMessage]:
-    """A message for each item, joined and filled in where a strict template would refuse them; most often neither.
+    """A message for each item, joined and filled in where a strict template would refuse them; most often it would not.
 
     Neighbours of one role are one message. A call without an outcome, and an outcome without a call, is left out.
     """
@@ -117,7 +117,7 @@ def _add_assistant(done: list[ChatMessage], message: ChatMessage) -> None:
 def _add_round(
     done: list[ChatMessage], items: Sequence[ToolCallItem], outputs: dict[ItemId, str], ids: set[str]
 ) -> None:
-    """The calls of a round belong to what was heard last, if that came last."""
+    """The calls of a round belong to the assistant's last message, if nothing came after it."""
     calls: list[ToolCall] = []
     for item in items:
         own = item.call_id if item.call_id not in ids else made_up_id(len(ids), ids)

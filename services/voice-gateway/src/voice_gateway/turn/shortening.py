@@ -18,15 +18,15 @@ from voice_gateway.domain.items import AssistantItem, Item, ToolCallItem, ToolOu
 CUT_MARK = "... (cut here, it was too long)"
 FORGOTTEN = "(forgotten, it was too long)"
 OUTPUT_SHARE = 3
-"""An output is at most the bound by this, so that it does not push out the question that it was asked for."""
+"""An output is at most the bound divided by this, so that it does not push out the question that it was asked for."""
 LEAST_SHARE = 4
-"""A text that has to be cut keeps the bound by this: the last sentences, which the next ones may be about."""
+"""A text that is cut keeps at least the bound divided by this: the last sentences, which the next may be about."""
 NO_ARGUMENTS = "{}"
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What an item counts."""
+    """How the size of an item is counted."""
 
     of_text: Callable[[str], int]
     """Linear in the text, and no less for a longer one."""
@@ -58,7 +58,7 @@ def end_within(text: str, room: int, measure: Measure) -> str:
 
 
 def _newest_turns(items: Sequence[Item], limit: int, measure: Measure) -> list[Item]:
-    """The last turn, and those before it that fit, outputs cut; looks at no more of them than that takes."""
+    """The last turn, and those before it that fit, outputs cut; looks no farther back than that takes."""
     newest_first: list[Item] = []
     size, whole = 0, 0
     for index in range(len(items) - 1, -1, -1):
@@ -73,7 +73,7 @@ def _newest_turns(items: Sequence[Item], limit: int, measure: Measure) -> list[I
 
 
 def with_short_output(item: Item, limit: int, measure: Measure) -> Item:
-    """The item, its output cut if it is one that is too long."""
+    """The item; if it is an output that is too long, cut."""
     room = limit // OUTPUT_SHARE
     if not isinstance(item, ToolOutputItem) or measure.of_text(item.output) <= room:
         return item

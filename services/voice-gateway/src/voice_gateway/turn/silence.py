@@ -1,7 +1,7 @@
-"""What the agent says of its own accord: to who says nothing, and to who cannot be heard.
+"""What the agent says of its own accord: to a user who says nothing, and to one who cannot be heard.
 
 When nobody says anything it asks again, then says goodbye, then the session is over. While recognition is away nobody
-can be heard saying anything: that clock rests, and who speaks is told so, once.
+can be heard: the clock of silence rests, and a user who speaks is told so, once.
 """
 
 from enum import Enum
@@ -42,7 +42,7 @@ class Silence:
             self._step, self._since = _Step.LISTENING, None
 
     def watch(self, now: Instant, *, is_quiet: bool, is_away: bool) -> None:
-        """Whether anything happens now; an outage of recognition is no silence, and after it all begins anew."""
+        """Take whether anything happens now; an outage of recognition is no silence, and after it all begins anew."""
         if is_away:
             self._step, self._since = _Step.LISTENING, None
         elif not is_quiet:
@@ -72,7 +72,7 @@ class Silence:
 
 
 class Unheard:
-    """Whether who speaks is to be told that recognition is away: once for an outage, and never who types."""
+    """Whether the user is to be told that recognition is away: once for an outage, and only one who speaks."""
 
     def __init__(self) -> None:
         self._speaks = False
@@ -80,14 +80,14 @@ class Unheard:
         self._is_told = False
 
     def noticed(self, fact: inputs.Input) -> None:
-        """Whether the user speaks or types; keys are pressed on a telephone, by who speaks."""
+        """Whether the user speaks or types; keys change nothing: callers who speak press them."""
         if isinstance(fact, inputs.SpeechStarted | inputs.TranscriptRevised | inputs.SegmentFinal):
             self._speaks = True
         elif isinstance(fact, inputs.TextTyped):
             self._speaks = False
 
     def review(self, *, is_away: bool, is_deaf: bool) -> bool:
-        """Whether the user is to be told once nothing else is going on; an outage that is over is forgotten."""
+        """Whether the user is to be told as soon as nothing else is going on; an outage that is over is forgotten."""
         self._is_told = self._is_told and is_away
         return is_deaf and self._speaks and not self._is_told
 

@@ -1,4 +1,4 @@
-"""What of a conversation outlives the process that holds it: a plain value, JSON has all its types."""
+"""What remains of a conversation when its process ends: a plain value, of types that JSON has."""
 
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
@@ -31,7 +31,7 @@ class Snapshot:
     """What was said and heard."""
     last_item: ItemId
     turn: TurnId
-    """Of the turn being spoken, or the next one."""
+    """The turn being spoken, or the next one."""
     last_reply: ReplyId
     last_call: CallId
     has_reports: bool

@@ -1,6 +1,6 @@
 """The three machines of a conversation, as tables. Every (state, event) pair is decided.
 
-Of each state a table names the events that can happen in it, and the next state. Any other event cannot happen there:
+For each state a table names the events that can happen in it, and the next state. Any other event cannot happen there:
 `Machine.move` raises Forbidden, because the core must have prevented it.
 """
 
@@ -200,8 +200,8 @@ FLOORS = {
 """How floor and reply are coupled, whenever the core has settled: who may have the floor while a reply does this.
 
 A reply takes the floor with AUDIBLE and gives it back with INTERRUPTED or ENDED; HELD contests the floor of one that is
-heard, RESUMED gives it back to the agent. Of the user the sound alone decides. Listening is coupled to neither: what it
-brings are words, and those move the two through `dialogue.py`.
+heard, RESUMED gives it back to the agent. The user has it by `Utterance.is_speaking` alone. Listening is coupled to
+neither: it brings words, and those move the two through `dialogue.py`.
 """
 
 

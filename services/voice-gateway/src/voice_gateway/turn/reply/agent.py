@@ -114,7 +114,7 @@ class Agent:
         self.settle()
 
     def speculate(self, turn: TurnId, text: str, trigger: SpeculationTrigger, now: Instant) -> None:
-        """Prepare the reply to a turn that has probably ended, unless one is, or enough were."""
+        """Prepare the reply to a turn that has probably ended, unless one is prepared, or enough were."""
         if self.speculations.may_begin(text, self._agreement.policy.max_speculations):
             reply = self.current.begin(self._factory.make(turn, ReplyClock(now), tools=self._tools.offered(0)))
             reply.prepare(Attempt(text, trigger, self._history.version), self._history.items_with(turn, text))
@@ -163,8 +163,8 @@ class Agent:
     def take_back(self, reply: Reply, now: Instant, *, is_waiting: bool) -> CommittedTurn | None:
         """Drop this reply, of which nothing had been heard when the user began to speak on; the turn that goes on.
 
-        None: it was interrupted instead, because its turn was ended by hand or has called tools, because the client has
-        asked for it, because another waits, or because too much was heard by now.
+        None: it was interrupted instead, because its turn may not go on or has called tools, because the client has
+        asked for it, because another turn waits, or because too much was heard by now.
         """
         has_called = reply.brief.turn == self._tools.turn
         turn = None if has_called or is_waiting else _turn_that_goes_on(reply, now)

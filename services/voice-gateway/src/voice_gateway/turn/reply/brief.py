@@ -21,7 +21,7 @@ class Brief:
     tools: tuple[Tool, ...]
     """What the model is offered."""
     rounds: int
-    """Of tools that came before it in its turn."""
+    """How many rounds of tools came before it in its turn."""
     options: ReplyOptions
     """What its client wants of it."""
     modality: Modality

@@ -6,13 +6,13 @@ from voice_gateway.turn.tables import Forbidden, ReplyState
 
 
 class CurrentReply:
-    """Where that reply is kept."""
+    """Keeps that reply."""
 
     def __init__(self) -> None:
         self.reply: Reply | None = None
 
     def begin(self, reply: Reply) -> Reply:
-        """From now on it is this one.
+        """This is the reply from now on.
 
         Raises:
             Forbidden: there is one that is not over.
@@ -44,7 +44,7 @@ class CurrentReply:
         return self.reply is not None and self.reply.is_held
 
     def unheard(self, by: Instant) -> Reply | None:
-        """The reply if it is in flight, and nothing of it had been heard by then; of a text, told by now."""
+        """The reply if it is in flight, and nothing of it was heard by then (of a text: nothing was told by now)."""
         reply = self.in_flight
         if reply is None:
             return None

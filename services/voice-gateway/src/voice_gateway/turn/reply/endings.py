@@ -21,11 +21,11 @@ class Endings:
         """The turn of the latest reply, if that is over and nothing answered the turn."""
 
     def begun(self) -> None:
-        """Another reply has begun: what it is to answer is its own."""
+        """An answer begins: until it is over, no turn counts as unanswered."""
         self.unanswered = None
 
     def given_up(self, reply: Reply) -> None:
-        """No more of an answer follows to the turn of this reply."""
+        """Nothing more follows to answer the turn of this reply."""
         answering = reply.answering
         if answering is not None and not answering.is_answered:
             self.unanswered = answering.turn
@@ -44,7 +44,7 @@ class Endings:
         self._record(reply, outcome, reply.playback.total_samples, len(text), goes_on=goes_on)
 
     def stopped(self, reply: Reply, cause: InterruptCause, now: Instant, settle_by: Instant) -> None:
-        """It is interrupted; how far it was heard may have to be waited for."""
+        """It is interrupted; how far it was heard may be told later."""
         self.own_words.reply_ended(reply, now)
         reply.interrupt(cause, now, settle_by)
         if reply.settling is None:
@@ -85,6 +85,6 @@ class Endings:
 
 
 def remember(history: History, reply: Reply, heard: str, *, is_interrupted: bool) -> None:
-    """The history has what was heard of this reply, unless it said nothing that the model said."""
+    """Put what was heard of this reply in the history, unless it is an apology to no turn."""
     if reply.is_remembered:
         history.heard(reply.id, reply.wording.whole_text(), heard, is_interrupted=is_interrupted)

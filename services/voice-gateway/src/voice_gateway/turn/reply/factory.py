@@ -37,7 +37,7 @@ class ReplyFactory:
         rounds: int = 0,
         options: ReplyOptions = AS_AGREED,
     ) -> Reply:
-        """The next reply; it belongs to that turn, and comes after so many rounds of tools."""
+        """The next reply; it belongs to `turn`, and comes after `rounds` rounds of tools."""
         self.last = ReplyId(self.last + 1)
         reporting = Reporting.YES if self.has_reports else Reporting.NOT_YET
         agreement, policy = self._agreement, self._agreement.policy

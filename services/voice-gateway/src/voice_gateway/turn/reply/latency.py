@@ -1,4 +1,4 @@
-"""Where a turn's time went, from the last speech sample to the first reply sample sent: measured, never decided by."""
+"""Measures where a turn's time went, from the last speech sample to the first reply sample sent; decides nothing."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class ReplyClock:
 
     asked: Instant
     rounds: tuple[tuple[str, Instant, str], ...] = ()
-    """Of tools, between `asked` and the first token of this reply: name, end and setting of each span."""
+    """Rounds of tools between `asked` and the first token of this reply: name, end and setting of each span."""
     first_token: Instant | None = None
     first_sentence: Instant | None = None
     first_speech: Instant | None = None
@@ -35,7 +35,7 @@ class ReplyClock:
         self.first_speech = self.first_speech or now
 
     def released(self, now: Instant) -> None:
-        """What held it back has gone."""
+        """Nothing holds it back any more."""
         self.held_until = now
 
     def after_tools(self, called: Instant, now: Instant) -> "ReplyClock":
@@ -63,7 +63,7 @@ class Answering:
     """When the client asked for the reply; None: it is answered unasked."""
     is_reported: bool = False
     is_answered: bool = False
-    """Whether something of an answer to it was heard that is no apology."""
+    """Whether some of an answer to it was heard; a reply of which a part failed does not count."""
 
     @property
     def turn_that_may_go_on(self) -> CommittedTurn | None:

@@ -32,7 +32,7 @@ class SpokenSentence:
 def heard_text(sentences: Sequence[SpokenSentence], heard_samples: int, rate_hz: int) -> str:
     """The model's text up to the last word that ends within the first `heard_samples` of the reply's timeline.
 
-    A sentence that is shown only counts as heard once the audio before it is.
+    A sentence that is only shown counts as heard once all audio before it was heard.
     """
     heard, start = "", 0
     for sentence in sentences:
@@ -45,7 +45,7 @@ def heard_text(sentences: Sequence[SpokenSentence], heard_samples: int, rate_hz:
 
 
 def last_heard(sentences: Sequence[SpokenSentence], heard_samples: int, rate_hz: int) -> str:
-    """The last sentence of which a word was heard, whole; "" when none was."""
+    """The whole last sentence of which a word was heard; "" if nothing was heard."""
     last, start = "", 0
     for sentence in sentences:
         samples = _length(sentence, rate_hz)
@@ -58,7 +58,7 @@ def last_heard(sentences: Sequence[SpokenSentence], heard_samples: int, rate_hz:
 def spoken_text(sentences: Sequence[SpokenSentence], until_samples: int, rate_hz: int) -> str:
     """What is read aloud up to `until_samples` of the reply's timeline, the word begun there included.
 
-    Of a long reply the last `RECENT_WORDS` or more.
+    Of a long reply only the end: at least `RECENT_WORDS` words or `RECENT_CHARS` characters.
     """
     begun, start = list[tuple[SpokenSentence, int]](), 0
     for sentence in sentences:

@@ -4,11 +4,11 @@ from voice_gateway.domain.instant import Instant
 from voice_gateway.turn.reply.reply import Reply
 
 SOON_MS = 500
-"""Without word times of the synthesis, the place in a sentence is known to about this."""
+"""Without word times from synthesis, the place in a sentence is known to within about this time."""
 
 
 class OwnWords:
-    """Remembers the last reply that was heard; the reply in flight speaks for itself."""
+    """Remembers the words of the last reply that was heard; a reply in flight knows its own."""
 
     def __init__(self) -> None:
         self._last = ""

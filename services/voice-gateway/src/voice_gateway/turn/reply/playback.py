@@ -10,7 +10,7 @@ from voice_gateway.domain.instant import Instant, after_ms, samples_between, sam
 from voice_gateway.domain.player import Player
 
 SLACK_MS = 20
-"""A player that has come so near to the end of what was sent has played it: players count in blocks and resample."""
+"""A player that has come this near to the end of what was sent has played it: players count in blocks and resample."""
 
 NOTICED_LATE_MS = 150
 """A sound may be noticed this long after it began: soft first consonants, chunks of 32 ms, frames of the client. Nobody
@@ -30,7 +30,7 @@ class Reporting(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A position in the reply's timeline, and whether the client's own last word stands behind it."""
+    """A position in the reply's timeline; an estimate, unless it is from the client's final report."""
 
     samples: int
     is_estimate: bool
@@ -100,7 +100,7 @@ class Playback:
 
     @property
     def is_empty(self) -> bool:
-        """Whether all audio has left, which was none."""
+        """Whether playout is complete, and there was no audio."""
         return self._total == 0
 
     @property
@@ -158,7 +158,7 @@ class Playback:
         self._total = total_samples
 
     def reported(self, played_samples: int, now: Instant, *, is_final: bool, is_held: bool) -> None:
-        """The client has played up to there; of a report that goes back only `is_final` counts."""
+        """The client has played up to there. Of a report that goes back only its instant and `is_final` count."""
         known = self._report
         if known is None or not known.samples:
             self._began = self._reckoned(played_samples, now, is_held=is_held)
@@ -170,7 +170,7 @@ class Playback:
             self._report = _Report(known.samples, now, is_final or known.is_final)
 
     def _reckoned(self, played_samples: int, now: Instant, *, is_held: bool) -> Instant:
-        """When the first sample was heard, by this position; one told at a hold may have yet to sound."""
+        """When the first sample was heard, by this position; one told at a hold may not have sounded yet."""
         if not (is_held and self.player.falls_silent) or self._paced is None:
             return Instant(now - samples_to_ns(played_samples, self.rate_hz))
         reckoned = Instant(self._paced.at - samples_to_ns(played_samples, self.rate_hz))
@@ -208,7 +208,7 @@ class Playback:
     def is_heard_by(self, instant: Instant) -> bool:
         """Whether its first sample was heard before this instant: by the client's first position, else by the clock.
 
-        Of speech that began then, the instant is known `NOTICED_LATE_MS` too late at most.
+        The instant is when speech was noticed, up to `NOTICED_LATE_MS` after it began.
         """
         return self._began is not None and after_ms(self._began, NOTICED_LATE_MS) < instant
 
@@ -220,7 +220,7 @@ class Playback:
         return over_at is not None and now >= over_at
 
     def deadline(self) -> Instant | None:
-        """When to look again, unless the player stands still: the end by the clock, or a reporting one's stall."""
+        """When to look again, while the player moves: its end by the clock, or the stall of one that reports."""
         if not self.is_reporting:
             return self._over_at()
         return after_ms(self._moved_at, self._stall_ms) if self._is_audio_due() else None

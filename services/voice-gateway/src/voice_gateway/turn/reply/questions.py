@@ -14,7 +14,7 @@ TOO_LONG = "the language model takes no question of this length"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the model was asked last for a reply, and the conversation that it was made of."""
+    """What the model was asked last for a reply, and the conversation from which that was made."""
 
     items: Sequence[Item]
     asked: StartReply | AskAgain
@@ -29,11 +29,11 @@ class Questions:
     def __init__(self, system_prompt: str, prompt_tokens: int, orders: Orders) -> None:
         self.system_prompt = system_prompt
         self.prompt_tokens = prompt_tokens
-        """What a request may have, the reply not counted; less once the model has refused one for its length."""
+        """Most tokens of a request, without the reply; fewer once the model has refused one for its length."""
         self._orders = orders
 
     def ask(self, brief: Brief, items: Sequence[Item]) -> Question:
-        """Ask for the next message of this conversation; instructions stand for the system prompt, this once."""
+        """Ask for the next message of this conversation; instructions replace the system prompt, this once."""
         own = brief.options.instructions
         system_prompt = self.system_prompt if own is None else own
         told = messages(system_prompt, items, brief.tools, self.prompt_tokens)
@@ -42,7 +42,7 @@ class Questions:
         return Question(items, asked, system_prompt, is_usual=own is None)
 
     def ask_again(self, refused: Question) -> Question | None:
-        """Ask with half of the conversation, as was refused for its length; None if there is nothing to leave out.
+        """Ask with half of the conversation that was refused for its length; None if there is nothing to leave out.
 
         The rest of the session gets no more than that, unless the request had instructions of its own.
         """

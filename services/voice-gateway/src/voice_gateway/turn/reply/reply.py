@@ -48,7 +48,7 @@ class Attempt:
     """What the user is thought to have said."""
     trigger: SpeculationTrigger
     history_version: int
-    """Of the history that it follows."""
+    """The version of the history that it follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Settling:
     """What is known while the client of an interrupted reply has yet to tell how far it played."""
 
     heard: Heard
-    """By the clock, when it was interrupted."""
+    """As far as that was known when it was interrupted."""
     deadline: Instant
 
 
@@ -86,9 +86,9 @@ class Reply:
         self._known: Attempt | Settling | None = None
         """What is known in this state alone."""
         self._question: Question | None = None
-        """Until the model has written anything."""
+        """What the model was asked, until it has written anything."""
         self._calls: tuple[ToolCall, ...] = ()
-        """What the model called at its end, until that is begun."""
+        """What the model called at its end, until these calls are made."""
         self.report: TurnReport | None = None
         """Its turn's report, if it was told with this reply."""
         self.underruns = 0
@@ -133,7 +133,7 @@ class Reply:
 
     @property
     def is_remembered(self) -> bool:
-        """Whether what was heard of it enters history. An apology to nobody's turn says nothing that the model said."""
+        """Whether what was heard of it enters history. An apology to no turn does not: the model did not write it."""
         return self.wording.kind is not ReplyKind.APOLOGY or self.brief.turn is not None
 
     def is_over(self, now: Instant) -> bool:
@@ -210,7 +210,7 @@ class Reply:
             self._move(ReplyEvent.SENT)
 
     def interrupt(self, cause: InterruptCause, now: Instant, settle_by: Instant | None) -> None:
-        """Stop. Until `settle_by` the client may tell how far it has played; None: that changes nothing."""
+        """Stop. Until `settle_by` the client may tell how far it has played; None: that is not needed."""
         self._orders.add(CancelReply(self.id), Flush(self.id), Emit(ReplyInterrupted(self.id, cause)))
         awaits_report = self.is_audible and self.playback.is_reporting and not self.playback.is_settled
         if awaits_report and settle_by is not None:
@@ -220,12 +220,12 @@ class Reply:
         self._floor.move(FloorEvent.AGENT_DONE)
 
     def end(self) -> None:
-        """It was heard to its end, or has none."""
+        """It was heard to its end, or has nothing to hear."""
         self._move(ReplyEvent.ENDED)
         self._floor.move(FloorEvent.AGENT_DONE)
 
     def settle(self) -> None:
-        """The client has told how far it played, or is waited for no more."""
+        """The client has told how far it played, or nobody waits for that any more."""
         self._move(ReplyEvent.SETTLED)
 
     def take_calls(self) -> tuple[ToolCall, ...]:
@@ -234,7 +234,7 @@ class Reply:
         return calls
 
     def told(self, now: Instant) -> None:
-        """Something was told of it, perhaps; the report of a text ends with the first."""
+        """Something of it may have been told: the first sentence of a text completes its turn's report."""
         if self.brief.is_text and self.is_in_flight and not self.wording.is_untold:
             self._tell_report(now)
 
@@ -311,7 +311,7 @@ class Reply:
             self.wording.sound_failed(fact)
 
     def _drop_silent_apology(self, samples: int) -> bool:
-        """Whether this was an apology to nobody's turn, dropped as it has no sound: it is for the ear only."""
+        """Whether this was an apology to no turn, dropped as it has no sound: it is for the ear only."""
         if samples or self.is_remembered or not self.wording.is_untold:
             return False
         self._orders.add(CancelReply(self.id), Flush(self.id))
@@ -319,7 +319,7 @@ class Reply:
         return True
 
     def _on_playout_started(self, fact: inputs.PlayoutStarted, now: Instant) -> None:
-        """Its audio leaves; if it was kept back just before the first did, the client holds its player, too."""
+        """Its audio leaves. If it was withheld just before its first audio left, the client holds its player, too."""
         is_first, is_held = not self.is_audible, self.is_held
         self.playback.started(fact.at_samples, now, is_held=is_held)
         self._move(ReplyEvent.AUDIBLE)
@@ -332,7 +332,7 @@ class Reply:
             self._tell_report(now)
 
     def _tell_report(self, now: Instant) -> None:
-        """Its turn's report, unless that was told: the first of it has left."""
+        """Tell its turn's report, once: the first of the reply has left."""
         if self.report is None and self.answering is not None:
             self.report = self.answering.report(self.id, self.clock, now)
             self._orders.add(*([Emit(self.report)] if self.report is not None else []))
@@ -363,7 +363,7 @@ class Reply:
         inputs.PlayoutStarved: (_has_started, _on_playout_starved),
         inputs.PlayoutCompleted: (_is_all, _on_playout_completed),
     }
-    """Whether a fact concerns what has begun and is not over, and what it does then; else it is dropped."""
+    """Whether a fact is about a part that has begun and is not over, and what it does then; others are dropped."""
 
 
 def _is_playing(reply: Reply) -> bool:

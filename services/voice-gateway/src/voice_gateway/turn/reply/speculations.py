@@ -1,4 +1,4 @@
-"""Replies that are prepared while the end of the turn is still being confirmed: which fit, and what became of each."""
+"""Replies that are prepared while the end of the turn is not confirmed yet: which of them fit, and how each ended."""
 
 from voice_gateway.domain.events import Speculation, SpeculationOutcome
 from voice_gateway.turn.history import History
@@ -25,7 +25,7 @@ class Speculations:
         self._refused: str | None = None
 
     def may_begin(self, text: str, most: int) -> bool:
-        """Whether one more is worth its price; what a backend has just refused is not asked again."""
+        """Whether one more may be prepared; words with which a backend has just failed are not tried again."""
         if self._current.reply is not None or len(self._over) >= most:
             return False
         return self._refused is None or not same_words(self._refused, text)
@@ -33,7 +33,7 @@ class Speculations:
     def review(self, said: str, *, is_over: bool) -> None:
         """Drop the reply that is prepared if it answers something else than what was said.
 
-        `is_over`: the words were nobody's, so that the next turn has attempts of its own.
+        `is_over`: no words are left to answer, so that the next turn has attempts of its own.
         """
         if (prepared := self._current.prepared) and not self._fits(prepared[1], said):
             self._drop(*prepared, _LOST[difference(prepared[1].text, said)])
@@ -41,7 +41,7 @@ class Speculations:
             self.turn_over()
 
     def claim(self, turn: CommittedTurn) -> Reply | None:
-        """The prepared reply, if it answers this turn; else it is dropped. A typed turn changes what others answer."""
+        """The prepared reply, if it answers this turn; else it is dropped. A typed turn is new context for it."""
         prepared = self._current.prepared
         if prepared is not None and not turn.is_spoken and not self._fits(prepared[1], turn.text):
             self.stop()

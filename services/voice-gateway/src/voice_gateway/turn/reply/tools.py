@@ -19,12 +19,12 @@ from voice_gateway.turn.inputs import ToolReturned
 from voice_gateway.turn.reply.reply import Reply
 
 FILLER_AFTER_MS = 700
-"""Silence that is still taken for thinking: gaps between speakers above it are heard as trouble (Roberts and Francis,
+"""Longest silence that is taken for thinking: longer gaps between speakers are heard as trouble (Roberts and Francis,
 2013, "Identifying a temporal threshold of tolerance for silent gaps after requests")."""
 MAX_ROUNDS = 5
-"""Of one turn; then the model is offered no tools, so that it answers."""
+"""Most rounds of one turn; then the model is offered no tools, so that it answers."""
 MAX_CALLS = 16
-"""Of one round: what the model calls beyond has failed."""
+"""Most calls of one round; calls beyond these have failed."""
 LONGEST_NAME_CHARS = 64
 """Longest name of a function in the OpenAI protocol, which refuses a history with any other."""
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
@@ -88,11 +88,11 @@ class Tools:
         return self._round is None
 
     def offer(self, toolbox: Toolbox) -> None:
-        """These there are from now on."""
+        """Offer these from now on."""
         self._toolbox = toolbox
 
     def offered(self, rounds: int, own: tuple[Tool, ...] | None = None) -> tuple[Tool, ...]:
-        """What the model may call after so many rounds for the same turn; `own` in the place of the client's tools."""
+        """What the model may call after `rounds` rounds of the same turn; `own` replaces the client's tools."""
         toolbox = self._toolbox if own is None else self._toolbox.with_client_tools(own)
         return toolbox.tools if rounds < MAX_ROUNDS else ()
 
@@ -170,7 +170,7 @@ class Tools:
                 self._orders.add(CancelTool(call.id))
 
     def _entry(self, call: ToolCall, tools: Mapping[str, Tool]) -> _Call:
-        """A call, which has failed already if there is nothing that could be called."""
+        """A call; if it cannot be made, it has failed already."""
         self.last = CallId(self.last + 1)
         tool = tools.get(call.name)
         lawful = replace(call, arguments_json=call.arguments_json.strip() or "{}")
@@ -200,5 +200,5 @@ def _outcomes(waiting: _Round) -> tuple[tuple[ToolCall, str], ...]:
 
 
 def _failure(why: str) -> str:
-    """A message of a tool has no mark for errors in the OpenAI protocol."""
+    """The OpenAI protocol has no mark for errors of tools: the text tells them."""
     return f"Error: {why}"

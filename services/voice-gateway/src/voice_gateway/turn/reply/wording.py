@@ -1,7 +1,7 @@
 """What a reply says: sentences on their way from the model's text to sound.
 
-Each is written, then ordered from synthesis, then told and played, in this order. What is prepared before its turn is
-certain is written, of its first sentence the audio is made, and nothing is told.
+Each is written, then ordered from synthesis, then told and played, in this order. Of a reply whose turn is not
+certain yet, the text is written and the first sentence is synthesised, and nothing is told.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from voice_gateway.turn.text.sentences import SentenceSplitter
 from voice_gateway.turn.text.speakable import NOTHING, Speakable
 
 MAX_SENTENCES = 500
-"""Of one reply: half an hour of talk. Some of it may be as short as a line of one character."""
+"""Most sentences of one reply: half an hour of talk. A sentence may be as short as a line of one character."""
 
 _CUT = f"the language model wrote more than {MAX_SENTENCES} sentences: the reply was cut"
 _SKIPPED = "speech synthesis has no sound for this sentence"
@@ -33,7 +33,7 @@ class _Text(Enum):
 
     COMING = "the model writes"
     WRITTEN = "the model has finished, or is read no further"
-    CLOSED = "all of it has been told, and that nothing follows"
+    CLOSED = "all of it has been told, also its end"
 
 
 class _Sound(Enum):
@@ -58,7 +58,7 @@ class Wording:
     def __init__(self, brief: Brief, clock: ReplyClock, rate_hz: int, *, orders: Orders) -> None:
         self.kind = brief.kind
         self.has_failed = False
-        """Whether a part of it is missing, or an apology."""
+        """Whether a part of it is missing, or is an apology."""
         self.pieces = 0
         """How many pieces the model has sent; most servers send a token in each."""
         self.has_written = False
@@ -208,7 +208,7 @@ class Wording:
         self._tell()
 
     def _order(self, now: Instant) -> None:
-        """Have the next sentences spoken; of what is prepared the first one alone."""
+        """Have the next sentences synthesised; before the turn is certain, the first one alone."""
         while self._ordered < len(self._sentences) and (self._is_certain or not self._has_voice):
             spoken = self._sentences[self._ordered].ledger.spoken
             self._ordered += 1

@@ -18,12 +18,12 @@ _LENGTHS = {
     "pin": 4,
 }
 """The fewest digits, in the order in which the kinds are looked for: North American telephone numbers have 10, US ZIP
-codes 5, payment cards 15 or 16; bank accounts and codes differ, and from so many digits on they are not waited for."""
+codes 5, payment cards 15 or 16; bank accounts and codes differ, and with this many digits they count as complete."""
 _BEFORE_DIGITS = frozenset({"is", "was", "are", "number", "code", "zip", "pin", "it's", "starts", "begins", "with"})
 _PASSED_OVER = frozenset({"dash", "hyphen", "space", "plus", "um", "uh"})
 _LOOKED_AT_WORDS = 40
 _ANNOUNCEMENT_WORDS = 8
-"""An announcement is not farther before its first digit."""
+"""An announcement begins at most this many words before its first digit."""
 
 
 def awaits_digits(words: Sequence[str]) -> bool:

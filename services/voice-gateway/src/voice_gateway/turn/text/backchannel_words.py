@@ -12,7 +12,7 @@ _EVERYWHERE = _words(
     "hm hmh mm m mhm mh uh um er erm uhm ah oh eh ooh aah ha heh huh uhuh uhhuh uhhu aha ahem ach ehm em hum "
     "ok okay okey okie oke k super perfect cool hein oy wow whoa woah phew gosh jeez"
 )
-"""Sounds in Latin letters, and what is said everywhere. Who only hesitates has not said anything yet, either."""
+"""Sounds in Latin letters, and what is said everywhere. A user who only hesitates has not said anything yet, either."""
 _GROUPS = (
     (
         "en",  # English
@@ -166,7 +166,7 @@ _GROUPS = (
     ),
 )
 LISTS = {code: _EVERYWHERE | words for codes, words in _GROUPS for code in codes.split()}
-"""By the language's ISO 639 code. A language without a list has none, and nothing said in it is disregarded."""
+"""By the language's ISO 639 code. In a language that is not here, no word is disregarded."""
 NOISES = _words("i a the and you mama mum mom")
 """What recognisers of English make of a hum or a cough, alone: "mm-hm" is heard as "Mama." and "Mum.".
 

@@ -1,4 +1,4 @@
-"""What acknowledges and takes no floor, in the languages that have a list."""
+"""Words that acknowledge and do not take the floor, in the languages that have a list."""
 
 import re
 import unicodedata
@@ -9,7 +9,7 @@ from functools import cache
 from voice_gateway.turn.text.backchannel_words import LISTS, NOISES
 
 _LONGEST_CHARS = 40
-"""Longer text is none: nobody acknowledges so much within `backchannel_ms`."""
+"""A longer text is no backchannel: nobody says more than this within `backchannel_ms`."""
 _DRAWN_OUT = re.compile(r"(.)\1++")
 _SAID_AGAIN = re.compile(rf"(.{{1,{_LONGEST_CHARS // 2}}}?)\1*+")
 _JOINERS = str.maketrans("", "", "'\u2019\u02bc\u30fc")
@@ -30,12 +30,12 @@ class _List:
 
     words: frozenset[str]
     whole: frozenset[str]
-    """The same, and what does so only alone."""
+    """The same, and words that acknowledge only when nothing else is said."""
     in_a_row: re.Pattern[str]
     """Words of scripts without spaces, one behind the other."""
 
     def acknowledges(self, word: str) -> bool:
-        """Whether this word does, or is one that does, said again and again."""
+        """Whether this word acknowledges, or repeats one that does."""
         if word in self.words or self.in_a_row.fullmatch(word) is not None:
             return True
         again = _SAID_AGAIN.fullmatch(word)
@@ -45,7 +45,7 @@ class _List:
 def is_backchannel(text: str, language_code: str) -> bool:
     """Whether the text only acknowledges, as "Mm-hm." and "Yes, yes" do, or holds no word. "No" is an answer.
 
-    How long a sound is drawn out and how often a word is said does not count. In a language without a list no word
+    It does not matter how long a sound is drawn out, or how often a word is said. In a language without a list no word
     acknowledges.
     """
     if len(text) > _LONGEST_CHARS:

@@ -2,7 +2,7 @@
 
 Recognisers garble echo: they mishear words, invent what was cut off at the edges, and write numbers in figures. So the
 words that the transcript shares with what was spoken, or nearly shares, are joined into chains: runs in the same order
-with few words between. What no chain covers is the user's, unless it is too little to be that.
+with few words between. What no chain covers is the user's, unless it is too short for that.
 """
 
 import re
@@ -15,9 +15,9 @@ from voice_gateway.turn.text.number_words import as_digits, is_number_word
 from voice_gateway.turn.text.stop_words import is_stop
 
 _RECENT_WORDS = 6
-"""A single word is compared with so many of the last words spoken: about two seconds of speech."""
+"""A single word is compared with this many of the last words spoken: about two seconds of speech."""
 _REACH = 4
-"""Words that may stand between two links of a chain on either side, and one more: what a recogniser garbles at once."""
+"""Fewer words than this may stand between two links of a chain, on either side: what a recogniser garbles at once."""
 _WEIGHT, _SHORT_WEIGHT, _SHORT_CHARS = 1.0, 0.5, 3
 """Short words are in every sentence, so they prove less."""
 _HEARD_COST, _SPOKEN_COST = 0.25, 0.15
@@ -26,18 +26,18 @@ _GAPS = tuple(
     (heard, spoken, _HEARD_COST * heard + _SPOKEN_COST * spoken) for heard in range(_REACH) for spoken in range(_REACH)
 )
 _LEAST_WEIGHT = 1.5
-"""Of a chain: one longer word with a short one beside it, or three short ones."""
+"""A chain has at least this weight: one longer word with a short one beside it, or three short ones."""
 _ALIKE, _ALIKE_FROM_CHARS = 0.6, 4
 """Pairs of letters in common (Dice's coefficient) from which on longer words count as one word, misheard."""
 _MISHEARD_SHARE = 0.75
 """What a misheard word weighs against the same word."""
 _ECHO_SHARE = 0.5
-"""Of the transcript's weight; below it the transcript is the user's, who may well use the agent's words."""
+"""Least echo in a transcript, by weight. With less it is the user's, who may well use the agent's words."""
 _SHORT_TEXT_WORDS = 4
-"""A transcript up to so long is echo only as a whole: "take the second one" is no echo of "the second one"."""
+"""Up to this many words, a transcript is echo only as a whole: "take the second one" is not one of "the second one"."""
 _MOST_GARBLED_WORDS = 2
 _CALLS = frozenset({"yes", "no", "yeah", "okay", "ok", "sorry", "hello", "hey", "thanks", "thank", "please", "excuse"})
-"""With the stop words: what a user calls into the agent's speech, and no recogniser invents. No chain leads over it."""
+"""With the stop words: what users call into the agent's speech, and no recogniser invents. No chain goes across it."""
 _SOUNDS_LIKE = {
     "ok": ("okay",),
     "okay": ("ok",),
@@ -50,16 +50,15 @@ _SOUNDS_LIKE = {
     "thanks": ("things", "thinks"),
     "thank": ("think",),
 }
-"""Spoken words of which a recogniser makes such a call."""
+"""Spoken words that a recogniser may hear as such a call."""
 _MOST_WORDS, _MOST_SPOKEN_WORDS = 120, 400
 _MOST_CHARS, _MOST_SPOKEN_CHARS = 2_400, 6_000
 _MOST_LINKS, _MOST_ALIKE = 600, 12
-"""The last so many words, of that many characters, are looked at; in them so many pairs of a word heard and a place
-where it was spoken, the nearest to the end, shared among the words heard; and for a word misheard so many words spoken
-that have a pair of letters in common with it. That bounds the cost, whatever is said how often (`make bench
-SECTION=text`)."""
+"""At most this many of the last words, in this many characters, are compared. At most this many links of each kind are
+tried, an equal share for each word heard, the places nearest to the end; and for each pair of letters of a misheard
+word at most this many spoken words that have it. That bounds the cost of any text (`make bench SECTION=text`)."""
 _LONGEST_KEY_CHARS = 40
-"""Letters of a word by which it is known if it is misheard; scripts without spaces make words of whole sentences."""
+"""Only the first letters of a misheard word are compared: without spaces, whole sentences count as words."""
 _WORD = re.compile(r"[^\W_]++(?:['\u2019][^\W_]++)*+")
 _SPACE = re.compile(r"\s")
 _SCALES = frozenset({"hundred", "thousand", "million", "billion"})
@@ -80,7 +79,7 @@ class _Word:
 
 @dataclass(frozen=True, slots=True)
 class _Link:
-    """So many words heard from `heard_at` on are the words spoken from `spoken_at` on."""
+    """`heard_words` words from `heard_at` on are the `spoken_words` words spoken from `spoken_at` on."""
 
     heard_at: int
     spoken_at: int
@@ -102,7 +101,7 @@ class _Chain:
 def beyond_echo(text: str, spoken: str) -> str:
     """The words of the transcript that are not the agent's own; "" when all of it is echo.
 
-    Less than half echo is none: the text comes back whole. So does a single word that is not among the last words
+    If less than half is echo, the text comes back whole. So does a single word that is not among the last words
     spoken. A word or two at an edge are taken for a cut-off piece of echo, unless they are what users call out.
 
     Args:
@@ -150,7 +149,7 @@ def _words(text: str, most: int, most_chars: int) -> list[_Word]:
 
 
 def _numbers(words: Sequence[_Word]) -> list[_Word]:
-    """A number as one word; somebody who counts says a word for each, of which any may come back."""
+    """A number as one word; somebody who counts says one word for each, and any of these may come back."""
     digits = "".join(as_digits([word.key for word in words]))
     if len(digits) == len(words) and not any(word.key.isdecimal() for word in words):
         return [_Word(digit, word.start, word.end) for digit, word in zip(digits, words, strict=True)]
@@ -171,8 +170,8 @@ def _is_called_out(word: _Word) -> bool:
 
 
 def _end(chains: Sequence[_Chain], called: Sequence[int]) -> int:
-    """Where the echo ends: at a word that the user calls out. What follows may be the agent's in parts, and none of the
-    user's may be lost, who often takes up the agent's words ("no, the table for four").
+    """Where the echo ends: at a word that the user calls out. What follows may be the agent's in parts, but no
+    word of the user may be lost, and users often take up the agent's words ("no, the table for four").
     """
     end = chains[0].end
     for chain in chains[1:]:
@@ -198,7 +197,7 @@ def _chains(heard: Sequence[_Word], said: Sequence[_Word], called: Sequence[int]
 def _candidates(links: Iterable[_Link], weights: Sequence[float], called: Sequence[int]) -> Iterator[_Chain]:
     """For each place where a link ends, the heaviest chain that ends there, if it is heavy enough.
 
-    No chain leads over what users call out.
+    No chain goes across what users call out.
     """
     ending: dict[tuple[int, int], _Chain] = {}
     for link in sorted(links, key=lambda link: (link.heard_at, link.spoken_at)):
@@ -242,7 +241,7 @@ def _links(heard: Sequence[_Word], said: Sequence[_Word]) -> Iterator[_Link]:
 
 
 def _by_letters(keys: Iterable[str]) -> Mapping[str, Sequence[tuple[str, int]]]:
-    """The longer words in which each pair of letters is, each with the number of its pairs; the newest of them."""
+    """For each pair of letters the newest longer words that have it, each with the number of its pairs."""
     found: defaultdict[str, deque[tuple[str, int]]] = defaultdict(lambda: deque(maxlen=_MOST_ALIKE))
     for key in keys:
         if len(key) >= _ALIKE_FROM_CHARS and not key.isdecimal():

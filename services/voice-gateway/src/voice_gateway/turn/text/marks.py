@@ -1,13 +1,13 @@
 """The patterns by which `speakable` finds what is not read aloud.
 
 All of them are linear: what repeats without end is possessive, so that nothing is tried twice from one place, and what
-stops it also stops the next place from which it could be tried. `tests/turn/test_turn_text_cost.py` looks.
+stops it also stops the next place from which it could be tried. `tests/turn/test_turn_text_cost.py` checks it.
 """
 
 import re
 
 ANY = re.compile(r"[^A-Za-z0-9\s.,;!?'\"\u2019]|www\.", re.IGNORECASE)
-"""What is in every sentence in which there is anything to be found but white space."""
+"""A sentence without this has nothing to leave out but white space."""
 _BEFORE_FENCE = r"^[^\S\n]*+(?:(?:[-*+>]|\d{1,3}[.)])[^\S\n]++)*+"
 """What a line begins with: a list or a quotation may hold a block."""
 OPENING_FENCE = re.compile(
@@ -28,7 +28,7 @@ COMMENT = re.compile(r"<!--(?:[^<>-]|-(?!->))*+-->")
 _LABEL = r"(?P<kept>(?:[^\[\]\n]|\[[^\[\]\n]*+\])*+)"
 _TITLE = r"(?:\s++(?:\"[^\"\[\]]*+\"|'[^'\[\]]*+'))?+"
 _TARGET = rf"\([^\S\n]*+(?:<[^<>\[\]\n]*+>|(?:[^()\s\[\]<>]|\([^()\s\[\]]*+\))*+){_TITLE}\s*+\)"
-"""Parentheses inside of it come in pairs; a title may follow."""
+"""Parentheses inside the target come in pairs; a title may follow."""
 IMAGE = re.compile(rf"!\[(?P<kept>[^\[\]\n]*+)\]{_TARGET}")
 LINK = re.compile(rf"(?<![A-Za-z0-9_])\[{_LABEL}\]{_TARGET}")
 """Not `f[i](x)`, which is a program."""
@@ -52,7 +52,7 @@ CITATION_AT_END = re.compile(
     r"(?<=[^\s=:]) \[\d{1,3}\]"
     r"(?:(?:,? ?\[\d{1,3}\]){0,20}(?=[.,;:!?\u3002\uff0c]|\s*+\Z)|(?:\[\d{1,3}\]){1,20}(?= [^\W_]))"
 )
-"""Numbers alone behind a word, before a mark or the end: how models cite. Several that touch are no words anywhere."""
+"""Numbers alone behind a word, before a mark or the end: how models cite. Several that touch are never words."""
 READ_NUMBER = re.compile(
     r"(?:^\s*+|(?<!\S)(?:press|dial|type|enter|choose|select|option|step|key|button|number|line|item|table|figure|"
     r"see|room|gate|page|score|row|column|cell|entry|element|index|position|pixel|matrix|array|grid|"
@@ -71,7 +71,7 @@ WEB = re.compile(
     r"(?P<place>(?:[A-Za-z0-9._~:/?#@!$&'*+,;=%-]|\([A-Za-z0-9._~:/?#@!$&'*+,;=%-]*+\))*(?<![.,;:!?'*_]))",
     re.IGNORECASE,
 )
-"""The marks at its end are the sentence's."""
+"""The marks at its end belong to the sentence."""
 PATH = re.compile(r"[A-Za-z0-9._~/()-]*")
 
 _ATTRIBUTES = r"(?:\s++[A-Za-z_:][\w:.-]*+\s*+=\s*+(?:\"[^\"<>]*+\"|'[^'<>]*+'|[^\s\"'<>=]++))*+\s*+/?"
@@ -90,7 +90,7 @@ INLINE_TAG = re.compile(rf"</(?:{_INLINE}|{_INLINE.upper()})\s*+>|{_INLINE_OPENI
 """HTML's own, with attributes as HTML writes them: `a<b and c>d` compares. A name like that of `<Del>`, of which the
 first letter alone is a capital, is that of a key."""
 OPEN_INLINE_TAG = re.compile(rf"{_INLINE_OPENING}(?![\s.,;:!?)]|\Z)")
-"""The same in a sentence that closes none: its words follow at once. `vector<b>` has a parameter; `<Q>` is a key."""
+"""The same in a sentence that closes no tag: its words follow at once. `vector<b>` has a parameter; `<Q>` is a key."""
 KEY = re.compile(r"(?<![\w<>])<(?P<kept>[A-Za-z])>(?![\w<>])")
 END_TAG = re.compile(r"</[A-Za-z][\w:-]*+\s*+>")
 OPENING_TAG = re.compile(
@@ -113,7 +113,7 @@ STARS = re.compile(r"(?<![*\\])\*{1,3}(?!\*)")
 GLOB = re.compile(r"(?<!\S)\*\.\w|\*(?!\S)")
 """A star that is alone in its sentence, in `*.py`, or behind a price."""
 KEYS = re.compile(r"\d[\d#]*+(?![\w*])")
-"""Behind a star, of a telephone."""
+"""Keys of a telephone, behind a star."""
 UNDERSCORES = re.compile(r"(?<![\w\\])_{1,3}(?=\S)|(?<=[^\s\\])_{1,3}(?!\w)")
 OTHER_EMPHASIS = re.compile(r"~~++|`")
 ESCAPE = re.compile(r"\\(?P<kept>[*_`#\[\]()~>|+.!-])")

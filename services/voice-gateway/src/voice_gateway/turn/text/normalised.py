@@ -1,4 +1,4 @@
-"""One form for all spellings of the same words: which of two passes of a recogniser said something else, and what."""
+"""One form for all spellings of the same words. It tells whether two passes of a recogniser differ, and how."""
 
 import re
 import unicodedata
@@ -89,15 +89,15 @@ _MOST_CHARS, _MOST_WORDS = 2_400, 480
 """Texts up to this are compared word by word: 160 s of speech in one piece, at 15 characters/s."""
 _MOST_GROWN_CHARS = 2 * _MOST_CHARS
 _CONTEXT_CHARS = 200
-"""Before the first difference so much is looked at again: no number is longer in words."""
+"""At least this many characters before the first difference are compared, too: no number is longer in words."""
 _RUN_CHARS = 64
 _RUN = re.compile(rf"\S{{1,{_RUN_CHARS}}}|\s+")
 _MOST_SOUNDS = 48
-"""Words between the first and the last difference that are compared by their sound, which costs their product."""
+"""If more words lie between the first and the last difference, their sounds are not compared: the cost is quadratic."""
 
 
 class Difference(Enum):
-    """What the text that was said has against the one that was guessed."""
+    """How the text that was said differs from the one that was guessed."""
 
     SAME = "the same words"
     FORMATTING = "numbers, symbols or words of the same sound, written another way"
@@ -139,7 +139,7 @@ def _long_difference(speculated: str, said: str) -> Difference:
 def same_words(one: str, other: str) -> bool:
     """Whether the texts have the same normal form.
 
-    What both begin with is not looked at. Texts that differ farther from their ends than `_MOST_CHARS` are different:
+    Their common beginning is not compared. Texts that differ farther from their ends than `_MOST_CHARS` are different:
     no recogniser revises so much at once.
     """
     if one == other:
@@ -180,7 +180,7 @@ def _begin_with(items: Sequence[str], joined: str) -> bool:
 
 
 def _joined(items: Sequence[str]) -> str:
-    """Ordinals stand apart, lest "one second" become the twelfth."""
+    """Ordinals stand apart, so that "one second" is not the twelfth."""
     return "".join(f" {item}" if item.endswith(ORDINAL) and item[0].isdecimal() else item for item in items)
 
 
@@ -203,7 +203,7 @@ def _words(text: str) -> list[str]:
 def _compatible(text: str) -> str:
     """Compatibility forms, piece by piece: to sort marks that follow one another takes quadratic time.
 
-    A text that would grow much, as Arabic ligatures of whole sentences do, stays.
+    A text that would grow much, as Arabic ligatures of whole sentences do, stays as it is.
     """
     if len(text) <= _RUN_CHARS:
         return unicodedata.normalize("NFKC", text)
@@ -245,7 +245,7 @@ _ASCII = {code: _kept(chr(code)) for code in range(128)}
 
 
 def _named_alike(words: Sequence[str]) -> list[str]:
-    """Without the words that the written form of an amount has no place for."""
+    """Without the words that an amount does not have when it is written in figures."""
     kept: list[str] = []
     for at, word in enumerate(words):
         following = words[at + 1] if at + 1 < len(words) else ""

@@ -1,7 +1,7 @@
 """English number words as the digits that a recogniser may write for them.
 
-One pass of a recogniser says "four two" where its formatted pass writes "42", so the way in which digits are grouped is
-no part of a number here: what cannot be one number ("four two", "nineteen ninety nine") becomes several in a row.
+One pass of a recogniser says "four two" where its formatted pass writes "42", so it does not matter here how
+digits are grouped: what cannot be one number ("four two", "nineteen ninety nine") becomes several in a row.
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def _next(words: Sequence[str], at: int, *, after_number: bool) -> tuple[str, in
 
 
 def _number(words: Sequence[str], at: int) -> tuple[int, int]:
-    """The longest number that begins there, and where it ends: there, if none does."""
+    """The longest number that begins at `at`, and where it ends; `at` if no number begins there."""
     value, end = _below_thousand(words, at)
     total = 0
     limit = max(_SCALE.values()) + 1

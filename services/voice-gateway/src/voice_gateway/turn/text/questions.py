@@ -10,7 +10,7 @@ _ARMENIAN = "\u055e"
 
 
 def is_question(sentence: str) -> bool:
-    """Whether the sentence ends in a question mark, whatever closes behind it."""
+    """Whether the sentence ends in a question mark; quotation marks and brackets may follow it."""
     end = len(sentence)
     while end and not sentence[end - 1].isalnum():
         if sentence[end - 1] in _QUESTION_MARKS:

@@ -6,8 +6,8 @@ address or a name ("3.14", "example.com", "Node.js"); where a space was forgotte
 first sound comes early, the first sentence may already end at a clause mark once it is long enough; so that synthesis
 stays bounded, no sentence grows without end.
 
-Every decision looks a bounded way ahead, and is made when that has come: how the text is cut into pieces changes
-nothing, and each piece costs what is in it and at most one window.
+Every decision needs a bounded piece of the text ahead, and waits for it. So it does not matter how the text is cut into
+pieces, and each piece costs its own length and at most one window.
 """
 
 import re
@@ -22,9 +22,9 @@ LONGEST_SPACE_CHARS = 40
 """White space before a sentence beyond this is dropped: a model that fell into writing line breaks says nothing."""
 
 _AHEAD_CHARS = 64
-"""So far is looked at behind a mark that may end a sentence: longer than words are."""
+"""At most this many characters behind a mark decide whether it ends a sentence: more than a word has."""
 _BEHIND_CHARS = 64
-"""So far is looked at before it: longer than any abbreviation, list number or name."""
+"""And at most this many before it: more than any abbreviation, list number or name has."""
 
 _NEVER_LAST = frozenset(
     (  # noqa: SIM905  lines of words read better than a list of strings
@@ -40,20 +40,20 @@ _BEFORE_NUMBER = frozenset(
 )
 """Words and abbreviations that end a sentence unless a number or a small letter follows: "no.", but "no. 5"."""
 _STREET = "str"
-"""So do the names of German streets end, as "Hauptstr." does."""
+"""Names of German streets end like this, as "Hauptstr." does."""
 _MONTHS = frozenset(
     (  # noqa: SIM905  as above
         "januar j\u00e4nner februar m\u00e4rz april mai juni juli august september oktober november dezember"
     ).split()
 )
-"""Capital letters follow the number of a day in German alone; its days are ordinals: "Am 3. Oktober"."""
+"""Only German has a capital letter behind the number of a day that ends in a full stop: "Am 3. Oktober"."""
 _OPENERS_OF_SENTENCES = frozenset(
     (  # noqa: SIM905  as above
         "it it's its the this that that's these those he she they we you i i'm then there but and so if when what who "
         "how why where in on at for as please yes no es er sie wir dann und aber il elle ils c'est el los las pero"
     ).split()
 )
-"""No surname: what is before it, as "vitamin C.", was no initial."""
+"""These are no surnames, so that a letter before them is no initial, as in "vitamin C. It"."""
 _NAME_ENDS = frozenset(
     (  # noqa: SIM905  as above
         "com org net edu gov io js ts md py tsx jsx rs vue cpp rb kt php sql html css scss xml json yaml yml toml csv "
@@ -77,10 +77,10 @@ _UNSPACED = (
     "\u037e"  # Greek question mark
 )
 _WIDE_STOP = "\uff0e"
-"""Is a decimal point between digits."""
+"""It is a decimal point between digits."""
 _ALWAYS_OPENING = "\u00bf\u00a1\u201e"
 _MAYBE_OPENING = "\u00ab\u2039\u201c\u2018\u00bb\u203a"
-"""Opening before a letter; some languages close with them."""
+"""They open before a letter; some languages close with them."""
 _END = rf"[{_SPACED}]++[{_CLOSERS}]*+|[{_UNSPACED}]++[{_CLOSERS}]*+|\n|(?<=[\u0370-\u03ff\u1f00-\u1fff]);"
 """The last is the question mark of Greek as it is typed."""
 _CLAUSE = (
@@ -105,8 +105,7 @@ _NO_SENTENCE = re.compile(r"[@/\\=&_]")
 class SentenceSplitter:
     """Takes text piece by piece, gives sentences; their concatenation is the text.
 
-    Except for white space at its end, and for what of white space is more than `LONGEST_SPACE_CHARS` in a row before a
-    sentence.
+    White space is left out at its end, and beyond `LONGEST_SPACE_CHARS` in a row before a sentence.
     """
 
     _rest: str = field(default="", init=False)
@@ -155,7 +154,7 @@ class _Window:
     """Whether no more text will come."""
 
     def end(self, looked_at: int, *, is_first: bool) -> tuple[int | None, int]:
-        """Where the sentence ends, white space included; None while that is open. And where to look on."""
+        """Where the sentence ends, white space included; None while that is open. And where to go on looking."""
         text, last = self.text, self.start + LONGEST_CHARS
         pattern = _ENDS_AND_CLAUSES if is_first else _ENDS
         for match in pattern.finditer(text, looked_at, last):

@@ -1,7 +1,7 @@
 """What of a written sentence is read aloud: every word and number that a person would read, without the marks.
 
-Not read are the marks of Markdown and HTML, code blocks, emoji, footnote numbers, and of an address its scheme, its
-query and a long path. docs/reference/what-is-read-aloud.md shows it by examples, which are tests.
+The marks of Markdown and HTML, code blocks, emoji, footnote numbers, and the scheme, query and long path of an address
+are not read. docs/reference/what-is-read-aloud.md shows it by examples, which are tests.
 """
 
 import html
@@ -13,7 +13,7 @@ from voice_gateway.turn.text import marks
 from voice_gateway.turn.text.traced import Traced
 
 _SHORT_PATH_CHARS = 30
-"""A path up to this, as "github.com/acme/tool" has, is read; longer ones nobody could follow."""
+"""A path up to this, as "github.com/acme/tool" has, is read; nobody could follow a longer one."""
 _JOINERS = "\ufe0e\ufe0f\u20e3"
 """Variation selectors, and the frame round a keycap, whose digit is read."""
 _READ = "\u266d\u266e"
@@ -21,8 +21,8 @@ _READ = "\u266d\u266e"
 _UNREAD = "\u2120\u2122"
 """Nobody says that a name is a trade mark."""
 _UNSPACED = "\u0530"
-"""Scripts from here on may emphasise a part of what is written without spaces. Most of Latin, Greek and Cyrillic is
-before it, and multiplies."""
+"""From this character on, stars inside unspaced text may be emphasis. Before it, which is most of Latin, Greek and
+Cyrillic, they multiply."""
 _ZERO_WIDTH_JOINER = "\u200d"
 """Joins emoji to one; between letters, in Indic scripts, it stays."""
 
@@ -46,7 +46,7 @@ class Speakable:
     """
 
     _fence: str = field(default="", init=False)
-    """Of the code block that is open."""
+    """What opened the code block that is open; "": none is."""
     _begins_line: bool = field(default=True, init=False)
 
     def of(self, sentence: str) -> Spoken:
@@ -84,7 +84,7 @@ class Speakable:
         return Traced("".join(kept), ends)
 
     def _next_fence(self, sentence: str, at: int) -> re.Match[str] | None:
-        """That opens a code block or, where one is open, closes it: of the same mark, and as long at least."""
+        """The next that opens a code block or, if one is open, closes it: with the same mark, and at least as long."""
         if not self._fence:
             opening = marks.OPENING_SENTENCE.match(sentence) if at == 1 else None
             return opening or marks.OPENING_FENCE.search(sentence, at)
@@ -137,8 +137,8 @@ def _emphasis(text: Traced) -> Traced:
 
 
 def _is_emphasis(match: re.Match[str]) -> bool:
-    """Whether stars are no multiplication, "2*3*4", "2**8", "a**b", "5 * 3", "n*(n-1)", nor of files, "**/*.py", nor of
-    a telephone, "*67".
+    """Whether stars are emphasis: not for multiplication ("2*3*4", "2**8", "a**b", "5 * 3", "n*(n-1)"), files
+    ("**/*.py") or a telephone ("*67").
     """
     start, end = match.span()
     before, after = match.string[max(0, start - 1) : start], match.string[end : end + 1]
@@ -170,7 +170,7 @@ def _is_operand(char: str) -> bool:
 
 
 def _symbols(text: Traced) -> Traced:
-    """Without pictographs; units and numbers that are one character as those that they are made of."""
+    """Without pictographs; units and numbers that are one character are taken apart."""
     if text.text.isascii():
         return text
     return text.replaced(marks.WIDE, _symbol).without(marks.LONE_JOINER)

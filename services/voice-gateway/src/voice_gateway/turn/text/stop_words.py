@@ -25,7 +25,7 @@ _STOP = frozenset(
     }
 )
 _LONGEST_CHARS = 400
-"""Nobody says one so often; what is longer is judged as other words are."""
+"""Nobody repeats a stop word for longer than this; a longer text is judged as other words are."""
 _MARKS = re.compile(r"[^\w\s']+")
 
 

@@ -9,14 +9,14 @@ character by cl100k (of which that of Llama 3 is made) / o200k / DeepSeek's, and
 - Three, 5/4: Chinese 1.2 / 0.8 / 0.6, Japanese 1.1 / 0.8 / 0.7, Korean 0.9 / 0.6 / 0.7, Thai 1.0 / 0.4 / 0.4.
 - Four, 3: emoji 2.9 / 2.1 / 2.1.
 
-Digits are 0.6 and are counted with their script: a text is seldom made of them. Who counts too much forgets the oldest
-turn a little early; who counts too little is refused by the model, and asks again with half of it.
+A digit is 0.6 tokens, and is counted by its bytes, too: few texts are made of digits. A count that is too high forgets
+the oldest turn a little early; after one that is too low, the model refuses, and is asked again with half of the text.
 """
 
 _LEADS = tuple(bytes(range(first, 256)) for first in (0xC0, 0xE0, 0xF0))
 """First bytes of characters that have two bytes or more, three or more, four."""
 _QUARTERS = (1, 2, 2, 7)
-"""Of a token: a character of one byte, and what each further byte adds."""
+"""Quarters of a token: for a character of one byte, and what each further byte adds."""
 
 
 def tokens(text: str) -> int:

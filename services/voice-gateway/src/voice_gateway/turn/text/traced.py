@@ -1,4 +1,4 @@
-"""A text that is rewritten step by step, and knows of each character where in the original it came from."""
+"""A text that is rewritten step by step, and knows where in the original each character came from."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ _WORD = re.compile(r"\S+")
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """Each step gives another one; all are linear in the text for a pattern that is."""
+    """Each step gives another one; it is linear in the text if its pattern is."""
 
     text: str
     ends: Sequence[int]
@@ -21,10 +21,10 @@ class Traced:
         return cls(text, range(1, len(text) + 1))
 
     def replaced(self, pattern: re.Pattern[str], by: str | Callable[[re.Match[str]], str], first: int = 0) -> "Traced":
-        """With something else in place of each match, all of it from where the match ends.
+        """With `by` in place of each match; in the original, all of it ends where the match ends.
 
-        Of a pattern with a group `kept`, that is kept as it is instead, and `by` takes the place of what is round it.
-        `first` is where the earliest match may begin; behind 0 the text's own beginning is none of a line.
+        If the pattern has a group `kept`, that stays as it is, and `by` follows it in place of the rest of the match.
+        `first` is where the earliest match may begin; if it is above 0, no line begins at the beginning of the text.
         """
         if pattern.search(self.text, first) is None:
             return self
@@ -44,7 +44,7 @@ class Traced:
         return Traced("".join(parts), ends)
 
     def without(self, pattern: re.Pattern[str], first: int = 0) -> "Traced":
-        """Without the matches; of a pattern with a group `kept`, that stays."""
+        """Without the matches; if the pattern has a group `kept`, that stays."""
         return self.replaced(pattern, "", first)
 
     def stripped(self, chars: str | None = None) -> "Traced":

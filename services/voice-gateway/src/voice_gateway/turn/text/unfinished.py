@@ -4,8 +4,8 @@ The verdict holds an answer back for `unfinished_hold_ms`, so a complete questio
 fragment that is taken for complete only costs a reply that is dropped when the speaker goes on.
 
 A comma at the end reads unfinished and a question mark finished, in every language, whatever the last word. A full stop
-says nothing: small recognisers end every fragment with one. Where no mark decides, the words do. English; other
-languages read finished.
+says nothing: small recognisers end every fragment with one. Where no mark decides, the words do, in English
+only; other languages read finished.
 """
 
 import re
@@ -54,14 +54,14 @@ COMMAS = frozenset(
     ",\u055d\u060c\u07f8\u1363\u1802\u1808\u2e32\u2e34\u2e41\u2e49\u2e4c\u3001\ua4fe\ua60d\ua6f5\ufe10\ufe11\ufe50\ufe51\uff0c\uff64"
     "\U0001144d\U0001145a\U00016e97"
 )
-"""The same with "COMMA", but those that are letters, symbols or quotation marks."""
+"""The same with "COMMA", without those that are letters, symbols or quotation marks."""
 _ENOUGH_WORDS = 60
 _ENOUGH_CHARS = 1_200
-"""Only the last so many are looked at, which bounds the cost of a long turn; sentences are shorter."""
+"""At most this many of the last words and characters are read: that bounds the cost, and sentences are shorter."""
 
 
 def reads_unfinished(text: str) -> bool:
-    """Whether the text ends at a comma, or its last sentence where English cannot stop or amid an announced number."""
+    """Whether the text ends at a comma, where an English sentence cannot stop, or within an announced number."""
     end = _end_of(text)
     said = _WORD.findall(end.casefold().replace("\u2019", "'"))[-_ENOUGH_WORDS:]
     mark = _last_mark(end)
@@ -84,7 +84,7 @@ def _end_of(text: str) -> str:
 
 
 def _last_mark(text: str) -> str:
-    """The last comma or question mark behind the last word, before closing quotes, brackets and full stops; or none."""
+    """The last comma or question mark behind the last word, before closing quotes, brackets and full stops; or ""."""
     for char in reversed(text):
         if char.isalnum():
             break

@@ -42,7 +42,7 @@ ARTICLES = _words("the a an my your our their his")
 OBJECT_TAKERS = _words(
     "do know think say said mean me happened have want need eat cost get see buy recommend suggest use wrong like"
 )
-"""Before a preposition these leave the question word no place behind it: "what do you know about"."""
+"""A preposition behind these takes an object that is still to come: "what do you know about"."""
 BEFORE_INFINITIVE = _words("want like need have had has got going supposed able try trying cost take takes ought used")
 SO_ENDERS = _words(
     "think thought hope believe guess suppose say said do did does even or if not why just is quite are was"
@@ -75,7 +75,7 @@ LEADS = ANSWERING | FILLERS | _words("so and but hey hi hello please then alexa"
 ONLY_ENGLISH = NEVER_LAST - _words("a an or if plus er my our gonna") | _words(
     "with from would could should might been were between without against towards until about into you"
 )
-"""Endings that are no common words of other languages."""
+"""Last words that are not common in other languages."""
 ENGLISH = (
     ONLY_ENGLISH
     | NOMINATIVES - {"he"}

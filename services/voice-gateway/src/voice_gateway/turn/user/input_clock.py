@@ -3,7 +3,7 @@
 from voice_gateway.domain.instant import NS_PER_MS, Instant, samples_to_ns
 
 JUMP_MS = 1_000
-"""A clock that gains so much between two facts was set, or its audio was pushed. Less is jitter of the network."""
+"""A clock that gains this much between two facts was set, or its audio was pushed. Less is jitter of the network."""
 
 
 class InputClock:
@@ -26,7 +26,7 @@ class InputClock:
         """The last position that is known not to be live."""
 
     def told(self, received_samples: int, now: Instant) -> None:
-        """So much input has been received by now."""
+        """Input has been received up to `received_samples` by now."""
         at, received = self._newest
         gained_ns = samples_to_ns(received_samples - received, self._rate_hz) - (now - at)
         if gained_ns >= JUMP_MS * NS_PER_MS:

@@ -3,8 +3,8 @@
 from voice_gateway.domain.instant import Instant, after_ms
 
 DIGIT_GAP_MS = 1_500
-"""No key for so long ends the turn. Callers type a number at two to four keys a second and look for the next group for
-about a second; voice menus call this the inter-digit timeout and wait 1 to 3 s. Shorter cuts numbers in two."""
+"""This long without a key ends the turn. Callers type a number at two to four keys a second and look for the next group
+for about a second; voice menus call this the inter-digit timeout and wait 1 to 3 s. Shorter cuts numbers in two."""
 END_KEY = "#"
 """Ends the turn at once and is no part of it, as callers know it from voice menus."""
 LONGEST_DIGITS = 4_000
@@ -40,7 +40,7 @@ class Keypad:
         return digits
 
     def deadline(self) -> Instant | None:
-        """When the keys so far are a turn."""
+        """When the keys so far become a turn."""
         return self._complete_at
 
     def is_complete(self, now: Instant) -> bool:

@@ -20,20 +20,20 @@ from voice_gateway.turn.tables import LISTENING, Listening, ListeningEvent, Mach
 
 REOPEN_MS = (0, 500, 1_000, 2_000, 4_000)
 """Waits before a broken stream is opened again, one for each failure in a row; a Riva pod restarts in its place within
-that time or another address answers. The last is for all that follow: an outage ends no session, since who types needs
-no recogniser and who speaks waits for it, and a stream each 4 s is no load on one that comes back. Only what was said
-before the client half-closed is waited for no longer than this: nobody would end such a session."""
+that time or another address answers. The last is for all that follow: an outage ends no session before `patience_ms`,
+since a user who types needs no recogniser and one who speaks waits for it; a stream each 4 s is no load on one that
+comes back. After the client half-closed, a failure beyond these ends the session: nobody else would end it."""
 AWAY_FAILURES = 3
-"""So many failures in a row are an outage: the attempts after 0 and 0.5 s have failed, too. Less is mended by replay,
-and nobody notices."""
+"""This many failures in a row are an outage: the attempts after 0 and 0.5 s have failed, too. Replay mends fewer, and
+nobody notices."""
 STEADY_MS = 30_000
-"""A stream that has been open for so long was in order: its end is no failure in a row, such as that of an idle stream,
-which Riva drops every minute. Longer than `FINALISE_MS`, so that a stream that does not finalise stays a failure."""
+"""A stream that was open for this time was in order, and its end begins a new row of failures: Riva drops an idle
+stream every minute. Longer than `FINALISE_MS`, so that a stream that does not finalise stays a failure."""
 MAX_FINALISING = 4
-"""So many streams may wait for their finals; more commits than that have nothing to cut off yet."""
+"""At most this many streams wait for their finals: commits that come faster than finals have nothing new to cut off."""
 FINALISE_MS = 10_000
-"""A half-closed stream that says nothing for so long is broken. Riva answers within 0.1 s; a laptop that decodes half a
-minute of audio pushed ahead of real time needs a few seconds."""
+"""A half-closed stream that says nothing for this time is broken. Riva answers within 0.1 s; a laptop that decodes half
+a minute of audio pushed ahead of real time needs a few seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +93,19 @@ class Recognition:
     _ends: dict[StreamId, int] = field(default_factory=dict, init=False)
     """Where half-closed streams end."""
     _covered: dict[StreamId, int] = field(default_factory=dict, init=False)
-    """How far streams have transcribed for good that are not the oldest."""
+    """How far streams that are not the oldest have transcribed for good."""
     _finalise_by: Instant | None = field(default=None, init=False)
     _reopen_at: Instant | None = field(default=None, init=False)
     _opened_at: Instant = field(default=Instant(0), init=False)
     _failures: int = field(default=0, init=False)
-    """In a row: none of these streams has transcribed anything for good."""
+    """Failures in a row: none of these streams has transcribed anything for good."""
     _away_since: Instant = field(default=Instant(0), init=False)
     """When the first of these failed."""
     _confirmed_samples: int = field(default=0, init=False)
     _from_samples: int = field(default=0, init=False)
     """Where the newest stream begins, at the earliest."""
     _commit_at: int | None = field(default=None, init=False)
-    """Where the user's turn ended that the next stream is to finalise."""
+    """Where the turn ended that the next stream is to finalise."""
     _grace_by: Instant | None = field(default=None, init=False)
     """Until then the finals of the streams that were half-closed last are waited for."""
     _resume_at: int = field(default=0, init=False)
@@ -205,7 +205,7 @@ class Recognition:
         return stream not in self.live
 
     def open(self, now: Instant) -> None:
-        """Open the next stream where transcription has come to, and finalise what was to be finalised."""
+        """Open the next stream where the transcribed input ends, and finalise what was to be finalised."""
         self._reopen_at = None
         if self._commit_at is not None and self._commit_at <= self._confirmed_samples:
             resume_at, self._commit_at, self._resume_at = self._resume_at, None, 0
@@ -265,7 +265,7 @@ class Recognition:
     def _forget(self, before_samples: int) -> None:
         """Nothing before this position is transcribed again: all that will be known of it is known.
 
-        Nor is what the stream has covered that comes next.
+        The same holds for what the stream that is the oldest now has covered.
         """
         before_samples = max(before_samples, *(self._covered.pop(stream, 0) for stream in self.live[:1]), 0)
         if before_samples > self._confirmed_samples:
@@ -287,7 +287,7 @@ class Recognition:
         self._open_at(following, now, follows=True)
 
     def renew(self, now: Instant) -> None:
-        """Listen on with another stream, which is opened by other settings, as one that is opened later will be."""
+        """Listen on with another stream; it and later ones are opened with the changed settings."""
         self._half_close(None, now)
         self._open_at(self._confirmed_samples, now, follows=True)
 
@@ -300,7 +300,7 @@ class Recognition:
             self._reopen_at = None
 
     def ended(self, stream: StreamId, now: Instant) -> None:
-        """A stream has delivered all it had. One that nobody half-closed has broken politely."""
+        """A stream has delivered all it had. If it was not half-closed, that is a failure, too."""
         if stream not in self._finalising:
             self.broke(stream, "the recogniser ended the stream", now)
             return
@@ -318,7 +318,7 @@ class Recognition:
     def broke(self, stream: StreamId, message: str, now: Instant) -> None:
         """A stream broke: everything since the last final is replayed on a new one, also what was to be finalised.
 
-        The client is told once for an outage, not for each attempt to mend it.
+        The client is told of the first failure in a row, not of each attempt to mend it.
         """
         if now >= after_ms(self._opened_at, STEADY_MS):
             self._failures = 0

@@ -13,12 +13,12 @@ from voice_gateway.turn.text.normalised import same_words
 from voice_gateway.turn.user.listening import Replay
 
 MAX_TURN_CHARS = 4_000
-"""A spoken turn of so many characters, as of a typed one, goes on no further: a minute has 1,500 at most."""
+"""A spoken turn of this length goes on no further; a typed one is no longer. A minute of speech has 1,500 at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """When something was decided, and the setting that decided it; none: the client, or a backend's speed."""
+    """When something was decided, and the setting that decided it; "": the client, or a backend's speed."""
 
     at: Instant
     setting: str = ""
@@ -45,7 +45,7 @@ class CommittedTurn:
 
     @property
     def may_go_on(self) -> bool:
-        """Whether further speech may belong to it: nobody typed it, or ended it by a key, and there is room in it."""
+        """Whether further speech may belong to it: it was spoken, its end was not ordered, and there is room in it."""
         return self.is_spoken and not self.end.is_ordered and len(self.text) < MAX_TURN_CHARS
 
     @classmethod
@@ -74,11 +74,11 @@ class TurnSoFar:
     transcribed: Instant = field(default=Instant(0), init=False)
     """When its last segment was transcribed for good."""
     end: Decision | None = field(default=None, init=False)
-    """How its end was decided; its last words are awaited."""
+    """How its end was decided, while its last words are awaited."""
     hold_until: Instant | None = field(default=None, init=False)
     """Its words are known and read unfinished: it is committed then, unless speech goes on."""
     silent_by: Instant | None = field(default=None, init=False)
-    """By then its end is decided, should no final come."""
+    """By then its end is decided, if no final comes."""
     longest_by: Instant | None = field(default=None, init=False)
     """By then its end is decided in any case."""
     suspicion: SpeculationTrigger | None = field(default=None, init=False)
@@ -134,9 +134,9 @@ class TurnSoFar:
         self.spoke = max(self.spoke, turn.spoke)
 
     def hold(self, until: Instant) -> None:
-        """The turn reads unfinished: the full stop that its recogniser ended the fragment with is none.
+        """The turn reads unfinished: drop the full stop with which the recogniser ended the fragment.
 
-        A comma stays: it says why the turn is held, should that be asked again.
+        A comma stays: it says why the turn is held, if that is asked again.
         """
         self.hold_until = until
         last = self._segments[-1]
@@ -155,7 +155,7 @@ class TurnSoFar:
         return min((segment.stream for segment in self._segments), default=StreamId(0))
 
     def forget(self, stream: StreamId) -> None:
-        """The interim transcript of that stream stands no more."""
+        """The interim transcript of that stream no longer counts."""
         self._interims.pop(stream, None)
 
     def replay(self, replay: Replay) -> None:

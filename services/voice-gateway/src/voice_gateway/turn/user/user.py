@@ -16,10 +16,10 @@ from voice_gateway.turn.user.turn_so_far import MAX_TURN_CHARS, CommittedTurn, D
 from voice_gateway.turn.user.utterance import Utterance
 
 END_SLACK_MS = 100
-"""A final that covers its stream to so near its end covers all of it: recognisers count in chunks of up to 80 ms."""
+"""A final that ends up to this long before its stream covers all of it: recognisers count in chunks of up to 80 ms."""
 ONSET_LAG_MS = 160
-"""A sound that begins is known so much later than `vad_onset_ms`: soft first consonants, the voice model's chunks, and
-the way to us. A hold that ends without this cuts off who resumes in time (measured 2026-11-21: 64 ms too few)."""
+"""An onset is known up to this long after `vad_onset_ms`: soft first consonants, the voice model's chunks, and the way
+to us. A hold without this extra time cuts off a user who resumes in time (measured 2026-11-21: 64 ms too few)."""
 SURE = 1.0
 """The stability that a recogniser gives an interim transcript when it suspects the end of the utterance."""
 
@@ -61,7 +61,7 @@ class User:
 
     @property
     def is_still(self) -> bool:
-        """The same, but for words of a recogniser that is away: nobody knows whether they ever come."""
+        """The same, without words of a recogniser that is away: nobody knows whether they ever come."""
         has_sound = self.utterance.is_speaking or self.utterance.quiet_by is not None
         is_awaited = self.recognition.owes_a_final and not self.recognition.is_away
         return not (self.so_far.text or has_sound or is_awaited)
@@ -94,7 +94,7 @@ class User:
             self.clock.caught_up(fact.at_samples)
 
     def keep_quiet_time(self, now: Instant) -> None:
-        """Sounds of which no words have come in time had none, unless a stream failed: then words come late."""
+        """A sound whose words have not come in time had no words, unless a stream failed: then words come late."""
         self.utterance.keep_quiet_time(now, is_heard=not self.recognition.has_failed)
 
     def sound_began(self, at_samples: int) -> None:
@@ -113,7 +113,7 @@ class User:
             self._await_final(self._policy.vad_end_ms - pause_ms, now)
 
     def revised(self, fact: inputs.TranscriptRevised, text: str, now: Instant) -> None:
-        """Words came that may still change; `text` are those that are the user's."""
+        """Words came that may still change; `text` is the user's part of them."""
         self._known_samples = max(self._known_samples, fact.end_samples)
         if not self.recognition.is_finalising(fact.stream):
             self._withdraw_end()
@@ -134,7 +134,7 @@ class User:
         self._show(fact.stability)
 
     def confirmed(self, fact: inputs.SegmentFinal, text: str, spoke: Instant, now: Instant) -> None:
-        """Words came for good; `text` are those that are the user's."""
+        """Words came for good; `text` is the user's part of them."""
         self._known_samples = max(self._known_samples, fact.end_samples)
         if not self.so_far.text and fact.stream == self.recognition.fed:
             self.so_far.end = None  # nothing was said before the end that was decided
@@ -145,7 +145,7 @@ class User:
             self.so_far.longest_by = after_ms(now, self._policy.max_turn_ms)
 
     def disregard(self, stream: StreamId) -> None:
-        """The last words of this stream were none of the user's turn, or none at all: what was shown is taken back."""
+        """The last result of this stream had no words of the user's turn: what was shown of it is taken back."""
         self.so_far.forget(stream)
         if not self.so_far.text:
             end = self.so_far.end
@@ -161,11 +161,11 @@ class User:
         self._orders.add(Emit(Transcript(self.turn, self._shown, is_final=False, stability=stability)))
 
     def spoke(self, end_samples: int, now: Instant) -> Instant:
-        """When speech that ended at `end_samples` was over; of speech that was not live nobody knows."""
+        """When speech that ended at `end_samples` was over; `now` if it was not live, since nobody knows then."""
         return min(now, self.instant_of(end_samples)) if self.clock.is_live(end_samples) else now
 
     def hold_unless_complete(self, *, goes_on: bool, now: Instant) -> bool:
-        """Hold the turn for a while if it reads unfinished; says whether it is complete, all its words being known."""
+        """Hold the turn for a while if it reads unfinished; says whether it is complete and all its words are known."""
         so_far = self.so_far
         if not so_far.is_confirmed:
             return False
@@ -215,7 +215,7 @@ class User:
         return not finalising or self.so_far.first <= finalising[0]
 
     def await_older(self, now: Instant) -> None:
-        """Words for good wait for those of an older stream, no longer than words without a final do."""
+        """Final words wait for those of an older stream, but no longer than words without a final."""
         if self.so_far.silent_by is None:
             self.so_far.silent_by = max(now, after_ms(self.so_far.spoke, self._policy.vad_end_ms))
 
@@ -231,7 +231,7 @@ class User:
         if so_far.longest_by is not None and now >= so_far.longest_by:
             if so_far.end is not None and not so_far.end.is_ordered and self.is_ending:
                 so_far.end, so_far.longest_by = replace(so_far.end, is_ordered=True), None
-                so_far.silent_by = None  # its final is forced, and waited for no longer than it was
+                so_far.silent_by = None  # its final is forced already: the wait for it gets no longer
             else:
                 self.decide_end(Decision(now, "max_turn_ms", is_ordered=True), self._known_samples, now)
         elif so_far.silent_by is not None and now >= so_far.silent_by:
@@ -246,7 +246,7 @@ class User:
         return min((instant for instant in due if instant is not None), default=None)
 
     def end_unconfirmed(self) -> None:
-        """No final will end the utterance whose words are committed as they are."""
+        """End the utterance whose words are committed before a final: none will end it."""
         if self.so_far.text and not self.so_far.is_confirmed:
             self.utterance.finalised(self._known_samples)
 
@@ -284,7 +284,7 @@ class User:
         return following
 
     def _rest(self, last: StreamId | None, now: Instant) -> TurnSoFar:
-        """What is the next turn's already; its own limits begin now, should nothing more come of it.
+        """What belongs to the next turn already; its limits begin now, in case nothing more comes.
 
         Words that came after an ordered end have had limits since.
         """
@@ -299,7 +299,7 @@ class User:
         return rest
 
     def next_turn(self) -> TurnId:
-        """The number of the running turn, which is over."""
+        """The running turn is over. Returns its number."""
         self._shown = ""
         turn, self.turn = self.turn, TurnId(self.turn + 1)
         return turn

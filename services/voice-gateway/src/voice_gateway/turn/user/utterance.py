@@ -8,12 +8,12 @@ from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 QUIET_MS = 1_000
 """A final for speech that has ended comes within this: the longest usual `stop_history_ms` and the decoding."""
 FORGOTTEN_MS = 3_000
-"""Words that come so long after a sound are none of it, from however slow a recogniser."""
+"""Words that come this long after a sound are not of that sound, however slow the recogniser is."""
 WORD_SLACK_MS = 500
-"""A word that a recogniser places so much before the sound that was noticed is of that sound."""
+"""A word that a recogniser places up to this long before the sound that was noticed is still of that sound."""
 CARRIED_ON_MS = 1_000
-"""Who says words without a pause before them says them within this of the last ones; what sounds for longer is a room
-that is never still."""
+"""After a final, words without a pause before them begin within this time. A sound that goes on longer without words is
+a room that is never still."""
 
 
 class Utterance:
@@ -24,7 +24,7 @@ class Utterance:
         self._orders = orders
         self._rate_hz = input_rate_hz
         self._has_onset = False
-        """Whether the sound has told of speech since the last final; words then need not."""
+        """Whether the sound has told of speech since the last final; if so, words do not begin or end it."""
         self._has_words = False
         self._from: int | None = None
         """Where the sound began."""
@@ -33,7 +33,7 @@ class Utterance:
         self._sound_end: int | None = None
         """End of the last speech by its sound; None while somebody speaks, or when no sound was noticed."""
         self._forgotten_at = Instant(0)
-        """From then on words are none of the last sound."""
+        """From then on words are not of the last sound."""
         self.has_voice = False
         """Whether a voice was heard in its sound."""
         self.is_speaking = False
@@ -65,7 +65,7 @@ class Utterance:
         return self.is_sounding and self._onset >= end_samples - unheard_ms * self._rate_hz // 1_000
 
     def sound_began(self, at_samples: int) -> None:
-        """Speech began, by the sound. What sounded before and had no words within QUIET_MS was none."""
+        """Speech began, by the sound. An earlier sound without words within QUIET_MS is forgotten."""
         if self._sound_end is not None and self.quiet_by is None and not self._has_words:
             self._forget_sound()
         self._has_onset, self._sound_end, self.quiet_by, self._onset = True, None, None, at_samples
@@ -77,7 +77,7 @@ class Utterance:
         self.has_voice = self._from is not None
 
     def sound_ended(self, at_samples: int, now: Instant) -> bool:
-        """Speech ended, by the sound; False if there was none."""
+        """Speech ended, by the sound; False if nobody was speaking."""
         if not self.is_speaking:
             return False
         self._sound_end, self.quiet_by = at_samples, after_ms(now, QUIET_MS)
@@ -126,7 +126,7 @@ class Utterance:
             self._sound_end, self.quiet_by = None, None
 
     def keep_quiet_time(self, now: Instant, *, is_heard: bool) -> None:
-        """Expect no final any more once its time has passed; `is_heard`: recognition has heard the last sound."""
+        """Wait for no final once its time has passed; `is_heard`: recognition has heard the last sound."""
         if self.quiet_by is not None and now >= self.quiet_by:
             self.quiet_by = None
         is_wordless = self._sound_end is not None and not self._has_words

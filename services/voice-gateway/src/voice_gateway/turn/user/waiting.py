@@ -8,10 +8,10 @@ from voice_gateway.turn.history import History
 from voice_gateway.turn.user.turn_so_far import CommittedTurn
 
 MAX_WAITING_TURNS = 256
-"""Turns that wait to be answered one after another: an hour of pushed talk. Of more, the oldest are said and not
-answered on their own."""
+"""At most this many turns wait to be answered one after another: an hour of pushed talk. Beyond that, the oldest are
+said and not answered on their own."""
 SUPERSEDED_CHARS = 65_536
-"""Of turns that are not answered on their own, until they are in the history: a quarter of what that keeps."""
+"""Most characters of turns that are not answered on their own, nor in the history yet: a quarter of what it keeps."""
 
 
 class WaitingTurns:
@@ -27,7 +27,7 @@ class WaitingTurns:
         return bool(self._turns)
 
     def add(self, turn: CommittedTurn) -> None:
-        """One more; a live turn takes the place of all that wait."""
+        """Add a turn; a live one takes the place of all that wait."""
         while turn.is_live and self._turns:
             self._supersede_oldest()
         self._turns.append(turn)
@@ -35,7 +35,7 @@ class WaitingTurns:
             self._supersede_oldest()
 
     def next_to_answer(self, history: History) -> CommittedTurn:
-        """The next to be answered; what it has superseded is said."""
+        """The next turn to be answered; turns that were superseded are said."""
         for turn in self._superseded:
             history.said(turn.id, turn.text)
         self._superseded.clear()
@@ -43,7 +43,7 @@ class WaitingTurns:
         return self._turns.popleft()
 
     def say_all(self, history: History) -> CommittedTurn | None:
-        """None of them is to be answered on its own: all of it was said. The latest turn, if there was one."""
+        """Say all of them, and answer no turn on its own. Returns the latest turn, if there was one."""
         turn = None
         while self._turns:
             turn = self.next_to_answer(history)
