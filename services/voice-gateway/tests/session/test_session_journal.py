@@ -282,7 +282,7 @@ def _changed(path: Path, **changes: object) -> None:
             {"text": "Stop it."},
             r"line 8, SegmentFinal: effect \d+ was Emit Transcript \w+, it is Emit Transcript \w+: ",
         ),
-        ({"effects": []}, r"line 8, SegmentFinal: effect 1 was none, it is ForgetAudio"),
+        ({"effects": []}, r"line 8, SegmentFinal: effect 1 is not in the journal, it is ForgetAudio"),
         (
             {"effects": None},
             r"line 8, SegmentFinal: the journal has an error of the conversation, the replay \d+ effects",
@@ -303,7 +303,7 @@ def test_an_effect_that_is_missing_is_told(tmp_path: Path) -> None:
     path = record(tmp_path, CALL)
     (call,) = (call for call in read_journal(path).calls if call.at - 7_000 * NS_PER_MS == 2_300 * NS_PER_MS)
     _changed(path, effects=[*(call.effects or ()), "Flush 0"])
-    assert str(replay_journal(path).difference).endswith("was Flush 0, there is none")
+    assert str(replay_journal(path).difference).endswith("was Flush 0, the replay has no such effect")
 
 
 def test_an_error_of_the_core_is_recorded_and_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

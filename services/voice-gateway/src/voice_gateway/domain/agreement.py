@@ -13,12 +13,12 @@ from voice_gateway.domain.reply_options import Modality
 from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
 
 _LEAST = {"asr_rate_hz": 1, "backend_patience_ms": 0, "prompt_tokens": 0, "idle_timeout_ms": 0}
-"""Of numbers for which the contract has no range."""
+"""The least value of each number for which the contract has no range."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a client changes in the midst of its session, as it was granted. None: it stays as it is.
+    """What a client changes during its session, as it was granted. None: it stays as it is.
 
     The fields mean what they mean in an Agreement.
     """
@@ -44,8 +44,8 @@ class Change:
 class Agreement:
     """Everything that was agreed about one session. A conversation is made of it, and of nothing else.
 
-    What a client wishes is a `SessionRequest` or `SessionUpdate`: wishes may be open, or may not be granted. What a
-    server offers is its `SessionSettings`: one for all sessions.
+    A client's wishes are a `SessionRequest` or `SessionUpdate`: they may leave things open, or may not be granted. What
+    a server offers is its `SessionSettings`: one for all sessions.
 
     Raises:
         ValueError: a rate that the contract does not have, or a number that is too small.
@@ -61,23 +61,23 @@ class Agreement:
     output_rate_hz: int
     """Rate of reply audio."""
     heard_language: str
-    """BCP-47: what the user speaks. One that recognition has."""
+    """BCP-47: what the user speaks. Recognition has this language."""
     spoken_language: str
-    """BCP-47: what the agent speaks. One that synthesis has."""
+    """BCP-47: what the agent speaks. Synthesis has this language."""
     voice: str
     """Empty: the synthesis backend chooses."""
     persona: Persona
     policy: TurnPolicy
     reply_modality: Modality = Modality.AUDIO
-    """Of replies for which the client does not ask otherwise."""
+    """For replies for which the client asks for no other."""
     toolbox: Toolbox = NO_TOOLS
     """The server's tools, then the client's."""
     player: Player = Player.PAUSES
     """What the client's player does while a reply is held."""
     backend_patience_ms: int = 0
-    """How long the session goes on without recognition; 0: without end."""
+    """How long the session goes on without recognition; 0: no limit."""
     prompt_tokens: int = PROMPT_TOKENS
-    """What a request to the language model may have, the reply not counted."""
+    """Tokens that a request to the language model may have, the reply not counted."""
     idle_timeout_ms: int = 0
     """The session ends after this time without audio, text or reply; 0: never."""
     client_label: str = ""
@@ -86,7 +86,7 @@ class Agreement:
     trace: TraceContext = NO_TRACE
 
     def __post_init__(self) -> None:
-        """Refuse what no session can be held by, wherever it comes from."""
+        """Refuse values that no session can have, wherever they come from."""
         for name, offered in (("input_rate_hz", INPUT_RATES_HZ), ("output_rate_hz", OUTPUT_RATES_HZ)):
             if getattr(self, name) not in offered:
                 rates = ", ".join(map(str, offered))

@@ -1,4 +1,4 @@
-"""Audio formats. One channel always."""
+"""Audio formats. There is always one channel."""
 
 from dataclasses import dataclass
 from enum import Enum

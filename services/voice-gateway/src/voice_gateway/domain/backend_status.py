@@ -21,16 +21,16 @@ class AddressStatus:
     address: str
     """IP address and port."""
     name: str
-    """The setting's `host:port` behind which it was found."""
+    """The `host:port` of the setting that resolved to it."""
     state: AddressState
     calls: int
     """Calls in progress."""
     is_leaving: bool
-    """Its name has it no longer: it ends its calls and gets no others."""
+    """Its name no longer resolves to it: it finishes its calls and gets no others."""
     check_in_ms: int | None
-    """Until the next health check; None while one runs, or when it is leaving."""
+    """Time until the next health check; None while one runs, or when the address is leaving."""
     cause: str
-    """Of its last failure; empty if it has not failed since it last answered."""
+    """Why it failed last; empty if it has not failed since it last answered."""
     failed_ago_ms: int | None
 
 
@@ -44,7 +44,7 @@ class NameStatus:
 
 @dataclass(frozen=True, slots=True)
 class BackendStatus:
-    """All of one backend."""
+    """What is known of one backend."""
 
     addresses: tuple[AddressStatus, ...]
     unresolved: tuple[NameStatus, ...]

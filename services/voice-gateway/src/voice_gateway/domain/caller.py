@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 IPV6_PREFIX_BITS = 64
-"""One customer's network: whoever has it may call from any of its addresses (RFC 6177)."""
+"""One customer's network: the customer may call from any of its addresses (RFC 6177)."""
 
 
 class Proof(StrEnum):
@@ -30,7 +30,7 @@ class Caller:
 
     @property
     def account(self) -> str:
-        """Under what name usage is counted: the proven identity, else the address, of IPv6 its network."""
+        """The name under which usage is counted: the proven identity, else the address; for IPv6 its network."""
         if self.name:
             return f"{self.proof}:{self.name}"
         if ":" not in self.address:
@@ -39,4 +39,4 @@ class Caller:
 
 
 UNKNOWN = Caller()
-"""Nobody said anything about the caller."""
+"""Nothing is known of the caller."""

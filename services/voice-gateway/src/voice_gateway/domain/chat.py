@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 CONTEXT_TOKENS = 8_192
-"""Of a model that does not tell its own: the smallest that NIM serves has as many."""
+"""Assumed for a model that does not tell its own: the smallest model that NIM serves has this many."""
 REPLY_TOKENS = 512
-"""Of a reply that has no limit of its own: one of three minutes."""
+"""Assumed for a reply that has no limit of its own: it lasts three minutes."""
 PROMPT_TOKENS = CONTEXT_TOKENS - REPLY_TOKENS
-"""What is left of that for all that the model reads: instructions, tools, conversation."""
+"""The rest of `CONTEXT_TOKENS`, for all that the model reads: instructions, tools, conversation."""
 
 
 class Role(StrEnum):
@@ -26,10 +26,10 @@ class ToolCall:
     """What the model asks a tool for."""
 
     id: str
-    """The model's own name of the call; unique among those of one reply."""
+    """The model's own name for the call; unique within one reply."""
     name: str
     arguments_json: str
-    """As the model wrote it, which may be no JSON at all."""
+    """As the model wrote them; this may not be JSON at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class ChatMessage:
     role: Role
     text: str
     calls: tuple[ToolCall, ...] = ()
-    """Of the assistant; one message of role TOOL for each follows at once."""
+    """Calls that the assistant makes; one message of role TOOL for each follows at once."""
     call_id: str = ""
-    """Of a tool: the `ToolCall.id` whose outcome `text` is."""
+    """In a message of role TOOL: the `ToolCall.id` whose outcome is `text`."""
 
 
 class ToolPlace(StrEnum):
@@ -69,7 +69,7 @@ class Toolbox:
 
     tools: tuple[Tool, ...] = ()
     timeout_ms: int = 10_000
-    """What has not returned so long after the model asked has failed."""
+    """A tool that has not returned in this time after the model asked has failed."""
 
     def with_client_tools(self, tools: tuple[Tool, ...]) -> "Toolbox":
         """The server's tools, and these in place of the client's."""
@@ -81,7 +81,7 @@ NO_TOOLS = Toolbox()
 
 
 def made_up_id(number: int, taken: Collection[str]) -> str:
-    """An id of a call that none of those taken is. Nine letters and digits: Mistral's API refuses any other."""
+    """An id for a call, not among `taken`. It has nine letters and digits: Mistral's API refuses any other."""
     while (made_up := f"call{number:05d}") in taken:
         number += 1
     return made_up

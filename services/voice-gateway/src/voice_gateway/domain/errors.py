@@ -1,13 +1,13 @@
 """What can go wrong, as one closed vocabulary.
 
     GatewayError
-    |-- ClientError       the client broke the contract, or asks for what is not there
+    |-- ClientError       the client broke the contract, or asks for what this server does not have
     |-- BackendError      a backend failed or is not there
     |   |-- RecognitionStalled
     |   `-- QuestionTooLong
     |-- Unavailable       this server cannot take or keep the session now
     |   `-- Refused       admission, by one of its limits
-    `-- InternalError     we are wrong
+    `-- InternalError     a fault of the gateway itself
 
 Each carries a `reason` that clients may act on and a message that is safe to show.
 `transports/grpc_wire/status.py` maps each reason to exactly one gRPC code.
@@ -67,7 +67,7 @@ class GatewayError(Exception):
     Attributes:
         reason: stable; a client may act on it.
         message: for people, safe to show.
-        retry_after_ms: when it is worth to come again; None: nobody knows.
+        retry_after_ms: after this time it is worth trying again; None: nobody knows.
     """
 
     retry_after_ms: int | None = None
@@ -91,22 +91,22 @@ class BackendError(GatewayError):
 
 
 class RecognitionStalled(BackendError):  # noqa: N818  said as the fact it is
-    """A recogniser answered nothing for long although somebody spoke."""
+    """A recogniser gave no result for too long although somebody spoke."""
 
     def __init__(self, message: str) -> None:
         super().__init__(Backend.ASR, Reason.BACKEND_UNAVAILABLE, message)
 
 
 class QuestionTooLong(BackendError):  # noqa: N818  said as the fact it is
-    """A language model takes no question of this length; a shorter one may be answered, and nobody is to blame."""
+    """The question is too long for a language model; a shorter one may be answered, and no address is to blame."""
 
     def __init__(self) -> None:
         super().__init__(Backend.LLM, Reason.LLM_FAILED, "the language model takes no question of this length")
 
 
 class Unavailable(GatewayError):  # noqa: N818  named after the gRPC code that every client knows
-    """This server cannot take or keep the session now: draining, full, a quota is used, or the client does not
-    read or does too much.
+    """This server cannot take or keep the session now: it is draining or full, a quota is used up, or the client does
+    not read or does too much.
     """
 
     def __init__(self, reason: Reason, message: str, *, retry_after_ms: int | None = None) -> None:
@@ -135,7 +135,7 @@ class Refused(Unavailable):
 
 
 class ToolError(Exception):
-    """A tool failed. No client is told, but the language model: the message goes on from "Error: "."""
+    """A tool failed. The language model is told, the client is not: the model reads "Error: " and the message."""
 
 
 class InternalError(GatewayError):

@@ -64,7 +64,7 @@ class SpeechEnded:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The whole turn so far; `is_final` once a turn."""
+    """The whole turn so far; `is_final` is true once for each turn."""
 
     turn: TurnId
     text: str
@@ -89,7 +89,7 @@ class ReplyText:
 class ReplyPaused:
     """Somebody may be interrupting: a player that PAUSES stands still and flushes nothing, one that FLUSHES is flushed.
 
-    Of a player that PLAYS_OUT no client is told.
+    A client whose player PLAYS_OUT is not told.
     """
 
     reply: ReplyId
@@ -147,7 +147,7 @@ class ToolCalled:
 
 
 REPLY_REQUEST = "reply_request"
-"""The span in which the client had not asked for the reply yet: it is the client's, not the server's."""
+"""The span in which the client had not asked for the reply yet: the client's time, not the server's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class LatencySpan:
     """After the last speech sample."""
     duration_ms: int
     setting: str = ""
-    """The setting that owns the span; empty when a backend's speed does."""
+    """The setting that decides how long the span is; empty when a backend's speed decides."""
     is_overlapped: bool = False
     """Work that was done beside other spans, before the turn was committed."""
 
@@ -189,7 +189,7 @@ class Speculation:
     trigger: SpeculationTrigger
     outcome: SpeculationOutcome
     wasted_tokens: int
-    """Pieces that the model had written when it was dropped; most servers send a token in each."""
+    """Pieces that the model had written when the reply was dropped; most servers send one token in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ class TurnReport:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Trouble from which the call goes on."""
+    """Trouble that does not end the call."""
 
     reason: Reason
     message: str

@@ -1,4 +1,4 @@
-"""Names of things in flight. Integers are counted by the core; wire ids are made of them in codecs."""
+"""Names of things in flight. Integers are counted by the core; codecs make wire ids of them."""
 
 from typing import NewType
 
@@ -12,4 +12,4 @@ CallId = NewType("CallId", int)
 StreamId = NewType("StreamId", int)
 """Number of a recognition stream in its session, from 1."""
 ItemId = NewType("ItemId", int)
-"""Number of an item of the conversation in its session, from 1; none is given twice."""
+"""Number of an item of the conversation in its session, from 1; no number is given twice."""

@@ -25,5 +25,5 @@ def samples_between(earlier: Instant, later: Instant, rate_hz: int) -> int:
 
 
 def samples_to_ns(samples: int, rate_hz: int) -> int:
-    """Nanoseconds that `samples` last at `rate_hz`, rounded up, so that waiting so long is always enough."""
+    """Nanoseconds that `samples` last at `rate_hz`, rounded up, so that this wait is always long enough."""
     return -(-samples * NS_PER_S // rate_hz)

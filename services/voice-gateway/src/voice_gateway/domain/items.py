@@ -33,7 +33,7 @@ class ToolCallItem:
 
     id: ItemId
     call_id: str
-    """The model's own name of the call. Servers that give none have it counted anew in each reply."""
+    """The model's own name for the call. Where its server gives none, calls are counted anew in each reply."""
     name: str
     arguments_json: str
     """A JSON object."""
@@ -41,7 +41,7 @@ class ToolCallItem:
 
 @dataclass(frozen=True, slots=True)
 class ToolOutputItem:
-    """What came of a call."""
+    """The outcome of a tool call."""
 
     id: ItemId
     call: ItemId

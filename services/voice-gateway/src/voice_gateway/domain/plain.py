@@ -1,4 +1,4 @@
-"""Values as JSON has them, and back, by the fields of their dataclasses: a new class needs no line here."""
+"""Turns values into what JSON has, and back, by the fields of their dataclasses: a new class needs no code here."""
 
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -12,14 +12,14 @@ _AS_IS = frozenset({str, int, float, bool, NoneType})
 
 
 class PlainError(Exception):
-    """A plain value is not one of the type that was to be read; the message says why."""
+    """A plain value does not have the type that was expected; the message says why."""
 
 
 def to_plain(value: object, *, with_names: bool = False) -> Any:
     """The value as JSON has it; `with_names` tells dataclasses with equal fields apart.
 
     Raises:
-        TypeError: there is something in it that is neither a dataclass, an enum, a list nor a scalar.
+        TypeError: it holds something that is neither a dataclass, an enum, a list nor a scalar.
     """
     if type(value) in _AS_IS:
         return value
@@ -34,7 +34,7 @@ def to_plain(value: object, *, with_names: bool = False) -> Any:
 
 
 def from_plain(kind: Any, value: Any, path: str) -> Any:
-    """The value of type `kind` that `to_plain` made `value` of. Takes what JSON makes of it, too.
+    """The value of type `kind` from which `to_plain` made `value`, also if JSON was in between.
 
     Nothing is guessed: every field of a dataclass must be there, also one that has a default.
 
@@ -45,7 +45,7 @@ def from_plain(kind: Any, value: Any, path: str) -> Any:
 
     Raises:
         PlainError: it is not of that type, or the class itself refuses its fields. The message says where, and is safe
-            to log: what the value says is not in it, but for numbers out of their range.
+            to log: it quotes no value, except numbers out of their range.
     """
     if isinstance(kind, NewType):
         return from_plain(kind.__supertype__, value, path)

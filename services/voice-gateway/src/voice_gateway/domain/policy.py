@@ -31,21 +31,21 @@ class TurnPolicy:
     vad_end_ms: int = _ms(900, 200, 20_000, "silence that ends a turn even if the recogniser stays silent")
     final_grace_ms: int = _ms(500, 0, 10_000, "wait for a forced final before the last interim is taken")
     max_turn_ms: int = _ms(60_000, 1_000, 600_000, "longest turn")
-    input_stall_ms: int = _ms(500, 100, 60_000, "a client that sends no audio for so long counts as silent")
+    input_stall_ms: int = _ms(500, 100, 60_000, "a client that sends no audio for this time counts as silent")
     min_speech_ms: int = _ms(400, 0, 5_000, "speech needed to take the floor from the agent")
     min_words: int = _count(2, 0, 20, "words needed to take the floor from the agent")
-    backchannel_ms: int = _ms(600, 0, 5_000, "words that only acknowledge, and took less, are a backchannel")
-    contested_timeout_ms: int = _ms(1_500, 200, 20_000, "a paused reply resumes after so long without a verdict")
-    protected_opening_ms: int = _ms(0, 0, 60_000, "no interruption is taken in the first part of a reply")
-    lead_ms: int = _ms(200, 40, 5_000, "reply audio is sent at most so far ahead of real time")
+    backchannel_ms: int = _ms(600, 0, 5_000, "words that only acknowledge, said in less than this, are a backchannel")
+    contested_timeout_ms: int = _ms(1_500, 200, 20_000, "a paused reply resumes after this time without a verdict")
+    protected_opening_ms: int = _ms(0, 0, 60_000, "no interruption is accepted in the first part of a reply")
+    lead_ms: int = _ms(200, 40, 5_000, "reply audio is sent at most this far ahead of real time")
     client_buffer_ms: int = _ms(100, 0, 5_000, "assumed buffer of a client that never reports playback")
     playback_settle_ms: int = _ms(250, 0, 5_000, "wait for the last playback report after an interruption")
-    stall_ms: int = _ms(5_000, 500, 120_000, "a reporting client whose playback stands still so long is stalled")
+    stall_ms: int = _ms(5_000, 500, 120_000, "a reporting client whose playback stands still for this time is stalled")
     no_input_ms: int = _ms(0, 0, 600_000, "silence after which the agent prompts again; 0 is never")
     speculation: bool = _flag("prepare the reply before the turn is certain")
-    max_speculations: int = _count(3, 0, 10, "most replies prepared early in one turn")
+    max_speculations: int = _count(3, 0, 10, "at most this many replies are prepared early in one turn")
     auto_reply: bool = _flag("answer each turn; if not, the client asks for each reply")
-    interrupts: bool = _flag("speech over a reply may stop it; if not, it is a turn that waits")
+    interrupts: bool = _flag("speech over a reply may stop it; if not, the speech is a turn that waits")
     detect_turns: bool = _flag("silence and final transcripts end a turn; if not, the client ends it")
 
     @property
@@ -55,7 +55,7 @@ class TurnPolicy:
 
     @property
     def prompt_after_ms(self) -> int:
-        """Silence after which the agent prompts again; 0 is never. Whoever asks for each reply is never prompted."""
+        """Silence after which the agent prompts again; 0 is never. Without `auto_reply` the agent never prompts."""
         return self.no_input_ms if self.auto_reply else 0
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""How a reply is given, and how one departs from what is agreed for its session."""
+"""How a reply is given, and in what one reply may differ from the agreement of its session."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,21 +7,21 @@ from voice_gateway.domain.chat import Tool
 
 
 class Modality(StrEnum):
-    """What a reply is made of; its text is told in any case."""
+    """What a reply is made of; its text is always sent."""
 
     AUDIO = "AUDIO"
     TEXT = "TEXT"
-    """Nothing of it is spoken: what was told of it counts as heard."""
+    """Nothing of it is spoken: the text that was sent counts as heard."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyOptions:
-    """What a client wants of a reply that it asks for. None: as is agreed."""
+    """What a client wants of a reply that it asks for. None: as agreed."""
 
     instructions: str | None = None
-    """Stand in the place of the system prompt; empty: the model is told nothing about its task."""
+    """Used instead of the system prompt; empty: the model is told nothing about its task."""
     tools: tuple[Tool, ...] | None = None
-    """All tools that the client executes for it, in the place of those of the session."""
+    """All tools that the client executes for this reply, instead of those of the session."""
 
     modality: Modality | None = None
 

@@ -1,4 +1,4 @@
-"""JSON that other readers take as well: Python's own takes more, and would pass it on to them."""
+"""JSON that other readers accept as well: Python's own accepts more, and we would pass that on to them."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from sys import float_info
 from typing import Any, Final, Never
 
 MAX_NESTING: Final = 100
-"""Objects and lists within one another. Readers differ in how many they take; Python's own depends on who calls it."""
+"""Objects and lists within one another. Readers accept different depths; in Python it depends on who calls."""
 
 
 def loads(text: str) -> Any:
@@ -53,9 +53,9 @@ def _whole(number: str) -> int:
 
 
 def _check(value: Any) -> None:
-    """Raise ValueError for what is nested too deeply, and for half characters.
+    """Raise ValueError for what is nested too deeply, and for half a surrogate pair.
 
-    Objects are tuples of names with their values here: a name that stands twice has two, and both are passed on.
+    Objects are tuples of (name, value) here: a name that stands twice keeps both values, and both are passed on.
     """
     level = [value]
     for _ in range(MAX_NESTING):

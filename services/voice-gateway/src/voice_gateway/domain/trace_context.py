@@ -1,14 +1,14 @@
-"""Which trace of its caller a call belongs to: W3C Trace Context, level 2 (https://www.w3.org/TR/trace-context-2/)."""
+"""The caller's trace to which a call belongs: W3C Trace Context, level 2 (https://www.w3.org/TR/trace-context-2/)."""
 
 import re
 from dataclasses import dataclass
 
 PARENT_CHARS = 55
-"""Of a traceparent of version 00 (section 3.2). A later version may have more; what is behind these is unknown."""
+"""Length of a traceparent of version 00 (section 3.2). A later one may be longer; what the rest means is unknown."""
 MAX_STATE_CHARS = 512
-"""Of a tracestate: a limit of ours, since the W3C has none. Section 3.3.1.5 asks to pass on at least as many."""
+"""Longest tracestate: our own limit, since the W3C has none. Section 3.3.1.5 asks to pass on at least this many."""
 MAX_STATE_MEMBERS = 32
-"""Of a tracestate: section 3.3.1.1."""
+"""Members of a tracestate: section 3.3.1.1."""
 
 _PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _MEMBER = re.compile(r"([a-z0-9][a-z0-9_*/@-]{0,255})=[ !-+\--<>-~]{0,255}[!-+\--<>-~]")
@@ -17,10 +17,10 @@ _VERSION_00, _NO_VERSION = "00", "ff"
 
 @dataclass(frozen=True, slots=True)
 class TraceContext:
-    """The place of a call in its caller's trace; empty texts: none is known.
+    """The place of a call in its caller's trace; empty texts: it is not known.
 
     Raises:
-        ValueError: `trace_context` would not have made it.
+        ValueError: `trace_context` makes no such value.
     """
 
     parent: str = ""
@@ -29,21 +29,21 @@ class TraceContext:
     """A lawful tracestate that has members, at most 512 characters; never without a parent."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no trace, wherever it comes from: it is logged as it is."""
+        """Refuse what is not a trace, wherever it comes from: traces are logged unchanged."""
         if (self.parent, self.state) != _lawful(self.parent, self.state):
             raise ValueError("traceparent or tracestate is unlawful")
 
     @property
     def logged(self) -> dict[str, str]:
-        """The field of a log line that names the trace; there is none where no trace is known."""
+        """The field of a log line that names the trace; empty where no trace is known."""
         return {"traceparent": self.parent} if self.parent else {}
 
 
 def trace_context(traceparent: str, tracestate: str) -> TraceContext:
-    """What is lawful of the two values. The W3C says to ignore the rest, and all without a lawful traceparent.
+    """The lawful ones of the two values. The W3C says to ignore others, and both without a lawful traceparent.
 
-    A tracestate of more than MAX_STATE_CHARS is lawful, and is dropped all the same: as a whole, so that nobody takes
-    the rest for all of it.
+    A tracestate of more than MAX_STATE_CHARS is lawful, but is dropped: as a whole, so that nobody takes a part of it
+    for all of it.
     """
     return TraceContext(*_lawful(traceparent, tracestate))
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_RESULT_CHARS: Final = 4_000
-"""Text of one transcript, as of a typed turn. A turn lasts a minute, of which nobody speaks more than 1,500."""
+"""Text of one transcript; a typed turn may be as long. In a minute, the default `max_turn_ms`, nobody speaks 1,500."""
 MAX_RESULT_WORDS: Final = 1_000
 """Words of one transcript that come with their times: a minute has 300."""
 MAX_WORD_CHARS: Final = 100
-"""Of a word that comes with its time."""
+"""Text of a word that comes with its time."""
 MAX_SENTENCE_WORDS: Final = 1_000
 """Words of one sentence that come with their times."""
 

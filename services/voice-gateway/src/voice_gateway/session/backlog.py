@@ -4,34 +4,34 @@ from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.turn.inputs import BacklogBegan, CaughtUp
 
 GAIN_MS = 500
-"""Input that has gained so much on real time was kept somewhere before it was sent. What a network held back gains
-nothing: it only comes to where input had been before. Less is the first message of a client that sends long ones."""
+"""Input that has gained this much on real time was kept somewhere before it was sent. What a network held back gains
+nothing: it only makes up for its delay. The first message of a client that sends long ones gains less."""
 CALM_MS = 500
-"""A backlog is over when so long nothing was gained."""
+"""A backlog is over when nothing was gained for this time."""
 UNREAD_MS = 500
-"""As long as the tape holds so much that nobody has read, a backlog is not over: then the pace is that of the reader.
+"""A backlog is not over while the tape holds this much unread audio: input then comes at the pace of the reader.
 In a call in real time it holds 100 ms at most (`hearing.BATCH_MS`)."""
 FOLLOWED_PERCENT = 5
-"""So much of the time in which audio comes is followed and not counted as gained: the clocks of sound cards differ by
-0.01 to 0.1 %. In a backlog it is 25 ms in `CALM_MS`, and more than that is a gain."""
+"""The level follows the lead by this share of the time in which audio comes, so that drift is no gain: the clocks of
+sound cards differ by 0.01 to 0.1 %. In a backlog the share is 25 ms in `CALM_MS`, and more than that is a gain."""
 
 
 class Backlog:
     """Says when a backlog begins and when it has been caught up.
 
-    The measure is the *lead*: how long the audio lasts that has come, less the time in which it came. It is compared
+    The measure is the *lead*: the length of all audio that has come, less the time in which it came. It is compared
     with a *level*, which follows it slowly. A gap in the client's clock (silence that was not sent, or a clock that was
     set) is not audio that was pushed: it brings the lead to the level at most.
     """
 
     def __init__(self) -> None:
         self._heard_at: Instant | None = None
-        """When audio came last; None: none has come."""
+        """When audio came last; None: never."""
         self._lead_ns = 0
         self._level_ns = 0
         self._is_on = False
         self._calm_since = Instant(0)
-        """Since then nothing was gained, and the tape was read."""
+        """Since this instant nothing was gained, and the tape was read."""
 
     def heard(
         self, *, audio_ns: int, gap_ns: int, unread_ns: int, received_samples: int, now: Instant
@@ -39,7 +39,7 @@ class Backlog:
         """Audio that lasts `audio_ns` came after a gap of `gap_ns` in the client's clock.
 
         What holds before this audio: the tape has `unread_ns` that nobody has read, and input had been received up to
-        `received_samples` of its clock. It is caught up there, also if the client has sent nothing for a while.
+        `received_samples` of its clock. A backlog is caught up there, also if the client has sent nothing for a while.
         """
         edges: list[BacklogBegan | CaughtUp] = []
         elapsed_ns = 0 if self._heard_at is None else now - self._heard_at

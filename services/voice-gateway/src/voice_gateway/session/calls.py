@@ -1,4 +1,4 @@
-"""Backend calls of one session: each is a task, what it delivers and how it fails comes back as facts."""
+"""Backend calls of one session: each is a task; what it delivers and how it fails come back as facts."""
 
 import asyncio
 import itertools
@@ -63,7 +63,7 @@ class NoTools:
     """A ToolRunner without any tool."""
 
     def tools(self) -> tuple[Tool, ...]:
-        """None."""
+        """No tools."""
         return ()
 
     async def run(self, name: str, arguments_json: str) -> str:
@@ -202,7 +202,7 @@ class BackendCalls:
             task.cancel()
 
     async def _guard(self, call: _Call, failed: Callable[[Reason, str], inputs.Input | None]) -> None:
-        """Await a call; its failure becomes a log line and a fact, if any, also a failure that is our own fault."""
+        """Await a call; a failure, also one of our own, becomes a log line and, if `failed` makes one, a fact."""
         try:
             await call()
         except GatewayError as error:
@@ -343,7 +343,7 @@ def _share_of_result(result: RecognitionResult) -> float:
 
 
 def _no_fact(_: Reason, __: str) -> None:
-    """Nobody waits for it."""
+    """No fact: nobody waits for the result."""
 
 
 @dataclass(slots=True)
@@ -352,7 +352,7 @@ class _Speech:
 
     orders: asyncio.Queue[Synthesize] = field(default_factory=asyncio.Queue)
     blames: list[Callable[[], None]] = field(default_factory=list)
-    """Of sentences that were skipped; see `SentenceSkipped`."""
+    """Those of skipped sentences; see `SentenceSkipped`."""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
-"""What a backend may send into one session. More ends the reply or the sentence, or is taken together: never the call.
+"""How much a backend may send into one session. More ends the reply or the sentence, or is merged: the call goes on.
 
-A generator that always has something never lets the event loop go: whoever takes from one breathes between two pieces.
+A generator that always has a next piece never gives the event loop back: its reader has to pause between pieces.
 """
 
 import asyncio
@@ -18,47 +18,47 @@ from voice_gateway.session.ports import SpeechChunk
 from voice_gateway.turn.inputs import TranscriptRevised
 
 MAX_REPLY_CHARS: Final = 16_000
-"""Text of one reply, white space too: a quarter of an hour of talk at 15 characters a second. A piece without text
+"""Text of one reply, with its white space: a quarter of an hour of talk at 15 characters a second. A piece without text
 counts as one character, so that pieces are bounded, too."""
 MAX_CALL_CHARS: Final = 65_536
 """Names and arguments of the tools that one reply calls: as much as a tool may return (client.proto, `ToolResult`)."""
 MAX_CALLS: Final = 64
-"""Tools that one reply calls; turn/reply/tools.py executes 16 of a round. A client that answers them all at once is
-within what it may do (runner.py, `DEEDS`)."""
+"""Tools that one reply calls; turn/reply/tools.py executes 16 in a round. A client that answers these 16 at once
+stays within what it may do (runner.py, `DEEDS`)."""
 PIECE_CHARS: Final = 128
-"""Of a backend's text so much is taken before others have their turn: up to 64 sentences of a model, under 5 ms at
-their worst, as `make bench SECTION=text` prints. Servers send a token in a piece, or some."""
+"""At most this much of a backend's text is taken before other tasks run: up to 64 sentences of a model, under 5 ms at
+worst, as `make bench SECTION=text` prints. Servers send one token in a piece, or a few."""
 MAX_SENTENCE_MS: Final = 120_000
-"""Audio of one sentence, which has 400 characters: 27 s at 15 characters a second, and four times that when slow."""
+"""Audio of one sentence of at most 400 characters: 27 s at 15 characters a second, and four times that when slow."""
 MAX_OUTPUT_CHARS: Final = 65_536
-"""Of a tool of the server, as of a client's."""
+"""Output of a tool of the server; a client's tool may return as much."""
 PIECES: Final = TokenBucket(capacity=500, per_s=500)
-"""Of a model, or chunks of synthesis. A reply of a minute has 300 tokens, and is taken as fast as it comes; of longer
-ones 500 a second are a hundred times what is spoken. More wait: each costs some 20 us of the event loop."""
+"""Pieces of a model, or chunks of synthesis. A reply of a minute has 300 tokens, and is taken as fast as it comes; for
+longer ones 500 a second are a hundred times what is spoken. Others wait: each costs some 20 us of the event loop."""
 RESULTS: Final = TokenBucket(capacity=400, per_s=200)
-"""Of a recogniser, which has some 10 a second, and of a recording that is pushed at 12.8 times real time some 130. More
+"""Results of a recogniser: some 10 a second, or some 130 for a recording that is pushed at 12.8 times real time. Others
 wait."""
 FINALS: Final = TokenBucket(capacity=20, per_s=5)
-"""Of a recogniser in one session, whatever stream they come from: each may be a turn that asks the model. Who speaks
-ends a segment a second at most, and a recording that is pushed at 12.8 times real time has some 5. More wait."""
+"""Finals of a recogniser in one session, on all its streams: each may be a turn that asks the model. A speaker ends one
+segment a second at most, and a recording that is pushed at 12.8 times real time some 5. Others wait."""
 INTERIMS: Final = TokenBucket(capacity=50, per_s=25)
-"""That are told: recognisers decode each 80 to 160 ms, and no screen shows more. Of more the newest counts."""
+"""Interims that are posted: recognisers decode every 80 to 160 ms, no screen shows more. Of more, the newest counts."""
 BREATH: Final = 32
-"""Pieces in a row before others have their turn, at the latest, however short: each costs 50 us or so."""
+"""At most this many pieces, however short, are taken before other tasks run: each costs about 50 us."""
 PCM_BREATH_BYTES: Final = 65_536
-"""The same of synthesised audio: two seconds at 16 kHz."""
+"""The same for synthesised audio: two seconds at 16 kHz."""
 
 T = TypeVar("T")
 
 
 class Pace:
-    """Lets its callers wait, no longer than a bucket says."""
+    """Makes its callers wait as long as a bucket says."""
 
     def __init__(self, bucket: TokenBucket) -> None:
         self._bucket = bucket
 
     async def take(self) -> bool:
-        """Take one token; whether that had to be waited for."""
+        """Take one token, and wait until it is there. Returns whether a wait was needed."""
         now = clock.now()
         self._bucket = self._bucket.take(1, now)
         wait_ns = self._bucket.debt_ns(now)
@@ -70,9 +70,9 @@ class Pace:
 async def breathing(
     pieces: AsyncGenerator[T, None], bucket: TokenBucket, share: Callable[[T], float]
 ) -> AsyncGenerator[T, None]:
-    """The same pieces, no faster than the bucket says, and with a turn for others now and then.
+    """The same pieces, no faster than the bucket says; other tasks run now and then in between.
 
-    `share` says how much of what may be taken in a row a piece is: 1 and more, and others have their turn at once.
+    `share` says which part of what may be taken in a row a piece is: at 1 or more, other tasks run right after it.
     """
     pace, taken = Pace(bucket), 0.0
     async for piece in pieces:
@@ -86,12 +86,12 @@ async def breathing(
 
 
 def share_of_text(text: str) -> float:
-    """How much of what may be taken in a row a text is."""
+    """Which part of what may be taken in a row a text is."""
     return len(text) / PIECE_CHARS
 
 
 def share_of_speech(chunk: SpeechChunk) -> float:
-    """How much of what may be taken in a row synthesised audio is."""
+    """Which part of what may be taken in a row synthesised audio is."""
     return len(chunk.pcm) / PCM_BREATH_BYTES
 
 
@@ -104,7 +104,7 @@ class ReplyBudget:
         self._calls = MAX_CALLS
 
     def cut(self, text: str) -> list[str]:
-        """Pieces of the text, as far as it may be taken."""
+        """The text in pieces, as far as the budget allows."""
         taken = text[: self._text_chars]
         self._text_chars -= max(1, len(text))
         return [taken[start : start + PIECE_CHARS] for start in range(0, len(taken), PIECE_CHARS)]
@@ -115,7 +115,7 @@ class ReplyBudget:
         self._call_chars -= len(call.id) + len(call.name) + len(call.arguments_json)
 
     def check(self) -> None:
-        """Raises BackendError, LLM_FAILED, when more was written than there may be."""
+        """Raise BackendError, LLM_FAILED, if the model wrote more than it may."""
         if self._text_chars < 0:
             raise _too_much(f"a reply of more than {MAX_REPLY_CHARS} characters")
         if self._calls < 0:
@@ -129,7 +129,7 @@ def _too_much(what: str) -> BackendError:
 
 
 def bounded(result: RecognitionResult) -> RecognitionResult:
-    """A transcript of a length that somebody may have said; itself as a rule."""
+    """The transcript, cut to a length that somebody may have said; as a rule it is unchanged."""
     has_long_word = any(len(word.text) > MAX_WORD_CHARS for word in result.words[:MAX_RESULT_WORDS])
     if len(result.text) <= MAX_RESULT_CHARS and len(result.words) <= MAX_RESULT_WORDS and not has_long_word:
         return result
@@ -139,7 +139,7 @@ def bounded(result: RecognitionResult) -> RecognitionResult:
 
 
 class Interims:
-    """Hands on the interim transcripts of one stream: of those that come too fast the newest, when it may be told."""
+    """Posts the interim transcripts of one stream; if they come too fast, only the newest, as soon as it may."""
 
     def __init__(self, post: Callable[[TranscriptRevised], None]) -> None:
         self._post = post
@@ -148,7 +148,7 @@ class Interims:
         self._timer: asyncio.TimerHandle | None = None
 
     def take(self, interim: TranscriptRevised) -> None:
-        """Post it, or keep it until it may be."""
+        """Post it, or keep it until it may be posted."""
         now = clock.now()
         taken = self._bucket.take(1, now)
         wait_ns = taken.debt_ns(now)
@@ -170,7 +170,7 @@ class Interims:
             self._post(newest)
 
     def drop(self) -> None:
-        """What is kept is out of date: a final has come, or a newer one."""
+        """Drop what is kept: a final has come, or a newer interim."""
         self._newest = None
         if self._timer is not None:
             self._timer.cancel()

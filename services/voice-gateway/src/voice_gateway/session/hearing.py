@@ -14,19 +14,19 @@ from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.session.patience import Patience
 
 MAX_AHEAD_MS = 5_000
-"""Input may run so far ahead of what the recogniser was sent, and of what was listened to; then nothing is read.
+"""Input may run this far ahead of what the recogniser was sent, and of what was listened to; then nothing is read.
 Silence that stands for a gap counts like audio, at the length that it has on the tape."""
 MAX_TAPE_MS = 65_000
-"""Audio kept for replay: the longest turn (60 s) and the wait for its final. Older audio is forgotten."""
+"""Audio kept for replay: the longest turn by default (60 s) and the wait for its final. Older audio is forgotten."""
 MAX_SILENCE_MS = 2_000
 """A longer gap is shortened to this: enough for every recogniser to end its segment."""
 SOUND_MS = 100
-"""Audio shorter than this between two gaps is no speech: the silence before it goes on behind it. A syllable is longer
+"""Audio shorter than this between two gaps is no speech: the silence before it goes on after it. A syllable is longer
 (150 to 300 ms), and a frame of comfort noise shorter (20 to 60 ms)."""
 JITTER_MS = 20
 """A smaller difference between the client's clock and the tape is resampling, not a gap."""
 BATCH_MS = 100
-"""Audio is handed on in pieces of this while nobody waits for it: a write a frame costs more than all else."""
+"""Audio is handed on in pieces of this while nobody waits for it: one write for each frame costs more than all else."""
 MAX_BATCH_MS = 1_000
 """Largest piece, so that a replay does not make one huge message."""
 
@@ -49,10 +49,10 @@ class Hearing:
         self._forgotten = 0
         """Tape position before which nothing is replayed."""
         self._listened: int | None = None
-        """Tape position up to which was listened for speech; None: nobody listens."""
+        """Tape position that the listener for speech has come to; None: nobody listens."""
         self._feed: Feed | None = None
         self._finished = 0
-        """Tape position where the feed ends that was finished last."""
+        """Tape position where the last finished feed ends."""
         self._batch = BATCH_MS * asr_rate_hz // 1_000
         """Samples that make a piece for the recogniser."""
         self._room = asyncio.Event()
@@ -84,7 +84,7 @@ class Hearing:
     def open_feed(self, from_samples: int, *, follows: bool = False) -> "Feed":
         """A feed of the audio from `from_samples` on, as far back as it is kept.
 
-        With `follows`: not before the end of the feed that was finished last.
+        With `follows`: not from before the end of the last finished feed.
         """
         first = max(self.to_tape(from_samples), self._finished) if follows else self.to_tape(from_samples)
         start = min(max(first, self.base()), self._end)
@@ -110,7 +110,7 @@ class Hearing:
             self._finished = self._feed.finish(end)
 
     def leave_feed(self, feed: "Feed") -> None:
-        """Its stream is over: until another one is opened nobody is to wait for it, least of all who types."""
+        """Its stream is over: until another is opened nobody must wait for it, least of all a user who types."""
         if self._feed is feed:
             self._feed = None
             self._update_room()
@@ -121,7 +121,7 @@ class Hearing:
         self._drop(self._forgotten - self._base)
 
     def listened(self, tape_samples: int) -> None:
-        """Whoever listens for speech has come to this position; what is before it is not kept for that."""
+        """The listener for speech has come to this position, and needs nothing before it any more."""
         self._listened = tape_samples
         self._drop(self._forgotten - self._base)
         self._update_room()
@@ -140,7 +140,7 @@ class Hearing:
         await self._room.wait()
 
     def release(self) -> None:
-        """Let the audio go, and everybody who waits for room: the session is over."""
+        """Drop the audio, and wake everybody who waits for room: the session is over."""
         self._feed = self._listened = None
         self._drop(self._end - self._base)
         self._room.set()
@@ -180,13 +180,13 @@ class Hearing:
         return self._base + len(self._tape) // PCM_SAMPLE_BYTES
 
     def _fill(self, gap: int, offset_samples: int) -> None:
-        """Make the silence that a gap stands for, as far as the tape does not end in enough of it."""
+        """Make the silence that a gap stands for; less where the tape ends in silence already."""
         most, sound = MAX_SILENCE_MS * self._asr_rate_hz // 1_000, SOUND_MS * self._asr_rate_hz // 1_000
         self._silence = 0 if self._unbroken >= sound else max(0, self._silence - self._unbroken)
         made = min(gap * self._asr_rate_hz // self._input_rate_hz, most - self._silence)
         self._tape += bytes(made * PCM_SAMPLE_BYTES)
         if self._unbroken < sound and len(self._anchors) > 1:
-            self._anchors.pop()  # where exactly it was that is no speech need not be known: there may be any number
+            self._anchors.pop()  # positions in what is no speech are not needed, and there may be any number
         self._anchors.append((self._end, offset_samples))
         self._silence += made
         self._unbroken = 0
@@ -196,7 +196,7 @@ class Hearing:
         self._drop(min(excess, self._taken() - self._base))  # one message may hold more than the tape does
 
     def _drop(self, samples: int) -> None:
-        """Let go of the oldest audio, but for what was not listened to."""
+        """Let go of the oldest audio, except what was not listened to yet."""
         if self._listened is not None:
             samples = min(samples, self._listened - self._base)
         if samples <= 0:
@@ -237,7 +237,7 @@ class Feed(AsyncIterator[bytes]):
             self._more.set()
 
     def finish(self, end: int) -> int:
-        """The stream ends at this tape position, or where more was taken already: there."""
+        """End the stream at this tape position, or after what was taken already; returns which."""
         self._end = max(end, self.position)
         self._more.set()
         return self._end

@@ -1,6 +1,6 @@
-"""How long nothing has happened in a session.
+"""Notices that nothing has happened in a session for some time.
 
-A mark costs a look at the clock; the one timer is armed anew only when it rings.
+A mark only reads the clock; the one timer is armed again only when it rings.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from voice_gateway.session import clock
 
 
 class IdleWatch:
-    """Tells when nothing was marked for `limit_ms`, and again after as long; 0: never."""
+    """Calls `tell` when nothing was marked for `limit_ms`, and after each further `limit_ms`; 0: never."""
 
     def __init__(self, limit_ms: int, tell: Callable[[], None]) -> None:
         self._limit_ms = limit_ms
@@ -30,7 +30,7 @@ class IdleWatch:
             self._arm()
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         if self._timer is not None:
             self._timer.cancel()
 

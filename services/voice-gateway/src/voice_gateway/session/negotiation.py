@@ -1,4 +1,4 @@
-"""What a client may have of what it asks for, at the start and in the midst of a session."""
+"""What a client gets of what it asks for, at the start of a session and during it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ LABEL_CHARS = 128
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """What a session has when its client asks for nothing else: one for the process, and of no session."""
+    """What a session has when its client asks for nothing else: the same for all sessions."""
 
     language_code: str
     """BCP-47, of both directions."""
@@ -40,15 +40,15 @@ class SessionSettings:
     """Rate of reply audio."""
     persona: Persona
     backend_patience_ms: int = 0
-    """A session that has been without recognition for so long ends; 0: it does not."""
+    """A session ends after this time without recognition; 0: never."""
     tool_timeout_ms: int = NO_TOOLS.timeout_ms
-    """What a tool has not returned by then has failed."""
+    """A tool that has not returned after this time has failed."""
     idle_timeout_ms: int = 0
-    """A session without audio, text or reply for so long ends; 0: never."""
+    """A session ends after this time without audio, text or reply; 0: never."""
 
 
 class Negotiator:
-    """Checks wishes against what the backends have. Raises ClientError for what there is not."""
+    """Checks wishes against what the backends have. Raises ClientError for what they do not have."""
 
     def __init__(
         self,
@@ -113,9 +113,9 @@ class Negotiator:
         return persona if request.system_prompt is None else replace(persona, system_prompt=request.system_prompt)
 
     def update(self, update: SessionUpdate, current: Agreement) -> Change:
-        """What changes of a session for which, with the changes that wait, `current` is agreed.
+        """What changes in a session; `current` is its agreement with the changes that still wait.
 
-        A language that is changed alone keeps the voice if it has it; else synthesis chooses.
+        If only the language changes, the voice stays if the new language has it; else synthesis chooses.
         """
         code = voice = None
         if update.language_code is not None:
@@ -136,12 +136,12 @@ class Negotiator:
         )
 
     def reply_options(self, options: ReplyOptions) -> ReplyOptions:
-        """What a client may have of what it wants of one reply."""
+        """What a client gets of what it wants for one reply."""
         self._lawful(options.tools or ())
         return options
 
     def _lawful(self, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
-        """Tools of a client, none of which has the name of one of the server's."""
+        """The client's tools; raises ClientError if one has the name of a tool of the server."""
         ours = {tool.name for tool in self._tools.tools()}
         for tool in tools:
             if tool.name in ours:
@@ -149,7 +149,7 @@ class Negotiator:
         return tools
 
     def _spoken(self, wanted_language: str, wanted_voice: str, usual_voice: str) -> tuple[str, str]:
-        """Language code and voice; a voice that is not asked for is the usual one, if the language has it."""
+        """Language code and voice: the wanted voice, else the usual one if the language has it, else empty."""
         languages = {language.code: language.voices for language in self.capabilities()}
         code = match_language(wanted_language or self._settings.language_code, languages)
         voices = languages[code]
@@ -159,12 +159,12 @@ class Negotiator:
 
 
 def unavailable(backend: Backend) -> BackendError:
-    """That nobody answers there."""
+    """The error that says that no such backend answers."""
     return BackendError(backend, Reason.BACKEND_UNAVAILABLE, f"no {backend} backend answers")
 
 
 def match_language(wanted: str, languages: Mapping[str, tuple[str, ...]]) -> str:
-    """The language of that code, in any case; of a bare primary tag ("en") the first that has it."""
+    """The language with this code, small or capital letters; for a primary tag alone ("en") the first that has it."""
     folded = wanted.casefold()
     for code in languages:
         if code.casefold() == folded or code.casefold().split("-")[0] == folded:

@@ -17,19 +17,19 @@ from voice_gateway.domain.instant import Instant, ms_between
 from voice_gateway.session.ports import VOICE_RATE_HZ
 
 KEPT_MS = 2_000
-"""So much of what was sent is compared: more than the lead, a jitter buffer, the network both ways and a room."""
+"""This much of what was sent is compared: more than the lead, a jitter buffer, the network both ways and a room."""
 LAST_MS = 1_000
-"""After the last audio left, its echo has passed: a fifth of this is `lead_ms`, which is played first."""
+"""This time after the last audio left, its echo has passed: a fifth of it is `lead_ms`, which is played first."""
 RATE_HZ = 8_000
-"""At which both are compared: speech has what distinguishes it below 4 kHz."""
+"""Rate at which both are compared: what distinguishes speech lies below 4 kHz."""
 MATCH = 0.7
 """A normalised correlation of this or more is the agent's voice: half of what sounds, or more, is echo."""
 NEAR_SAMPLES = 400
 """The delay of an echo changes by less than this (50 ms) from one chunk to the next, frames of 40 ms included."""
 STEPS = 2
-"""Delays tried for each sample; at whole samples alone an s that is half a sample off does not match."""
+"""Delays tried for each sample; at whole samples alone an "s" that is half a sample off does not match."""
 EMPHASIS = 0.95
-"""Of high over low tones before the comparison (the usual pre-emphasis of speech): vowels of one voice are alike."""
+"""Raises high tones over low ones before the comparison (the usual pre-emphasis): vowels of one voice are alike."""
 
 Samples = npt.NDArray[np.float32]
 
@@ -44,10 +44,10 @@ class OwnVoice:
         self._sent_at = Instant(0)
         """When audio left last, if any has."""
         self._delay: int | None = None
-        """Of the last match: samples at RATE_HZ from its end to the end of what was sent."""
+        """Delay of the last match: samples at RATE_HZ from its end to the end of what was sent."""
 
     def sent(self, pcm: bytes, now: Instant) -> None:
-        """Reply audio has left; the mark of a reply's end may have none."""
+        """Reply audio has left; the mark of a reply's end may have no audio."""
         if not pcm:
             return
         self._frames.append(pcm)
@@ -84,7 +84,7 @@ def _prepared(pcm: bytes, rate_hz: int) -> Samples:
     samples = np.frombuffer(pcm[: len(pcm) // PCM_SAMPLE_BYTES * PCM_SAMPLE_BYTES], "<i2").astype(np.float32)
     samples -= samples.mean()  # a constant is no sound, nor are the edges that a filter would make of it
     if rate_hz != RATE_HZ:
-        samples = soxr.resample(samples, rate_hz, RATE_HZ, quality="LQ")  # QQ folds hiss down, by where a sample falls
+        samples = soxr.resample(samples, rate_hz, RATE_HZ, quality="LQ")  # "QQ" aliases hiss, depending on its phase
     return np.asarray(samples[1:] - EMPHASIS * samples[:-1], np.float32)
 
 

@@ -1,4 +1,4 @@
-"""The one clock work of the process: a 20 ms tick for all reply audio that is being played."""
+"""The one clockwork of the process: a 20 ms tick, for reply audio that is being played and for the voice bank."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from voice_gateway.session import clock
 
 TICK_MS = 20
 MAX_LATENESS = 500
-"""Ticks of 10 s whose lateness is kept for whoever asks."""
+"""Ticks whose lateness is kept for whoever asks: 10 s."""
 
 
 class Paced(Protocol):
@@ -38,13 +38,13 @@ class Pacer:
             self._arm()
 
     def remove(self, paced: Paced) -> None:
-        """Tick it no more."""
+        """Stop ticking it."""
         self._paced.pop(paced, None)
 
     def take_lateness_ms(self) -> Sequence[float]:
-        """How late, since the last call, each tick was through with what was due: what every caller waited longer.
+        """How late each tick since the last call was done: every caller waited longer by as much.
 
-        Those that a late tick came instead of count as well, or a stall would weigh no more than a tick in time.
+        Ticks that a late tick replaced count as well, or a stall would weigh no more than a tick in time.
         """
         taken = tuple(self._lateness_ms)
         self._lateness_ms.clear()

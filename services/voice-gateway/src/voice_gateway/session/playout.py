@@ -17,11 +17,11 @@ from voice_gateway.session.pacer import Pacer
 from voice_gateway.turn.inputs import PlayoutCompleted, PlayoutStarted, PlayoutStarved
 
 FRAME_MS = 40
-"""Length of one frame to the client: half the messages of 20 ms, and still shorter than `lead_ms`."""
+"""Length of one frame to the client: half as many messages as at 20 ms, and still shorter than `lead_ms`."""
 MAX_BUFFER_MS = 10_000
-"""Synthesis rests while so much audio waits; the longest sentence comes on top."""
+"""Synthesis waits while more audio than this is unsent; one chunk, a sentence at the longest, comes on top."""
 LATE_MS = 1_000
-"""So far behind the lead and its assumed buffer a client that is flushed may be: a network both ways, a busy loop."""
+"""A client that is flushed may be this far behind the lead and its assumed buffer: a network both ways, a busy loop."""
 
 
 @dataclass(slots=True)
@@ -37,19 +37,19 @@ class _Sent:
 
     def __init__(self) -> None:
         self.max_bytes = 0
-        """A frame comes on top."""
+        """Up to this much is kept, and one frame on top."""
         self._frames: deque[tuple[SentenceId, bytes]] = deque()
         self._kept_bytes = 0
 
     def add(self, sentence: SentenceId, pcm: bytes) -> None:
-        """This has left; the oldest is forgotten for it."""
+        """Keep what has left; the oldest makes room for it."""
         self._frames.append((sentence, pcm))
         self._kept_bytes += len(pcm)
         while self._kept_bytes - len(self._frames[0][1]) >= self.max_bytes:
             self._kept_bytes -= len(self._frames.popleft()[1])
 
     def take(self, size_bytes: int) -> Iterator[tuple[SentenceId, bytes]]:
-        """So much of the end, as far as it is kept: in pieces, the newest first. They are kept no longer."""
+        """Give up `size_bytes` from the end, or all that is kept: in pieces, the newest first."""
         while size_bytes > 0 and self._frames:
             sentence, pcm = self._frames.pop()
             self._kept_bytes -= len(pcm)
@@ -89,7 +89,7 @@ class Playout:
         self._sentences: dict[SentenceId, _Sentence] = {}
         self._order: deque[SentenceId] = deque()
         self._running_since: Instant | None = None
-        """When the reply's sample 0 would have left, had it never starved; None while nothing is due."""
+        """When the reply's sample 0 would have left if it had never starved; None while nothing is due."""
         self._is_ended = False
         """Whether no more sentences follow."""
         self._is_over = True
@@ -100,7 +100,7 @@ class Playout:
         self._room.set()
 
     def reconfigure(self, policy: TurnPolicy) -> None:
-        """Run by this policy's `lead_ms` ahead of real time from now on."""
+        """Send up to this policy's `lead_ms` ahead of real time from now on."""
         self._lead_samples = self._rate_hz * policy.lead_ms // 1_000
         self._kept.max_bytes = pcm_bytes(policy.lead_ms + policy.client_buffer_ms + LATE_MS, self._rate_hz)
 
@@ -143,7 +143,7 @@ class Playout:
                 self._stop()
 
     def resume(self, reply: ReplyId, from_samples: int) -> None:
-        """Go on sending; the client plays on at `from_samples`, or had played so far if it did not stop."""
+        """Go on sending; the client plays on at `from_samples`, or had played up to there if it did not stop."""
         if reply == self._reply and self._is_held:
             self._is_held = False
             if self._player is Player.FLUSHES:
@@ -154,7 +154,7 @@ class Playout:
             self.tick(clock.now())
 
     def _take_back(self, from_samples: int) -> None:
-        """What left from here on waits again; from a place that is no longer kept, what is kept does."""
+        """What left from here on waits to be sent again, as far as it is still kept."""
         for sentence, pcm in self._kept.take((self._sent - from_samples) * PCM_SAMPLE_BYTES):
             if not self._order or self._order[0] != sentence:
                 self._order.appendleft(sentence)
@@ -169,7 +169,7 @@ class Playout:
             self._drop()
 
     def sent(self, reply: ReplyId) -> int:
-        """Samples of the reply that have left; 0 for any but the last one."""
+        """Samples of the reply that have left; 0 for any reply but the last."""
         return self._sent if reply == self._reply else 0
 
     def close(self) -> None:
@@ -199,7 +199,7 @@ class Playout:
             self._post(PlayoutStarved(self._reply, self._sent))
 
     def _is_frame_due(self, now: Instant) -> bool:
-        """Whether the next frame may leave: a whole one, or what there is where waiting would starve the client."""
+        """Whether the next frame may leave: a whole one, or less where a sentence ends or the client would starve."""
         if not self._order or self._is_over:
             return False
         ahead = self._sent - self._position(now)

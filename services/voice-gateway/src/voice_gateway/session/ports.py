@@ -28,7 +28,7 @@ from voice_gateway.domain.transcript import RecognitionResult, SpokenWord
 class SessionRequest:
     """What a client asks for, already decoded from its wire. None: the server's default.
 
-    It is no Agreement: what is open in it, and whether it can be granted, is seen when the session is opened.
+    It is not an Agreement: what is left open, and what can be granted, is decided when the session is opened.
     """
 
     transport: str
@@ -50,15 +50,15 @@ class SessionRequest:
     client_label: str = ""
     """The client's own name for the call, for logs only."""
     caller: Caller = UNKNOWN
-    """Who opened the call; no codec knows."""
+    """Who opened the call; the transport adds it, codecs do not know it."""
     trace: TraceContext = NO_TRACE
 
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdate:
-    """What a client asks for in the midst of its session. None: it stays as it is.
+    """What a client asks for during its session. None: it stays as it is.
 
-    It is no Change: what is granted of it depends on what is agreed by then.
+    It is not a Change: what is granted depends on what is agreed by then.
     """
 
     language_code: str | None = None
@@ -66,11 +66,11 @@ class SessionUpdate:
     voice: str | None = None
     """Empty: the server's default."""
     system_prompt: str | None = None
-    """Empty: none at all."""
+    """Empty: no system prompt at all."""
     policy: Mapping[str, int] = field(default_factory=dict)
     """Departures from the session's turn policy, by field name of TurnPolicy."""
     tools: tuple[Tool, ...] | None = None
-    """All that the client executes from then on; lawful as in SessionRequest."""
+    """All tools that the client executes from then on; lawful as in SessionRequest."""
     reply_modality: Modality | None = None
 
 
@@ -78,7 +78,7 @@ class ClientSink(Protocol):
     """The way out to one client. Calls never block and never raise; the transport bounds what it holds."""
 
     def emit(self, event: Event) -> None:
-        """Tell the client; before queued audio, except that ReplyFinished, TurnReport and Ended keep their place."""
+        """Send an event: ahead of queued audio, but ReplyFinished, TurnReport and Ended keep their place behind it."""
 
     def play(self, audio: ReplyAudio) -> None:
         """Send audio, paced by the caller."""
@@ -90,8 +90,8 @@ class ClientSink(Protocol):
 class Session(Protocol):
     """One conversation, as its transport sees it. All calls but `run` and `wait_for_room` are synchronous and cheap.
 
-    What the client does raises Unavailable, RATE_EXCEEDED, when it does more than any conversation needs: `type_text`,
-    `press`, `update`, `request_reply`, `interrupt`, `commit`, `return_tool`.
+    `type_text`, `press`, `update`, `request_reply`, `interrupt`, `commit`, `return_tool` and a final `report_playback`
+    raise Unavailable, RATE_EXCEEDED, when the client does more than any conversation needs.
     """
 
     @property
@@ -105,7 +105,7 @@ class Session(Protocol):
         """
 
     def has_room(self) -> bool:
-        """False while input runs too far ahead of what the recogniser was sent: read nothing until it has room."""
+        """False while input runs too far ahead of what the recogniser was sent: read nothing until there is room."""
 
     async def wait_for_room(self) -> None:
         """Return when there is room, or when the session has ended."""
@@ -128,7 +128,7 @@ class Session(Protocol):
         """Give a reply to the conversation as it is.
 
         Raises:
-            ClientError: a tool has the name of one of the server.
+            ClientError: a tool has the name of a tool of the server.
         """
 
     def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:
@@ -159,14 +159,14 @@ class Session(Protocol):
         """
 
     def release(self) -> None:
-        """Give back the session's place; `run` does it at its end, and who never ran it must. Harmless if repeated."""
+        """Give back the session's place. `run` does it at its end; without a `run` you must. Harmless if repeated."""
 
 
 class AdmitCaller(Protocol):
     """Says at once that a caller would be refused, before anything is read or built for the call."""
 
     def __call__(self, caller: Caller) -> None:
-        """Return if a session may begin now; it may be refused yet when it is opened.
+        """Return if a session may begin now; it may still be refused when it is opened.
 
         Raises:
             Unavailable: DRAINING, AT_CAPACITY or QUOTA_EXCEEDED.
@@ -174,10 +174,10 @@ class AdmitCaller(Protocol):
 
 
 class ExpectStart(Protocol):
-    """Counts the calls that have not said what they want: those that are greeted, and whose start is awaited."""
+    """Counts the calls that have not said what they want: they were greeted, and the server waits for their start."""
 
     def __call__(self, caller: Caller) -> AbstractContextManager[Refused | None]:
-        """Count one meanwhile; gives with what to refuse it unless its start comes at once, None: there is time."""
+        """Count one while the block runs; yields its refusal unless its start comes at once. None: there is time."""
 
 
 class OpenSession(Protocol):
@@ -187,7 +187,7 @@ class OpenSession(Protocol):
         """A session that has not begun to run, but has its place: call `run` at once, and `release` at the end.
 
         Raises:
-            ClientError: language, voice, rate or policy not available, or a tool has the name of one of the server.
+            ClientError: language, voice, rate or policy not available, or a tool has the name of a server's tool.
             BackendError: BACKEND_UNAVAILABLE, naming the backend.
             Unavailable: DRAINING, AT_CAPACITY or QUOTA_EXCEEDED.
         """
@@ -230,7 +230,7 @@ AnswerWithin = Callable[[], int | None]
 
 
 ANY_LANGUAGE = "multi"
-"""Listed by a recogniser that tells the language by its sound."""
+"""Listed by a recogniser that recognises the language itself."""
 
 
 class SpeechRecognizer(Protocol):
@@ -241,7 +241,7 @@ class SpeechRecognizer(Protocol):
     ) -> AsyncGenerator[RecognitionResult, None]:
         """Results in order. The end of `audio` half-closes the stream, which forces the last final; then it ends.
 
-        `session` is whose stream it is: failures are counted by sessions, so that none can blame a server alone.
+        `session` owns the stream: failures are counted by session, so that one session alone cannot blame a server.
         `audio` yields LINEAR_PCM at `spec.rate_hz`; the next batch is pulled only when the last was written.
         Raises BackendError, and RecognitionStalled when `answer_within_ms` has passed since speech began or the last
         result. Closing the iterator cancels the call.
@@ -263,7 +263,7 @@ class LanguageModel(Protocol):
     ) -> AsyncGenerator[str | ToolCall, None]:
         """Pieces of the reply's text as they come, then the calls of `tools` that the model ends with.
 
-        `session` is whose reply it is; see SpeechRecognizer.
+        `session` owns the reply; see SpeechRecognizer.
 
         Raises QuestionTooLong before the first piece, and BackendError (LLM_FAILED, LLM_TIMEOUT). Closing the iterator
         cancels the request.
@@ -290,7 +290,7 @@ class SpeechChunk:
 
 
 class SentenceSkipped(BackendError):  # noqa: N818  said as the fact it is
-    """Synthesis has no sound for a text, or refuses it: no fault of an address, as far as one sentence tells.
+    """Synthesis has no sound for a text, or refuses it. One such sentence is not yet a fault of its address.
 
     Attributes:
         blame: to be called if no other sentence of the reply had any sound either.
@@ -305,7 +305,7 @@ class SpeechSynthesizer(Protocol):
     """Speaks text."""
 
     def synthesize(self, session: SessionId, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
-        """Audio as it comes. `session` is whose sentence it is; see SpeechRecognizer.
+        """Audio as it comes. `session` owns the sentence; see SpeechRecognizer.
 
         Raises BackendError (TTS_FAILED, TTS_TIMEOUT), and SentenceSkipped before any audio. Closing the iterator
         cancels the call at once.
@@ -322,7 +322,7 @@ class ToolRunner(Protocol):
         """What it can run, each at ToolPlace.SERVER; names are unique."""
 
     async def run(self, name: str, arguments_json: str) -> str:
-        """What the tool says to a JSON object of arguments; the model reads it.
+        """The tool's output for a JSON object of arguments; the model reads it.
 
         Raises ToolError, also for a name that is not among `tools`. Cancelling it cancels the tool's request.
         """
@@ -372,11 +372,11 @@ class Occupancy(Protocol):
 
     @property
     def sessions(self) -> int:
-        """Sessions that were admitted and are not over."""
+        """Sessions that were admitted and have not ended."""
 
     @property
     def capacity(self) -> int:
-        """Sessions that there may be."""
+        """Sessions that may run at the same time."""
 
     @property
     def fullness(self) -> float:
@@ -394,7 +394,7 @@ class BackendWatch(Protocol):
     """Watches addresses of backends; never fails and never blocks."""
 
     def backend_failed(self, backend: Backend, address: str) -> None:
-        """A call or a health check failed by the fault of that address."""
+        """A call or a health check failed, and that address is at fault."""
 
     def backend_skipped(self, backend: Backend, kind: str) -> None:
         """Something unknown in a reply was skipped; `kind` is of a closed set, and told once a reply."""
@@ -412,10 +412,10 @@ class Telemetry(Protocol):
     def session_ended(
         self, agreement: Agreement, outcome: Ended | GatewayError | None, duration_ms: int, turns: int
     ) -> None:
-        """A session is over, in which so many turns had a reply; `outcome` None when its client vanished."""
+        """A session is over; `turns` of its turns had a reply. `outcome` is None when its client vanished."""
 
     def turn_ended(self, agreement: Agreement, record: TurnRecord) -> None:
         """A reply came to its end."""
 
     def trouble(self, agreement: Agreement, error: GatewayError) -> None:
-        """A call failed inside a session, which may go on."""
+        """Something failed inside a session, which may go on."""

@@ -1,4 +1,4 @@
-"""The shell round one conversation: facts in, effects out, one timer. Nothing here knows what it means.
+"""The shell round one conversation: facts in, effects out, one timer. Nothing here knows what they mean.
 
 `run` waits for a fact or the deadline, steps the conversation and performs its effects in order without awaiting.
 Backend calls are tasks; what they deliver, and how they fail, comes back as facts.
@@ -35,15 +35,15 @@ from voice_gateway.turn.conversation import Conversation
 from voice_gateway.turn.user.keypad import END_KEY
 
 MAX_INBOX = 4_096
-"""Facts that may wait. The loop empties the inbox at every turn, so more means that it does not turn any more."""
+"""Facts that may wait. Each step of the loop empties the inbox, so more means that the loop has stopped."""
 DEEDS = TokenBucket(capacity=60, per_s=10)
-"""What a client may make the session do: voice_gateway_service.proto, rule 10. Who types, presses keys or talks by
-push-to-talk does less than one thing a second; a program that answers 16 tools at once does 16."""
+"""How much a client may make the session do: voice_gateway_service.proto, rule 10. A user who types, presses keys or
+uses push-to-talk does less than one thing a second; a program that answers 16 tools at once does 16."""
 REPORTS = TokenBucket(capacity=100, per_s=50)
-"""Positions of a client's player that count, but for final ones: clients report each 200 ms, or with each frame of
-20 ms. Of more the next one says as much."""
+"""Positions of a client's player that count, final ones aside: clients report every 200 ms, or with each frame of
+20 ms. Others are dropped: the next one says as much."""
 PLAIN, DEAR = 1, 2
-"""Tokens: of what is done here, and of what opens a call to a backend or checks what the backends have."""
+"""Tokens that a deed costs: PLAIN is done here, DEAR calls a backend or checks what the backends have."""
 _TOO_MUCH = (
     f"the client does more than {DEEDS.capacity} things at once and {DEEDS.per_s} a second: text, commit, update "
     f"and reply_request count {DEAR}, and each # of dtmf {PLAIN} more"
@@ -51,13 +51,13 @@ _TOO_MUCH = (
 
 
 class _Deeds:
-    """What a client has made the session do of late."""
+    """What a client has made the session do lately."""
 
     def __init__(self) -> None:
         self._bucket = DEEDS
 
     def spend(self, tokens: int) -> None:
-        """It does something more; raises Unavailable when that is too much."""
+        """Count one deed more; raises Unavailable when that is too much."""
         now = clock.now()
         self._bucket = self._bucket.take(tokens, now)
         if self._bucket.debt_ns(now):
@@ -79,7 +79,7 @@ class SessionRunner:
         place: Place,
     ) -> None:
         self._granted = agreement
-        """With every change that the client was granted, also those that wait for the next turn."""
+        """The agreement with every change that was granted, also those that wait for the next turn."""
         self._negotiator = negotiator
         self._conversation = conversation
         self._sink = sink
@@ -121,7 +121,7 @@ class SessionRunner:
         self._hearing.hear(pcm, offset_samples)
 
     def heard_ms(self) -> int:
-        """Audio that was heard by now, as long as it is on the tape."""
+        """Length on the tape of all audio that was heard so far."""
         return self._hearing.end() * 1_000 // self._hearing.asr_rate_hz
 
     def has_room(self) -> bool:
@@ -139,7 +139,7 @@ class SessionRunner:
         self._post(inputs.TextTyped(text))
 
     def press(self, digits: str) -> None:
-        """Take telephone keys; each turn among them counts."""
+        """Take telephone keys; each `END_KEY` among them costs a token more."""
         self._deeds.spend(PLAIN + digits.count(END_KEY))
         self._idle.mark()
         self._post(inputs.DigitsPressed(digits))
@@ -158,7 +158,7 @@ class SessionRunner:
         self._post(inputs.ReplyRequested(self._negotiator.reply_options(options)))
 
     def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:
-        """Take a position of the client's player, together with what was sent by now; too many are let pass."""
+        """Take a position of the client's player, together with what was sent by now; too many are ignored."""
         if is_final:
             self._deeds.spend(PLAIN)
         else:
@@ -210,7 +210,7 @@ class SessionRunner:
         raise outcome
 
     def release(self) -> None:
-        """Give back the place, and what else was had before the session ran."""
+        """Give back the place, and close the journal."""
         self._place.release(clock.now())
         if self._journal is not None:
             self._journal.close()
@@ -266,7 +266,7 @@ class SessionRunner:
         self._arm(deadline)
 
     def _tell(self, fact: inputs.Input | None) -> tuple[effects.Effect, ...]:
-        """Tell a fact, or that the deadline has come; the journal has it also when that raises an error."""
+        """Tell a fact, or that the deadline has come; the journal has it even if the conversation raises an error."""
         now, batch = clock.now(), None
         try:
             batch = self._conversation.on_deadline(now) if fact is None else self._conversation.handle(fact, now)
@@ -329,7 +329,7 @@ class SessionRunner:
         self._shared.telemetry.turn_ended(self.agreement, effect.record)
 
     def _note(self, effect: effects.Remember | effects.Forget) -> None:
-        """The conversation has changed: the journal has it, as every effect, and nobody else asks for it yet."""
+        """The conversation has changed: the journal records this like every effect, and nobody else needs it yet."""
 
     def _close(self, effect: effects.Close) -> None:
         self._outcome = effect.ended
@@ -370,7 +370,7 @@ class SessionRunner:
 
 
 class _TurnCount:
-    """How many turns had a reply; one that calls tools has several.
+    """How many turns had a reply; a turn that calls tools has several replies.
 
     A turn whose reply is taken back goes on under another number, and counts again.
     """
@@ -388,7 +388,7 @@ class _TurnCount:
 def _paced(
     backlog: Backlog, hearing: Hearing, agreement: Agreement, pcm: bytes, offset_samples: int
 ) -> list[inputs.BacklogBegan | inputs.CaughtUp]:
-    """Whether this audio, which the tape has not yet, begins a backlog or is the first behind one."""
+    """What is to be posted if this audio, not yet on the tape, begins a backlog or is the first after one."""
     received = hearing.received_samples
     return backlog.heard(
         audio_ns=samples_to_ns(len(pcm) // PCM_SAMPLE_BYTES, agreement.asr_rate_hz),

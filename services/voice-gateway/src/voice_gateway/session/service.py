@@ -49,7 +49,7 @@ class SessionService:
         self._admission = admission
 
     def admit(self, caller: Caller) -> None:
-        """Refuse at once who cannot have a session now; see `ports.AdmitCaller`."""
+        """Refuse at once a caller who cannot have a session now; see `ports.AdmitCaller`."""
         self._refuse_if_draining()
         self._admission.check(caller, clock.now())
 

@@ -25,7 +25,7 @@ _Key = tuple[VoiceSpec, str]
 
 
 class StandingSpeech:
-    """A SpeechSynthesizer in front of another: of the sentences of `text` it keeps the audio, all else passes.
+    """A SpeechSynthesizer in front of another: it keeps the audio of the sentences of `text`, all else passes.
 
     Used in one event loop. What failed, or was not taken to its end, is not kept.
     """
@@ -36,7 +36,7 @@ class StandingSpeech:
         self._kept: OrderedDict[_Key, SpeechChunk] = OrderedDict()
         self._kept_bytes = 0
         self._coming: dict[_Key, asyncio.Future[bool]] = {}
-        """Being prepared; done when that is over, with whether it was broken off: its session has ended."""
+        """Sentences being prepared. The future's result: whether that was broken off, because the session ended."""
 
     def voices(self) -> Mapping[str, tuple[str, ...]]:
         """Those of the synthesiser behind it."""
@@ -49,7 +49,7 @@ class StandingSpeech:
     async def prepare(self, session: SessionId, spec: VoiceSpec) -> None:
         """Keep the sentences in this voice; a failure is raised, see `synthesize`.
 
-        Somebody else who is at it is waited for, and followed if their session ends meanwhile.
+        If another session is preparing a sentence, this one waits, and prepares it if the other ends meanwhile.
         """
         for text in self._sentences:
             key = spec, text

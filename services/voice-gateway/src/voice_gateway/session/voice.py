@@ -21,18 +21,18 @@ SPEECH = 0.5
 SILENCE = 0.35
 """Silero's own thresholds (utils_vad.py): speech begins at 0.5, and ends 0.15 below it."""
 MAX_BATCH = 32
-"""Chunks of one run: more hardly get cheaper, and hold the loop for over 0.7 ms (measured 2026-11-21)."""
+"""Chunks of one run: with more, each is hardly cheaper, and a run takes over 0.7 ms (measured 2026-11-21)."""
 MAX_CHUNKS_A_TICK = 16
 """Of one session: 25 times real time. Audio pushed faster waits on the tape, so that no session holds up the others."""
 MAX_TICK_CHUNKS = 256
-"""Of all sessions, beyond the one that each has in real time: 6 ms (0.025 ms each, measured 2026-11-21)."""
+"""Chunks of all sessions: 6 ms (0.025 ms each, measured 2026-11-21). The round that reaches this is the tick's last."""
 LATE_FINAL_CHUNKS = 3_000 // CHUNK_MS
-"""After so much silence (3 s: the longest usual `stop_history_ms` and the decoding) nobody waits for a final: the sound
-had no words."""
+"""After this much silence (3 s: the longest usual `stop_history_ms` and the decoding) nobody waits for a final: the
+sound had no words."""
 COMPARED_CHUNKS = 4
-"""So much is compared with what the agent said (128 ms): less is alike by chance, more mixes with what was before."""
+"""This much sound (128 ms) is compared with what the agent said: less matches by chance, more has older sound in it."""
 VOICING_CHUNKS = 2
-"""In so much is looked for a voice (64 ms): four periods of the lowest, and less than a vowel."""
+"""A voice is looked for in this much sound (64 ms): four periods of the lowest voice, and less than a vowel."""
 
 _CHUNK_BYTES = VOICE_CHUNK_SAMPLES * PCM_SAMPLE_BYTES
 
@@ -44,7 +44,7 @@ class Onset:
     onset_ms: int
     pause_ms: int
     stall_ms: int
-    """No audio for so long is silence."""
+    """No audio for this time is silence."""
     is_speaking: bool = field(default=False, init=False)
     _position: int = field(default=0, init=False)
     _run_ms: int = field(default=0, init=False)
@@ -93,7 +93,7 @@ class Ear:
         self._since_compared = 0
         """Chunks since the last comparison with what the agent said."""
         self._silent_chunks = 0
-        """Since somebody spoke."""
+        """Chunks since somebody spoke."""
         self._recent: deque[bytes] = deque(maxlen=COMPARED_CHUNKS)
         self._post = post
         self._cursor = 0
@@ -103,7 +103,7 @@ class Ear:
         """When audio came last."""
         self._listened_at = Instant(0)
         self._pending = bytearray()
-        """At VOICE_RATE_HZ, less than a chunk and what the resampler gives at once."""
+        """Audio at VOICE_RATE_HZ: less than a chunk, and what the resampler gives at once."""
         self._resampler = (
             None
             if self._rate_hz == VOICE_RATE_HZ
@@ -116,7 +116,7 @@ class Ear:
         self._onset.onset_ms, self._onset.pause_ms, self._onset.stall_ms = onset_ms, pause_ms, stall_ms
 
     def listen(self, now: Instant) -> None:
-        """See whether audio has come. None for `stall_ms` is silence, when somebody was speaking."""
+        """See whether audio has come. If somebody was speaking, no audio for `stall_ms` is silence."""
         end, self._listened_at = self._hearing.end(), now
         if end != self._known_end:
             self._known_end, self._moved_at = end, now
@@ -163,7 +163,7 @@ class Ear:
         self._listen_for_voice(probability)
 
     def _listen_for_voice(self, probability: float) -> None:
-        """Tell of the first voice in what sounds; one look in most utterances, of 0.1 ms."""
+        """Post the first voice in what sounds; most utterances need one look, of 0.1 ms."""
         if not self._onset.is_speaking or self._has_voice or probability < SPEECH:
             return
         self._has_voice = voicing(b"".join([*self._recent][-VOICING_CHUNKS:])) >= VOICED
@@ -171,7 +171,7 @@ class Ear:
             self._post(VoicingHeard())
 
     def _pace(self, probability: float, *, is_speech: bool) -> None:
-        """Have every frame handed on at once from the first pause on, until the final (`BackendCalls`) or for long."""
+        """Hand on every frame at once from a pause to speech, the final (`BackendCalls`) or LATE_FINAL_CHUNKS."""
         self._silent_chunks = 0 if is_speech else self._silent_chunks + 1
         if is_speech:
             self._hearing.set_batched(is_batched=probability >= SILENCE)
@@ -179,9 +179,9 @@ class Ear:
             self._hearing.set_batched(is_batched=True)
 
     def _compare(self, probability: float) -> bool:
-        """Whether the agent's own voice is what sounds. Compared where it matters: that costs more than the verdict.
+        """Whether the agent's own voice is what sounds. Compared only where it matters: it costs more than the verdict.
 
-        Where the agent has heard itself before, each chunk matters: one in a hundred is not known.
+        Once the agent has heard itself, each chunk matters: one in a hundred is not recognised.
         """
         self._since_compared += 1
         is_due = self._since_compared >= COMPARED_CHUNKS if self._onset.is_speaking else self._onset.would_begin
@@ -213,7 +213,7 @@ class VoiceBank:
         self._pacer.add(self)
 
     def remove(self, ear: Ear) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._ears.pop(ear, None)
         if not self._ears:
             self._pacer.remove(self)

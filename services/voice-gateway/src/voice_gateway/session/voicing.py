@@ -1,8 +1,8 @@
 """Whether a voice is in a sound: vowels repeat themselves, knocks, coughs and rustling do not.
 
-The measure is the autocorrelation at the periods that voices have, by the sound's own energy: 1 for a tone, about 0 for
-white noise. Measured with Silero deciding what is speech at all (2026-11-29): 216 coughs and knocks made of noise reach
-0.48 at most; 40 single words in two voices at least 0.93, in white noise that is 6 dB weaker 0.75, 3 dB weaker 0.55.
+The measure is the autocorrelation at the periods that voices have, divided by the sound's energy: 1 for a tone, about 0
+for white noise. Measured where Silero hears speech (2026-11-29): 216 coughs and knocks made of noise reach 0.48 or
+less, 40 single words in two voices 0.93 or more; with white noise 6 dB weaker than the words 0.75, 3 dB weaker 0.55.
 """
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy as np
 from voice_gateway.session.ports import VOICE_RATE_HZ
 
 VOICED = 0.5
-"""From here on it is a voice."""
+"""A sound of this measure or more is a voice."""
 _HIGHEST_HZ, _LOWEST_HZ = 400, 60
-"""Of the pitch of those who speak, children among them."""
+"""Range of the pitch of speakers, children included."""
 _LAGS = slice(VOICE_RATE_HZ // _HIGHEST_HZ, VOICE_RATE_HZ // _LOWEST_HZ + 1)
 
 

@@ -1,8 +1,8 @@
 """Who may begin a session now: as many as the process carries, and never a queue. Pure: the instant is an argument.
 
-A caller is asked about twice. `check` refuses before anything was read or built for the call, which is what a flood
-costs; `take` takes the place in the same step in which it looks, so that two who come at once cannot both have the
-last one. A place is held until it is released, whether its session ever ran or not.
+A caller is asked about twice. `check` refuses before anything was read or built for the call, so that a flood costs
+little; `take` looks and takes the place in one step, so that two who come at once cannot both have the last one. A
+place is held until it is released, whether its session ever ran or not.
 """
 
 from collections.abc import Callable
@@ -17,32 +17,32 @@ from voice_gateway.session.admission.quotas import Quotas, QuotaSettings, Usage
 from voice_gateway.session.admission.unstarted import Unstarted
 
 FULL_RETRY_MS = 1_000
-"""Sooner nobody needs to come again: the shortest calls last seconds, and another pod may have room at once."""
+"""Nobody needs to come again sooner: the shortest calls last seconds, and another pod may have room at once."""
 RETRY_SPREAD_MS = 2_000
-"""Those who are refused together are spread over so much more, or they would come back together."""
+"""Callers that are refused together come back spread over this much more time, not all at once."""
 _SPREAD_STEP_MS = 1_237
 """Near the golden section of the spread: neighbours, and their neighbours, are told instants far apart."""
 UNSTARTED = 60
-"""Calls that may wait for their first message beside the sessions that run, and those in place of the sessions that do
-not: fewer than the other streams of a connection (app/servers.py), so that a proxy's next call always reaches us. Each
-holds up to 1.3 MB: 80 MB."""
+"""Calls that may wait for their first message when all sessions run; for each session that does not, one more may.
+They are fewer than the other streams of a connection (app/servers.py), so that a proxy's next call always reaches us.
+Each holds up to 1.3 MB: 80 MB."""
 ALWAYS_ADMITTED = 4
-"""Sessions that load refuses to nobody. Their own load is a few percent of a core, so where the machine is that busy it
-is others who are: on a laptop with the models beside it a refusal would help nobody."""
+"""This many sessions are never refused for load. They cost a few percent of a core: if the machine is that busy, others
+make it so, and a refusal would help nobody (a laptop that also runs the models)."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionSettings:
-    """What the process takes upon itself."""
+    """How much the process takes on."""
 
     max_sessions: int = 100
-    """At 100 calls the gateway uses 0.78 of the one core that it has use for, and no frame is late; from about 150 on
+    """At 100 calls the gateway uses 0.78 of the one core that it can use, and no frame is late; from about 150 on
     speech may stutter (docs/how-to/size-the-pods.md, 2026-11-21)."""
     load: LoadLimits = field(default_factory=LoadLimits)
     quotas: QuotaSettings = field(default_factory=QuotaSettings)
     unready_when_full: bool = False
-    """Whether a full pod asks for no more calls. Off: when all pods are full, an empty Service would refuse connections
-    instead of saying why, block disruption budgets and hang `helm --wait`."""
+    """Whether a full pod asks for no more calls. Off by default: when all pods are full, an empty Service would refuse
+    connections instead of saying why, block disruption budgets and hang `helm --wait`."""
 
 
 _ALMOST = 0.99
@@ -62,11 +62,11 @@ class Place:
         self._usage = usage
 
     def count(self, heard_ms: Callable[[], int]) -> None:
-        """What the session hears goes on its caller's account; `heard_ms` tells how much it is by now."""
+        """Count what the session hears on its caller's account; `heard_ms` tells how much it has heard so far."""
         self._usage.heard_ms = heard_ms
 
     def release(self, now: Instant) -> None:
-        """Somebody else may have it."""
+        """Give the place back."""
         self._usage.end(now)
         self._give_back(self)
 
@@ -81,7 +81,7 @@ class Admission:
         self._quotas = Quotas(settings.quotas)
         self._refusals = count()
         self.unstarted = Unstarted(self._room, self._retry_after_ms)
-        """Those who have not said what they want."""
+        """Calls that have not said what they want."""
 
     @property
     def sessions(self) -> int:
@@ -90,7 +90,7 @@ class Admission:
 
     @property
     def capacity(self) -> int:
-        """Places that there are."""
+        """Places in all."""
         return self._settings.max_sessions
 
     @property
@@ -107,7 +107,7 @@ class Admission:
         self._pressure = judge(self._pressure, load, self._settings.load)
 
     def check(self, caller: Caller, now: Instant) -> None:
-        """Refuse who would be refused by `take`; takes nothing.
+        """Refuse a caller whom `take` would refuse; takes nothing.
 
         Raises:
             Refused: AT_CAPACITY or QUOTA_EXCEEDED.

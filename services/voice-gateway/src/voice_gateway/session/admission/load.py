@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 SUSTAINED = 3
-"""Measurements in a row, a second each, before the verdict changes: a start of the interpreter's own, a collection of
-garbage or a neighbour's burst refuses nobody."""
+"""Measurements in a row, a second each, before the verdict changes: a pause of the interpreter, a garbage collection or
+a neighbour's burst refuses nobody."""
 RELIEF_PERCENT = 90
-"""Load must fall below so much of its limit before anybody is admitted again, or each newcomer would tip it over."""
+"""Load must fall below this share of its limit before anybody is admitted again, or each newcomer would tip it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class LoadLimits:
-    """What is too much; 0: that measure counts for nothing."""
+    """The most that is allowed; 0: that measure does not count."""
 
     max_cpu_percent: int = 90
     """100 calls take 78 % (docs/how-to/size-the-pods.md, 2026-11-21), and at 98 % answers are 80 ms late."""
     max_added_ms: int = 40
-    """One frame to the client: later ones begin to eat what its player has in store."""
+    """One frame to the client: later ones use up what its player has in store."""
 
 
 class Excess(StrEnum):
@@ -52,7 +52,7 @@ class Pressure:
     streak: int = 0
     """Measurements in a row that speak against the verdict."""
     share: float = 0.0
-    """The last load as a share of its limit, 0 to 1: of the measure that is nearer to it."""
+    """The last load as a share of its limit, 0 to 1, for the measure that is nearer to its limit."""
 
 
 def judge(before: Pressure, load: Load, limits: LoadLimits) -> Pressure:
@@ -67,7 +67,7 @@ def judge(before: Pressure, load: Load, limits: LoadLimits) -> Pressure:
 
 
 def _excess(load: Load, limits: LoadLimits, *, percent: int) -> Excess | None:
-    """What is at or above so many percent of its limit."""
+    """What is at or above `percent` of its limit; None: neither measure."""
     return next((kind for kind, share in _shares(load, limits).items() if share * 100 >= percent), None)
 
 

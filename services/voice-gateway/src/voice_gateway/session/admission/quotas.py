@@ -1,7 +1,7 @@
 """What one caller may have of a process: sessions, new sessions and audio. Pure: the instant is an argument.
 
-Counted in memory, by process, gone with it: a bound on what one caller takes from the others, not a bill. A session
-that runs is never ended by it.
+Each process counts in its memory, and loses the counts when it ends: they bound what one caller takes from the others,
+and are no bill. They never end a session that runs.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from voice_gateway.domain.instant import Instant, ms_between
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
 MAX_ACCOUNTS = 10_000
-"""Callers that are remembered: about 1 kB each. The one that has not come for longest is forgotten first, so who calls
-from so many addresses is not held by any quota; let callers show who they are."""
+"""Callers that are remembered: about 1 kB each. The one that has not come for longest is forgotten first, so no quota
+holds a caller that has more addresses than this; let callers show who they are."""
 SESSION_RETRY_MS = 5_000
 """When one of a caller's own sessions is over, the caller knows better than we."""
 
@@ -38,24 +38,24 @@ class QuotaSettings:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Use within a stretch of time that begins with the first use and then begins anew."""
+    """Use within a stretch of time. It begins with the first use, and again with the first use after its end."""
 
     length_ms: int
     began: Instant | None = None
     used: int = 0
 
     def at(self, now: Instant) -> "Window":
-        """As it stands now: empty if it has passed."""
+        """The window as it is now: empty if its time has passed."""
         is_over = self.began is not None and ms_between(self.began, now) >= self.length_ms
         return Window(self.length_ms) if is_over else self
 
     def adding(self, amount: int, now: Instant) -> "Window":
-        """With so much more use."""
+        """The window with `amount` more use."""
         current = self.at(now)
         return replace(current, began=now if current.began is None else current.began, used=current.used + amount)
 
     def left_ms(self, now: Instant) -> int:
-        """Until it begins anew; 0 when nothing was used."""
+        """Time until it is over; 0 when nothing was used."""
         return 0 if self.began is None else self.length_ms - ms_between(self.began, now)
 
 
@@ -91,7 +91,7 @@ class _Account:
     audio_ms: Window = Window(DAY_MS)
 
     def settle(self, now: Instant) -> None:
-        """Count what running sessions have heard since."""
+        """Count what running sessions have heard since the last count."""
         if new_ms := sum(usage.new_audio_ms() for usage in self.running):
             self.audio_ms = self.audio_ms.adding(new_ms, now)
         self.audio_ms, self.begun = self.audio_ms.at(now), self.begun.at(now)
@@ -103,7 +103,7 @@ class Quotas:
     def __init__(self, settings: QuotaSettings) -> None:
         self._settings = settings
         self._accounts: dict[str, _Account] = {}
-        """By name of the account; who came last is last."""
+        """By name of the account; the caller that came last is last."""
 
     @property
     def accounts(self) -> int:
@@ -111,7 +111,7 @@ class Quotas:
         return len(self._accounts)
 
     def check(self, caller: Caller, now: Instant) -> None:
-        """Refuse a caller who has used what there is for one.
+        """Refuse a caller who has used up a quota.
 
         Raises:
             Refused: QUOTA_EXCEEDED.

@@ -13,11 +13,11 @@ EVERY_MS = 1_000
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 """The limit of a container: quota and period in microseconds, or `max` (kernel documentation, cgroup-v2, "CPU")."""
 _PERCENTILE = 90
-"""Of a second's lateness: one tick in ten may meet a collection of garbage."""
+"""Of a second's lateness: one tick in ten may meet a garbage collection."""
 
 
 def usable_cores(cpu_max: Path = CPU_MAX) -> float:
-    """How much of a core the process may use: one event loop has use for one, and a limit may grant less."""
+    """How much of a core the process may use: one event loop can use one, and a limit may grant less."""
     try:
         quota, period = cpu_max.read_text(encoding="ascii").split()
         granted = 1.0 if quota == "max" else int(quota) / int(period)
@@ -58,7 +58,7 @@ class LoadSampler:
 
 
 def _percentile(lateness_ms: Sequence[float]) -> float:
-    """0 without any: nobody talks, so nobody waits."""
+    """0 without any value: nobody talks, so nobody waits."""
     if not lateness_ms:
         return 0.0
     return sorted(lateness_ms)[math.ceil(len(lateness_ms) * _PERCENTILE / 100) - 1]

@@ -1,8 +1,8 @@
-"""Calls that have not said what they want. Each may hold as much of our memory as a message has, before it says that.
+"""Calls that have not said what they want. Until it does, each may hold as much of our memory as one message has.
 
-Nobody is refused for them who says at once what it wants: a crowd is waited for less long, and not refused unread,
-because one in eight of gRPC's own Python clients that write while their call is refused see INTERNAL instead of the
-status (measured 2026-11-28).
+A call that says at once what it wants is not refused for them. In a crowd the server waits less long, but refuses no
+call unread: one in eight of gRPC's own Python clients that write while their call is refused see INTERNAL instead of
+the status (measured 2026-11-28).
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from voice_gateway.domain.errors import Limit, Reason, Refused
 from voice_gateway.domain.limits import Tally
 
 KEPT_FOR_OTHERS = 15
-"""Of what there may be, one account cannot have so many."""
+"""One account always leaves this many of the calls that may wait to others."""
 _TOLD = "too many calls wait for their first message"
 
 
@@ -33,9 +33,9 @@ class Unstarted:
 
     @contextmanager
     def expecting(self, caller: Caller) -> Iterator[Refused | None]:
-        """Count a call meanwhile.
+        """Count a call while the block runs.
 
-        Gives with what to refuse it, AT_CAPACITY, unless its start comes at once; None: there is time.
+        Yields its refusal, AT_CAPACITY, unless its start comes at once; None: there is time.
         """
         room, account = self._room(), caller.account
         is_crowded = self.calls >= room or self._tally.of(account) >= room - KEPT_FOR_OTHERS

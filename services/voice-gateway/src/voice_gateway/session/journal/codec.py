@@ -20,13 +20,13 @@ DIGEST_BYTES = 6
 """A wrong effect passes for the right one once in 2.8e14."""
 FACTS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in get_args(inputs.Input)}
 RESERVED = frozenset({"t", "wall", "fact", "effects"})
-"""Keys of a line that no field of a fact may be called."""
+"""Keys of a line; no field of a fact may have one of these names."""
 
 _CODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class JournalError(Exception):
-    """This is no journal, or none that this program can read; the message says which line and why."""
+    """This is not a journal, or not one that this program can read; the message says which line and why."""
 
 
 @dataclass(frozen=True, slots=True)

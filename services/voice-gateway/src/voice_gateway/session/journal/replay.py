@@ -62,9 +62,9 @@ def _difference(call: CoreCall, batch: tuple[effects.Effect, ...] | None, raised
         if was != now:
             return f"effect {index + 1} was {was}, it is {now}: {batch[index]}"
     if len(call.effects) > len(ours):
-        return f"effect {len(ours) + 1} was {call.effects[len(ours)]}, there is none"
+        return f"effect {len(ours) + 1} was {call.effects[len(ours)]}, the replay has no such effect"
     if len(call.effects) < len(ours):
-        return f"effect {len(call.effects) + 1} was none, it is {batch[len(call.effects)]}"
+        return f"effect {len(call.effects) + 1} is not in the journal, it is {batch[len(call.effects)]}"
     return None
 
 
@@ -104,7 +104,7 @@ def _told(batch: tuple[effects.Effect, ...], header: Header, now: Instant) -> li
 
 
 def _languages(told: Agreement | Change) -> str:
-    """One where both directions have the same; of a change, those that it names."""
+    """One language where both directions have the same; for a change, only those that it names."""
     if told.heard_language == told.spoken_language:
         return str(told.heard_language)
     each = ((told.heard_language, "heard"), (told.spoken_language, "spoken"))
