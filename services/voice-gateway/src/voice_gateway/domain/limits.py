@@ -16,16 +16,16 @@ class Tally:
 
     @property
     def total(self) -> int:
-        """Of all accounts."""
+        """Held by all accounts."""
         return self._held.total()
 
     def of(self, account: str) -> int:
-        """Of one account."""
+        """Held by one account."""
         return self._held[account]
 
     @contextmanager
     def one_more(self, account: str) -> Iterator[None]:
-        """Hold one meanwhile."""
+        """Hold one while the block runs."""
         self._held[account] += 1
         try:
             yield
@@ -39,7 +39,7 @@ class Tally:
 class TokenBucket:
     """How often something may be done: so many tokens at once, and so many more a second.
 
-    A value; time is an argument. It is full at the beginning of time. Taking more than there is leaves a debt, which
+    A value; time is an argument. It is full at the beginning of time. Taking more than it holds leaves a debt, which
     says how long to wait.
     """
 
