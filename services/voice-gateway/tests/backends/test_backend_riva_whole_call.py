@@ -34,6 +34,13 @@ class Watched:
     begun: int = 0
     running: int = 0
     broken_off: list[str] = field(default_factory=list)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until_begun(self, count: int) -> None:
+        """Return when this many operations have begun."""
+        while self.begun < count:
+            self._changed.clear()
+            await self._changed.wait()
 
     def wrap(self, name: str, operation: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """The operation, watched."""
@@ -41,6 +48,7 @@ class Watched:
         async def watched(*arguments: Any) -> Any:
             self.begun += 1
             self.running += 1
+            self._changed.set()
             try:
                 return await operation(*arguments)
             except asyncio.CancelledError:
@@ -128,6 +136,7 @@ async def test_a_recognition_that_is_dropped_is_read_to_its_end(watched: Watched
         client = RivaRecognizer(RivaSettings((fake.address,)))
         task = asyncio.create_task(silence(client))
         await fake.wait_until(lambda: fake.open_streams == 1)
+        await watched.until_begun(2)  # the server may know of the stream before it is read or written here
         await give_up(task)
         assert watched.running == 0
         await fake.wait_until(lambda: fake.open_streams == 0)
