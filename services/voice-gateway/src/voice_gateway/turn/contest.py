@@ -161,8 +161,9 @@ class Contest:
 
         The time for that runs from the onset, however often such words come.
         """
-        if sounds_on and self._current.is_held:
-            self._until = after_ms(self._onset_known, self._policy.contested_timeout_ms)
+        until = after_ms(self._onset_known, self._policy.contested_timeout_ms)
+        if sounds_on and now < until and self._current.is_held:
+            self._until = until
         else:
             self._go_on(now)
 
