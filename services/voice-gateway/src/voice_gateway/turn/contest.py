@@ -43,7 +43,7 @@ def judge(policy: TurnPolicy, language_code: str, said: Said, *, is_answer: bool
         policy: its `min_speech_ms`, `min_words` and `backchannel_ms` decide.
         language_code: tells which words only acknowledge.
         said: the words, and their sound.
-        is_answer: whether the words answer a question with which the agent ended.
+        is_answer: whether the agent has asked something last.
     """
     words = count_words(said.text)
     if not words:
@@ -110,22 +110,19 @@ class Contest:
         self._policy, self._language_code = policy, language_code
 
     def onset(self, began: Instant, now: Instant) -> None:
-        """Somebody began to speak, by the sound. Before the reply was heard, this cannot be its echo."""
+        """Somebody began to speak, by the sound; where the agent's voice comes back, that may be it."""
         self._sounding_since, self._onset_known = began, now
-        is_early = self._current.unheard(began) is not None
-        is_doubted = self._is_echoing and self._floor.state is Floor.AGENT and not is_early
-        if not is_doubted:
-            self._hold(now, is_early=is_early)
+        if not self._is_echoing:
+            self._hold_what_is_heard(now)
 
     def sound_ended(self) -> None:
         """Nobody speaks any more, or what sounds belongs to a turn that is committed."""
         self._sounding_since = None
 
     def hold_for_sound(self, now: Instant) -> None:
-        """Hold a reply that has begun and was not heard yet, if somebody was speaking already."""
+        """Hold a reply of which nothing was heard when somebody began to speak who still does: that is no echo of it."""
         if self._sounding_since is not None and self._current.unheard(self._sounding_since):
-            self._sounding_since = None
-            self._hold(now, is_early=True)
+            self._hold(now)
 
     def verdict(self, said: Said, now: Instant, *, sounds_on: bool) -> Verdict:
         """Whether what was said so far takes the floor; WAIT when there is nobody to take it from.
@@ -134,23 +131,26 @@ class Contest:
         """
         if self._floor.state not in (Floor.AGENT, Floor.CONTESTED) or self._agent.is_protected(now):
             return Verdict.WAIT
-        is_answer = is_backchannel(said.text, self._language_code) and self._current.has_asked(now)
-        verdict = judge(self._policy, self._language_code, said, is_answer=is_answer)
+        verdict = judge(self._policy, self._language_code, said, is_answer=self._current.has_asked(now))
         if verdict is Verdict.GO_ON:
             self.disregarded(now, sounds_on=sounds_on)
         elif verdict is Verdict.YIELD:
             self._agent.interrupt(InterruptCause.USER_SPEECH, now)
         elif self._is_echoing:
-            self._hold(now, is_early=False)
+            self._hold_what_is_heard(now)
         return verdict
 
-    def _hold(self, now: Instant, *, is_early: bool) -> None:
-        """Hold the reply; `is_early`: somebody began to speak before any of it was heard."""
+    def _hold_what_is_heard(self, now: Instant) -> None:
+        if self._floor.state is Floor.AGENT and not self._agent.is_protected(now):
+            self._hold(now)
+
+    def _hold(self, now: Instant) -> None:
+        """Hold the reply, once for each sound, until there is a verdict."""
         if self._floor.state is Floor.AGENT:
-            if not self._player.can_be_held or (self._agent.is_protected(now) and not is_early):
+            if not self._player.can_be_held:
                 return
             self._floor.move(FloorEvent.CONTESTED)
-        elif not is_early or self._current.is_held:
+        elif self._current.is_held:
             return
         self._sounding_since = None
         self._until = after_ms(now, self._policy.contested_timeout_ms)
@@ -162,7 +162,7 @@ class Contest:
         The time for that runs from the onset, however often such words come.
         """
         until = after_ms(self._onset_known, self._policy.contested_timeout_ms)
-        if sounds_on and now < until and self._current.is_held:
+        if sounds_on and now < until:
             self._until = until
         else:
             self._go_on(now)
