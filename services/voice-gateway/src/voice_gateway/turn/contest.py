@@ -120,7 +120,7 @@ class Contest:
         self._sounding_since = None
 
     def hold_for_sound(self, now: Instant) -> None:
-        """Hold a reply of which nothing was heard when somebody began to speak who still does: that is no echo of it."""
+        """Hold a reply if somebody speaks who began before any of it was heard: that is no echo of it."""
         if self._sounding_since is not None and self._current.unheard(self._sounding_since):
             self._hold(now)
 
