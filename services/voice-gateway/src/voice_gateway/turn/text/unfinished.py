@@ -3,9 +3,10 @@
 The verdict holds an answer back for `unfinished_hold_ms`, so a complete question must not be taken for a fragment; a
 fragment that is taken for complete only costs a reply that is dropped when the speaker goes on.
 
-A comma at the end reads unfinished and a question mark finished, in every language, whatever the last word. A full stop
-says nothing: small recognisers end every fragment with one. Where no mark decides, the words do, in English
-only; other languages read finished.
+In English the words decide, and marks only where words leave it open: a question mark finishes what ends in a verb
+("What time it is?"), and a comma holds what is no whole question. In other languages a comma reads unfinished, and
+everything else finished. A full stop says nothing: small recognisers end every fragment with one, and one that begins
+like a question with a question mark (ADR 0046).
 """
 
 import re
@@ -65,18 +66,17 @@ def reads_unfinished(text: str) -> bool:
     end = _end_of(text)
     said = _WORD.findall(end.casefold().replace("\u2019", "'"))[-_ENOUGH_WORDS:]
     mark = _last_mark(end)
-    if not said or mark in QUESTION_MARKS:
-        return False
-    if mark in COMMAS:
-        return True
-    if not _is_english(said):
-        return False
-    if _CONTRACTION.fullmatch(said[-1]) or awaits_digits(said):
+    if not said or not _is_english(said):
+        return bool(said) and mark in COMMAS
+    is_asked = mark in QUESTION_MARKS
+    if awaits_digits(said) or (_CONTRACTION.fullmatch(said[-1]) and not is_asked):
         return True
     words = [part for word in said for part in _long_form(word)]
     if words[-1] == "please" and len(words) > 1:
         words.pop()
-    return any(rule(words) for rule in _RULES)
+    if any(rule(words) for rule in _RULES) or (_ends_with_auxiliary(words) and not is_asked):
+        return True
+    return mark in COMMAS and not _is_whole_question(words)
 
 
 def _end_of(text: str) -> str:
@@ -218,6 +218,14 @@ def _follows_noun(asked: Sequence[str]) -> bool:
     return False
 
 
+def _is_whole_question(words: Sequence[str]) -> bool:
+    """`who wrote it`, `what is a pod`; but not `when I come`, `how many people`, which have no verb of a question."""
+    asked = _question(words)
+    if not asked or asked[1] in SUBJECTS | ARTICLES:
+        return False
+    return asked[0] == "who" or bool((COPULAS | DO_WORDS | MODALS | AUXILIARIES) & {*asked[1:-1]})
+
+
 def _is_question(words: Sequence[str]) -> bool:
     return bool(_question(words))
 
@@ -245,4 +253,4 @@ def _without_lead(words: Sequence[str]) -> Sequence[str]:
     return words[at:]
 
 
-_RULES = (_ends_amid_phrase, _ends_with_subject, _ends_with_auxiliary, _ends_with_preposition)
+_RULES = (_ends_amid_phrase, _ends_with_subject, _ends_with_preposition)

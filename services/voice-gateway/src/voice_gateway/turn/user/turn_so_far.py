@@ -10,10 +10,13 @@ from voice_gateway.domain.ids import StreamId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.transcript import Word
 from voice_gateway.turn.text.normalised import same_words
+from voice_gateway.turn.text.unfinished import QUESTION_MARKS
 from voice_gateway.turn.user.listening import Replay
 
 MAX_TURN_CHARS = 4_000
 """A spoken turn of this length goes on no further; a typed one is no longer. A minute of speech has 1,500 at most."""
+_NO_END = " .;:\u2026" + "".join(sorted(QUESTION_MARKS))
+"""A recogniser ends a fragment with these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +137,13 @@ class TurnSoFar:
         self.spoke = max(self.spoke, turn.spoke)
 
     def hold(self, until: Instant) -> None:
-        """The turn reads unfinished: drop the full stop with which the recogniser ended the fragment.
+        """The turn reads unfinished: drop the mark with which the recogniser ended the fragment.
 
         A comma stays: it says why the turn is held, if that is asked again.
         """
         self.hold_until = until
         last = self._segments[-1]
-        self._segments[-1] = replace(last, text=last.text.rstrip(" .;:\u2026"))
+        self._segments[-1] = replace(last, text=last.text.rstrip(_NO_END))
 
     def settle(self, streams: Sequence[StreamId]) -> None:
         """What these streams have told so far is all that they will."""
