@@ -96,6 +96,8 @@ class Playout:
         """Whether the last audio has left, or never will."""
         self._is_held = False
         """Whether the reply is paused."""
+        self._unwritten_samples: int | None = None
+        """Where what was dropped begins that had left, but was not written when the reply was paused."""
         self._room = asyncio.Event()
         self._room.set()
 
@@ -135,19 +137,26 @@ class Playout:
             self._is_ended = True
             self.tick(clock.now())
 
-    def pause(self, reply: ReplyId) -> None:
-        """Send nothing more until `resume`. A client that plays out what it has is watched until it has nothing."""
+    def pause(self, reply: ReplyId, unwritten_samples: int | None) -> None:
+        """Send nothing more until `resume`. A client that plays out what it has is watched until it has nothing.
+
+        `unwritten_samples`: from there on what has left was dropped before it was written; None: nothing was dropped.
+        """
         if reply == self._reply:
-            self._is_held = True
+            self._is_held, self._unwritten_samples = True, unwritten_samples
             if self._player.falls_silent:
                 self._stop()
 
     def resume(self, reply: ReplyId, from_samples: int) -> None:
-        """Go on sending; the client plays on at `from_samples`, or had played so far if it did not stop."""
+        """Go on sending; the client plays on at `from_samples`, or had played so far if it did not stop.
+
+        The clock may take for heard what a slow wire had not written: one that is flushed gets that, too.
+        """
         if reply == self._reply and self._is_held:
             self._is_held = False
             if self._player is Player.FLUSHES:
-                self._take_back(from_samples)
+                unwritten = self._unwritten_samples
+                self._take_back(from_samples if unwritten is None else min(from_samples, unwritten))
             elif self._player.falls_silent and not self._is_over and self._sent:
                 self._running_since = Instant(clock.now() - samples_to_ns(from_samples, self._rate_hz))
                 self._pacer.add(self)
