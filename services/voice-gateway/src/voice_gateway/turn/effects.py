@@ -167,7 +167,9 @@ class PausePlay:
 class ResumePlay:
     """Go on sending: to a player that FLUSHES from `from_samples` on, to any other from what was sent.
 
-    What leaves again is told as at the first time: PlayoutStarted, and PlayoutCompleted once more if it had come.
+    What leaves again is told as at the first time: PlayoutStarted, and PlayoutCompleted once more if it had come. It
+    may begin earlier, with what a slow wire had not written, or later, if that is no longer kept: PlayoutStarted says
+    where.
     """
 
     reply: ReplyId
