@@ -153,6 +153,32 @@ def test_a_player_that_plays_out_gets_no_more_while_the_reply_is_held() -> None:
     run(Player.PLAYS_OUT, check)
 
 
+def test_a_reply_that_was_played_out_is_over_when_its_model_ends_during_a_hold() -> None:
+    """All of it has been played while it is held, and then it is known that no more follows: nobody waits for the
+    verdict.
+    """
+
+    async def main() -> None:
+        world = World(synthesizer=Counting())
+        world.llm.scripts = [[COUNT, 2.8]]
+        session, run_ = await world.open(dataclasses.replace(REQUEST, player=Player.PLAYS_OUT))
+        session.type_text("Count.")
+        asked_at = asyncio.get_running_loop().time()
+        await world.sink.wait_for(TurnReport)
+        for index in range(200):
+            session.hear(LOUD if 110 <= index < 120 else FRAME, index * 320)
+            await asyncio.sleep(0.02)
+        (finished,) = world.sink.of(ReplyFinished)
+        assert isinstance(finished, ReplyFinished)
+        assert (finished.outcome, finished.total_samples) == (ReplyOutcome.COMPLETED, LENGTH_MS * 16)
+        assert one_at(world, ReplyFinished) - asked_at == pytest.approx(2.8, abs=0.05)
+        assert [frame.is_last for _, frame in world.sink.audio].count(True) == 1
+        session.end()
+        await run_
+
+    virtual_time.run(main())
+
+
 @pytest.mark.parametrize("cough_at", [25, 112])
 def test_a_player_that_is_flushed_gets_again_what_was_not_heard(cough_at: int) -> None:
     """From the position where it was heard to the same samples leave again, also when the last had left already."""

@@ -190,14 +190,12 @@ class Playout:
         await self._room.wait()
 
     def tick(self, now: Instant) -> None:
-        """Send what is due."""
-        if self._is_held:
-            self._stop_if_starved(now)
-            return
+        """Send what is due. A reply of which all has left may end while it is held, if the client has played on."""
         self._drop_spent()
-        while self._is_frame_due(now):
+        while not self._is_held and self._is_frame_due(now):
             self._send_frame(now)
-        if self._is_ended and not self._order and not self._is_over:
+        may_end = not (self._is_held and self._player.falls_silent) and not self._is_over
+        if may_end and self._is_ended and not self._order:
             self._send(SentenceId(0), b"", is_last=True)
         else:
             self._stop_if_starved(now)

@@ -157,7 +157,7 @@ class PausePlay:
 
     What the client has of it depends on its player (`domain/player.py`). One that PAUSES or FLUSHES is told by
     ReplyPaused. For one that FLUSHES, what waits to be written is dropped: all that was not heard is sent again. One
-    that PLAYS_OUT plays on, and PlayoutStarved tells when it has nothing left.
+    that PLAYS_OUT plays on: PlayoutStarved tells when it has nothing left, PlayoutCompleted that there is no more.
     """
 
     reply: ReplyId

@@ -116,11 +116,11 @@ class ClientPlayer:
 
     def _update(self) -> None:
         """Send what is due; tell what has become of it."""
+        there_ms, is_all = self._there_is()
         if self._is_held:
-            self._starve()
+            self._end_or_starve(there_ms, is_all=is_all and self._kind is Player.PLAYS_OUT)
         if self._is_over or self._is_held:
             return
-        there_ms, is_all = self._there_is()
         if self._since_ms is None and there_ms > self._sent_ms:
             self._since_ms, started_at = self._call.now_ms - self._sent_ms, self._sent_ms * PER_MS
             self._send(there_ms)
@@ -128,14 +128,14 @@ class ClientPlayer:
             self._call.tell(inputs.PlayoutStarted(self._reply, started_at))
             return
         self._send(there_ms)
-        if is_all and self._sent_ms == there_ms:
+        self._end_or_starve(there_ms, is_all=is_all)
+
+    def _end_or_starve(self, there_ms: int, *, is_all: bool) -> None:
+        """Tell that all has left, or that the client has nothing left to play, and more is to come."""
+        if is_all and self._sent_ms == there_ms and not self._is_over:
             self._is_over = True
             self._call.tell(inputs.PlayoutCompleted(self._reply, there_ms * PER_MS))
-        else:
-            self._starve()
-
-    def _starve(self) -> None:
-        """Tell that the client has nothing left to play, and more is to come."""
+            return
         is_dry = self._since_ms is not None and self._call.now_ms - self._since_ms >= self._sent_ms
         if is_dry and not self._is_over:
             self._since_ms = None
