@@ -198,6 +198,20 @@ def heard_only_grows_and_was_sent(call: Call) -> None:
         before = step.heard
 
 
+def a_flushed_client_hears_without_a_gap(call: Call) -> None:
+    """Of a player that is flushed no more counts as heard than was, so that what is sent again leaves nothing out; and
+    it hears again no more than its buffer, which the clock assumes a little longer than it is.
+    """
+    is_truthful = call.player.reports != "too much"
+    if call.line.player is not Player.FLUSHES or not is_truthful:
+        return
+    for step in call.steps:
+        if step.heard is not None:
+            assert step.heard[1] <= step.played_samples
+    for played_ms, from_ms in call.player.resumed:
+        assert played_ms - call.line.policy.client_buffer_ms <= from_ms <= played_ms
+
+
 class _Ledger:
     """What was told, spoken and heard of each reply."""
 
@@ -378,5 +392,6 @@ OF_PLAUSIBLE_CALLS = (
     sentences_are_those_of_the_whole_text,
     a_turn_ends_in_time,
     heard_only_grows_and_was_sent,
+    a_flushed_client_hears_without_a_gap,
     history_is_what_was_said_and_heard,
 )
