@@ -12,6 +12,7 @@ from gateway_kit.session_world import FRAME, REQUEST, World
 from voice_gateway.domain.events import (
     Ended,
     Event,
+    Notice,
     ReplyAudio,
     ReplyFinished,
     ReplyHeard,
@@ -256,6 +257,32 @@ def test_words_after_a_flush_send_nothing_again() -> None:
         first_at = world.sink.audio[0][0]
         heard_s = paused - first_at - CLIENT_BUFFER_MS / 1_000
         assert heard.heard_samples / 16_000 == pytest.approx(heard_s, abs=0.02)
+        session.end()
+        await run_
+
+    virtual_time.run(main())
+
+
+def test_a_report_that_crosses_with_a_resume_is_plausible() -> None:
+    """What a flushed client played before the flush had been sent, though it waits to be sent again when it is told."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [[COUNT]]
+        policy = {"lead_ms": FRAME_MS, "contested_timeout_ms": 400}
+        session, run_ = await world.open(dataclasses.replace(REQUEST, player=Player.FLUSHES, policy=policy))
+        session.type_text("Count.")
+        await world.sink.wait_for(TurnReport)
+        for index in range(60):
+            session.hear(LOUD if 25 <= index < 35 else FRAME, index * 320)
+            await asyncio.sleep(0.02)
+            if world.sink.of(ReplyResumed):
+                break
+        (told,) = world.sink.of(ReplyResumed)
+        assert isinstance(told, ReplyResumed)
+        session.report_playback(ReplyId(1), told.offset_samples + (CLIENT_BUFFER_MS - 10) * 16, is_final=False)
+        await asyncio.sleep(0.01)
+        assert not world.sink.of(Notice)
         session.end()
         await run_
 

@@ -85,7 +85,7 @@ class Playout:
         self._play = play
         self._post = post
         self._reply = ReplyId(0)
-        self._sent = 0
+        self._sent = self._most_sent = 0
         self._sentences: dict[SentenceId, _Sentence] = {}
         self._order: deque[SentenceId] = deque()
         self._running_since: Instant | None = None
@@ -109,7 +109,7 @@ class Playout:
     def begin(self, reply: ReplyId) -> None:
         """Audio of this reply follows."""
         self._drop()
-        self._reply, self._sent, self._is_over = reply, 0, False
+        self._reply, self._sent, self._most_sent, self._is_over = reply, 0, 0, False
 
     def append(self, reply: ReplyId, sentence: SentenceId, pcm: bytes) -> None:
         """Take synthesised audio; that of a reply that is over is dropped."""
@@ -178,8 +178,8 @@ class Playout:
             self._drop()
 
     def sent(self, reply: ReplyId) -> int:
-        """Samples of the reply that have left; 0 for any but the last one."""
-        return self._sent if reply == self._reply else 0
+        """Samples of the reply that have left at least once; 0 for any but the last one."""
+        return self._most_sent if reply == self._reply else 0
 
     def close(self) -> None:
         """The session is over."""
@@ -234,6 +234,7 @@ class Playout:
         if self._player is Player.FLUSHES and pcm:
             self._kept.add(sentence, pcm)
         self._sent += len(pcm) // PCM_SAMPLE_BYTES
+        self._most_sent = max(self._most_sent, self._sent)
         if is_last:
             self._is_over = True
             self._stop()
