@@ -188,9 +188,10 @@ class FakeSink:
         self.audio.append((asyncio.get_running_loop().time(), audio))
         self.changed.set()
 
-    def flush(self, reply: ReplyId) -> None:
-        """Keep."""
+    def flush(self, reply: ReplyId) -> int | None:
+        """Keep; all was written."""
         self.flushed.append(reply)
+        return None
 
     def of(self, kind: type[Event]) -> list[Event]:
         """Events of one kind, in order."""

@@ -12,6 +12,7 @@ from gateway_kit.session_world import FRAME, REQUEST, World
 from voice_gateway.domain.events import (
     Ended,
     Event,
+    Notice,
     ReplyAudio,
     ReplyFinished,
     ReplyHeard,
@@ -153,6 +154,32 @@ def test_a_player_that_plays_out_gets_no_more_while_the_reply_is_held() -> None:
     run(Player.PLAYS_OUT, check)
 
 
+def test_a_reply_that_was_played_out_is_over_when_its_model_ends_during_a_hold() -> None:
+    """All of it has been played while it is held, and then it is known that no more follows: nobody waits for the
+    verdict.
+    """
+
+    async def main() -> None:
+        world = World(synthesizer=Counting())
+        world.llm.scripts = [[COUNT, 2.8]]
+        session, run_ = await world.open(dataclasses.replace(REQUEST, player=Player.PLAYS_OUT))
+        session.type_text("Count.")
+        asked_at = asyncio.get_running_loop().time()
+        await world.sink.wait_for(TurnReport)
+        for index in range(200):
+            session.hear(LOUD if 110 <= index < 120 else FRAME, index * 320)
+            await asyncio.sleep(0.02)
+        (finished,) = world.sink.of(ReplyFinished)
+        assert isinstance(finished, ReplyFinished)
+        assert (finished.outcome, finished.total_samples) == (ReplyOutcome.COMPLETED, LENGTH_MS * 16)
+        assert one_at(world, ReplyFinished) - asked_at == pytest.approx(2.8, abs=0.05)
+        assert [frame.is_last for _, frame in world.sink.audio].count(True) == 1
+        session.end()
+        await run_
+
+    virtual_time.run(main())
+
+
 @pytest.mark.parametrize("cough_at", [25, 112])
 def test_a_player_that_is_flushed_gets_again_what_was_not_heard(cough_at: int) -> None:
     """From the position where it was heard to the same samples leave again, also when the last had left already."""
@@ -230,6 +257,32 @@ def test_words_after_a_flush_send_nothing_again() -> None:
         first_at = world.sink.audio[0][0]
         heard_s = paused - first_at - CLIENT_BUFFER_MS / 1_000
         assert heard.heard_samples / 16_000 == pytest.approx(heard_s, abs=0.02)
+        session.end()
+        await run_
+
+    virtual_time.run(main())
+
+
+def test_a_report_that_crosses_with_a_resume_is_plausible() -> None:
+    """What a flushed client played before the flush had been sent, though it waits to be sent again when it is told."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [[COUNT]]
+        policy = {"lead_ms": FRAME_MS, "contested_timeout_ms": 400}
+        session, run_ = await world.open(dataclasses.replace(REQUEST, player=Player.FLUSHES, policy=policy))
+        session.type_text("Count.")
+        await world.sink.wait_for(TurnReport)
+        for index in range(60):
+            session.hear(LOUD if 25 <= index < 35 else FRAME, index * 320)
+            await asyncio.sleep(0.02)
+            if world.sink.of(ReplyResumed):
+                break
+        (told,) = world.sink.of(ReplyResumed)
+        assert isinstance(told, ReplyResumed)
+        session.report_playback(ReplyId(1), told.offset_samples + (CLIENT_BUFFER_MS - 10) * 16, is_final=False)
+        await asyncio.sleep(0.01)
+        assert not world.sink.of(Notice)
         session.end()
         await run_
 

@@ -103,6 +103,16 @@ async def test_flush_drops_the_audio_of_one_reply() -> None:
     assert await written_by(box) == ["ReplyText", "ReplyFinished", "audio 2:0"]
 
 
+async def test_flush_tells_where_what_it_drops_begins() -> None:
+    """What was not written can be sent again: the session learns from where on that is, by reply."""
+    box = outbox()
+    box.play(audio(1, offset=40))
+    box.play(audio(2, offset=0))
+    box.play(audio(1, offset=41))
+    assert box.flush(ReplyId(1)) == 40
+    assert box.flush(ReplyId(1)) is None
+
+
 async def test_flush_gives_its_room_back() -> None:
     """Audio that was dropped does not count against the bound."""
     box = outbox(max_bytes=1_000)

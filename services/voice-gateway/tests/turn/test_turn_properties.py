@@ -38,8 +38,8 @@ def test_any_call_keeps_the_laws(decisions: bytes) -> None:
 @MANY
 @given(DECISIONS)
 def test_a_plausible_call_is_truthful_and_never_hangs(decisions: bytes) -> None:
-    """History is what was heard, heard is at most what was sent and never taken back, every turn ends in time, words
-    that were shown are committed in time, and what cannot be spoken is told.
+    """History is what was heard, heard is at most what was sent or played and never taken back, every turn ends in
+    time, words that were shown are committed in time, and what cannot be spoken is told.
     """
     keeps(
         decisions,

@@ -97,7 +97,10 @@ class ReplyPaused:
 
 @dataclass(frozen=True, slots=True)
 class ReplyResumed:
-    """It was no interruption: go on from here. A player that FLUSHES gets the audio from here on again."""
+    """It was no interruption: go on from here.
+
+    A player that FLUSHES gets the audio from here on again; where exactly, its first frame says.
+    """
 
     reply: ReplyId
     offset_samples: int

@@ -85,7 +85,7 @@ class Playout:
         self._play = play
         self._post = post
         self._reply = ReplyId(0)
-        self._sent = 0
+        self._sent = self._most_sent = 0
         self._sentences: dict[SentenceId, _Sentence] = {}
         self._order: deque[SentenceId] = deque()
         self._running_since: Instant | None = None
@@ -96,6 +96,8 @@ class Playout:
         """Whether the last audio has left, or never will."""
         self._is_held = False
         """Whether the reply is paused."""
+        self._unwritten_samples: int | None = None
+        """Where what was dropped begins that had left, but was not written when the reply was paused."""
         self._room = asyncio.Event()
         self._room.set()
 
@@ -107,7 +109,7 @@ class Playout:
     def begin(self, reply: ReplyId) -> None:
         """Audio of this reply follows."""
         self._drop()
-        self._reply, self._sent, self._is_over = reply, 0, False
+        self._reply, self._sent, self._most_sent, self._is_over = reply, 0, 0, False
 
     def append(self, reply: ReplyId, sentence: SentenceId, pcm: bytes) -> None:
         """Take synthesised audio; that of a reply that is over is dropped."""
@@ -135,19 +137,26 @@ class Playout:
             self._is_ended = True
             self.tick(clock.now())
 
-    def pause(self, reply: ReplyId) -> None:
-        """Send nothing more until `resume`. A client that plays out what it has is watched until it has nothing."""
+    def pause(self, reply: ReplyId, unwritten_samples: int | None) -> None:
+        """Send nothing more until `resume`. A client that plays out what it has is watched until it has nothing.
+
+        `unwritten_samples`: from there on what has left was dropped before it was written; None: nothing was dropped.
+        """
         if reply == self._reply:
-            self._is_held = True
+            self._is_held, self._unwritten_samples = True, unwritten_samples
             if self._player.falls_silent:
                 self._stop()
 
     def resume(self, reply: ReplyId, from_samples: int) -> None:
-        """Go on sending; the client plays on at `from_samples`, or had played up to there if it did not stop."""
+        """Go on sending; the client plays on at `from_samples`, or had played up to there if it did not stop.
+
+        The clock may take for heard what a slow wire had not written: one that is flushed gets that, too.
+        """
         if reply == self._reply and self._is_held:
             self._is_held = False
             if self._player is Player.FLUSHES:
-                self._take_back(from_samples)
+                unwritten = self._unwritten_samples
+                self._take_back(from_samples if unwritten is None else min(from_samples, unwritten))
             elif self._player.falls_silent and not self._is_over and self._sent:
                 self._running_since = Instant(clock.now() - samples_to_ns(from_samples, self._rate_hz))
                 self._pacer.add(self)
@@ -169,8 +178,8 @@ class Playout:
             self._drop()
 
     def sent(self, reply: ReplyId) -> int:
-        """Samples of the reply that have left; 0 for any reply but the last."""
-        return self._sent if reply == self._reply else 0
+        """Samples of the reply that have left at least once; 0 for any reply but the last."""
+        return self._most_sent if reply == self._reply else 0
 
     def close(self) -> None:
         """The session is over."""
@@ -181,14 +190,12 @@ class Playout:
         await self._room.wait()
 
     def tick(self, now: Instant) -> None:
-        """Send what is due."""
-        if self._is_held:
-            self._stop_if_starved(now)
-            return
+        """Send what is due. A reply of which all has left may end while it is held, if the client has played on."""
         self._drop_spent()
-        while self._is_frame_due(now):
+        while not self._is_held and self._is_frame_due(now):
             self._send_frame(now)
-        if self._is_ended and not self._order and not self._is_over:
+        may_end = not (self._is_held and self._player.falls_silent) and not self._is_over
+        if may_end and self._is_ended and not self._order:
             self._send(SentenceId(0), b"", is_last=True)
         else:
             self._stop_if_starved(now)
@@ -227,6 +234,7 @@ class Playout:
         if self._player is Player.FLUSHES and pcm:
             self._kept.add(sentence, pcm)
         self._sent += len(pcm) // PCM_SAMPLE_BYTES
+        self._most_sent = max(self._most_sent, self._sent)
         if is_last:
             self._is_over = True
             self._stop()

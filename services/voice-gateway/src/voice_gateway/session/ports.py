@@ -83,8 +83,11 @@ class ClientSink(Protocol):
     def play(self, audio: ReplyAudio) -> None:
         """Send audio, paced by the caller."""
 
-    def flush(self, reply: ReplyId) -> None:
-        """Drop queued audio of `reply` that has not been written to the wire."""
+    def flush(self, reply: ReplyId) -> int | None:
+        """Drop queued audio of `reply` that has not been written to the wire.
+
+        Returns the sample of the reply at which that begins; None: nothing was queued.
+        """
 
 
 class Session(Protocol):

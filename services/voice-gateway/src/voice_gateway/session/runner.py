@@ -314,9 +314,8 @@ class SessionRunner:
         self._calls.cancel_speaking(effect.reply)
 
     def _pause_play(self, effect: effects.PausePlay) -> None:
-        self._playout.pause(effect.reply)
-        if self.agreement.player is Player.FLUSHES:
-            self._sink.flush(effect.reply)
+        is_flushed = self.agreement.player is Player.FLUSHES
+        self._playout.pause(effect.reply, self._sink.flush(effect.reply) if is_flushed else None)
 
     def _flush(self, effect: effects.Flush) -> None:
         self._playout.flush(effect.reply)

@@ -36,6 +36,8 @@ class _Entry(NamedTuple):
     raw: bytes
     reply: ReplyId | None
     """The reply whose audio this is; None: an event."""
+    offset_samples: int = 0
+    """Where in the reply the audio begins."""
 
 
 class Outbox:
@@ -75,12 +77,14 @@ class Outbox:
     def play(self, audio: ReplyAudio) -> None:
         """Queue audio, last."""
         for raw in self._encoder.encode_audio(audio):
-            self._insert(len(self._entries), _Entry(raw, audio.reply))
+            self._insert(len(self._entries), _Entry(raw, audio.reply, audio.offset_samples))
 
-    def flush(self, reply: ReplyId) -> None:
-        """Drop waiting audio of `reply`."""
+    def flush(self, reply: ReplyId) -> int | None:
+        """Drop waiting audio of `reply`. Returns where in the reply that begins, in samples; None: none waited."""
+        first = next((entry.offset_samples for entry in self._entries if entry.reply == reply), None)
         self._entries = deque(entry for entry in self._entries if entry.reply != reply)
         self._queued_bytes = sum(len(entry.raw) for entry in self._entries)
+        return first
 
     def put(self, raw: bytes) -> None:
         """Queue a message that no event stands for, last."""

@@ -157,7 +157,7 @@ class PausePlay:
 
     What the client has of it depends on its player (`domain/player.py`). One that PAUSES or FLUSHES is told by
     ReplyPaused. For one that FLUSHES, what waits to be written is dropped: all that was not heard is sent again. One
-    that PLAYS_OUT plays on, and PlayoutStarved tells when it has nothing left.
+    that PLAYS_OUT plays on: PlayoutStarved tells when it has nothing left, PlayoutCompleted that there is no more.
     """
 
     reply: ReplyId
@@ -167,7 +167,9 @@ class PausePlay:
 class ResumePlay:
     """Go on sending: to a player that FLUSHES from `from_samples` on, to any other from what was sent.
 
-    What leaves again is told as at the first time: PlayoutStarted, and PlayoutCompleted once more if it had come.
+    What leaves again is told as at the first time: PlayoutStarted, and PlayoutCompleted once more if it had come. It
+    may begin earlier, with what a slow wire had not written, or later, if that is no longer kept: PlayoutStarted says
+    where.
     """
 
     reply: ReplyId

@@ -75,6 +75,8 @@ class Step(NamedTuple):
     """How much input the client had sent."""
     sent_samples: int
     """How many samples of the latest reply have left."""
+    played_samples: int
+    """How many samples of the latest reply the client has played."""
     is_taken: bool
     """Whether the fact was about something in flight."""
 
@@ -211,7 +213,7 @@ class Call:
 
     def _step(self, fact: inputs.Input | None, now: Instant) -> None:
         now = max(now, self.steps[-1].now) if self.steps else now
-        core, sent = self.core, self.player.sent_samples()
+        core, sent, played = self.core, self.player.sent_samples(), self.player.played_samples()
         is_taken = fact is not None and not core._is_stale(fact)
         done = core.on_deadline(now) if fact is None else core.handle(fact, now)
         so_far, reply = core._user.so_far, core._agent.current.in_flight
@@ -236,6 +238,7 @@ class Call:
                 may_go_on,
                 self.input_samples(),
                 sent,
+                played,
                 is_taken,
             )
         )

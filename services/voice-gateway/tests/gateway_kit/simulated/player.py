@@ -40,6 +40,12 @@ class ClientPlayer:
         """Where the client's player stands still; None: it plays, or has nothing to play."""
         self._is_held = False
         """Whether nothing may leave."""
+        self._run_ms: int | None = None
+        """When the reply's beginning would have been played in this run or, while nothing is played, in the last."""
+        self._heard_before_ms = 0
+        """Heard before this run."""
+        self.resumed: list[tuple[int, int]] = []
+        """Of each reply that went on: what was heard of it by then, and where it goes on, in ms."""
         self._is_ended = self._is_over = False
         self.performs: dict[type, Callable[[Any], None]] = {
             effects.StartReply: lambda effect: self._begin(effect.reply),
@@ -62,8 +68,13 @@ class ClientPlayer:
             self._send(self._there_is()[0])
         return self._sent_ms * PER_MS
 
+    def played_samples(self) -> int:
+        """How much of the latest reply was heard."""
+        return self._heard_ms() * PER_MS
+
     def _begin(self, reply: ReplyId) -> None:
         self._reply, self._order, self._sent_ms, self._since_ms = reply, [], 0, None
+        self._run_ms, self._heard_before_ms = None, 0
         self._held_at_ms, self._is_held, self._is_ended, self._is_over = None, False, False, False
 
     def _play(self, effect: effects.Play) -> None:
@@ -80,16 +91,17 @@ class ClientPlayer:
             if self._since_ms is not None:
                 self._call.in_ms(self._since_ms + self._sent_ms - self._call.now_ms, self._update)
             return
-        self._held_at_ms = self._position_ms()
-        self._since_ms = None
+        self._held_at_ms, self._heard_before_ms = self._position_ms(), self._heard_ms()
+        self._since_ms = self._run_ms = None
         self._last_report()
 
     def _resume(self, from_ms: int) -> None:
+        self.resumed.append((self._heard_ms(), from_ms))
         self._held_at_ms, self._is_held = None, False
         if self._kind is Player.FLUSHES:
             self._sent_ms, self._is_over = min(self._sent_ms, from_ms), False
         elif self._kind is not Player.PLAYS_OUT and self._sent_ms:
-            self._since_ms = self._call.now_ms - from_ms
+            self._since_ms = self._run_ms = self._call.now_ms - from_ms
             self._report_soon()
         self._call.in_ms(0, self._update)
 
@@ -104,6 +116,12 @@ class ClientPlayer:
             return self._held_at_ms
         return self._sent_ms if self._since_ms is None else min(self._sent_ms, self._call.now_ms - self._since_ms)
 
+    def _heard_ms(self) -> int:
+        """What was heard by now: what was played `_BUFFER_MS` ago."""
+        if self._run_ms is None:
+            return self._heard_before_ms
+        return max(self._heard_before_ms, min(self._sent_ms, self._call.now_ms - self._run_ms - _BUFFER_MS))
+
     def _there_is(self) -> tuple[int, bool]:
         """How much audio may be sent, in ms, and whether more of its last sentence is to come."""
         total_ms = 0
@@ -116,26 +134,28 @@ class ClientPlayer:
 
     def _update(self) -> None:
         """Send what is due; tell what has become of it."""
+        there_ms, is_all = self._there_is()
         if self._is_held:
-            self._starve()
+            self._end_or_starve(there_ms, is_all=is_all and self._kind is Player.PLAYS_OUT)
         if self._is_over or self._is_held:
             return
-        there_ms, is_all = self._there_is()
         if self._since_ms is None and there_ms > self._sent_ms:
-            self._since_ms, started_at = self._call.now_ms - self._sent_ms, self._sent_ms * PER_MS
+            self._heard_before_ms = self._heard_ms()
+            self._since_ms = self._run_ms = self._call.now_ms - self._sent_ms
+            started_at = self._sent_ms * PER_MS
             self._send(there_ms)
             self._report_soon()
             self._call.tell(inputs.PlayoutStarted(self._reply, started_at))
             return
         self._send(there_ms)
-        if is_all and self._sent_ms == there_ms:
+        self._end_or_starve(there_ms, is_all=is_all)
+
+    def _end_or_starve(self, there_ms: int, *, is_all: bool) -> None:
+        """Tell that all has left, or that the client has nothing left to play, and more is to come."""
+        if is_all and self._sent_ms == there_ms and not self._is_over:
             self._is_over = True
             self._call.tell(inputs.PlayoutCompleted(self._reply, there_ms * PER_MS))
-        else:
-            self._starve()
-
-    def _starve(self) -> None:
-        """Tell that the client has nothing left to play, and more is to come."""
+            return
         is_dry = self._since_ms is not None and self._call.now_ms - self._since_ms >= self._sent_ms
         if is_dry and not self._is_over:
             self._since_ms = None

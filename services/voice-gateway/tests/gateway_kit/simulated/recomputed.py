@@ -36,6 +36,8 @@ class _Machines:
     """It was held before it was heard. Should its first sound have left at that moment, onsets change nothing more."""
     is_flushed: bool = False
     """The client drops what it has when the reply is held: it is sent again."""
+    stands_at: int | None = None
+    """Where playout to such a client waits, for more audio or after a hold: it cannot have ended behind that."""
     is_speaking: bool = False
     settling: ReplyId | None = None
     """One that was stopped, and of which it is not known yet how far it was heard."""
@@ -47,11 +49,14 @@ class _Machines:
     def take(self, fact: inputs.Input | None) -> None:
         match fact:
             case inputs.PlayoutStarted(reply) if self._is_told(reply) and not self.is_sent:
-                self.is_audible = True
+                self.is_audible, self.stands_at = True, None
+            case inputs.PlayoutStarved(reply, at_samples) if self._is_told(reply) and self._is_sending():
+                self.stands_at = at_samples if self.is_flushed else None
             case inputs.DigitsPressed():
                 self.has_keys = True
-            case inputs.PlayoutCompleted(reply) if self._is_told(reply) and self.is_audible:
-                self.is_sent = True
+            case inputs.PlayoutCompleted(reply, total) if self._is_told(reply) and self.is_audible:
+                may_end = self.stands_at is None or total <= self.stands_at or not self._is_sending()
+                self.is_sent = self.is_sent or may_end
             case inputs.RecognitionFailed(stream) | inputs.RecognitionEnded(stream):
                 self.live.pop(stream, None)
 
@@ -61,6 +66,7 @@ class _Machines:
                 turn = effect.turn if isinstance(effect, effects.StartReply) else None
                 self.reply, self.turn, self.has_keys = reply, turn or 0, False
                 self.is_played = self.is_audible = self.is_sent = False
+                self.stands_at = None
             case effects.Play():
                 self.is_played = True
             case effects.CancelReply(reply) | effects.Emit(events.ReplyFinished(reply)) if reply == self.reply:
@@ -72,8 +78,9 @@ class _Machines:
                 self.settling = None
             case effects.PausePlay():
                 self.is_contested, self.is_held_back = self.is_audible, not self.is_audible
-            case effects.ResumePlay():
-                self.is_sent = self.is_sent and not (self.is_flushed and self.is_contested)
+            case effects.ResumePlay(_, from_samples):
+                if self.is_flushed and self.is_audible:
+                    self.is_sent, self.stands_at = False, from_samples
                 self.is_contested = self.is_held_back = False
             case effects.Emit(events.Transcript(turn, _, is_final)) if is_final:
                 self.final = turn
@@ -108,6 +115,9 @@ class _Machines:
         if not self.live:
             return Listening.CLOSED
         return Listening.FINALISING if any(self.live.values()) else Listening.OPEN
+
+    def _is_sending(self) -> bool:
+        return self.is_audible and not (self.is_sent or self.is_contested or self.is_held_back)
 
     def _is_told(self, reply: ReplyId) -> bool:
         return reply == self.reply and self.is_played
@@ -186,6 +196,20 @@ def heard_only_grows_and_was_sent(call: Call) -> None:
             if before is not None and before[0] == step.heard[0]:
                 assert step.heard[1] >= before[1] or isinstance(step.fact, inputs.PlaybackReported)
         before = step.heard
+
+
+def a_flushed_client_hears_without_a_gap(call: Call) -> None:
+    """Of a player that is flushed no more counts as heard than was, so that what is sent again leaves nothing out; and
+    it hears again no more than its buffer, which the clock assumes a little longer than it is.
+    """
+    is_truthful = call.player.reports != "too much"
+    if call.line.player is not Player.FLUSHES or not is_truthful:
+        return
+    for step in call.steps:
+        if step.heard is not None:
+            assert step.heard[1] <= step.played_samples
+    for played_ms, from_ms in call.player.resumed:
+        assert played_ms - call.line.policy.client_buffer_ms <= from_ms <= played_ms
 
 
 class _Ledger:
@@ -368,5 +392,6 @@ OF_PLAUSIBLE_CALLS = (
     sentences_are_those_of_the_whole_text,
     a_turn_ends_in_time,
     heard_only_grows_and_was_sent,
+    a_flushed_client_hears_without_a_gap,
     history_is_what_was_said_and_heard,
 )

@@ -82,6 +82,8 @@ class Playback:
         """When the client was last known to play on."""
         self._resumed_samples = 0
         """Heard before audio left again, after the reply was held or playout had to wait."""
+        self._is_outdated = False
+        """Whether audio leaves again to a player that was flushed or has run dry, and the client told nothing of it."""
 
     @property
     def is_reporting(self) -> bool:
@@ -111,16 +113,27 @@ class Playback:
     def started(self, at_samples: int, now: Instant, *, is_held: bool) -> None:
         """Audio leaves from `at_samples` on. `is_held`: the reply is held, so that only some players play it."""
         is_silent = is_held and self.player.falls_silent
+        if self._is_dropped(is_held=is_held):
+            return
         if self._paced is not None and self._paced.is_drained:
             self._resumed_samples = self.heard(now).samples
+            self._is_outdated = self.player is Player.FLUSHES
+        if self.player is Player.FLUSHES:
+            self._resumed_samples = min(self._resumed_samples, at_samples)  # a slow wire had not written the rest
         self._paced, self._moved_at = _Paced(at_samples, now, is_moving=not is_silent), now
         self.left_at = self.left_at or now
         if not is_silent:
             self._began = self._began or after_ms(now, self._client_buffer_ms)
 
-    def starved(self, at_samples: int, now: Instant) -> None:
+    def starved(self, at_samples: int, now: Instant, *, is_held: bool) -> None:
         """Playout waits at `at_samples` for more audio."""
+        if self._is_dropped(is_held=is_held):
+            return
         self._paced = _Paced(at_samples, now, is_moving=False, is_drained=self.player in _RUNS_DRY)
+
+    def _is_dropped(self, *, is_held: bool) -> bool:
+        """Whether a fact of playout crosses with a hold that has flushed the client: it plays nothing of that."""
+        return is_held and self.player is Player.FLUSHES and self._paced is not None
 
     def held(self, now: Instant) -> None:
         """The reply is held: nothing more leaves. A client that plays out what it has plays on."""
@@ -147,11 +160,16 @@ class Playback:
             return heard
         self._resumed_samples = heard
         if self.player is Player.FLUSHES:
-            self._total, self._began = None, self._began if heard else None
+            self._total, self._began, self._is_outdated = None, self._began if heard else None, True
             self._paced, self._moved_at = _Paced(heard, now, is_moving=False), now
         else:
             self.started(heard, now, is_held=False)
         return heard
+
+    def may_end_at(self, total_samples: int) -> bool:
+        """Whether playout can have ended there: of what is to leave again it has not, before that has begun to."""
+        paced = self._paced
+        return self.player is not Player.FLUSHES or paced is None or paced.is_moving or total_samples <= paced.samples
 
     def completed(self, total_samples: int) -> None:
         """All audio has left."""
@@ -160,7 +178,11 @@ class Playback:
     def reported(self, played_samples: int, now: Instant, *, is_final: bool, is_held: bool) -> None:
         """The client has played up to there. Of a report that goes back only its instant and `is_final` count."""
         known = self._report
-        if known is None or not known.samples:
+        is_of_before = self._is_outdated and not self._may_have_played(played_samples, now)
+        if not is_held:
+            self._is_outdated = is_of_before
+            is_final = is_final and not is_of_before
+        if (known is None or not known.samples) and (is_held or not is_of_before):
             self._began = self._reckoned(played_samples, now, is_held=is_held)
         if self._reporting is Reporting.NOT_YET:
             self._reporting = Reporting.YES
@@ -169,8 +191,18 @@ class Playback:
         else:
             self._report = _Report(known.samples, now, is_final or known.is_final)
 
-    def _reckoned(self, played_samples: int, now: Instant, *, is_held: bool) -> Instant:
-        """When the first sample was heard, by this position; one told at a hold may not have sounded yet."""
+    def _may_have_played(self, played_samples: int, now: Instant) -> bool:
+        """Whether this position can be one in what has left again."""
+        is_moving = self._paced is not None and self._paced.is_moving
+        return is_moving and self._resumed_samples < played_samples <= self.paced(now)
+
+    def _reckoned(self, played_samples: int, now: Instant, *, is_held: bool) -> Instant | None:
+        """When the first sample was heard, by this position; one told at a hold may not have sounded yet.
+
+        None: it was dropped before it sounded.
+        """
+        if is_held and self.player is Player.FLUSHES and not played_samples:
+            return None
         if not (is_held and self.player.falls_silent) or self._paced is None:
             return Instant(now - samples_to_ns(played_samples, self.rate_hz))
         reckoned = Instant(self._paced.at - samples_to_ns(played_samples, self.rate_hz))
@@ -191,15 +223,16 @@ class Playback:
     def heard(self, now: Instant) -> Heard:
         """What has been heard by `now`; never more than was sent."""
         paced, report = self.paced(now), self._report
-        if report is None:
+        if report is not None and report.is_final:
+            return Heard(report.samples, is_estimate=False)
+        told = 0 if report is None else report.samples
+        if report is None or self._is_outdated:
             buffered = self._client_buffer_ms * self.rate_hz // 1_000
             if self._paced is not None and self._paced.is_drained:
                 buffered = max(0, buffered - samples_between(self._paced.at, now, self.rate_hz))
-            return Heard(max(self._resumed_samples, paced - buffered), is_estimate=True)
-        if report.is_final:
-            return Heard(report.samples, is_estimate=False)
+            return Heard(max(told, self._resumed_samples, paced - buffered), is_estimate=True)
         since = samples_between(report.at, now, self.rate_hz)
-        return Heard(max(report.samples, min(paced, report.samples + since)), is_estimate=True)
+        return Heard(max(told, min(paced, told + since)), is_estimate=True)
 
     def heard_ms(self, now: Instant) -> int:
         """What has been heard by `now`, in whole milliseconds."""
@@ -237,6 +270,8 @@ class Playback:
 
     def _is_played(self, until_samples: int) -> bool:
         reported = 0 if self._report is None else self._report.samples
+        if self.player is Player.FLUSHES:
+            reported = max(reported, self._resumed_samples)  # it is not sent again, so that no report of it comes
         return reported + SLACK_MS * self.rate_hz // 1_000 >= until_samples
 
     def _over_at(self) -> Instant | None:

@@ -259,7 +259,9 @@ class Reply:
     def _is_all(self, fact: inputs.PlayoutCompleted) -> bool:
         """Whether its playout can end here: it has started, or there was nothing to send."""
         has_audio = self.is_in_flight and self.wording.has_audio
-        return has_audio and not self.playback.is_completed and (self.is_audible or not fact.total_samples)
+        may_end = self.is_held or self.playback.may_end_at(fact.total_samples)
+        is_open = has_audio and may_end and not self.playback.is_completed
+        return is_open and (self.is_audible or not fact.total_samples)
 
     def _on_delta(self, fact: inputs.ReplyDelta, now: Instant) -> None:
         self._question = None
@@ -339,7 +341,7 @@ class Reply:
 
     def _on_playout_starved(self, fact: inputs.PlayoutStarved, now: Instant) -> None:
         self.underruns += self.playback.player.falls_silent or not self.is_held
-        self.playback.starved(fact.at_samples, now)
+        self.playback.starved(fact.at_samples, now, is_held=self.is_held)
 
     def _on_playout_completed(self, fact: inputs.PlayoutCompleted, _: Instant) -> None:
         self.playback.completed(fact.total_samples)
