@@ -122,6 +122,7 @@ class Contest:
     def hold_for_sound(self, now: Instant) -> None:
         """Hold a reply if somebody speaks who began before any of it was heard: that is no echo of it."""
         if self._sounding_since is not None and self._current.unheard(self._sounding_since):
+            self._sounding_since = None
             self._hold(now)
 
     def verdict(self, said: Said, now: Instant, *, sounds_on: bool) -> Verdict:

@@ -24,6 +24,7 @@ from voice_gateway.turn.text.unfinished_words import (
     COPULAS,
     DO_WORDS,
     ENGLISH,
+    FINITE,
     INDEFINITE,
     JOINING,
     LEADS,
@@ -64,23 +65,32 @@ _ENOUGH_CHARS = 1_200
 def reads_unfinished(text: str) -> bool:
     """Whether the text ends at a comma, where an English sentence cannot stop, or within an announced number."""
     end = _end_of(text)
-    said = _WORD.findall(end.casefold().replace("\u2019", "'"))[-_ENOUGH_WORDS:]
+    said = _words_of(end)
     mark = _last_mark(end)
     if not said or not _is_english(said):
         return bool(said) and mark in COMMAS
-    is_asked = mark in QUESTION_MARKS
-    if awaits_digits(said) or (_CONTRACTION.fullmatch(said[-1]) and not is_asked):
+    words = _long_forms(said)
+    if awaits_digits(said):
         return True
-    words = [part for word in said for part in _long_form(word)]
-    if words[-1] == "please" and len(words) > 1:
-        words.pop()
-    if any(rule(words) for rule in _RULES) or (_ends_with_auxiliary(words) and not is_asked):
+    if mark in QUESTION_MARKS:
+        return _is_begun_question(words)
+    if _CONTRACTION.fullmatch(said[-1]) or any(rule(words) for rule in _RULES):
         return True
-    return mark in COMMAS and not _is_whole_question(words)
+    return mark in COMMAS and not _is_whole_question(_long_forms(_words_of(_last_sentence(end))))
 
 
 def _end_of(text: str) -> str:
     return text if len(text) <= _ENOUGH_CHARS else text[-_ENOUGH_CHARS:].partition(" ")[2]
+
+
+def _words_of(text: str) -> list[str]:
+    return _WORD.findall(text.casefold().replace("\u2019", "'"))[-_ENOUGH_WORDS:]
+
+
+def _last_sentence(text: str) -> str:
+    """What follows the last mark that ends a sentence before the last word."""
+    end = next((at for at in range(len(text), 0, -1) if text[at - 1].isalnum()), 0)
+    return text[max(text.rfind(mark, 0, end) for mark in (*QUESTION_MARKS, ".", "!", "\u2026")) + 1 : end]
 
 
 def _last_mark(text: str) -> str:
@@ -96,6 +106,12 @@ def _last_mark(text: str) -> str:
 def _is_english(said: Sequence[str]) -> bool:
     is_contracted = any(_CONTRACTION.fullmatch(word) for word in said)
     return is_contracted or said[-1] in ONLY_ENGLISH or any(word in ENGLISH for word in said[:-1])
+
+
+def _long_forms(said: Sequence[str]) -> list[str]:
+    """Contractions taken apart; a "please" at the end is said to anything."""
+    words = [part for word in said for part in _long_form(word)]
+    return words[:-1] if words[-1:] == ["please"] and len(words) > 1 else words
 
 
 def _long_form(word: str) -> tuple[str, ...]:
@@ -218,12 +234,31 @@ def _follows_noun(asked: Sequence[str]) -> bool:
     return False
 
 
-def _is_whole_question(words: Sequence[str]) -> bool:
-    """`who wrote it`, `what is a pod`; but not `when I come`, `how many people`, which have no verb of a question."""
-    asked = _question(words)
-    if not asked or asked[1] in SUBJECTS | ARTICLES:
+def _is_begun_question(words: Sequence[str]) -> bool:
+    """Whether words cannot end where they do, although a question mark follows: `how far is it from`, `what is`.
+
+    Not `is the manager in`, `do I have to`, `can you`, and whatever ends in a verb.
+    """
+    first, last = words[0], words[-1]
+    if not ENGLISH & {*words[:2]}:  # one English word in the midst of another language
         return False
-    return asked[0] == "who" or bool((COPULAS | DO_WORDS | MODALS | AUXILIARIES) & {*asked[1:-1]})
+    if last in NEVER_LAST:
+        return True
+    if first in FINITE and (last == "to" or (last in {"in", "on"} and first in COPULAS)):
+        return False
+    if len(words) == 2:  # noqa: PLR2004  the question word and its verb
+        return first in QUESTION_WORDS - {"who"} and last in FINITE
+    return _ends_with_preposition(words) or _ends_with_subject(words)
+
+
+def _is_whole_question(words: Sequence[str]) -> bool:
+    """`who wrote it`, `what is a pod`; but not `when Anna is home`, `how many people`: no verb of a question."""
+    asked = _question(words)
+    if len(asked) < 3:  # noqa: PLR2004  the question word, its verb, and what is asked
+        return False
+    if asked[0] == "who":
+        return asked[1] not in SUBJECTS | ARTICLES
+    return bool(FINITE & {*asked[1 : 4 if asked[0] == "how" else 2]})
 
 
 def _is_question(words: Sequence[str]) -> bool:
@@ -253,4 +288,4 @@ def _without_lead(words: Sequence[str]) -> Sequence[str]:
     return words[at:]
 
 
-_RULES = (_ends_amid_phrase, _ends_with_subject, _ends_with_preposition)
+_RULES = (_ends_amid_phrase, _ends_with_subject, _ends_with_auxiliary, _ends_with_preposition)

@@ -20,6 +20,8 @@ COPULAS = _words("am is are was were")
 MODALS = _words("will would can could shall should may might must")
 AUXILIARIES = COPULAS | MODALS | _words("be been have has had")
 DO_WORDS = _words("do does did")
+FINITE = COPULAS | MODALS | DO_WORDS | _words("have has had")
+"""What stands before the subject in a question."""
 QUESTION_WORDS = _words("what who whom whose which where when why how")
 SUBJECTS = _words("i you he she it we they there this that")
 NOMINATIVES = _words("i he she we they")
