@@ -123,7 +123,7 @@ class Caller:
         self._session.say_text(text)
 
     async def wait_ms(self, duration_ms: int) -> None:
-        """Let so much of the microphone's time pass."""
+        """Let `duration_ms` of the microphone's time pass."""
         await self._session.heard_up_to(self._session.heard_samples + duration_ms * INPUT_RATE_HZ // 1000)
 
     async def until(self, is_so: Callable[[], bool], limit_s: float) -> bool:

@@ -126,14 +126,14 @@ class Outcome:
 
     name: str
     added_ms: tuple[float, ...]
-    """Of each turn of each witness but its first, over the serial floor; infinite: not answered."""
+    """Latency added to each turn of each witness but its first, over the serial floor; infinite: not answered."""
     late_share: float
     peak_mib: float
     left_mib: float
     next_caller_ms: float
     """From `start` to `started` of a caller who comes right after the attack."""
     cpu_share: float
-    """Of a core, that the gateway used during the attack."""
+    """Share of a core that the gateway used during the attack."""
     outcomes: dict[str, int]
     messages: int
 
@@ -344,7 +344,7 @@ async def interrupted(folder: Path, core: int) -> bool:
 
 
 async def _interrupt(gateway: Server, sessions: int) -> None:
-    """Hold so many sessions, some at a time: each hears the beginning of a long reply and interrupts it."""
+    """Hold `sessions` sessions, some at a time: each hears the beginning of a long reply and interrupts it."""
     numbers = iter(range(sessions))
 
     async def hold() -> None:

@@ -198,7 +198,7 @@ def _pauses_ms(caller: Caller, since: int) -> list[float]:
 
 
 async def addition(caller: Caller, name: str, asked: bytes, added: bytes, before_ms: int) -> Outcome:
-    """What the user adds so long before the reply would be heard is one turn with what they said, word for word."""
+    """What the user adds `before_ms` before the reply would be heard is one turn with what they said, word for word."""
     since, played = len(caller.seen), len(caller.timeline.played)
     await caller.say(asked)
     if not await caller.until(lambda: len(caller.timeline.played) > played, ANSWER_LIMIT_S):

@@ -11,7 +11,7 @@ from accept.caller import trimmed
 VOICES = ("Hibari.EN-US.Low", "Hibari.EN-US.High", "Hibari.EN-US.Heart")
 """The last is the agent's."""
 SPEAKERS = 2
-"""Of the voices, those that ask and interrupt."""
+"""How many of the voices ask and interrupt: the first ones."""
 COUGHS = (("Hoff!", 3), ("Cuff!", 4), ("Huff!", 3))
 BANGS = (("Tock!", 7), ("Crack!", 7), ("Pock!", 0))
 """The word that sounds like it, and the seed of the noise.
@@ -87,7 +87,7 @@ ADDITIONS_BEFORE_MS = (0, 30, 60, 90, 150)
 """Before the first sample of the reply is heard."""
 BOOKINGS = ("Book a table for two.", "I want to order a pizza.", "Call a taxi for me.", "Find me a hotel room.")
 WORDS = ("Two.", "Rome.", "No.", "Seven.", "Alice.", "Nine.", "Paris.", "Monday.", "Four.")
-"""Of content: each is an answer to something. The last one said is an answer to a question."""
+"""Words of content: each is an answer to something. The last one said is an answer to a question."""
 ASSENT = "Yes."
 ASKING = "Repeat after me: Shall I book the table by the window for you and your friends tonight?"
 REAL_INTERRUPTION = "Stop. What is twelve times seven?"

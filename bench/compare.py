@@ -30,7 +30,7 @@ class Version:
 
     name: str
     python: Path
-    """Of the environment that has its gateway."""
+    """The interpreter of the environment that has its gateway."""
 
 
 def main() -> int:

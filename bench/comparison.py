@@ -8,9 +8,9 @@ from typing import Any, Final
 from bench.report import Comparison
 
 MAX_COST_RATIO: Final = 1.05
-"""Of processor time, each side as a multiple of its own rulers."""
+"""Ratio of processor time, each side as a multiple of its own rulers."""
 MAX_ADDED_MS: Final = 1.0
-"""By which added latency may grow."""
+"""Added latency may grow by this."""
 LEAST_PAIRS: Final = 3
 """Fewer runs tell no spread."""
 HEADING: Final = "what | base | new | base by its ruler | new by its ruler | new / base | limit | verdict"

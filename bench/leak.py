@@ -69,7 +69,7 @@ async def interrupt(client: RivaSynthesizer, number: int) -> None:
 
 
 async def interrupt_all(address: str) -> None:
-    """Interrupt so many replies; print the memory in MiB early and at the end."""
+    """Interrupt `REPLIES` replies; print the memory in MiB early and at the end."""
     client = RivaSynthesizer(RivaTtsSettings(RivaSettings((address,))))
     for number in range(1, REPLIES + 1):
         await interrupt(client, number)

@@ -33,7 +33,7 @@ PHASE_STEP_MS: Final = 13
 """From one caller's frames to the next one's; shares no factor with a frame, so that any number of callers spreads."""
 ECHO_S: Final = 10
 LONE_CALLER_RUNS: Final = 2.5
-"""A run of one caller is so much longer: its turns are few."""
+"""A run of one caller is longer by this factor: its turns are few."""
 
 DEFAULT_TTFT_MS: Final = 60
 EARLY_CALLERS: Final = 10
@@ -87,7 +87,7 @@ class Callers:
     cpu_per_session_minute: float
     """CPU-seconds of the server."""
     resident_bytes: int
-    """Of the server, at the end."""
+    """Resident memory of the server, at the end."""
 
     @property
     def late_share(self) -> float:
@@ -95,7 +95,7 @@ class Callers:
         return sum(each.late_frames for each in self.everybody) / sum(each.frames for each in self.everybody)
 
     def latencies_ms(self, since: Callable[[LoadCaller], Sequence[int]]) -> list[list[float]]:
-        """Of each caller, of each turn."""
+        """Latencies of the turns of each caller."""
         return [score.latencies_ms(since(caller)) for score, caller in zip(self.scores, self.everybody, strict=True)]
 
 
@@ -197,7 +197,7 @@ async def _measure_load(bench: Bench, backends: Backends, sessions: int, seconds
 
 
 async def measure_echo(bench: Bench, sessions: int) -> float:
-    """CPU-seconds of the bare echo with so many callers, for each of them and each minute."""
+    """CPU-seconds of the bare echo with `sessions` callers, for each of them and each minute."""
     async with bench.bare("echo") as server:
         tracks = make_tracks(ECHO_S + TURN_MS // 1_000, WINDOW_MS, seed=0)
         echo = await call(server, sessions, tracks, SERIAL, is_scored=False)

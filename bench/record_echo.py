@@ -22,9 +22,9 @@ OUT = ROOT / "services" / "voice-gateway" / "tests" / "turn" / "echo_heard.json"
 RATE_HZ = 16_000
 ECHO_GAIN = 10 ** (-12 / 20)
 PIECES = 30
-"""Of each paragraph."""
+"""Pieces of each paragraph."""
 MIXED = 10
-"""Of each paragraph: echo, then a user."""
+"""Pieces of each paragraph with echo, then a user."""
 SHORTEST_S, LONGEST_S = 0.4, 6.0
 PARAGRAPHS = (
     (

@@ -22,12 +22,13 @@ NEWCOMERS: Final = 450
 SPREAD_S: Final = 5.0
 AT_ONCE: Final = 500
 ROUNDS: Final = 3
-"""Of newcomers all at once, at the bare server and at the gateway in turn; their median counts."""
+"""Rounds of newcomers all at once, at the bare server and at the gateway in turn; their median counts."""
 MAX_REFUSAL_LOOPS: Final = 100
 MAX_OVER_ALONE_LOOPS: Final = 15
-"""Of the added latency of those who have places: what design.md, section 8, grants to the gateway as a whole."""
+"""What the added latency of those who have places may grow by: design.md, section 8, grants it to the gateway as a
+whole."""
 MAX_BARE_SERVERS: Final = 1.5
-"""Of the time that a bare server takes to refuse so many."""
+"""Times as long as a bare server takes to refuse `AT_ONCE` newcomers."""
 ANSWER_S: Final = 30.0
 """A newcomer that has heard nothing by then waits for ever."""
 
@@ -117,7 +118,7 @@ async def _at_once(bench: Bench, backends: Backends) -> tuple[list[float], list[
 def _lines_over_seconds(
     loop: Ruler, told: Sequence[Newcomer], alone_ms: float, flooded_ms: float, *, fits: bool
 ) -> list[Line]:
-    """Of newcomers who come one after the other; the 95th percentiles are of the callers' added latency."""
+    """The lines of newcomers who come one after the other; the 95th percentiles are of the callers' added latency."""
     refused_ms = percentile([each.told_ms for each in told], TAIL)
     alone, over = f"added p95 of {PLACES} callers alone", f"the same while {NEWCOMERS} are refused, above that"
     refusal = f"refusal p95, {NEWCOMERS} over {SPREAD_S:g} s"

@@ -12,8 +12,8 @@ from enum import Enum
 MAX_LATE_SHARE = 0.005
 """A run is valid only if fewer client frames than this left over 10 ms late: the load itself would be what is slow."""
 MAX_ECHO_SHARE = 0.4
-"""Of the server's core that the bare echo may take. A gateway takes some two and a half times as much: above this so
-many callers need more than a core, and how long they wait is not for the code to decide."""
+"""Share of the server's core that the bare echo may take. A gateway takes some two and a half times as much: above this
+share its callers need more than a core, and how long they wait is not for the code to decide."""
 MIDDLE, TAIL, FAR_TAIL = 50, 95, 99
 HEADINGS = (
     "sessions",
@@ -52,7 +52,7 @@ class Ruler:
     """What a measured value is divided by."""
 
     name: str
-    """Of several."""
+    """Tells it from other rulers."""
     value: float
     """In the unit of what is measured."""
 
@@ -70,7 +70,7 @@ class Line:
     """Whether the run was what it claims to be."""
     ruler: Ruler | None = None
     has_room: bool = True
-    """Whether so many callers fit on this machine at all; without it the line is told and not judged."""
+    """Whether the run's callers fit on this machine at all; if not, the line is told and not judged."""
     comparison: Comparison = Comparison.SPREAD
 
     @property
@@ -105,7 +105,7 @@ class Line:
 
 
 def has_room(echo_cpu_s: float, sessions: int) -> bool:
-    """Whether so many callers fit, where the bare echo takes so many CPU-seconds for each of them and each minute."""
+    """Whether `sessions` callers fit, where the bare echo takes `echo_cpu_s` CPU-seconds for each caller and minute."""
     return echo_cpu_s * sessions / 60 <= MAX_ECHO_SHARE
 
 
@@ -120,9 +120,9 @@ class LoadRun:
 
     sessions: int
     first_added_ms: tuple[float, ...]
-    """Of each session's first turn, over the serial floor."""
+    """Added latency of each session's first turn, over the serial floor."""
     added_ms: tuple[float, ...]
-    """Of all other turns."""
+    """Added latency of all other turns."""
     loop_lag_p99_ms: float
     cpu_s: float
     """CPU-seconds of the gateway for each session and minute."""
@@ -144,7 +144,7 @@ class LoadRun:
 
     @property
     def has_room(self) -> bool:
-        """Whether so many callers fit on this machine, by what the bare echo takes of a core."""
+        """Whether the run's callers fit on this machine, by what the bare echo takes of a core."""
         return has_room(self.echo_cpu_s, self.sessions)
 
     @property

@@ -43,7 +43,7 @@ CHARS: Final = 65_536
 MAX_STEP_LOOPS: Final = 5.0
 """5 ms where a loop takes 1 ms: docs/adr/0034-five-milliseconds-are-a-step.md."""
 MAX_RATIO: Final = 5.0
-"""Of the time for four times the input: linear, and one for the noise of a busy machine."""
+"""The time for four times the input, as a multiple: 4 is linear, and one more is for the noise of a busy machine."""
 LEAST_MS: Final = 1.0
 """Shorter times tell nothing about growth."""
 EXAMPLES: Final = 40
@@ -127,7 +127,7 @@ class Function:
 
     name: str
     steps: Callable[[str], Sequence[Callable[[], object]]]
-    """Of a text: each of them runs without a pause, and between two of them other sessions have their turn."""
+    """Its steps for a text: each runs without a pause, and between two of them other sessions have their turn."""
     bound: str
     """What bounds its input."""
     chars: int = CHARS
@@ -229,7 +229,7 @@ FUNCTIONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one function and one fragment."""
+    """The cost of one function with one fragment."""
 
     fragment: str
     step_ms: float

@@ -170,7 +170,7 @@ class Callers:
 
     @property
     def calls(self) -> list[CallRecord]:
-        """Of all, until now."""
+        """Calls of all callers, until now."""
         return [call for caller in self.everybody for call in caller.calls]
 
     def since(self, instant_ns: int) -> list[CallRecord]:

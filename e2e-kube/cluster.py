@@ -22,7 +22,7 @@ GATEWAY_CHART, MODELS_CHART = ROOT / "helm" / "voice-gateway", ROOT / "helm" / "
 COMMAND_S = 300
 POLL_S = 0.5
 PATIENCE = float(os.environ.get("E2E_PATIENCE", "1"))
-"""Every limit of time is so many times as long: on a machine that others use, a slow start is no fault of ours."""
+"""Every limit of time is multiplied by this: on a machine that others use, a slow start is no fault of ours."""
 GRPC_PORT = 50051
 Json = dict[str, Any]
 
@@ -40,7 +40,7 @@ class Image:
 
     @property
     def values(self) -> Json:
-        """Of a chart."""
+        """The values of a chart that name it."""
         return {"image": {"repository": self.repository, "tag": self.tag, "pullPolicy": "IfNotPresent"}}
 
     def __str__(self) -> str:

@@ -40,7 +40,7 @@ async def upgrade(cluster: Cluster, *arguments: str, replicas: int = 1, prompt: 
 
 
 async def settled(cluster: Cluster, replicas: int, timeout_s: float = 120) -> list[Json]:
-    """Waits until there are so many gateway pods, all ready and none leaving, and gives them."""
+    """Waits until there are `replicas` gateway pods, all ready and none leaving, and gives them."""
 
     async def is_settled() -> bool:
         pods = await cluster.pods(GATEWAY_PODS)

@@ -17,12 +17,12 @@ ANSWERS = ("container", "shakespeare")
 
 
 def models_values(cluster: Cluster) -> Json:
-    """Of the chart local-models."""
+    """Values of the chart local-models."""
     return cluster.settings.models.values
 
 
 def local_values(cluster: Cluster) -> Json:
-    """Of the gateway's chart, beside values-local.yaml."""
+    """Values of the gateway's chart, beside values-local.yaml."""
     return {**cluster.settings.gateway.values, "service": {"type": "NodePort"}}
 
 

@@ -23,7 +23,8 @@ LOOPS_A_MINUTE = 610
 """The gateway's processor time for a minute of one call, in loops of `bench/loop.py`: 34 calls took 0.88 cores where a
 loop took 2.55 ms (2026-11-30)."""
 ROOM = 0.65
-"""Of one core. Callers and cluster share the cores with the pod; one that is full sends late, and is no test of it."""
+"""Share of one core. Callers and cluster share the cores with the pod; one that is full sends late, and is no test of
+it."""
 TURN_MS, TURNS = 5_000, 8
 WINDOW_MS = 480
 MIB = 2**20

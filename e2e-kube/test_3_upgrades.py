@@ -40,7 +40,7 @@ async def revision(cluster: Cluster) -> str:
 
 
 def names(pods: list[Json]) -> set[str]:
-    """Of pods."""
+    """Names of pods."""
     return {name_of(pod) for pod in pods}
 
 

@@ -29,7 +29,7 @@ async def streams(cluster: Cluster, pod: str, which: str) -> int:
 
 
 async def ready_recognisers(cluster: Cluster, count: int) -> list[str]:
-    """Waits for so many and gives their pods."""
+    """Waits for `count` recognisers and gives their pods."""
 
     async def are_ready() -> bool:
         pods = await cluster.pods(fakes.ASR)
@@ -40,7 +40,7 @@ async def ready_recognisers(cluster: Cluster, count: int) -> list[str]:
 
 
 async def scale(cluster: Cluster, count: int, others: int = 0) -> list[str]:
-    """So many recognisers on the first node, all ready, as are `others`; gives all pods."""
+    """Runs `count` recognisers on the first node, all ready, as are `others`; gives all pods."""
     await cluster.kubectl("scale", "deployment/fakes-asr", f"--replicas={count}")
     return await ready_recognisers(cluster, count + others)
 

@@ -16,7 +16,7 @@ SMALL: Json = {"replicaCount": 1, "resources": {"requests": {"cpu": "100m"}}}
 
 
 def backends(models: str) -> Json:
-    """Of the gateway, where the other chart's objects are called `models`."""
+    """Values of the gateway, where the other chart's objects are called `models`."""
     return {"riva": {"address": f"{models}-headless:50061"}, "llm": {"url": f"http://{models}:8061/v1"}}
 
 

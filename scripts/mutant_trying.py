@@ -25,7 +25,7 @@ from mutant_records import Verdict
 
 _LEAST_WAIT_S = 5.0
 _PATIENCE = 10
-"""A mutant with which a test takes so many times as long as without it hangs."""
+"""A mutant hangs if a test takes this many times as long with it as without it, and `_LEAST_WAIT_S` more."""
 _MEMORY_BYTES = 4 << 30
 _OF_THE_SIMULATION = ("test_calls_reach_every_situation", "test_calls_have_quiet_moments")
 """They say whether simulated calls are worth something, from hundreds of them; what they would kill dies sooner."""
@@ -156,7 +156,7 @@ class Trier:
 
 
 def try_all(trier: Trier, tests: Sequence[Path], examples: int) -> None:
-    """Collect the tests and try the mutants; properties draw so many examples, the same each time, and do not shrink.
+    """Collect the tests and try the mutants; properties draw `examples`, the same each time, and do not shrink.
 
     Raises:
         TestsFailError: a test fails, or cannot be collected, without any mutant.

@@ -22,15 +22,15 @@ ACCEPTED = SERVICE / "tests" / "accepted_mutants.toml"
 RESULTS = ROOT / ".cache" / "mutants" / "results.jsonl"
 LEAST_SHARE = 0.95
 EXAMPLES = 10
-"""Of each property: what 2,000 examples notice once is not noticed reliably. A test by hand is better."""
+"""Examples of each property: what 2,000 examples notice once is not noticed reliably. A test by hand is better."""
 
 
 def main() -> int:
     """Try what was asked for and report; 1 if too many survive, or if the list of the accepted is out of date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modules", nargs="*", help="files or folders below voice_gateway; all of turn and domain")
-    parser.add_argument("--sample", type=int, help="draw so many mutants")
-    parser.add_argument("--seed", type=int, default=1, help="of the draw")
+    parser.add_argument("--sample", type=int, help="how many mutants to draw")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the draw")
     parser.add_argument("--jobs", type=int, default=2, help="mutants that are tried at a time")
     asked = parser.parse_args()
     files = _files(asked.modules or ["turn", "domain"])

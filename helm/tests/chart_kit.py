@@ -144,7 +144,7 @@ def merged(one: Values, other: Values) -> dict[str, Any]:
 
 
 def at(tree: Any, path: str) -> Any:
-    """The value at `a.b.0.c`; None where there is none."""
+    """The value at `a.b.0.c`; None where it is missing."""
     for key in path.split("."):
         if isinstance(tree, list):
             tree = tree[int(key)] if int(key) < len(tree) else None

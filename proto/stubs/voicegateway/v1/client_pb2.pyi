@@ -465,7 +465,7 @@ class ReplyRequest(_message.Message):
     at most 16000 characters. Unset: the session's. Empty: nothing.
     """
     replace_tools: _builtins.bool
-    """True to have `tools` in the place of the session's, also if there are none."""
+    """True to have `tools` in the place of the session's, also if `tools` is empty."""
     modality: Global___ReplyModality.ValueType
     """What this reply is made of. Unset or unspecified: as is agreed for the session. Unknown: INVALID_ARGUMENT / AUDIO_FORMAT_UNSUPPORTED.
     Needs the feature `text_replies`, else it is ignored.

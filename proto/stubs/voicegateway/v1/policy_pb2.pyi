@@ -72,7 +72,7 @@ class TurnPolicy(_message.Message):
     max_turn_ms: _builtins.int
     """Longest turn, ms. Default 60000. Range [1000, 600000]."""
     input_stall_ms: _builtins.int
-    """A client that sends no audio for so long counts as silent, ms. Default 500. Range [100, 60000]."""
+    """A client that sends no audio for this time counts as silent, ms. Default 500. Range [100, 60000]."""
     min_speech_ms: _builtins.int
     """Speech needed to take the floor from the agent, ms. Default 400. Range [0, 5000]."""
     min_words: _builtins.int
@@ -83,21 +83,23 @@ class TurnPolicy(_message.Message):
     Default 600. Range [0, 5000].
     """
     contested_timeout_ms: _builtins.int
-    """A contested reply resumes after so long without a verdict, ms. Default 1500. Range [200, 20000]."""
+    """A contested reply resumes after this time without a verdict, ms. Default 1500. Range [200, 20000]."""
     protected_opening_ms: _builtins.int
     """No interruption is taken in the first part of a reply, ms. Default 0. Range [0, 60000]."""
     lead_ms: _builtins.int
-    """Reply audio is sent at most so far ahead of real time, ms. Default 200. Range [40, 5000]."""
+    """Reply audio is sent at most this time ahead of real time, ms. Default 200. Range [40, 5000]."""
     client_buffer_ms: _builtins.int
     """Assumed buffer of a client that never reports playback, ms. Default 100. Range [0, 5000]."""
     playback_settle_ms: _builtins.int
     """Wait for the last playback report after an interruption, ms. Default 250. Range [0, 5000]."""
     stall_ms: _builtins.int
-    """A reporting client whose playback stands still for so long while audio is due is stalled, ms. Default 5000. Range [500, 120000]."""
+    """A reporting client is stalled when its playback stands still for this time while audio is due, ms. Default 5000.
+    Range [500, 120000].
+    """
     no_input_ms: _builtins.int
     """Silence of both sides after which the agent prompts, ms; 0 is never. Default 0. Range [0, 600000].
-    Nothing said, typed or pressed for so long: it asks whether somebody is there; after as long again it says goodbye,
-    and the session ends with NO_INPUT. This rests while speech recognition is away.
+    When nothing is said, typed or pressed for this time, the agent asks whether somebody is there; after as long again
+    it says goodbye, and the session ends with NO_INPUT. This rests while speech recognition is away.
     """
     speculation: _builtins.bool
     """Whether the reply is prepared while the end of the turn is still being confirmed. Default true."""

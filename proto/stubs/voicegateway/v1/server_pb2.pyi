@@ -285,8 +285,8 @@ class Limits(_message.Message):
     max_message_bytes: _builtins.int
     """Largest audio message, bytes."""
     max_ahead_ms: _builtins.int
-    """Audio may run so far ahead of what the recogniser was sent, and of what was listened to for speech, before the server
-    stops reading, ms. A gap counts as the silence that stands for it, at most 2000 ms.
+    """How far audio may run ahead of what the recogniser was sent, and of what was listened to for speech, before the
+    server stops reading, ms. A gap counts as the silence that stands for it, at most 2000 ms.
     """
     max_text_chars: _builtins.int
     """Longest typed turn, characters."""
@@ -840,7 +840,7 @@ class Notice(_message.Message):
     backend: _builtins.str
     """asr, llm or tts when a backend is concerned; empty otherwise."""
     turn_id: _builtins.str
-    """The turn concerned; empty when none is."""
+    """The turn concerned; empty when no turn is."""
     def __init__(
         self,
         *,

@@ -34,7 +34,7 @@ from local_models.symbols import Symbols
 log = logging.getLogger(__name__)
 
 EVERY_ADDRESS = "::"
-"""Of IPv6, and with it of IPv4."""
+"""Every address of IPv6, and with it of IPv4."""
 LIVENESS, READINESS, WHOLE_SERVER = "liveness", "readiness", ""
 
 Say = Callable[[str], None]

@@ -7,14 +7,14 @@ from typing import Final
 logger = logging.getLogger(__name__)
 
 MAX_NAMES: Final = 64
-"""That are remembered: names come from clients, and a client may make up any number of them."""
+"""Names that are remembered: they come from clients, and a client may make up any number of them."""
 MAX_NAMES_AT_ONCE: Final = 8
-"""That one request may add to the log; more than any client asks for in vain."""
+"""Names that one request may add to the log; more than any client asks for in vain."""
 MAX_NAME_CHARS: Final = 64
 
 
 class WithoutEffect:
-    """Of one service. What is said here is listed in docs/reference/local-models-options.md."""
+    """Options without effect, of one service. What is said here is listed in docs/reference/local-models-options.md."""
 
     def __init__(self, service: str) -> None:
         self._service = service
@@ -24,7 +24,8 @@ class WithoutEffect:
     def note(self, options: Iterable[str]) -> None:
         """A request asks for these; the first time each is a line in the log.
 
-        Of more than are remembered, those not asked for the longest are forgotten: nobody's names keep another's quiet.
+        When too many have been asked for, those not asked for the longest are forgotten: nobody's names keep another's
+        quiet.
         """
         new = 0
         for name in (option[:MAX_NAME_CHARS] for option in options):

@@ -37,7 +37,7 @@ class DieAfterAudio:
 
 @dataclass(frozen=True, slots=True)
 class DieAfterWords:
-    """The recognition stream ends with `code` once an interim result has shown so many words."""
+    """The recognition stream ends with `code` once an interim result has shown `words` words."""
 
     words: int
     code: StatusCode = StatusCode.UNAVAILABLE
@@ -72,7 +72,7 @@ class NoSound:
 
 @dataclass(frozen=True, slots=True)
 class DieAfterSamples:
-    """The synthesis call ends with `code` after so many samples of the sentence."""
+    """The synthesis call ends with `code` after `samples` samples of the sentence."""
 
     samples: int
     code: StatusCode = StatusCode.UNAVAILABLE
@@ -80,7 +80,7 @@ class DieAfterSamples:
 
 @dataclass(frozen=True, slots=True)
 class StallAfterSamples:
-    """The synthesis call sends nothing more after so many samples of the sentence, and stays open."""
+    """The synthesis call sends nothing more after `samples` samples of the sentence, and stays open."""
 
     samples: int
 
@@ -99,21 +99,21 @@ class CloseBeforeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class DieAfterTokens:
-    """The connection breaks after so many tokens; 0 is after the headers."""
+    """The connection breaks after `tokens` tokens; 0 is after the headers."""
 
     tokens: int
 
 
 @dataclass(frozen=True, slots=True)
 class StallAfterTokens:
-    """Nothing more comes after so many tokens, and the connection stays open; 0 is after the headers."""
+    """Nothing more comes after `tokens` tokens, and the connection stays open; 0 is after the headers."""
 
     tokens: int
 
 
 @dataclass(frozen=True, slots=True)
 class MalformedAfterTokens:
-    """After so many tokens comes an event that is no JSON; then the stream ends."""
+    """An event that is no JSON comes after `tokens` tokens; then the stream ends."""
 
     tokens: int
 

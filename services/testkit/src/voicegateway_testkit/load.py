@@ -20,7 +20,7 @@ from voicegateway_testkit.pcm import to_pcm
 from voicegateway_testkit.speech import silence, speech
 
 RATE_HZ = 16000
-"""Of the audio both ways."""
+"""Sample rate of the audio both ways."""
 FRAME_MS = 20
 LATE_MS = 10
 """A frame that leaves later than this spoils the measurement if many do: issue 4, acceptance 3."""
@@ -49,7 +49,7 @@ class Track:
     ends_ms: tuple[int, ...]
     """For each turn, when its last speech sample is spoken."""
     window_ms: int
-    """So much silence ends a turn."""
+    """Silence that ends a turn."""
     turn_ms: int
     """From one turn to the next."""
 

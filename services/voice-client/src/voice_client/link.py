@@ -14,7 +14,7 @@ from voice_client.true_status import TrueStatus
 
 # An answer to `start` needs a round trip and the backends' addresses; a dead address would hang for minutes.
 CONNECT_TIMEOUT_S = 10
-# Two minutes of 16 kHz audio: a server that has not read for so long never will.
+# Two minutes of 16 kHz audio: a server that has not read for two minutes never will.
 MAX_PENDING_BYTES = 4 * 1024 * 1024
 
 ClientMessage = (

@@ -11,7 +11,7 @@ from voice_client.errors import ContractError, VoiceClientError
 from voice_client.link import Link, ServerEvent, Target, first_event
 from voice_client.player import BYTES_PER_SAMPLE, ReplyAudioError
 
-# The loudspeaker and the microphone are served so often; a frame is 20 ms in every common sound stack.
+# The loudspeaker and the microphone are served once in this time; a frame is 20 ms in every common sound stack.
 TICK_S = 0.02
 # A frame preference outside this is not one a microphone can follow without being felt.
 FRAME_RANGE_MS = range(10, 101)

@@ -33,8 +33,8 @@ LOUDEST_FRAMES: Final = 30
 """300 ms of speech, or a twentieth of a short recording, count as its loudness: a click is shorter."""
 STANDS_OUT_DB: Final = 3.0
 STANDS_OUT_OF_TOP: Final = 0.2
-"""Of how far its loudest parts stand out. Measured 2026-11-28 on nine recordings (one of a person, eight of voices
-that were synthesised) with white and pink noise and hum 30, 20, 10 and 5 dB below them: the end moves by at most
+"""Share of how far its loudest parts stand out. Measured 2026-11-28 on nine recordings (one of a person, eight of
+voices that were synthesised) with white and pink noise and hum 30, 20, 10 and 5 dB below them: the end moves by at most
 150 ms, where a last consonant drowns, and in half of the cases by 10 ms. With 0.15 noise counts, at 5 dB."""
 FEW_CONTRASTS_DB: Final = 6.0
 """Where nothing stands out that far in all of a recording there are no pauses, and all of it is speech."""
@@ -59,7 +59,7 @@ def speech_end_samples(pcm: bytes, rate_hz: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """Of a part of a recording, in samples; 0: there is none."""
+    """Ends within a part of a recording, in samples; 0: it has no such sound."""
 
     sound: int = 0
     """Whatever is not silence."""

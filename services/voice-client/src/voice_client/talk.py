@@ -21,7 +21,7 @@ from voice_client.session import Session, start_message
 from voice_client.timeline import Said, Timeline
 from voice_client.turns import Turn, TurnBook
 
-# A turn in which nothing at all has happened for so long will not be answered.
+# A turn in which nothing at all has happened for this time will not be answered.
 QUIET_LIMIT_S = 30.0
 # After `end` the server answers at once; a server that does not is left.
 LEAVE_LIMIT_S = 2.0

@@ -9,7 +9,7 @@ import grpc.aio
 # A write that meets the end of the call sets the status INTERNAL with these details, over the server's or until that
 # comes (grpcio 1.85.1; github.com/grpc/grpc/issues/36066).
 WRITE_RACE_DETAILS = "Internal error from Core"
-# The server's status is on its way when the write fails; if it has not come by then, there is none.
+# The server's status is on its way when the write fails; if it has not come by then, it never will.
 PATIENCE_S = 1.0
 _LOOK_EVERY_S = 0.001
 

@@ -172,7 +172,7 @@ class TurnBook:
         return reply
 
     def _turn(self, turn_id: str) -> Turn:
-        """The turn of that id; the latest one when the id is new or empty; a turn nobody began when there is none."""
+        """The turn of that id; the latest one when the id is new or empty; without any turn, one that nobody began."""
         if not self.turns:
             self.begin(None)
         return self._turns_by_id.get(turn_id, self.turns[-1])

@@ -84,7 +84,7 @@ def word(name: str, default: str, words: tuple[str, ...], doc: str) -> Setting[s
 
 
 def _is_utf8(raw: str) -> bool:
-    """False when the environment held bytes that are none: Python keeps them as lone surrogates (PEP 383)."""
+    """False when the environment held bytes that are no UTF-8: Python keeps them as lone surrogates (PEP 383)."""
     return not any("\ud800" <= char <= "\udfff" for char in raw)
 
 

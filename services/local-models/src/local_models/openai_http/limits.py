@@ -1,4 +1,4 @@
-"""Cut a reply where the request says: after so many tokens, or before a stop sequence."""
+"""Cut a reply where the request says: before a stop sequence, or between two tokens when their number is limited."""
 
 from collections.abc import Iterator
 

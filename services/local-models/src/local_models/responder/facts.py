@@ -55,7 +55,7 @@ def read_facts(folder: Path) -> tuple[Fact, ...]:
     """Read every `*.md` of a folder, in name order.
 
     Raises:
-        FactsError: there is none, or a fact has no answer.
+        FactsError: there is no fact, or a fact has no answer.
     """
     facts = tuple(fact for path in sorted(folder.glob("*.md")) for fact in _parse(path))
     if not facts:
@@ -76,7 +76,7 @@ def _parse(path: Path) -> list[Fact]:
 
 
 class FactIndex:
-    """Find the fact that answers a question, or say that there is none."""
+    """Find the fact that answers a question, or say that no fact does."""
 
     def __init__(self, facts: Sequence[Fact]) -> None:
         self._facts = tuple(facts)

@@ -13,7 +13,7 @@ MAX_TEXTS = 64
 MAX_TEXT_CHARACTERS = 10_000
 
 _SPEECH_MODELS = ("s2s_model", "s2t_model")
-"""The names under which Riva lists speech translation (riva_nmt.proto); there is none here."""
+"""The names under which Riva lists speech translation (riva_nmt.proto); this server has no such model."""
 
 
 class BadTranslationRequestError(ValueError):

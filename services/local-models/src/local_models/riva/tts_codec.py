@@ -233,7 +233,7 @@ def joined(request: SpeechRequest, responses: Sequence[pb.SynthesizeSpeechRespon
 def config_response(catalogue: VoiceCatalogue, model_name: str) -> pb.RivaSynthesisConfigResponse:
     """The voices as NVIDIA's clients index them: one entry per family, `subvoices` "name:id,name:id".
 
-    A `model_name` keeps only the entry of that name. Raises BadSpeechRequestError when there is none.
+    A `model_name` keeps only the entry of that name. Raises BadSpeechRequestError when there is no such entry.
     """
     families: dict[str, list[tuple[SynthesisEngine, Voice]]] = {}
     for engine, voice in catalogue.entries:

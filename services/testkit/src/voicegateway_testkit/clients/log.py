@@ -31,9 +31,9 @@ class CallStatus:
     code: grpc.StatusCode
     details: str
     reason: str = ""
-    """Of google.rpc.ErrorInfo: an ErrorReason without its prefix. Empty if there is none."""
+    """The reason in google.rpc.ErrorInfo: an ErrorReason without its prefix. Empty without an ErrorInfo."""
     metadata: dict[str, str] = field(default_factory=dict)
-    """Of google.rpc.ErrorInfo."""
+    """The metadata in google.rpc.ErrorInfo."""
 
 
 class CallEndedError(Exception):

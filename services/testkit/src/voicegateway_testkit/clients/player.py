@@ -38,7 +38,7 @@ class PlayerSettings:
     reports: bool = True
     """False: a listener of whom the server must estimate what was heard."""
     seed: int = 0
-    """Of the delays."""
+    """Seed of the delays."""
 
 
 class DelayLine(Generic[ItemT]):

@@ -15,7 +15,7 @@ DEFAULT_ENDPOINTING = Endpointing(stop_history_eou_ms=240, stop_history_ms=480)
 """For what a request leaves unset; a model's own values in real Riva."""
 MIN_RATE_HZ = 8000
 INTERIM_STABILITY = 0.5
-"""Of every interim result but the first pass's, which has 1.0."""
+"""Stability of every interim result but the first pass's, which has 1.0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from voicegateway_testkit.pcm import from_pcm
 
 FRAME_MS = 10
 RUN_GAP_MS = 80
-"""Silence that ends a run of speech; the kit's own speech never pauses so long."""
+"""Silence that ends a run of speech; pauses within the kit's own speech are shorter."""
 LOUD_AMPLITUDE = 300
 """A frame with a sample beyond this is speech: -41 dBFS; the kit's speech peaks at -6 dBFS, its silence is zero."""
 

@@ -16,9 +16,9 @@ class Utterance:
     final: str | None = None
     """The final text where it differs from the interim one: punctuation, "42" for "four two". None: `words`."""
     word_ms: int = 200
-    """A word more is shown for so much speech; at the end of a run of speech all of its words are known."""
+    """One more word is shown for this much speech; at the end of a run of speech all of its words are known."""
     confidence: float = 0.9
-    """Of the final result. Range [0, 1]; 0 is "not set"."""
+    """Confidence of the final result. Range [0, 1]; 0 is "not set"."""
 
 
 @dataclass(frozen=True, slots=True)

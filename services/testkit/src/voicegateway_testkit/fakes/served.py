@@ -34,7 +34,7 @@ class Ports:
 
 
 PORTS = Ports(asr=50061, tts=50062, llm=8061, state=8062)
-"""Of the image."""
+"""The ports of the image."""
 
 
 class ServedFakes:

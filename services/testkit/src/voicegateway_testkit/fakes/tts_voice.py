@@ -43,7 +43,7 @@ def speak(text: str, rate_hz: int, ms_per_char: int = DEFAULT_MS_PER_CHAR) -> Sp
 def locate(pcm: bytes, sentences: list[SpokenText]) -> tuple[SpokenText, int] | None:
     """Finds which sentence `pcm` was cut from, and its first sample there; None if from none. 10 ms are enough.
 
-    Of a sentence that is longer than `MADE_MS` it is the first place where this is said.
+    In a sentence that is longer than `MADE_MS` it is the first place where this is said.
     """
     for sentence in sentences:
         at = sentence.pcm.find(pcm)

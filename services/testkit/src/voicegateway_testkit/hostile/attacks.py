@@ -29,7 +29,7 @@ TOO_LARGE_BYTES: Final = 1_360_000
 NEWCOMERS: Final = 500
 WATCHERS: Final = 2_000
 LOUD_BYTES: Final = 1_000_000
-"""Of one audio message: 31 s."""
+"""Bytes of one audio message: 31 s."""
 
 
 @dataclass(slots=True)
@@ -140,7 +140,7 @@ def pouring(
 ) -> Attack:
     """Makes an attack that sends messages as fast as they are taken.
 
-    When its call is ended it makes another one, after so many seconds.
+    When its call is ended it makes another one, after `comes_again_s` seconds.
     """
 
     async def attack(target: Target, damage: Damage) -> None:

@@ -110,9 +110,9 @@ class HostileCall:
         return bool(self._call.done())
 
     async def outcome(self, timeout_s: float = 0.0) -> str:
-        """Gives the status as code and reason, `RESOURCE_EXHAUSTED / RATE_EXCEEDED` say, waiting for it so long.
+        """Gives the status as code and reason, `RESOURCE_EXHAUSTED / RATE_EXCEEDED` say; waits up to `timeout_s`.
 
-        Of a call that has ended the status is waited for in any case.
+        When the call has ended, the status is waited for in any case.
         """
         await asyncio.wait({self._status}, timeout=_STATUS_S if self.is_over else timeout_s)
         if not self._status.done():

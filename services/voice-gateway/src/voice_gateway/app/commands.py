@@ -25,7 +25,7 @@ from voice_gateway.turn.core import Core
 
 EXIT_FAILED, EXIT_MISCONFIGURED = 1, 2
 SETTLE_S = 0.5
-"""For what is left of cancelled calls, at the very end."""
+"""Time for what is left of cancelled calls, at the very end."""
 
 _log = logging.getLogger("voice_gateway")
 

@@ -51,9 +51,9 @@ from voice_gateway.turn.core import Core
 VERSION = version("voice-gateway")
 SERVICES = (grpc_v1.SERVICE_NAME, grpc_legacy.SERVICE_NAME)
 LAST_WRITES_S = 2.0
-"""After the last session: for its final messages and its call's status to reach the wire."""
+"""Time after the last session for its final messages and its call's status to reach the wire."""
 FORCED_MARGIN_S = 2.0
-"""Sessions end themselves at the drain's deadline; one that did not by so much later is cut off."""
+"""Sessions end themselves at the drain's deadline; one that has not ended this time later is cut off."""
 
 _log = logging.getLogger("voice_gateway")
 

@@ -40,7 +40,7 @@ async def give_back_memory() -> None:
 
     A block that is in use near the heap's end keeps all that is free below it: after hostile clients of every kind at
     once 17 to 46 MiB of 70 stayed, 12 to 18 do now. It stops every session for 0.07 to 0.1 ms for each MiB that goes
-    back, and for 0.2 ms where there is none (measured on two cores). Where the C library is not glibc, nothing is done.
+    back, and for 0.2 ms where none does (measured on two cores). Where the C library is not glibc, nothing is done.
     """
     library = ctypes.CDLL(None)
     while hasattr(library, "malloc_trim"):

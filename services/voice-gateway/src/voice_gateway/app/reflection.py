@@ -4,7 +4,8 @@ Protobuf's pool finds every kind of symbol but methods, and ghz asks for the met
 (`voicegateway.v1.VoiceGatewayService.Converse`). grpcio-reflection speaks only v1alpha, whose messages are v1's, byte
 for byte; newer clients ask for v1 first, and some for nothing else.
 
-Tools ask a few questions and leave. A stream that asks nothing any more ends, and one account has only so many.
+Tools ask a few questions and leave. A stream that asks nothing any more ends, and one account has at most
+`MAX_STREAMS_OF_AN_ACCOUNT` of them.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -29,12 +30,13 @@ SERVICE: Final = "ServerReflection"
 NAMES: Final = (f"{NEW}.{SERVICE}", f"{OLD}.{SERVICE}")
 MAX_STREAMS: Final = 100
 MAX_STREAMS_OF_AN_ACCOUNT: Final = 10
-"""Tools open one at a time, and some one for each question."""
+"""Tools open one stream at a time, and some open one for each question."""
 IDLE_MS: Final = 10_000
-"""Without a question, or with an answer that is not taken, for so long a stream ends; a tool that a person looks at
-opens another."""
+"""A stream ends after this time without a question, or with an answer that is not taken; a tool that a person looks
+at opens another."""
 QUESTIONS: Final = TokenBucket(capacity=100, per_s=20)
-"""Of one stream; more wait. An answer has up to 30 kB, and all the services here take a tool some 20."""
+"""Questions of one stream; more of them wait. An answer has up to 30 kB, and a tool asks some 20 questions about all
+the services here."""
 
 _Question = reflection_pb2.ServerReflectionRequest
 
@@ -42,7 +44,7 @@ _Question = reflection_pb2.ServerReflectionRequest
 class _Symbols:
     """The files of a pool and of v1's own description, as the reflection servicer asks for them.
 
-    Raises KeyError for what there is not, as a pool does.
+    Raises KeyError for what is not there, as a pool does.
     """
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ OTHER_STREAMS = 100
 must not wait until a session ends. What may stay for longer than a moment is less than that: of one account 25 watchers
 of health, 10 streams of reflection, and 60 calls that have not started."""
 HEALTH_STREAMS = 100
-"""On one connection to the port that has the health service alone."""
+"""Streams on one connection to the port that has the health service alone."""
 HEALTH_MESSAGE_BYTES = 4_096
 """Received at most on that port: a name of MAX_NAME_CHARS characters, of 4 bytes each, four times over."""
 HEALTH_UNSTARTED = 60

@@ -37,7 +37,7 @@ BACKEND_PATIENCE_MS = integer(
     0,
     (0, 3_600_000),
     "ms",
-    "a session that has been without speech recognition for so long ends; 0: it waits without end",
+    "a session ends after this time without speech recognition; 0: it waits without end",
 )
 ASR_APOLOGY = sentence(
     "ASR_APOLOGY",

@@ -46,7 +46,7 @@ START_TIMEOUT_MS = integer(
     "a call whose first message has not come whole by then ends DEADLINE_EXCEEDED / START_TIMEOUT",
 )
 SHUTDOWN_GRACE_PERIOD = integer(
-    "SHUTDOWN_GRACE_PERIOD", 30, (0, 86_400), "s", "after SIGTERM, running turns may go on for so long"
+    "SHUTDOWN_GRACE_PERIOD", 30, (0, 86_400), "s", "how long running turns may go on after SIGTERM"
 )
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", _LEVELS, "least severe log lines that are written")
 JOURNAL_DIR = folder("JOURNAL_DIR", "folder that gets a journal of each session, with what was said in it")
@@ -79,7 +79,7 @@ class ServerSettings:
     """0: the operating system chooses."""
     tls: TlsFiles | None
     health_port: int
-    """0: there is none."""
+    """0: there is no such port."""
     metrics_port: int
     """0: the operating system chooses."""
     max_connection_age_ms: int

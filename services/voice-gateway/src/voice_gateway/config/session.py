@@ -35,7 +35,7 @@ IDLE_TIMEOUT_MS = integer(
     3_600_000,
     (0, 86_400_000),
     "ms",
-    "a session without audio, text, keys, tool results or reply for so long ends with `ended{IDLE}`; 0: never",
+    "a session ends with `ended{IDLE}` after this time without audio, text, keys, tool results or reply; 0: never",
 )
 
 

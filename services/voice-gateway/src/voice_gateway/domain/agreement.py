@@ -69,7 +69,7 @@ class Agreement:
     persona: Persona
     policy: TurnPolicy
     reply_modality: Modality = Modality.AUDIO
-    """For replies for which the client asks for no other."""
+    """Replies have it where the client asks for no other."""
     toolbox: Toolbox = NO_TOOLS
     """The server's tools, then the client's."""
     player: Player = Player.PAUSES

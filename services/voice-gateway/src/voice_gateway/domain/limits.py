@@ -37,7 +37,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class TokenBucket:
-    """How often something may be done: so many tokens at once, and so many more a second.
+    """How often something may be done: `capacity` tokens at once, and `per_s` more a second.
 
     A value; time is an argument. It is full at the beginning of time. Taking more than it holds leaves a debt, which
     says how long to wait.

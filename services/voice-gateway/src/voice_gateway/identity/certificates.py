@@ -23,7 +23,7 @@ class Certificates:
 
 
 class ClientCaInvalid(ValueError):  # noqa: N818  said as the fact it is
-    """The authority of the clients is none."""
+    """The file of the clients' authority has no certificate in PEM."""
 
 
 def watched_certificates(files: TlsFiles) -> WatchedFiles[Certificates]:
@@ -46,7 +46,7 @@ def server_context(certificates: Certificates) -> ssl.SSLContext:
     """A context of the standard library for them.
 
     Raises:
-        ClientCaInvalid: the client CA is no PEM.
+        ClientCaInvalid: the client CA has no certificate in PEM.
         ValueError: key and certificate do not belong together, or are no PEM.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

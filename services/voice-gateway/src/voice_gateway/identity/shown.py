@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 MAX_HOPS = 32
-"""Addresses of `x-forwarded-for` that are looked at, from the last: no chain of proxies is so long."""
+"""Addresses of `x-forwarded-for` that are looked at, from the last: no chain of proxies is longer."""
 _Address = IPv4Address | IPv6Address
 
 
@@ -42,9 +42,9 @@ class Shown:
     """What came with a call."""
 
     address: str = ""
-    """Of the peer itself, without its port; empty when it has none."""
+    """Address of the peer itself, without its port; empty when it has none."""
     authorization: str | None = None
-    """The `authorization` header: a scheme and its credentials. None: there is none."""
+    """The `authorization` header: a scheme and its credentials. None: it is missing."""
     certificate: PeerCertificate | None = None
     forwarded_for: tuple[str, ...] = ()
     """The `x-forwarded-for` headers in their order, each with addresses joined by commas."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _NAME_CHARS = 12
-"""Of a token's hash: enough to tell tokens apart, nothing to find one by."""
+"""Characters of a token's hash that name it: they tell tokens apart, and no token can be found by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def hashes_of(tokens: Iterable[str]) -> TokenHashes:
 
 
 def split_tokens(raw: str) -> tuple[str, ...]:
-    """The tokens of a text, joined by commas or one a line; white space around each is none of it.
+    """The tokens of a text, joined by commas or one a line; white space around a token is not part of it.
 
     Raises:
         ValueError: says what the text must be, never what it is.
@@ -45,7 +45,7 @@ def split_tokens(raw: str) -> tuple[str, ...]:
 
 
 def read_token_file(raw: bytes) -> TokenHashes:
-    """Hashes of the tokens in a file. Raises ValueError, as `split_tokens` does, and when there is none."""
+    """Hashes of the tokens in a file. Raises ValueError, as `split_tokens` does, and for a file without a token."""
     tokens = split_tokens(raw.decode("ascii", "replace"))
     if not tokens:
         raise ValueError("must have a token")

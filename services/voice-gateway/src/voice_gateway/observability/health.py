@@ -12,14 +12,14 @@ from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.instant import Instant, ms_between
 
 BLIP_MS = 30_000
-"""A backend may be without a healthy address for so long before the pod turns unready: all pods share their backends,
-and a blip must not empty the Service."""
+"""A backend may be without a healthy address for this time before the pod turns unready: all pods share their
+backends, and a blip must not empty the Service."""
 
 
 FULL_AGAIN_BELOW = 0.9
-"""Of what there may be: a pod that turned unready because it was full is ready again below this."""
+"""Fullness, 0 to 1: a pod that turned unready because it was full is ready again when it stays below this."""
 ROOM_MS = 5_000
-"""And only when it has been so for so long, or it would come and go with each call."""
+"""How long it must stay below `FULL_AGAIN_BELOW`: otherwise its readiness would come and go with each call."""
 
 
 @dataclass(slots=True)

@@ -19,10 +19,10 @@ from typing import Any, TextIO
 QUEUED_LINES = 10_000
 """About 5 MB of lines; at 150 sessions of ten turns a minute that is several minutes of a stalled reader."""
 GATHERED_S = 0.02
-"""So long the writer lets lines gather once it has been woken: waking a thread costs the event loop ten times what
-making a line does, most of all when both have one core."""
+"""The writer lets lines gather for this time once it has been woken: waking a thread costs the event loop ten times
+what making a line does, most of all when both have one core."""
 LAST_LINES_S = 1.0
-"""For the lines that wait at the end: a reader who takes none shall not keep the process from leaving."""
+"""Time for the lines that wait at the end: a reader who takes no line shall not keep the process from leaving."""
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 

@@ -1,4 +1,4 @@
-"""How late the event loop is: everything else of the process waits at least so long.
+"""How late the event loop is: everything else of the process waits at least as long as this.
 
 A late alarm: with the core 98 % used its 99th percentile is still 10 ms, while replies are 80 ms late. Admit by other
 measures.
@@ -46,7 +46,7 @@ async def watch_loop_lag(observe: Callable[[float], None]) -> None:
 
 
 def summary(lags_ms: Sequence[float]) -> LoopLag | None:
-    """What the samples amount to; None: there are none."""
+    """What the samples amount to; None when there is no sample."""
     if not lags_ms:
         return None
     ordered = sorted(lags_ms)

@@ -9,7 +9,7 @@ RESTART_MS = 5_000
 MAX_IN_A_ROW = 12
 """Failures, a minute of them: what nobody looks after any more says of itself that all is well."""
 STEADY_S = 60.0
-"""Work that went on for so long before it failed has not failed in a row."""
+"""Work that went on for this time before it failed has not failed in a row."""
 
 _log = logging.getLogger(__name__)
 

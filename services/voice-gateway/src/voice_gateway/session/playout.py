@@ -97,7 +97,7 @@ class Playout:
         self._is_held = False
         """Whether the reply is paused."""
         self._unwritten_samples: int | None = None
-        """Where what was dropped begins that had left, but was not written when the reply was paused."""
+        """Where the dropped audio begins: it had left, but was not written when the reply was paused."""
         self._room = asyncio.Event()
         self._room.set()
 

@@ -62,7 +62,7 @@ class SessionUpdate:
     """
 
     language_code: str | None = None
-    """Of both directions. Empty: the server's default."""
+    """Language of both directions. Empty: the server's default."""
     voice: str | None = None
     """Empty: the server's default."""
     system_prompt: str | None = None

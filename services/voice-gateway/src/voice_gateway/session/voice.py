@@ -23,7 +23,8 @@ SILENCE = 0.35
 MAX_BATCH = 32
 """Chunks of one run: with more, each is hardly cheaper, and a run takes over 0.7 ms (measured 2026-11-21)."""
 MAX_CHUNKS_A_TICK = 16
-"""Of one session: 25 times real time. Audio pushed faster waits on the tape, so that no session holds up the others."""
+"""Chunks of one session: 25 times real time. Audio pushed faster waits on the tape, so that no session holds up the
+others."""
 MAX_TICK_CHUNKS = 256
 """Chunks of all sessions: 6 ms (0.025 ms each, measured 2026-11-21). The round that reaches this is the tick's last."""
 LATE_FINAL_CHUNKS = 3_000 // CHUNK_MS

@@ -11,8 +11,8 @@ from voice_gateway.domain.audio import AudioFormat, Encoding
 from voice_gateway.transports import g711
 
 SLICE_SAMPLES: Final = 8_192
-"""Of one message so much is taken at once, a second at 8 kHz: to decode it and to bring it to another rate takes 0.4 ms
-(measured 2026-11-28), and the largest message, 1 MiB of mu-law, 50 ms."""
+"""At most this much of one message is taken at once, a second at 8 kHz: to decode it and to bring it to another rate
+takes 0.4 ms (measured 2026-11-28). The largest message, 1 MiB of mu-law, would take 50 ms."""
 
 Hear = Callable[[bytes, int], None]
 """Takes LINEAR_PCM and the position of its first sample in the client's input clock."""

@@ -46,8 +46,8 @@ class CallLimits:
     """How patient a call is."""
 
     start_timeout_ms: int = 10_000
-    """By then the client has not said what it wants: it is none, or holds our memory with half a message. Greeting it
-    counts, and has no more time either where it comes later."""
+    """A peer that has not said by then what it wants is no client, or holds our memory with half a message. The time
+    for greeting it counts too, and where the greeting comes later it has no more time than this either."""
     write_stall_ms: int = 2_000
     """A write pending for longer: the client does not read."""
     max_queued_bytes: int = 1_048_576

@@ -198,7 +198,7 @@ def check_digits(digits: str) -> str:
     """`digits` itself, as telephone keys.
 
     Raises:
-        ClientError: TEXT_INVALID, when there is none, one that no telephone has, or too many of them or of turns.
+        ClientError: TEXT_INVALID, when there is no key, one that no telephone has, or too many keys or turns.
     """
     if not digits:
         raise ClientError(Reason.TEXT_INVALID, "digits is empty")

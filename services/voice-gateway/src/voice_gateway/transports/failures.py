@@ -7,8 +7,8 @@ from voice_gateway.domain.errors import GatewayError
 E = TypeVar("E", bound=Exception)
 
 MAX_MESSAGE_CHARS: Final = 400
-"""Of a message that is told to a client or a log. It may quote what the client sent, and some wires have little room
-(see `grpc_wire.status.to_status`)."""
+"""Characters of a message that is told to a client or a log. It may quote what the client sent, and some wires have
+little room (see `grpc_wire.status.to_status`)."""
 
 
 def safe_message(error: GatewayError) -> str:

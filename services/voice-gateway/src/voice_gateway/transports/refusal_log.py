@@ -14,7 +14,7 @@ from voice_gateway.session.ports import AdmissionWatch
 from voice_gateway.transports.failures import safe_message
 
 EVERY_S: Final = 1.0
-"""Of each reason and limit."""
+"""One line in this time for each reason and limit; the next one counts the refusals between."""
 
 _LOG = logging.getLogger("voice_gateway.transports.call")
 _Kind = tuple[Reason, Limit | None]

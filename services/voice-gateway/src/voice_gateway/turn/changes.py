@@ -27,7 +27,7 @@ class Changes:
         self._renewed_at: Instant | None = None
         """When recognition was to be opened anew last."""
         self.due: Instant | None = None
-        """Until then pending changes wait, even if nothing else is going on."""
+        """Pending changes wait until this instant, even if nothing else is going on."""
 
     @property
     def is_pending(self) -> bool:

@@ -283,7 +283,7 @@ class Core:
         self._end(Close(Ended(EndCause.CLIENT_ENDED)), now)
 
     def _on_session_idled(self, _: inputs.SessionIdled, now: Instant) -> None:
-        """End, unless an answer is still to come. Words of a recogniser that is away do not count: none may come."""
+        """End, unless an answer is still to come. Words of a recogniser that is away do not count: it may send none."""
         if self._dialogue.is_still:
             self._end(Close(Ended(EndCause.IDLE)), now)
 

@@ -29,7 +29,7 @@ from voice_gateway.domain.instant import Instant, after_ms, ms_between
 
 MAX_FAILURES = 3
 MIN_SOUNDLESS = 2
-"""So many sessions with a reply without sound are no accident of what one of them asked for."""
+"""This many sessions with a reply without sound are no accident of what one of them asked for."""
 EJECTED_MS = (1_000, 2_000, 4_000, 8_000, 10_000)
 """An ejection's time, one for each in a row. At the longest a pod that is back waits 10 s for its share."""
 CHECK_MS = 5_000
@@ -82,11 +82,11 @@ class _Entry:
     soundless_sessions: set[SessionId] = field(default_factory=set)
     """Who had a reply without sound since the last call that was answered; `MAX_FAILURES` of them at most."""
     failed_checks: int = 0
-    """In a row."""
+    """Failed health checks in a row."""
     is_answering: bool = False
     """Its last health check succeeded."""
     ejections: int = 0
-    """In a row: no call was answered between them."""
+    """Ejections in a row: no call was answered between them."""
     cause: str = ""
     failed_at: Instant | None = None
 

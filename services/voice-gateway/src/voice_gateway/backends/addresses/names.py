@@ -49,7 +49,7 @@ def endpoint_of(url: str, proxies: Iterable[str]) -> Endpoint:
     """The endpoint of a URL; `proxies` are the names, without `_proxy`, of variables that may name a proxy for it.
 
     Raises:
-        ValueError: there is no host, or the port is none.
+        ValueError: there is no host, or the port is not a number from 0 to 65535.
     """
     parts = urlsplit(url)
     if not parts.hostname:

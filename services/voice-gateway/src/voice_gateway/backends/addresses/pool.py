@@ -19,7 +19,7 @@ from voice_gateway.domain.instant import NS_PER_S, Instant
 from voice_gateway.session.ports import BackendWatch
 
 RESOLVE_S = 5.0
-"""Between resolutions of a name: an added replica is used at most so much, and its records' time to live, later."""
+"""Time between resolutions of a name: a new replica is used at most this time, and its records' time to live, later."""
 
 _NO_SOUND = "no sound in a whole reply"
 

@@ -14,7 +14,7 @@ MAX_TOOLS = 64
 MAX_DESCRIPTION_CHARS = 1_024
 """client.proto, `Tool.description`."""
 MAX_OUTPUT_BYTES = 65_536
-"""Of an answer; the rest is not read. More would not fit into what a language model reads."""
+"""Bytes of an answer; the rest is not read. More would not fit into what a language model reads."""
 MIN_TIMEOUT_MS, MAX_TIMEOUT_MS = 100, 120_000
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """OpenAI's own rule for names of functions."""
@@ -110,7 +110,7 @@ def _headers(item: dict[str, Any], where: str) -> tuple[tuple[str, str], ...]:
         raise ToolsFileError(f"has a {where} whose headers are no JSON object")
     for name, value in headers.items():
         if _HEADER.fullmatch(name) is None or not isinstance(value, str) or _VALUE.fullmatch(value) is None:
-            raise ToolsFileError(f"has a {where} with a header that is none: printable ASCII as name and value")
+            raise ToolsFileError(f"has a {where} with an invalid header: name and value must be printable ASCII")
     return tuple(headers.items())
 
 

@@ -10,7 +10,7 @@ from voice_gateway.identity.ports import IssuerAway
 MAX_BYTES: Final = 262_144
 """A key with a chain of certificates beside it takes 5 kB; issuers list two to ten."""
 DEADLINE_S: Final = 5.0
-"""Of a whole fetch; a caller with a new key waits for it."""
+"""Deadline of a whole fetch; a caller with a new key waits for it."""
 
 
 class JwksPage:

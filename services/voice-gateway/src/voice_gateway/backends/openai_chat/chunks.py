@@ -22,7 +22,7 @@ from voice_gateway.backends.openai_chat.tool_calls import CallDelta
 
 _DONE = "[DONE]"
 _NO_REASON = "null"
-"""A reason to stop that is none: DashScope writes the word."""
+"""DashScope writes this word where there is no reason to stop."""
 _BROKEN_OFF = frozenset({"abort", "insufficient_system_resource", "network_error"})
 """Reasons to stop that are the server's: vLLM's and Z.ai's, DeepSeek's and again Z.ai's words for a reply that it gave
 up (docs/reference/chat-servers.md)."""
@@ -44,7 +44,7 @@ class Oddity(StrEnum):
     NO_CHOICES = "an event without choices"
     CHOICE = "a choice without a delta"
     CONTENT = "content that is no text"
-    TOOL_CALL = "a tool call that is none"
+    TOOL_CALL = "a tool call that cannot be read"
     CALL_IN_TEXT = "a tool call inside of the text: the server does not know how its model calls tools"
     END_OF_THOUGHT = "the end of a thought that was not begun; see LLM_THOUGHTS"
 

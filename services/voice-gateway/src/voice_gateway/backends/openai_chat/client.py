@@ -27,11 +27,11 @@ from voice_gateway.domain.ids import SessionId
 
 _MS_PER_S = 1_000
 _MAX_ADDRESSES = 3
-"""A reply is asked for at so many at most: each that says nothing costs the user its whole deadline."""
+"""A reply is asked for at no more addresses than this: each that says nothing costs the user its whole deadline."""
 _MAX_REFUSALS = 2
 """A request that two addresses refuse is itself to blame. One alone may have an old model's name, or another key."""
 _FULL_MS = 1_000
-"""An address that refuses for want of room is left alone for so long, if there are others."""
+"""An address that refuses for want of room is left alone for this time, if there are others."""
 _RETRY_PAUSE_S = 0.1
 """Enough for a restarted pod's successor to be picked, little enough not to be heard as a pause of its own."""
 _TOO_MANY_REQUESTS = 429  # RFC 6585 section 4

@@ -25,13 +25,13 @@ at once; one that states a reason with every piece, and writes fewer than two a 
 _DRAIN_S = 0.05
 """After the end of a reply, for what the server still has to say; then its connection can serve the next turn."""
 LINES = TokenBucket(capacity=10_000, per_s=5_000)
-"""Of one stream, whatever is in them; what exceeds them waits to be read. A token takes two lines, and 2,500 tokens a
-second are hundreds of times what a voice says. Comments and empty events cost as much time as tokens do. So does what
-comes without the end of a line: it counts as one."""
+"""Lines of one stream, whatever is in them; what exceeds them waits to be read. A token takes two lines, and 2,500
+tokens a second are hundreds of times what a voice says. Comments and empty events cost as much time as tokens do. So
+does what comes without the end of a line: it counts as one."""
 _PART_BYTES = 4_096
-"""So much is read at once: some 400 events at their shortest, 4 ms."""
+"""Bytes that are read at once: some 400 events at their shortest, 4 ms."""
 _BREATH_LINES = 200
-"""After so many lines, or _PART_BYTES, other sessions have their turn, whether this one has to wait or not."""
+"""After this many lines, or `_PART_BYTES`, other sessions have their turn, whether this one has to wait or not."""
 
 
 class Completion:
@@ -45,7 +45,7 @@ class Completion:
         self._reader = ReplyReader(self._endpoint.begins_in_thought)
         self._lines = LINES
         self._unbroken_lines = 0
-        """Since others had their turn."""
+        """Lines since others had their turn."""
         self._waiting: Iterator[bytes] = iter(())
         """Parts that were received and not read."""
         self._settle_by: float | None = None

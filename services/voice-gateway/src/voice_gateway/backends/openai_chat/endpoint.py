@@ -21,9 +21,9 @@ _NO_KEY = "not-needed"
 _UNLAWFUL = (400, 422)  # RFC 9110 section 15.5.1; 15.5.21 is FastAPI's
 _TOO_LARGE = 413  # RFC 9110 section 15.5.14
 _MAX_REFUSAL_BYTES = 16_384
-"""Of the body that says why; it names a field at its beginning or not at all."""
+"""Bytes of the body that says why; it names a field at its beginning or not at all."""
 _MAX_LISTING_BYTES = 4_194_304
-"""Of the models; a broker's list of hundreds, with their prices, is about one tenth of it."""
+"""Bytes of the list of models; a broker's list of hundreds, with their prices, is about one tenth of it."""
 _IDENTITY = "identity"
 """No compression (RFC 9110 section 12.5.3)."""
 _LIMITS = httpx2.Limits(max_connections=1_000, max_keepalive_connections=100)  # the library's own
@@ -85,7 +85,7 @@ class Endpoint:
             http_client=self._http,
         )
         self.begins_in_thought = settings.begins_in_thought
-        """Of every reply."""
+        """Whether every reply begins in a thought."""
         self._model = settings.model
         self.context_tokens: int | None = None
         """What the model takes, prompt and reply together, if this address has told."""

@@ -17,7 +17,7 @@ class Event(NamedTuple):
 
     data: str
     name: str = ""
-    """Of its `event` field; empty if it has none."""
+    """The value of its `event` field; empty if it has no such field."""
 
 
 class EventStreamDecoder:

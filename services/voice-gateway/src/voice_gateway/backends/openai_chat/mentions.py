@@ -3,7 +3,8 @@
 import re
 
 _HEAD_CHARS, _TAIL_CHARS = 16, 112
-"""So much of a line is kept: the mark of a block of code that it may begin with, and what stands before a mark."""
+"""Characters of a line that are kept: of its beginning, which may be the mark of a block of code, and of its end, which
+stands before a mark."""
 _FENCE = re.compile(r"^[ \t]{0,8}+(?:`{3,}+[^`\n]*+|~{3,}+[^\n]*+)$", re.MULTILINE)
 _CODE = re.compile(r"`++")
 _QUOTE = re.compile(r"(?:(?:^|\s)[\"'*_~]{1,4}|[(\[{\u00ab\u201c\u2018\u201e\u2039\u300a\u300c\u300e])$")

@@ -45,7 +45,7 @@ def parse_extra_body(raw: str) -> str:
     """The JSON object of further fields, as text.
 
     Raises:
-        ValueError: it is none, too long, or has a field that is reserved; the message goes on from its name.
+        ValueError: it is no JSON object, too long, or has a reserved field; the message follows the setting's name.
     """
     if len(raw) > MAX_EXTRA_CHARS:
         raise ValueError(f"must be at most {MAX_EXTRA_CHARS} characters")

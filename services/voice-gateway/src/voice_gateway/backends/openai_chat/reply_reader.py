@@ -40,9 +40,9 @@ class ReplyReader:
     _is_read: bool = field(default=False, init=False)
     """What kind of answer it is has been seen."""
     _body: bytearray | None = field(default=None, init=False)
-    """Of an answer that is one JSON object."""
+    """What has come of an answer that is one JSON object."""
     _half: str = field(default="", init=False)
-    """Of a surrogate pair that is cut in two by the end of an event."""
+    """The first half of a surrogate pair that the end of an event cuts in two."""
     _has_text: bool = field(default=False, init=False)
     _has_pieces: bool = field(default=False, init=False)
     _has_thought: bool = field(default=False, init=False)

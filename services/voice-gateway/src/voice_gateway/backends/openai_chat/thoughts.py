@@ -24,11 +24,11 @@ from voice_gateway.backends.openai_chat.thought_marks import (
 
 _HARMONY_HEADS = ("<|start|>", "<|channel|>")
 _MAX_HEAD_CHARS = 256
-"""A header is a role, a channel and a recipient; what is longer is none, and hidden."""
+"""A header is a role, a channel and a recipient; what is longer is no header, and hidden."""
 _TOO_MANY_MARKS = "wrote more marks of its template than words"
 _FOR_THE_USER = ("", "assistant", "model")
 _MOST_MARKS = 300
-"""In one reply. A model that fell into writing marks says nothing; each costs up to 7 us (measured 2026-11-28)."""
+"""Marks of a reply. A model that fell into writing marks says nothing; each costs up to 7 us (measured 2026-11-28)."""
 _ESCAPE = re.compile(r"\\.", re.DOTALL)
 
 
@@ -120,9 +120,9 @@ class ThoughtFilter:
         """Might be the beginning of a mark."""
         self._head = ""
         self._ends_with_line = False
-        """The header does."""
+        """Whether the header ends with its line."""
         self._line = Line()
-        """Of what is for the user."""
+        """The current line of what is for the user."""
         self._mentioned: set[str] = set()
         """What would end the marks that the text only spoke of."""
         self._last = ""
@@ -213,7 +213,7 @@ class ThoughtFilter:
             self._last, self._is_gap = text[-1], False
 
     def _meets(self, mark: Mark, after: str) -> bool:
-        """Go on from a mark, behind which this character stands; False if it is none here, but text."""
+        """Go on from a mark; `after` is the character behind it. False if it is no mark here, but text."""
         if self._state is _State.THINKING:
             is_end = self._aside.meet(mark)
             self._state = _State.SAYING if is_end else self._state

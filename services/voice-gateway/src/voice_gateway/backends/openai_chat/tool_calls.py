@@ -10,9 +10,9 @@ from voice_gateway.backends.openai_chat.failures import ChatStreamError
 from voice_gateway.domain.chat import ToolCall, made_up_id
 
 MAX_CALLS = 64
-"""Of one reply: as many as a client may bring tools."""
+"""Calls of one reply: as many as the tools that a client may bring."""
 MAX_ARGUMENTS_CHARS = 65_536
-"""Of one call: a model that never ends its arguments must not fill the memory."""
+"""Characters of one call's arguments: a model that never ends them must not fill the memory."""
 _JSON_SIGN = re.compile(r'[\\"{}\[\]]')
 
 

@@ -27,10 +27,11 @@ _MS_PER_S = 1_000
 SPOKEN_S = 0.5
 """Speech of this length has words, as a rule; shorter sounds are coughs."""
 OWED_S = 1.0
-"""So long after the end of speech that got no answer the server is asked for its health: finals take 0.5 s."""
+"""When speech has got no answer this time after its end, the server is asked for its health: finals take 0.5 s."""
 STUCK_S = 1.0
-"""A call that has not taken a piece of audio for so long has its server asked, and again as long as it takes none:
-behind a cut cable the call's window fills up in 2 s, in silence too, and whoever speaks then is not heard."""
+"""When a call has not taken a piece of audio for this time, its server is asked for its health, and again each time
+this time passes: behind a cut cable the call's window fills up in 2 s, in silence too, and whoever speaks then is not
+heard."""
 MAX_UNSERVED = 256
 """Sessions whose streams failed and have not been answered since; an older one's blame is forgotten."""
 
@@ -270,7 +271,7 @@ class _Stream:
         self._stuck = loop.call_at(due, self._doubt_if_stuck)
 
     def _expect_answer(self) -> None:
-        """While somebody speaks, wait for an answer only so long; asked with each batch of audio, 100 ms of it."""
+        """While somebody speaks, wait `_answer_within_ms()` at most for an answer; called with each 100 ms of audio."""
         within_ms = self._answer_within_ms()
         loop = asyncio.get_running_loop()
         if within_ms is not None:
@@ -288,7 +289,7 @@ class _Stream:
             self._patience = None
 
     def _lose_patience(self) -> None:
-        """Nobody need speak any more: no audio is written, and so nothing noticed, while the call takes none."""
+        """Perhaps nobody speaks any more: while the call takes no audio, no audio is written and nothing is noticed."""
         self._patience = None
         if self._answer_within_ms() is not None:
             self._give_up()

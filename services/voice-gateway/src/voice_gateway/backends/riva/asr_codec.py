@@ -13,8 +13,8 @@ from voice_gateway.session.ports import RecognitionSpec
 
 _MS_PER_S = 1_000
 MAX_RESULTS = 16
-"""Of one response that are looked at, with as many words as one transcript may have: Riva sends one, or an interim in
-some parts."""
+"""Results of one response that are looked at, with as many words as one transcript may have: Riva sends one, or an
+interim in some parts."""
 
 
 def encode_config(spec: RecognitionSpec) -> Any:
@@ -64,7 +64,8 @@ def decode_response(response: Any, rate_hz: int, sent_samples: int) -> tuple[Rec
 
 
 REPEAT_S = 2
-"""A server tells more of an utterance within so much further audio; who answers twice takes longer as a rule."""
+"""A server tells more of an utterance within this much further audio; somebody who answers twice usually takes
+longer."""
 
 
 class ResultDecoder:
@@ -174,7 +175,7 @@ def _decode_parts(parts: Sequence[Any], rate_hz: int, sent_samples: int, *, max_
 
 
 def _share(value: float) -> float:
-    """Within [0, 1], as the contract has it; a server may send any number, and one that is none."""
+    """Within [0, 1], as the contract has it; a server may send any number, or NaN."""
     return min(max(value, 0.0), 1.0) if value == value else 0.0  # noqa: PLR0124  NaN alone is not itself
 
 

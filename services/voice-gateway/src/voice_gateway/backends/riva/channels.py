@@ -30,12 +30,12 @@ _LEAST_S = 0.001
 """A deadline that has passed is told as one."""
 _MAX_DETAIL_CHARS = 300
 FULL_MS = 1_000
-"""An address that has refused a call for want of room is left alone for so long, if there are others."""
+"""An address that has refused a call for want of room is left alone for this time, if there are others."""
 SLOW_MS = 10_000
 """The same for one that has kept a speaker waiting; only a health check may say more, as not every sound has words."""
 
 Ask = Callable[[Any, float], Awaitable[Offers]]
-"""Asks a stub what its server serves, for so many seconds at most; raises grpc.aio.AioRpcError.
+"""Asks a stub what its server serves, for the given seconds at most; raises grpc.aio.AioRpcError.
 
 The deadline is the call's own: to cancel who waits for a call costs native memory (`whole_call.py`).
 """

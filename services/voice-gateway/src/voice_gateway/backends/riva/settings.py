@@ -48,4 +48,4 @@ class RivaTtsSettings:
     first_audio_deadline_ms: int = 3_000
     """An address that has sent no audio of a sentence by then is passed over."""
     next_audio_deadline_ms: int = 3_000
-    """A sentence whose audio stops for so long has failed."""
+    """A sentence whose audio stops for this time has failed."""

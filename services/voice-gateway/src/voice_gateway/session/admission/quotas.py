@@ -25,7 +25,7 @@ class QuotaSettings:
     """What a caller may have; 0: no limit."""
 
     sessions: int = 0
-    """At the same time."""
+    """Sessions at the same time."""
     new_per_minute: int = 0
     audio_s_per_day: int = 0
     """Audio that was heard, in seconds."""

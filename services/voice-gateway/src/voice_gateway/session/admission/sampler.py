@@ -13,7 +13,7 @@ EVERY_MS = 1_000
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 """The limit of a container: quota and period in microseconds, or `max` (kernel documentation, cgroup-v2, "CPU")."""
 _PERCENTILE = 90
-"""Of a second's lateness: one tick in ten may meet a garbage collection."""
+"""The percentile of a second's lateness that counts: one tick in ten may meet a garbage collection."""
 
 
 def usable_cores(cpu_max: Path = CPU_MAX) -> float:

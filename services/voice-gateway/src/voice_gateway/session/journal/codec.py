@@ -47,7 +47,7 @@ class CoreCall:
     """One call of the conversation, as it was recorded."""
 
     at: Instant
-    """By the monotonic clock of the process that recorded it."""
+    """The instant by the monotonic clock of the process that recorded it."""
     wall: str
     fact: inputs.Input | None
     """None: a deadline had come."""

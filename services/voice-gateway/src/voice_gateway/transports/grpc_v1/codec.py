@@ -207,7 +207,7 @@ def _encoding(wish: audio_pb2.AudioFormat) -> Encoding:
 
 
 def _rate(wish: audio_pb2.AudioFormat, offered_hz: Sequence[int]) -> int | None:
-    """The rate asked for; None when none is."""
+    """The rate asked for; None when no rate is asked for."""
     rate_hz = wish.sample_rate_hz
     if rate_hz and rate_hz not in offered_hz:
         offer = ", ".join(map(str, offered_hz))

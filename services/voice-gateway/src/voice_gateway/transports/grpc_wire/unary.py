@@ -1,4 +1,4 @@
-"""Methods with one request, whose request is waited for only so long, and after it is known who calls.
+"""Methods with one request: it is waited for `REQUEST_TIMEOUT_MS` at most, and only when it is known who calls.
 
 grpc.aio reads the request of a unary method before it asks anybody, for as long as it takes. A handler for streams is
 asked first and reads for itself; on the wire nothing tells the two apart (gRPC's doc/PROTOCOL-HTTP2.md).

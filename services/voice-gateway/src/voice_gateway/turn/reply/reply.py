@@ -77,7 +77,7 @@ class Reply:
     ) -> None:
         self.brief = brief
         self.answering = answering
-        """The turn it answers, once that is certain; None: it answers none."""
+        """The turn it answers, once that is certain; None: it answers no turn."""
         self.clock = clock
         self.playback = playback
         self.wording = Wording(brief, clock, playback.rate_hz, orders=shared.orders)

@@ -166,7 +166,7 @@ _GROUPS = (
     ),
 )
 LISTS = {code: _EVERYWHERE | words for codes, words in _GROUPS for code in codes.split()}
-"""By the language's ISO 639 code. In a language that is not here, no word is disregarded."""
+"""The words of each language, by its ISO 639 code. In a language that is not here, no word is disregarded."""
 NOISES = _words("i a the and you mama mum mom")
 """What recognisers of English make of a hum or a cough, alone: "mm-hm" is heard as "Mama." and "Mum.".
 

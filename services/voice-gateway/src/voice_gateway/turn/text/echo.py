@@ -37,7 +37,7 @@ _SHORT_TEXT_WORDS = 4
 """Up to this many words, a transcript is echo only as a whole: "take the second one" is not one of "the second one"."""
 _MOST_GARBLED_WORDS = 2
 _CALLS = frozenset({"yes", "no", "yeah", "okay", "ok", "sorry", "hello", "hey", "thanks", "thank", "please", "excuse"})
-"""With the stop words: what users call into the agent's speech, and no recogniser invents. No chain goes across it."""
+"""What users call into the agent's speech, besides the stop words; no recogniser invents it. No chain crosses it."""
 _SOUNDS_LIKE = {
     "ok": ("okay",),
     "okay": ("ok",),

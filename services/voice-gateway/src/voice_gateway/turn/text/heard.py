@@ -3,11 +3,11 @@
 import re
 
 LONGEST_CHARS = 16_000
-"""Of one result. A turn lasts at most ten minutes (`max_turn_ms`), and nobody speaks more than 25 characters a second
-for that time: nobody has said a longer text. This bounds the texts of every rule of the core."""
+"""Characters of one result, at most. A turn lasts at most ten minutes (`max_turn_ms`), and nobody speaks more than 25
+characters a second for that time: nobody has said a longer text. This bounds the texts of every rule of the core."""
 
 _LETTERS_A_WORD = 2
-"""In scripts without spaces: words of Chinese, Japanese and Thai have two letters or more."""
+"""Letters of a word in scripts without spaces: words of Chinese, Japanese and Thai have two letters or more."""
 _UNSPACED = re.compile(
     "[\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ede\u1000-\u109f\u1780-\u17d3\u3041-\u3096\u30a1-\u30ff\u3400-\u4dbf"
     "\u4e00-\u9fff\U00020000-\U0003134f]+"

@@ -39,7 +39,7 @@ DEFINITION = re.compile(
     r"(?:[^\S\n]++(?:\"[^\"\n]*+\"|'[^'\n]*+'|\([^()\n]*+\)))?+[^\S\n]*+$",
     re.MULTILINE,
 )
-"""Of a reference: `[1]: https://example.org "Title"`, and nothing else in its line."""
+"""The definition of a reference: `[1]: https://example.org "Title"`, and nothing else in its line."""
 FOOTNOTE = re.compile(r"\[\^[^\[\]\n]++\]:?")
 _NUMBERS = r"\d{1,3}(?:(?:, ?|[\u2013-])\d{1,3}){0,20}"
 CITATION = re.compile(
@@ -124,7 +124,7 @@ SPACES = re.compile(r"\s+")
 CELL = re.compile(r" ?\| ?")
 SPACED_CELL = re.compile(r" \| ")
 LONE_BAR = re.compile(r"\A\| | \|\Z")
-"""Of a row that was cut at the end of a sentence. `|x|` and `a || b` are read."""
+"""The bar of a table row that was cut at the end of a sentence. `|x|` and `a || b` are read."""
 EMPTY_BRACKETS = re.compile(r"\( ?\)|\[ ?\]")
 SPACE_BEFORE_MARK = re.compile(r" (?=[.,;:!?](?:\s|\Z))")
 

@@ -21,7 +21,7 @@ _MINUS = re.compile(r"(?<=[\d)])(?:\s{1,8}[-\u2212\u2013]\s{0,8}|\u2212)(?=[\d(]
 _HYPHENED = re.compile(r"(?<!\d)\d++(?:[-\u2010\u2013\u2014]{1,2}+\d++)++")
 _HYPHEN = re.compile(r"[-\u2010\u2013\u2014]{1,2}+")
 _SUBSCRIBER_DIGITS = [3, 4]
-"""Of a telephone number in North America without its area code."""
+"""Digits in the groups of a North American telephone number without its area code."""
 _TIMES = re.compile(r"(?<=[\d)])\s{0,8}[*\u00b7]\s{0,8}(?=[\d(])")
 _TO_THE_POWER = re.compile(r"(?<=[\w)])\s{0,8}(?:\^|\*\*)\s{0,8}(?=[\w(-])")
 _RATIO = re.compile(r"(?<=\d):(?=\d)(?!\d\d(?!\d))")
@@ -140,7 +140,7 @@ def same_words(one: str, other: str) -> bool:
     """Whether the texts have the same normal form.
 
     Their common beginning is not compared. Texts that differ farther from their ends than `_MOST_CHARS` are different:
-    no recogniser revises so much at once.
+    no recogniser revises more than that at once.
     """
     if one == other:
         return True

@@ -24,7 +24,8 @@ LONGEST_SPACE_CHARS = 40
 _AHEAD_CHARS = 64
 """At most this many characters behind a mark decide whether it ends a sentence: more than a word has."""
 _BEHIND_CHARS = 64
-"""And at most this many before it: more than any abbreviation, list number or name has."""
+"""At most this many characters before a mark decide whether it ends a sentence: more than any abbreviation, list number
+or name has."""
 
 _NEVER_LAST = frozenset(
     (  # noqa: SIM905  lines of words read better than a list of strings

@@ -46,7 +46,7 @@ class Speakable:
     """
 
     _fence: str = field(default="", init=False)
-    """What opened the code block that is open; "": none is."""
+    """What opened the code block that is open; "": no block is open."""
     _begins_line: bool = field(default=True, init=False)
 
     def of(self, sentence: str) -> Spoken:

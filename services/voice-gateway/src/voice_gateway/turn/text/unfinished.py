@@ -50,8 +50,9 @@ QUESTION_MARKS = frozenset(
     "?\u037e\u055e\u061f\u1367\u1945\u203d\u2047\u2048\u2049\u2cfa\u2cfb\u2e2e\u2e54\ua60f\ua6f7\ufe16\ufe56\uff1f"
     "\U00011143"
 )
-"""Of every script that has one at the end (Unicode 16, names with "QUESTION MARK", and the interrobang). A Greek one is
-written as a semicolon more often, and an Armenian one within a word: such texts read finished as they are."""
+"""The question mark of every script that has one at the end (Unicode 16, names with "QUESTION MARK", and the
+interrobang). A Greek one is more often written as a semicolon, and an Armenian one stands within a word: such texts
+read finished as they are."""
 COMMAS = frozenset(
     ",\u055d\u060c\u07f8\u1363\u1802\u1808\u2e32\u2e34\u2e41\u2e49\u2e4c\u3001\ua4fe\ua60d\ua6f5\ufe10\ufe11\ufe50\ufe51\uff0c\uff64"
     "\U0001144d\U0001145a\U00016e97"
@@ -266,7 +267,7 @@ def _is_question(words: Sequence[str]) -> bool:
 
 
 def _question(words: Sequence[str]) -> Sequence[str]:
-    """The question without what was said before its question word; empty when there is none at the start."""
+    """The question without what was said before its question word; empty when no question word begins it."""
     rest = _without_lead(words)
     while rest and rest[0] in PREPOSITIONS:
         rest = rest[1:]

@@ -35,7 +35,7 @@ class Keypad:
         return turns
 
     def complete(self) -> str:
-        """The keys so far, which are a turn; empty when there are none."""
+        """The keys pressed so far, which are a turn; empty when no key was pressed."""
         digits, self._digits, self._complete_at = self._digits, "", None
         return digits
 

@@ -107,7 +107,7 @@ class Recognition:
     _commit_at: int | None = field(default=None, init=False)
     """Where the turn ended that the next stream is to finalise."""
     _grace_by: Instant | None = field(default=None, init=False)
-    """Until then the finals of the streams that were half-closed last are waited for."""
+    """The finals of the streams that were half-closed last are waited for until this instant."""
     _resume_at: int = field(default=0, init=False)
     """Where the stream behind the one that is to be finalised begins: what lies between is transcribed for good."""
     _broken: Replay | None = field(default=None, init=False)

@@ -81,9 +81,9 @@ class TurnSoFar:
     hold_until: Instant | None = field(default=None, init=False)
     """Its words are known and read unfinished: it is committed then, unless speech goes on."""
     silent_by: Instant | None = field(default=None, init=False)
-    """By then its end is decided, if no final comes."""
+    """Its end is decided at this instant, if no final comes."""
     longest_by: Instant | None = field(default=None, init=False)
-    """By then its end is decided in any case."""
+    """Its end is decided at this instant in any case."""
     suspicion: SpeculationTrigger | None = field(default=None, init=False)
     """Why its end is suspected."""
     end_samples: int = field(default=0, init=False)
@@ -91,7 +91,7 @@ class TurnSoFar:
     is_steady: bool = field(default=False, init=False)
     """Whether the last result changed nothing."""
     _segments: list[_Segment] = field(default_factory=list, init=False)
-    """In the order in which they were said."""
+    """Segments in the order in which they were said."""
     _interims: dict[StreamId, _Segment] = field(default_factory=dict, init=False)
     _stale: StreamId | None = field(default=None, init=False)
     """A stream that broke: what it had shown stands until `_again`, which hears its audio again, has told something."""

@@ -246,7 +246,7 @@ class User:
         return min((instant for instant in due if instant is not None), default=None)
 
     def end_unconfirmed(self) -> None:
-        """End the utterance whose words are committed before a final: none will end it."""
+        """End the utterance whose words are committed before a final: no final will end it."""
         if self.so_far.text and not self.so_far.is_confirmed:
             self.utterance.finalised(self._known_samples)
 

@@ -33,12 +33,12 @@ class Utterance:
         self._sound_end: int | None = None
         """End of the last speech by its sound; None while somebody speaks, or when no sound was noticed."""
         self._forgotten_at = Instant(0)
-        """From then on words are not of the last sound."""
+        """From this instant on, words do not belong to the last sound."""
         self.has_voice = False
         """Whether a voice was heard in its sound."""
         self.is_speaking = False
         self.quiet_by: Instant | None = None
-        """Until then a final for the last speech may come."""
+        """A final for the last speech may come until this instant."""
 
     @property
     def may_become_turn(self) -> bool:

@@ -15,7 +15,7 @@ SUPERSEDED_CHARS = 65_536
 
 
 class WaitingTurns:
-    """In the order in which they were said. True while one is to be answered."""
+    """Turns that wait, in the order in which they were said. True while one is to be answered."""
 
     def __init__(self) -> None:
         self._turns: deque[CommittedTurn] = deque()
