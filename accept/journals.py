@@ -181,6 +181,8 @@ def said(batches: Iterable[list[Plain]]) -> Iterator[str]:
                 replies[reply].asked = " | ".join(asked)
             case {"": "Fail", "reason": reason}:
                 yield f"failed {reason}"
+            case {"": "RunTool", "name": name, "arguments_json": arguments}:
+                yield f"tool of the server {name} {arguments}"
             case {"": "Emit", "event": {"reply": reply} as event}:
                 yield from _told_of_reply(event, replies[reply])
             case {"": "Emit", "event": event}:

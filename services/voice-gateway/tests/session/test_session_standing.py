@@ -16,7 +16,7 @@ from voice_gateway.session.standing import MAX_KEPT, MAX_KEPT_BYTES, StandingSpe
 
 SESSION = SessionId("s1")
 VOICE = VoiceSpec("en-US", "Anna", 16_000)
-TWO = "I cannot hear you. Please wait."
+TWO = "I cannot hear you.", "Please wait."
 
 
 @dataclass
@@ -52,7 +52,7 @@ def test_a_kept_sentence_is_what_was_said_with_its_words() -> None:
     async def main() -> None:
         words = SpokenWord("Hello", 0, 1), SpokenWord("you.", 1, 2)
         behind = Chunks([SpeechChunk(b"ab", words[:1]), SpeechChunk(b"cd", words[1:])])
-        speech = StandingSpeech(behind, "Hello you.")
+        speech = StandingSpeech(behind, ("Hello you.",))
         assert await said(speech, "Hello you.") == behind.chunks
         assert await said(speech, "Hello you.") == [SpeechChunk(b"abcd", words)]
         assert behind.texts == ["Hello you."]
@@ -65,7 +65,7 @@ def test_anything_else_passes() -> None:
 
     async def main() -> None:
         behind = FakeSynthesizer()
-        speech = StandingSpeech(behind, "Hello you.")
+        speech = StandingSpeech(behind, ("Hello you.",))
         for _ in range(2):
             await said(speech, "Hello me.")
         behind.fail_on = "you"
@@ -78,7 +78,7 @@ def test_anything_else_passes() -> None:
         assert behind.texts == ["Hello me.", "Hello me.", *["Hello you."] * 3]
         assert behind.open_calls == 0
         silent = Chunks([SpeechChunk(b"")])
-        mute = StandingSpeech(silent, "Hello you.")
+        mute = StandingSpeech(silent, ("Hello you.",))
         for _ in range(2):
             await said(mute, "Hello you.")
         assert len(silent.texts) == 2
@@ -96,7 +96,7 @@ def test_every_sentence_is_prepared_by_one() -> None:
         await asyncio.gather(*(speech.prepare(SESSION, VOICE) for _ in range(50)))
         assert sorted(behind.texts) == ["I cannot hear you.", "Please wait."]
         assert speech.has(VOICE)
-        assert StandingSpeech(behind, "").has(VOICE)
+        assert StandingSpeech(behind, ()).has(VOICE)
 
     virtual_time.run(main())
 
@@ -122,7 +122,7 @@ def test_a_preparation_that_is_broken_off_is_taken_over() -> None:
 
     async def main() -> None:
         behind = FakeSynthesizer()
-        speech = StandingSpeech(behind, "Hello you.")
+        speech = StandingSpeech(behind, ("Hello you.",))
         preparing = [asyncio.create_task(speech.prepare(SESSION, VOICE)) for _ in range(3)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -140,7 +140,7 @@ def test_what_is_kept_is_bounded_in_number() -> None:
 
     async def main() -> None:
         behind = Chunks([SpeechChunk(b"ab")])
-        speech = StandingSpeech(behind, "Hello.")
+        speech = StandingSpeech(behind, ("Hello.",))
         voices = [VoiceSpec("en-US", str(number), 16_000) for number in range(MAX_KEPT + 1)]
         for voice in voices[:MAX_KEPT]:
             await speech.prepare(SESSION, voice)
@@ -156,13 +156,13 @@ def test_what_is_kept_is_bounded_in_bytes() -> None:
 
     async def main() -> None:
         half = Chunks([SpeechChunk(bytes(MAX_KEPT_BYTES // 2 + 2))])
-        speech = StandingSpeech(half, "Hello.")
+        speech = StandingSpeech(half, ("Hello.",))
         first, second = VoiceSpec("en-US", "Anna", 48_000), VoiceSpec("en-US", "Bea", 48_000)
         for voice in (first, second):
             await said(speech, "Hello.", voice)
         assert (speech.has(first), speech.has(second)) == (False, True)
         whole = Chunks([SpeechChunk(bytes(MAX_KEPT_BYTES)), SpeechChunk(b"ab")])
-        long = StandingSpeech(whole, "Hello.")
+        long = StandingSpeech(whole, ("Hello.",))
         assert await said(long, "Hello.") == whole.chunks
         assert not long.has(VOICE)
 
@@ -174,7 +174,7 @@ def test_synthesis_without_end_is_prepared_no_longer_than_a_sentence_lasts() -> 
 
     async def main() -> None:
         behind = Chunks([SpeechChunk(bytes(1_000_000))] * 1_000)
-        speech = StandingSpeech(behind, "Hello.")
+        speech = StandingSpeech(behind, ("Hello.",))
         await speech.prepare(SESSION, VOICE)
         assert (behind.given, speech.has(VOICE)) == (4, False)
 

@@ -60,7 +60,7 @@ class World:
         shared = Shared(
             FakeRecognizer(),
             self.llm,
-            StandingSpeech(FakeSynthesizer(), ""),
+            StandingSpeech(FakeSynthesizer(), ()),
             self.telemetry,
             pacer,
             Roster(),

@@ -47,6 +47,7 @@ from voice_gateway.transports.grpc_v1 import server as grpc_v1
 from voice_gateway.transports.grpc_wire.auth import account_of
 from voice_gateway.transports.refusal_log import RefusalLog
 from voice_gateway.turn.core import Core
+from voice_gateway.turn.reply.wording import spoken_sentences
 
 VERSION = version("voice-gateway")
 SERVICES = (grpc_v1.SERVICE_NAME, grpc_legacy.SERVICE_NAME)
@@ -76,7 +77,7 @@ class Gateway:
         shared = Shared(
             recognizer=recognizer,
             llm=llm,
-            synthesizer=StandingSpeech(synthesizer, settings.session.persona.unheard),
+            synthesizer=StandingSpeech(synthesizer, spoken_sentences(settings.session.persona.unheard)),
             telemetry=SharedTelemetry(LogTelemetry(), self._metrics),
             pacer=pacer,
             roster=self._roster,

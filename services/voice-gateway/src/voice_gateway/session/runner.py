@@ -32,7 +32,6 @@ from voice_gateway.session.ports import ClientSink, SessionUpdate
 from voice_gateway.session.voice import Ear, Onset
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.conversation import Conversation
-from voice_gateway.turn.user.keypad import END_KEY
 
 MAX_INBOX = 4_096
 """Facts that may wait. Each step of the loop empties the inbox, so more means that the loop has stopped."""
@@ -140,7 +139,7 @@ class SessionRunner:
 
     def press(self, digits: str) -> None:
         """Take telephone keys; each `END_KEY` among them costs a token more."""
-        self._deeds.spend(PLAIN + digits.count(END_KEY))
+        self._deeds.spend(PLAIN + digits.count(inputs.END_KEY))
         self._idle.mark()
         self._post(inputs.DigitsPressed(digits))
 

@@ -14,7 +14,6 @@ from voice_gateway.domain.ids import SessionId
 from voice_gateway.domain.transcript import MAX_SENTENCE_WORDS, SpokenWord
 from voice_gateway.session.excess import MAX_SENTENCE_MS, PIECES, breathing, share_of_speech
 from voice_gateway.session.ports import SpeechChunk, SpeechSynthesizer, VoiceSpec
-from voice_gateway.turn.reply.wording import spoken_sentences
 
 MAX_KEPT: Final = 64
 """Sentences in one voice at one rate; the one that was not said for the longest time goes first."""
@@ -25,14 +24,14 @@ _Key = tuple[VoiceSpec, str]
 
 
 class StandingSpeech:
-    """A SpeechSynthesizer in front of another: it keeps the audio of the sentences of `text`, all else passes.
+    """A SpeechSynthesizer in front of another: it keeps the audio of these sentences, all else passes.
 
     Used in one event loop. What failed, or was not taken to its end, is not kept.
     """
 
-    def __init__(self, synthesizer: SpeechSynthesizer, text: str) -> None:
+    def __init__(self, synthesizer: SpeechSynthesizer, sentences: tuple[str, ...]) -> None:
         self._synthesizer = synthesizer
-        self._sentences = spoken_sentences(text)
+        self._sentences = sentences
         self._kept: OrderedDict[_Key, SpeechChunk] = OrderedDict()
         self._kept_bytes = 0
         self._coming: dict[_Key, asyncio.Future[bool]] = {}

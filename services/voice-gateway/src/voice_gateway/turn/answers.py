@@ -8,7 +8,7 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn.history import History
 from voice_gateway.turn.inputs import ReplyRequested
 from voice_gateway.turn.reply.agent import Agent
-from voice_gateway.turn.reply.latency import Requested
+from voice_gateway.turn.reply.answering import Requested
 from voice_gateway.turn.user.turn_so_far import CommittedTurn
 from voice_gateway.turn.user.user import User
 from voice_gateway.turn.user.waiting import WaitingTurns

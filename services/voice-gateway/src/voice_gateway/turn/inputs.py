@@ -16,6 +16,9 @@ from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.domain.transcript import SpokenWord, Word
 
+END_KEY = "#"
+"""Ends a turn of telephone keys at once and is no part of it, as callers know it from voice menus."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionStarted:

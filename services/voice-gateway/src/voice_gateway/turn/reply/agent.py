@@ -17,10 +17,11 @@ from voice_gateway.domain.reply_options import AS_AGREED, ReplyOptions
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import Emit, Fail
 from voice_gateway.turn.history import History
+from voice_gateway.turn.reply.answering import Answering, Requested
 from voice_gateway.turn.reply.current import CurrentReply
 from voice_gateway.turn.reply.endings import Endings, remember
 from voice_gateway.turn.reply.factory import ReplyFactory
-from voice_gateway.turn.reply.latency import Answering, ReplyClock, Requested
+from voice_gateway.turn.reply.latency import ReplyClock
 from voice_gateway.turn.reply.playback import Heard
 from voice_gateway.turn.reply.reply import Attempt, Reply, Shared, Step
 from voice_gateway.turn.reply.speculations import Speculations
@@ -95,19 +96,19 @@ class Agent:
 
     def restore(self, kept: Snapshot) -> None:
         """Count on from an earlier conversation."""
-        self._factory.last, self._factory.has_reports = kept.last_reply, kept.has_reports
-        self._tools.last = kept.last_call
+        self._factory.resume(kept.last_reply, has_reports=kept.has_reports)
+        self._tools.resume(kept.last_call)
 
     def reconfigure(self, agreement: Agreement) -> None:
         """Speak by this from the next reply on."""
         self._agreement = agreement
         self._factory.reconfigure(agreement)
-        self._questions.system_prompt = agreement.persona.system_prompt
+        self._questions.reconfigure(agreement)
         self._tools.offer(agreement.toolbox)
 
     def input_ended(self) -> None:
         """The client half-closed: it reports no more, so that the clock alone tells how far it has played."""
-        self._factory.has_reports = False
+        self._factory.reports_ended()
         self._tools.client_left()
         if self.current.reply is not None:
             self.current.reply.playback.reports_ended()
@@ -219,11 +220,11 @@ class Agent:
 
     def on_reply_fact(self, fact: inputs.ReplyInput, now: Instant, step: Step) -> None:
         """Take a fact about the current reply; one about another, or about a part of it that is over, is dropped."""
-        reply, (concerns, take) = self.current.reply, step
+        reply, (concerns, perform) = self.current.reply, step
         if reply is None or reply.id != fact.reply or not concerns(reply, fact):
             return
         attempt = reply.attempt
-        take(reply, fact, now)
+        perform(reply, fact, now)
         reply.told(now)
         self._begin_tools(now)
         if attempt is not None and reply.state is ReplyState.OVER:
@@ -231,7 +232,7 @@ class Agent:
         self.current.let_go()
 
     def _on_playback_reported(self, fact: inputs.PlaybackReported, now: Instant) -> None:
-        self._factory.has_reports = True
+        self._factory.reports_came()
         reply, prepared = self.current.reply, self.current.prepared
         is_known = 1 <= fact.reply <= self._factory.last and not (prepared and prepared[0].id == fact.reply)
         if not is_known:
@@ -274,7 +275,7 @@ class Agent:
 
     def _finish_tools(self, now: Instant) -> None:
         """With the outcomes of all calls the history is whole, and the model is asked again for the same turn."""
-        over = self._tools.take_over()
+        over = self._tools.close_round()
         if over is None:
             return
         self._history.called(over.outcomes)

@@ -38,7 +38,7 @@ class Endings:
         remember(self._history, reply, text, is_interrupted=False)
         outcome = ReplyOutcome.FAILED if reply.wording.has_failed else ReplyOutcome.COMPLETED
         if text and outcome is ReplyOutcome.COMPLETED and reply.answering is not None:
-            reply.answering.is_answered = True
+            reply.answering.answered()
         if not goes_on:
             self.given_up(reply)
         self._record(reply, outcome, reply.playback.total_samples, len(text), goes_on=goes_on)
@@ -60,7 +60,7 @@ class Endings:
         text = reply.wording.heard_text(heard.samples)
         remember(self._history, reply, text, is_interrupted=True)
         if text and not reply.wording.has_failed and reply.answering is not None:
-            reply.answering.is_answered = True
+            reply.answering.answered()
         self.given_up(reply)
         self._tell_heard(reply, heard, text)
 

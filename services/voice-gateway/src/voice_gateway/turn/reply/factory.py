@@ -5,8 +5,9 @@ from voice_gateway.domain.chat import Tool
 from voice_gateway.domain.events import ReplyKind
 from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.domain.reply_options import AS_AGREED, ReplyOptions
+from voice_gateway.turn.reply.answering import Answering
 from voice_gateway.turn.reply.brief import Brief
-from voice_gateway.turn.reply.latency import Answering, ReplyClock
+from voice_gateway.turn.reply.latency import ReplyClock
 from voice_gateway.turn.reply.playback import Playback, Reporting
 from voice_gateway.turn.reply.reply import Reply, Shared
 
@@ -18,9 +19,21 @@ class ReplyFactory:
         self.last = ReplyId(0)
         """The latest reply; 0 before the first."""
         self.has_reports = False
-        """Whether the client has reported playback."""
+        """Whether the client reports playback."""
         self._agreement = agreement
         self._shared = shared
+
+    def resume(self, last: ReplyId, *, has_reports: bool) -> None:
+        """Count on from there."""
+        self.last, self.has_reports = last, has_reports
+
+    def reports_came(self) -> None:
+        """The client reports playback: the next replies count on that."""
+        self.has_reports = True
+
+    def reports_ended(self) -> None:
+        """The client reports no more."""
+        self.has_reports = False
 
     def reconfigure(self, agreement: Agreement) -> None:
         """Make replies by this from now on."""

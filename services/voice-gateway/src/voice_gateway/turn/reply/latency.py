@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from voice_gateway.domain.events import REPLY_REQUEST, LatencySpan, Speculation, TurnReport
+from voice_gateway.domain.events import REPLY_REQUEST, LatencySpan, TurnReport
 from voice_gateway.domain.ids import ReplyId
 from voice_gateway.domain.instant import Instant, ms_between
-from voice_gateway.domain.reply_options import ReplyOptions
-from voice_gateway.turn.user.turn_so_far import CommittedTurn
+from voice_gateway.turn.reply.answering import Answering
 
 
 @dataclass(slots=True)
@@ -44,39 +43,11 @@ class ReplyClock:
         return ReplyClock(self.asked, rounds)
 
 
-@dataclass(frozen=True, slots=True)
-class Requested:
-    """What the client has asked for, and when."""
-
-    options: ReplyOptions
-    at: Instant
-
-
-@dataclass(slots=True)
-class Answering:
-    """A committed turn while it is answered, by one reply or, after tools, by several: its report is told once."""
-
-    turn: CommittedTurn
-    speculations: tuple[Speculation, ...]
-    """Replies that were prepared early for it."""
-    requested: Instant | None = None
-    """When the client asked for the reply; None: it is answered unasked."""
-    is_reported: bool = False
-    is_answered: bool = False
-    """Whether some of an answer to it was heard; a reply of which a part failed does not count."""
-
-    @property
-    def turn_that_may_go_on(self) -> CommittedTurn | None:
-        """The turn if further speech may belong to it; whoever asks for its reply takes it for complete."""
-        return self.turn if self.requested is None and self.turn.may_go_on else None
-
-    def report(self, reply: ReplyId, clock: ReplyClock, played: Instant) -> TurnReport | None:
-        """Where its time went, now that the first audio of this reply has left; None: that was told already."""
-        if self.is_reported:
-            return None
-        self.is_reported = True
-        total_ms = max(0, ms_between(self.turn.spoke, played))
-        return TurnReport(self.turn.id, reply, total_ms, spans(self, clock, played), self.speculations)
+def turn_report(answering: Answering, reply: ReplyId, clock: ReplyClock, played: Instant) -> TurnReport:
+    """Where the turn's time went, now that the first audio of this reply to it has left."""
+    turn = answering.turn
+    total_ms = max(0, ms_between(turn.spoke, played))
+    return TurnReport(turn.id, reply, total_ms, spans(answering, clock, played), answering.speculations)
 
 
 def spans(answering: Answering, clock: ReplyClock, played: Instant) -> tuple[LatencySpan, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.chat import Role
 from voice_gateway.domain.items import Item
 from voice_gateway.turn.effects import AskAgain, Orders, StartReply
@@ -31,6 +32,10 @@ class Questions:
         self.prompt_tokens = prompt_tokens
         """Most tokens of a request, without the reply; fewer once the model has refused one for its length."""
         self._orders = orders
+
+    def reconfigure(self, agreement: Agreement) -> None:
+        """Ask with the system prompt of this from the next question on."""
+        self.system_prompt = agreement.persona.system_prompt
 
     def ask(self, brief: Brief, items: Sequence[Item]) -> Question:
         """Ask for the next message of this conversation; instructions replace the system prompt, this once."""

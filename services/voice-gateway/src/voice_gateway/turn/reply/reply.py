@@ -25,8 +25,9 @@ from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.items import Item
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import BeginReply, CancelReply, Emit, Flush, Orders, PausePlay, ResumePlay
+from voice_gateway.turn.reply.answering import Answering
 from voice_gateway.turn.reply.brief import Brief
-from voice_gateway.turn.reply.latency import Answering, ReplyClock
+from voice_gateway.turn.reply.latency import ReplyClock, turn_report
 from voice_gateway.turn.reply.playback import Heard, Playback
 from voice_gateway.turn.reply.questions import TOO_LONG, Question, Questions
 from voice_gateway.turn.reply.wording import Wording
@@ -335,9 +336,11 @@ class Reply:
 
     def _tell_report(self, now: Instant) -> None:
         """Tell its turn's report, once: the first of the reply has left."""
-        if self.report is None and self.answering is not None:
-            self.report = self.answering.report(self.id, self.clock, now)
-            self._orders.add(*([Emit(self.report)] if self.report is not None else []))
+        answering = self.answering
+        if answering is not None and not answering.is_reported:
+            answering.reported()
+            self.report = turn_report(answering, self.id, self.clock, now)
+            self._orders.add(Emit(self.report))
 
     def _on_playout_starved(self, fact: inputs.PlayoutStarved, now: Instant) -> None:
         self.underruns += self.playback.player.falls_silent or not self.is_held

@@ -87,6 +87,10 @@ class Tools:
         """Whether no round is open."""
         return self._round is None
 
+    def resume(self, last: CallId) -> None:
+        """Count on from there."""
+        self.last = last
+
     def offer(self, toolbox: Toolbox) -> None:
         """Offer these from now on."""
         self._toolbox = toolbox
@@ -146,8 +150,8 @@ class Tools:
         waiting.filler_at = None
         return waiting.caller
 
-    def take_over(self) -> RoundOver | None:
-        """The round if it is over, closed by this."""
+    def close_round(self) -> RoundOver | None:
+        """Close the round if it is over, and give it; None: it is not."""
         waiting = self._round
         if waiting is None or self._awaited:
             return None

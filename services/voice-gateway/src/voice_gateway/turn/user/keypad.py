@@ -1,12 +1,11 @@
 """Telephone keys: several presses are one turn."""
 
 from voice_gateway.domain.instant import Instant, after_ms
+from voice_gateway.turn.inputs import END_KEY
 
 DIGIT_GAP_MS = 1_500
 """This long without a key ends the turn. Callers type a number at two to four keys a second and look for the next group
 for about a second; voice menus call this the inter-digit timeout and wait 1 to 3 s. Shorter cuts numbers in two."""
-END_KEY = "#"
-"""Ends the turn at once and is no part of it, as callers know it from voice menus."""
 LONGEST_DIGITS = 4_000
 """As long as a typed turn may be (client.proto, `TextInput.text`): keys that never pause end a turn, too."""
 
