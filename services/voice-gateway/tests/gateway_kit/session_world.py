@@ -32,6 +32,7 @@ from voice_gateway.session.standing import StandingSpeech
 from voice_gateway.session.voice import VoiceBank
 from voice_gateway.turn.conversation import MakeConversation
 from voice_gateway.turn.core import Core
+from voice_gateway.turn.reply.wording import spoken_sentences
 
 REQUEST = SessionRequest(transport="grpc_v1", input_rate_hz=16_000)
 FRAME = bytes(640)
@@ -79,7 +80,7 @@ class World:
         shared = Shared(
             self.recognizer,
             self.llm,
-            StandingSpeech(self.synthesizer, self.persona.unheard),
+            StandingSpeech(self.synthesizer, spoken_sentences(self.persona.unheard)),
             self.telemetry,
             self.pacer,
             self.roster,

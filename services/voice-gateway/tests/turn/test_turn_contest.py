@@ -131,6 +131,8 @@ ANSWERS = [
         "Nooo",
         "No, no",
         "nope",
+        "doch",
+        "si",
         "stop",
         "wait",
         "nein",
@@ -250,6 +252,8 @@ def test_what_answers(text: str) -> None:
         "\u0647\u0644\u061f ",
         "Now? \U0001f642",
         "\u053b\u0576\u055e\u0579",
+        "\u039d\u03b1 \u03c4\u03bf \u03ba\u03bb\u03b5\u03af\u03c3\u03c9;",
+        "\u00ab\u039d\u03b1\u03b9;\u00bb",
     ],
 )
 def test_questions(text: str) -> None:
@@ -257,7 +261,7 @@ def test_questions(text: str) -> None:
     assert is_question(text)
 
 
-@pytest.mark.parametrize("text", ["", "Yes.", "Why? Because."])
+@pytest.mark.parametrize("text", ["", ";", "Yes.", "Yes;", "Why? Because.", "\u03bd\u03b1\u03b9; \u03bd\u03b1\u03b9."])
 def test_statements(text: str) -> None:
     """A question before the last sentence does not make that one a question."""
     assert not is_question(text)

@@ -13,6 +13,10 @@ from voice_gateway.turn.text.backchannels import is_backchannel
 from voice_gateway.turn.text.echo import beyond_echo
 from voice_gateway.turn.text.heard import count_words
 from voice_gateway.turn.text.stop_words import is_stop
+from voice_gateway.turn.user.utterance import Sound
+
+MOST_LONE_WORDS = 2
+"""So many finals in a row of one word that the agent has said may be the user's. The next one is the agent's."""
 
 
 class Verdict(Enum):
@@ -34,6 +38,8 @@ class Said:
     """Whether no more words of this utterance will come."""
     has_voice: bool
     """Whether a voice was in the sound. A knock and a cough have none; recognisers hear a word in them all the same."""
+    is_asked: bool = False
+    """Whether the sound began behind a question of the agent's, or within one."""
 
 
 def judge(policy: TurnPolicy, language_code: str, said: Said, *, is_answer: bool) -> Verdict:
@@ -81,6 +87,8 @@ class Contest:
         """When the sound that began last was told of."""
         self._is_echoing = False
         """Whether words have shown that the agent's voice comes back: from then on sound alone contests nothing."""
+        self._lone_words = 0
+        """How many finals in a row were one word that the agent had just said."""
         self._sounding_since: Instant | None = None
         """When somebody began to speak who still speaks, and for whom no reply was held yet."""
         self._hears_itself = False
@@ -91,19 +99,33 @@ class Contest:
         self._hears_itself = True
 
     def users_part(
-        self, text: str, began: Instant, ended: Instant, now: Instant, *, is_final: bool, has_sound: bool
-    ) -> str:
+        self, text: str, began: Instant, ended: Instant, now: Instant, *, is_final: bool, sound: Sound
+    ) -> str | None:
         """What of a transcript of speech from `began` to `ended` is not the agent's own voice coming back.
 
-        `has_sound`: whether its sound was told of.
+        A single word proves little, and a user may well take it from what the agent says. As long as nothing has shown
+        an echo, it is the user's once it is final, if its sound began before the reply left, or if it may be an answer.
+        None: it may be that, and is not final yet.
         """
         spoken = self._agent.spoken(began, ended, now)
-        if spoken and self._hears_itself and not has_sound:
+        if spoken and self._hears_itself and not sound.is_noticed:
             return ""
         part = beyond_echo(text, spoken) if spoken else text
-        if not part and (is_final or count_words(text) > 1):
+        if part:
+            self._lone_words = 0 if is_final else self._lone_words
+            return part
+        if count_words(text) > 1:
             self._is_echoing = True
-        return part
+            return ""
+        is_before = sound.is_fresh and not (self._hears_itself or self._agent.spoken(began, began, now))
+        may_be_users = is_before or (sound.is_asked and sound.has_voice)
+        is_users = may_be_users and not self._is_echoing and self._lone_words < MOST_LONE_WORDS
+        if not is_final:
+            return None if is_users else ""
+        self._lone_words += 1
+        if not is_users and self._lone_words >= MOST_LONE_WORDS:
+            self._is_echoing = True
+        return text if is_users else ""
 
     def reconfigure(self, policy: TurnPolicy, language_code: str) -> None:
         """Judge by another policy and language from now on."""
@@ -130,11 +152,14 @@ class Contest:
 
         `sounds_on`: somebody speaks, by the sound, who cannot have said these words.
         """
-        if self._floor.state not in (Floor.AGENT, Floor.CONTESTED) or self._agent.is_protected(now):
+        if self._floor.state not in (Floor.AGENT, Floor.CONTESTED):
             return Verdict.WAIT
-        verdict = judge(self._policy, self._language_code, said, is_answer=self._current.has_asked(now))
+        is_answer = said.is_asked or self._current.has_asked(now, now)
+        verdict = judge(self._policy, self._language_code, said, is_answer=is_answer)
         if verdict is Verdict.GO_ON:
             self.disregarded(now, sounds_on=sounds_on)
+        elif self._agent.is_protected(now):
+            return Verdict.WAIT
         elif verdict is Verdict.YIELD:
             self._agent.interrupt(InterruptCause.USER_SPEECH, now)
         elif self._is_echoing:

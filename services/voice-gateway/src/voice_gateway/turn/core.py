@@ -73,10 +73,10 @@ class State:
 def _of(part: str, handlers: Mapping[Any, Callable[..., None]]) -> dict[Any, Callable[..., None]]:
     """Handlers of a part of the core as handlers of the core."""
 
-    def handled(core: "Core", fact: inputs.Input, now: Instant, take: Callable[..., None]) -> None:
-        take(getattr(core, part), fact, now)
+    def handled(core: "Core", fact: inputs.Input, now: Instant, handler: Callable[..., None]) -> None:
+        handler(getattr(core, part), fact, now)
 
-    return {kind: partial(handled, take=take) for kind, take in handlers.items()}
+    return {kind: partial(handled, handler=handler) for kind, handler in handlers.items()}
 
 
 class Core:
@@ -131,7 +131,7 @@ class Core:
         `snapshot.parse` reads what `snapshot` gave. What was agreed is as `kept` has it.
         """
         core = cls(kept.agreement)
-        core._user.turn = kept.turn
+        core._user.resume(kept.turn)
         core._history.resume(kept.history, kept.last_item)
         core._agent.restore(kept)
         return core
@@ -146,7 +146,7 @@ class Core:
         self._HANDLERS[type(fact)](self, fact, now)
         self._silence.noticed(fact)
         self._unheard.noticed(fact)
-        return self._settled(now)
+        return self._batch(now)
 
     def deadline(self) -> Instant | None:
         """When `on_deadline` is to be called if no fact comes first."""
@@ -167,14 +167,14 @@ class Core:
             return ()
         if self._drain_deadline is not None and now >= self._drain_deadline:
             self._orders.add(Fail(Reason.DRAIN_DEADLINE, "the server had to leave before the turn was complete"))
-            return self._settled(now)
+            return self._batch(now)
         self._user.keep_quiet_time(now)
         self._dialogue.on_deadline(now)
         doubtful_until = self._user.recognition.doubtful_until
         is_due = self._silence.is_due(self._agreement.policy.prompt_after_ms, doubtful_until, now)
         if is_due and (prompt := self._silence.next_prompt()):
             self._agent.say(ReplyKind.REPROMPT, prompt, None, now)
-        return self._settled(now)
+        return self._batch(now)
 
     def _is_stale(self, fact: inputs.Input) -> bool:
         if self._phase is Phase.ENDED:
@@ -188,14 +188,14 @@ class Core:
         stream = getattr(fact, "stream", None)
         return stream is not None and self._user.recognition.is_stale(stream)
 
-    def _settled(self, now: Instant) -> tuple[Effect, ...]:
+    def _batch(self, now: Instant) -> tuple[Effect, ...]:
         """The batch, once all that follows from it is done; its changes of the conversation are told at its end."""
         if self._phase is not Phase.ENDED:
-            self._settle_down(now)
+            self._run_couplings(now)
         self._history.tell()
         return self._orders.drain()
 
-    def _settle_down(self, now: Instant) -> None:
+    def _run_couplings(self, now: Instant) -> None:
         """Run the couplings to a fixed point: what has failed ends, what is over finishes, what waits begins."""
         failure = self._orders.failure
         if failure is not None:

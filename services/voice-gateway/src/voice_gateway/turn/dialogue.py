@@ -120,9 +120,10 @@ class Dialogue:
         if self._user.is_past(fact.at_samples):
             return  # the words of pushed audio may come before its sound has been judged
         is_live = self._is_live(fact.at_samples + 1)  # the sound lies after this position
-        self._user.sound_began(fact.at_samples)
+        began = self._user.instant_of(fact.at_samples)
+        self._user.sound_began(fact.at_samples, is_asked=is_live and self._agent.has_asked(began, now))
         if is_live and self._policy.interrupts:
-            self._contest.onset(self._user.instant_of(fact.at_samples), now)
+            self._contest.onset(began, now)
 
     def _on_speech_ended(self, fact: inputs.SpeechEnded, now: Instant) -> None:
         self._contest.sound_ended()
@@ -130,9 +131,6 @@ class Dialogue:
         is_whole = self._user.is_in_order and not self._user.is_ending
         if is_whole and self._user.hold_unless_complete(goes_on=False, now=now):
             self._commit_spoken(now)  # the sound had no words yet; if they come, the turn goes on
-
-    def _on_sound(self, fact: inputs.VoicingHeard | inputs.BacklogBegan | inputs.CaughtUp, _: Instant) -> None:
-        self._user.told_of_sound(fact)
 
     def _on_transcript_revised(self, fact: inputs.TranscriptRevised, now: Instant) -> None:
         self._user.recognition.answered(fact.stream, now)
@@ -159,7 +157,7 @@ class Dialogue:
         is_live, verdict = self._is_live(fact.end_samples), Verdict.WAIT
         if text and is_live:
             text, verdict = self._make_room(text, words_began, end_samples, now, is_final=True)
-        user.utterance.finalised(fact.end_samples)
+        user.utterance.finalised(fact.end_samples, has_words=bool(fact.text.strip()))
         is_last, is_in_order = user.is_last_before_end(fact), user.recognition.is_oldest(fact.stream)
         if not text or (verdict is Verdict.GO_ON and self._policy.detect_turns):
             user.disregard(fact.stream)
@@ -167,7 +165,7 @@ class Dialogue:
             user.confirmed(fact, text, user.spoke(end_samples, now), now)
         if not is_in_order:
             user.await_older(now)
-        elif is_last or user.hold_unless_complete(goes_on=goes_on, now=now) or (not is_live and user.is_known):
+        elif is_last or user.hold_unless_complete(goes_on=goes_on, now=now) or (not is_live and user.may_end_at_final):
             self._commit_spoken(now, last=fact.stream if is_last else None)
 
     def _make_room(
@@ -179,11 +177,12 @@ class Dialogue:
         """
         user, utterance = self._user, self._user.utterance
         began = min(now, user.instant_of(utterance.began(words_began)))
-        own = self._contest.users_part(
-            text, began, user.instant_of(end_samples), now, is_final=is_final, has_sound=utterance.has_sound
-        )
+        ended, sound = user.instant_of(end_samples), utterance.sound_of(words_began)
+        own = self._contest.users_part(text, began, ended, now, is_final=is_final, sound=sound)
         unheard_ms = 0 if is_final else self._policy.min_speech_ms  # an interim may lack a word that takes less
         sounds_on = utterance.goes_on_after(end_samples, unheard_ms)
+        if own is None:
+            return "", Verdict.WAIT
         if not own:
             self._contest.disregarded(now, sounds_on=sounds_on)
             return "", Verdict.GO_ON
@@ -197,7 +196,7 @@ class Dialogue:
         speech_ms = utterance.speech_ms(end_samples)
         if speech_ms is not None:  # the agent's share of the words has the same share of the time
             speech_ms = speech_ms * len(own.split()) // len(text.split())
-        said = Said(own, speech_ms, is_final=is_final, has_voice=utterance.has_voice)
+        said = Said(own, speech_ms, is_final=is_final, has_voice=utterance.has_voice, is_asked=sound.is_asked)
         return own, self._contest.verdict(said, now, sounds_on=sounds_on)
 
     def _is_live(self, samples: int) -> bool:
@@ -239,7 +238,7 @@ class Dialogue:
         recognition.ended(fact.stream, now)
         self._on_stream_over(now)
         if is_finalised:
-            self._user.so_far.settle((fact.stream,))
+            self._user.let_interims_stand((fact.stream,))
 
     def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> None:
         self._user.recognition.broke(fact.stream, fact.message, now)
@@ -249,7 +248,7 @@ class Dialogue:
         """What newer streams have transcribed waited for this one: it is committed now, or heard again."""
         user = self._user
         if (broken := user.recognition.take_broken()) is not None:
-            user.so_far.replay(broken)
+            user.hear_again(broken)
         elif user.so_far.end is None and not user.recognition.owes_a_final:
             goes_on = user.utterance.is_speaking
             if user.hold_unless_complete(goes_on=goes_on, now=now):
@@ -265,11 +264,11 @@ class Dialogue:
         user = self._user
         user.recognition.on_deadline(now)
         if (broken := user.recognition.take_broken()) is not None:
-            user.so_far.replay(broken)
+            user.hear_again(broken)
         user.decide_overdue_end(now)
         if user.recognition.end_grace(now) and user.so_far.text:
             goes_on = user.so_far.end is None
-            user.settle_for_interims()
+            user.forgo_finals()
             if not goes_on:
                 self._commit_spoken(now, cut_by="final_grace_ms")
                 return
@@ -288,7 +287,6 @@ class Dialogue:
 
     def _commit_spoken(self, now: Instant, *, last: StreamId | None = None, cut_by: str = "") -> None:
         is_live = self._is_live(self._user.so_far.end_samples) and self._may_stop_reply(now)
-        self._user.end_unconfirmed()
         turn = self._user.commit(now, is_live=is_live, last=last, cut_by=cut_by)
         if turn is not None:
             self._orders.add(Emit(Transcript(turn.id, turn.text, is_final=True, words=turn.words)))
@@ -309,9 +307,9 @@ class Dialogue:
     HANDLERS: ClassVar[dict[type[inputs.SpeakerInput], Callable[["Dialogue", Any, Instant], None]]] = {
         inputs.SpeechStarted: _on_speech_started,
         inputs.SpeechEnded: _on_speech_ended,
-        inputs.VoicingHeard: _on_sound,
-        inputs.BacklogBegan: _on_sound,
-        inputs.CaughtUp: _on_sound,
+        inputs.VoicingHeard: lambda self, *_: self._user.utterance.voiced(),
+        inputs.BacklogBegan: lambda self, *_: self._user.clock.backlog_began(),
+        inputs.CaughtUp: lambda self, fact, _: self._user.clock.caught_up(fact.at_samples),
         inputs.OwnVoiceHeard: lambda self, *_: self._contest.hears_itself(),
         inputs.TranscriptRevised: _on_transcript_revised,
         inputs.SegmentFinal: _on_segment_final,

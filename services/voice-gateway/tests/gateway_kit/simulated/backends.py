@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _ANSWERS = (
     ("The pod is ", "small. It runs ", "one container."),
     ("Yes. ",),
+    ("Would you like a window ", "or an aisle seat?", " I can look for both."),
     ("Seven eight nine ten eleven twelve. ", "Then the gate closes and the boat leaves at four. ", "Good night."),
     ("See `kubectl` or\n", "```\nls -l\n```\n", "That is all."),
     ("```\nls\n```\n",),

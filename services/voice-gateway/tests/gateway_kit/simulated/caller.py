@@ -66,8 +66,8 @@ class Caller:
         return begins_ms
 
     def _over(self) -> int:
-        """A word that is a turn by itself, a sign of listening, or an interruption."""
-        return self._utter(self._call.choices.of(("stop", "mm", "yes", "wait wait", "but why is that so")), 0)
+        """A word that is a turn by itself, a sign of listening, a word of the agent's, or an interruption."""
+        return self._utter(self._call.choices.of(("stop", "mm", "yes", "aisle", "wait wait", "but why is that so")), 0)
 
     def _echo(self) -> int:
         """The agent's own voice comes back."""

@@ -7,6 +7,7 @@ from gateway_kit.phone_call import PERSONA, RATE_HZ
 from gateway_kit.simulated.call import Call, Step
 from voice_gateway.domain import events
 from voice_gateway.domain.chat import ChatMessage, Role
+from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import ReplyId, StreamId, TurnId
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.player import Player
@@ -222,6 +223,8 @@ class _Ledger:
         self._aloud: dict[ReplyId, Speakable] = {}
         self._cancelled: set[ReplyId] = set()
         """What comes of these is too late to count."""
+        self._is_skipped = False
+        """Whether synthesis had no sound for the next sentence that is told."""
 
     def take(self, fact: inputs.Input | None) -> None:
         if isinstance(fact, inputs.SpeechCompleted | inputs.SpeechFailed) and fact.reply not in self._cancelled:
@@ -235,7 +238,11 @@ class _Ledger:
                 self._spoken[reply, sentence] = text
             case effects.Emit(events.ReplyText(reply, _, _, _, text)):
                 ends = self._aloud.setdefault(reply, Speakable()).of(text).word_ends
-                self.sentences.setdefault(reply, []).append(SpokenSentence(text, "", 0, word_ends=ends))
+                shown = SpokenSentence(text, "", 0, word_ends=ends, is_skipped=self._is_skipped)
+                self.sentences.setdefault(reply, []).append(shown)
+                self._is_skipped = False
+            case effects.Emit(events.Notice(Reason.SENTENCE_SKIPPED)):
+                self._is_skipped = True
             case effects.Play(reply, sentence):
                 told = self.sentences[reply]
                 told[sentence - 1] = replace(told[sentence - 1], spoken=self._spoken[reply, sentence], samples=None)
@@ -251,8 +258,10 @@ class _Ledger:
         return heard_text(sentences, samples, RATE_HZ)
 
     def whole(self, reply: ReplyId) -> str:
-        """All of it."""
-        return "".join(sentence.text for sentence in self.sentences.get(reply, [])).strip()
+        """All that was heard, once all of it was; where nothing sounded, what was shown is all there is."""
+        told = self.sentences.get(reply, [])
+        sounds = any(sentence.spoken for sentence in told)
+        return "".join(sentence.text for sentence in told if not (sounds and sentence.is_skipped)).strip()
 
 
 class _Past:

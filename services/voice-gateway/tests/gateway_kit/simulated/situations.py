@@ -29,6 +29,8 @@ class Situation(StrEnum):
     """or takes the last interim."""
     REOPENED = auto()
     """A turn goes on before anything of its reply was heard."""
+    REOPENED_BEHIND_AUDIO = auto()
+    """The same, though some of the reply has left."""
     HELD_BACK = auto()
     """A reply that nobody heard yet waits for a verdict."""
     CONTESTED_WITH_WORDS = auto()
@@ -134,6 +136,9 @@ def _between(before: Step, step: Step) -> Iterator[Situation]:  # noqa: C901  on
     is_unheard = before.state.reply in (ReplyState.WAITING, ReplyState.WITHHELD) and before.may_go_on
     if is_unheard and words and step.state.reply is ReplyState.NONE and step.text:
         yield Situation.REOPENED
+    has_left = before.state.reply in (ReplyState.SPEAKING, ReplyState.HELD, ReplyState.DRAINING)
+    if has_left and _has(step, effects.Forget):
+        yield Situation.REOPENED_BEHIND_AUDIO
 
 
 def _while_held(step: Step, player: Player) -> Iterator[Situation]:

@@ -22,17 +22,21 @@ def every_word_is_kept(call: Call) -> None:
     in the end, since each is said only once, however often it is transcribed; but not where all input is pushed faster
     than real time: there several streams may break before any of them is final.
     """
-    names = set[str]()
+    names, left = set[str](), set[ReplyId]()
     aloud = defaultdict[ReplyId, str](str)
-    for before, step in pairwise(call.steps):
+    for (before, step), is_voiced in zip(pairwise(call.steps), _voiced(call.steps[1:]), strict=True):
         for effect in step.effects:
             if isinstance(effect, effects.Synthesize):
                 aloud[effect.reply] += f" {effect.text}"
         match step.fact:
             case inputs.SegmentFinal(text=text) if step.is_taken and text:
-                own = next((own for own in _users_parts(text, aloud.values()) if _is_kept(step, own)), None)
-                assert own is not None or _may_be_disregarded(before, step, text), f"{text!r} is lost"
+                parts = _users_parts(text, [aloud[reply] for reply in left])
+                own = next((own for own in parts if _is_kept(step, own)), None)
+                may_be_lost = _may_be_disregarded(before, step, text, is_voiced=is_voiced)
+                assert own is not None or may_be_lost, f"{text!r} is lost"
                 names.update(_names(own or ""))
+            case inputs.PlayoutStarted(reply):
+                left.add(reply)
             case inputs.TextTyped(text=text) if step.is_taken:
                 names.update(_names(text))
     if call.line.is_pushed:
@@ -41,6 +45,17 @@ def every_word_is_kept(call: Call) -> None:
     assert not names - {*said}, f"lost: {names - {*said}}"
     twice = {name for name, count in said.items() if count > 1}
     assert not twice, f"said more than once: {twice}"
+
+
+def _voiced(steps: Iterable[Step]) -> Iterator[bool]:
+    """Before each step, whether a voice was heard in the sound that began last, since the last final."""
+    is_voiced = False
+    for step in steps:
+        yield is_voiced
+        if isinstance(step.fact, inputs.SpeechStarted | inputs.SegmentFinal):
+            is_voiced = False
+        elif isinstance(step.fact, inputs.VoicingHeard):
+            is_voiced = True
 
 
 def _names(text: str) -> list[str]:
@@ -62,7 +77,7 @@ def _known(step: Step) -> Counter[str]:
 
 
 def _users_parts(text: str, aloud: Iterable[str]) -> Iterator[str]:
-    """The whole text, then what of it is no echo of what one reply or another had said by some word of it."""
+    """The whole text, then what of it is no echo of what a reply that has left had said by some word of it."""
     yield text
     for spoken in aloud:
         words = spoken.split()
@@ -70,12 +85,13 @@ def _users_parts(text: str, aloud: Iterable[str]) -> Iterator[str]:
             yield beyond_echo(text, " ".join(words[:end]))
 
 
-def _may_be_disregarded(before: Step, step: Step, text: str) -> bool:
+def _may_be_disregarded(before: Step, step: Step, text: str, *, is_voiced: bool) -> bool:
     has_heard = any(then.heard is not None and then.heard[1] > 0 for then in (before, step))
     is_over = any(
         isinstance(effect, effects.Emit) and isinstance(effect.event, events.ReplyFinished) for effect in step.effects
     )
-    return (has_heard or is_over) and (is_backchannel(text, LANGUAGE) or count_words(text) == 1)
+    is_noise = count_words(text) == 1 and not is_voiced
+    return (has_heard or is_over) and (is_backchannel(text, LANGUAGE) or is_noise)
 
 
 def _words(text: str) -> list[str]:

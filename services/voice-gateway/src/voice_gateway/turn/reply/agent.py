@@ -82,6 +82,13 @@ class Agent:
         """What the agent has said aloud, as far as it may come back in words spoken from `began` to `ended`."""
         return self._endings.own_words.spoken(self.current.in_flight, began, ended, now)
 
+    def has_asked(self, then: Instant, now: Instant) -> bool:
+        """Whether what was heard of the agent last by `then` is a question, or the beginning of one.
+
+        Of a reply that has ended since, what was heard of it in the end counts.
+        """
+        return self.current.has_asked(then, now) or self._endings.own_words.has_asked(then)
+
     def history(self, now: Instant) -> History:
         """A copy of the history, with what has been heard by `now` of the reply in flight or being settled."""
         copy, reply = self._history.copy(), self.current.reply

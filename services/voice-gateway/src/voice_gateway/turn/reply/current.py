@@ -1,6 +1,6 @@
 """The one reply of a session that is not over: prepared, in flight or being settled."""
 
-from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.instant import Instant, samples_between
 from voice_gateway.turn.reply.reply import Attempt, Reply
 from voice_gateway.turn.tables import Forbidden, ReplyState
 
@@ -51,10 +51,16 @@ class CurrentReply:
         is_heard = not reply.wording.is_untold if reply.brief.is_text else reply.playback.is_heard_by(by)
         return None if is_heard else reply
 
-    def has_asked(self, now: Instant) -> bool:
-        """Whether what was heard last of it is a question, or the beginning of one."""
+    def has_asked(self, then: Instant, now: Instant) -> bool:
+        """Whether what was heard last of it by `then` is a question, or the beginning of one.
+
+        It is taken to have run on since, so that of one that is held the last fraction of a second is left out.
+        """
         reply = self.in_flight
-        return reply is not None and reply.wording.has_asked(reply.playback.heard(now).samples)
+        if reply is None:
+            return False
+        heard, rate_hz = reply.playback.heard(now).samples, reply.playback.rate_hz
+        return reply.wording.has_asked(heard - samples_between(then, now, rate_hz))
 
     def is_opening(self, now: Instant, opening_ms: int) -> bool:
         """Whether it is in flight, and less than its first `opening_ms` have been heard. A text is not heard."""

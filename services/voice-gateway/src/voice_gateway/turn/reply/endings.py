@@ -34,7 +34,7 @@ class Endings:
         """Everything of it was heard. `goes_on`: tools that it has called are running."""
         self.own_words.reply_ended(reply, now)
         reply.end()
-        text = reply.wording.whole_text()
+        text = reply.wording.all_heard()
         remember(self._history, reply, text, is_interrupted=False)
         outcome = ReplyOutcome.FAILED if reply.wording.has_failed else ReplyOutcome.COMPLETED
         if text and outcome is ReplyOutcome.COMPLETED and reply.answering is not None:

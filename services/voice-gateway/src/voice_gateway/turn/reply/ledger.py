@@ -27,19 +27,21 @@ class SpokenSentence:
     """When its words sound, where the synthesis tells."""
     word_ends: tuple[int, ...] = ()
     """Where in `text` each word of `spoken` ends."""
+    is_skipped: bool = False
+    """Whether synthesis had no sound for it: it was shown, and is not heard."""
 
 
 def heard_text(sentences: Sequence[SpokenSentence], heard_samples: int, rate_hz: int) -> str:
     """The model's text up to the last word that ends within the first `heard_samples` of the reply's timeline.
 
-    A sentence that is only shown counts as heard once all audio before it was heard.
+    A sentence that is meant to be shown only counts as heard once all audio before it was heard.
     """
     heard, start = "", 0
     for sentence in sentences:
         samples = _length(sentence, rate_hz)
         if start + samples > heard_samples or sentence.samples is None:
             return (heard + _heard_part(sentence, heard_samples - start, samples)).rstrip()
-        heard += sentence.text
+        heard += "" if sentence.is_skipped else sentence.text
         start += samples
     return heard.rstrip()
 

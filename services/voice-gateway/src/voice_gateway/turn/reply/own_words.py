@@ -12,16 +12,23 @@ class OwnWords:
 
     def __init__(self) -> None:
         self._last = ""
-        self._fell_silent_at = Instant(0)
+        self._left_at = self._fell_silent_at = Instant(0)
+        self._has_asked = False
+        """Whether the last sentence of that reply of which a word was heard is a question."""
 
     def reply_ended(self, reply: Reply, now: Instant) -> None:
         """A reply is about to end, or to be stopped."""
-        if reply.is_audible:
-            self._last, self._fell_silent_at = _spoken(reply, now), now
+        if (left_at := reply.playback.left_at) is not None:
+            self._last, self._left_at, self._fell_silent_at = _spoken(reply, now), left_at, now
+            self._has_asked = reply.wording.has_asked(reply.playback.heard(now).samples)
+
+    def has_asked(self, then: Instant) -> bool:
+        """Whether the last reply was there at that instant, and its last words were a question."""
+        return self._has_asked and self._left_at <= then <= self._fell_silent_at
 
     def spoken(self, reply: Reply | None, began: Instant, ended: Instant, now: Instant) -> str:
         """What may come back in words that were spoken from `began` to `ended`; `reply` is in flight."""
-        before = self._last if began <= self._fell_silent_at else ""
+        before = self._last if began <= self._fell_silent_at and self._left_at <= ended else ""
         left_at = reply.playback.left_at if reply is not None else None
         if reply is None or left_at is None or left_at > ended:
             return before

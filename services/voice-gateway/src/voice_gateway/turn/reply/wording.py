@@ -48,8 +48,6 @@ class _Sound(Enum):
 class _Sentence:
     ledger: SpokenSentence
     sound: _Sound
-    is_skipped: bool = False
-    """Whether synthesis had no sound for it."""
 
 
 class Wording:
@@ -151,9 +149,8 @@ class Wording:
     def sound_ended(self, fact: inputs.SpeechCompleted) -> None:
         """A sentence's audio is complete; one without audio is shown only."""
         entry = self._sentences[fact.sentence - 1]
-        entry.is_skipped = not fact.samples
         self._end_sound(entry, fact.samples)
-        entry.ledger = replace(entry.ledger, words=fact.words)
+        entry.ledger = replace(entry.ledger, words=fact.words, is_skipped=not fact.samples)
         self._tell()
 
     def sound_failed(self, fact: inputs.SpeechFailed) -> None:
@@ -168,8 +165,12 @@ class Wording:
         self._tell()
 
     def heard_text(self, heard_samples: int) -> str:
-        """The words of the model's own text that were heard. Without any audio: what was shown."""
+        """The words of the model's own text that were heard. Of a reply that is text: what was shown."""
         return heard_text(self._shown(), heard_samples, self._rate_hz)
+
+    def all_heard(self) -> str:
+        """What was heard once it is over: all of it. Where any of it sounded, without sentences that had no sound."""
+        return "".join(told.text for told in self._shown() if not (self.has_audio and told.is_skipped)).strip()
 
     def has_asked(self, heard_samples: int) -> bool:
         """Whether the last sentence of which a word was heard is a question."""
@@ -227,7 +228,7 @@ class Wording:
         while self._told < len(self._sentences) and self._sentences[self._told].sound is not _Sound.COMING:
             sentence = self._sentences[self._told]
             self._told += 1
-            if sentence.is_skipped:
+            if sentence.ledger.is_skipped:
                 self._orders.add(Emit(Notice(Reason.SENTENCE_SKIPPED, _SKIPPED, Backend.TTS, self._turn)))
             told = ReplyText(self._reply, self._turn, self.kind, SentenceId(self._told), sentence.ledger.text)
             self._orders.add(Emit(told))
@@ -242,7 +243,7 @@ class Wording:
         self._text = _Text.CLOSED
         if self.has_audio:
             self._orders.add(EndPlay(self._reply))
-        elif not self._is_mute and any(sentence.is_skipped for sentence in self._sentences):
+        elif not self._is_mute and any(sentence.ledger.is_skipped for sentence in self._sentences):
             self.has_failed = True
             told = Notice(Reason.TTS_FAILED, _ALL_SKIPPED, Backend.TTS, self._turn)
             self._orders.add(Emit(told), BlameSynthesis(self._reply))

@@ -29,7 +29,7 @@ _GROUPS = (
     (
         "de nl da no nb nn sv fi",  # German, Dutch, Danish, Norwegian, Swedish, Finnish
         _words(
-            "ja jo jep jup jap jaja joa jawohl jawoll genau gut klar stimmt doch achso tja richtig prima toll "
+            "ja jo jep jup jap jaja joa jawohl jawoll genau gut klar stimmt achso tja richtig prima toll "
             "sch\xf6n perfekt wunderbar verstehe verstanden nat\xfcrlich sicher selbstverst\xe4ndlich wirklich "
             "echt eben sehrgut allesklar naklar \xe4h \xe4hm \xe4 \xf6h jazeker juist precies goed ok\xe9 "
             "inderdaad mooi leuk zeker klopt begrepen natuurlijk jaha jada n\xe5ja pr\xe6cis netop nemlig "
@@ -42,7 +42,7 @@ _GROUPS = (
         _words(
             "oui ouais ouaip mouais voil\xe0 d'accord bien biens\xfbr tr\xe8sbien super parfait exactement exact "
             "effectivement absolument certes entendu compris g\xe9nial vraiment c'est\xe7a \xe7amarche euh ben "
-            "merci s\xed si claro vale bueno exacto exactamente perfecto entiendo entendido deacuerdo porsupuesto "
+            "merci s\xed claro vale bueno exacto exactamente perfecto entiendo entendido deacuerdo porsupuesto "
             "ya aj\xe1 cierto correcto efectivamente genial est\xe1bien muybien gracias sim certo t\xe1 t\xe1bom "
             "est\xe1bem muitobem ok\xe9 beleza entendi exato exatamente perfeito isso pois pois\xe9 aham uhum "
             "\xf3timo legal obrigado obrigada certament exacte entesos gr\xe0cies s\xec certamente bene vabene "

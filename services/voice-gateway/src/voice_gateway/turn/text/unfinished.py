@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from voice_gateway.turn.text.announced import awaits_digits
 from voice_gateway.turn.text.number_words import is_number_word
+from voice_gateway.turn.text.questions import QUESTION_MARKS
 from voice_gateway.turn.text.unfinished_words import (
     ANSWERING,
     ARTICLES,
@@ -46,18 +47,11 @@ from voice_gateway.turn.text.unfinished_words import (
 _WORD = re.compile(r"[^\W_]++(?:'[^\W_]++)*+")
 _CONTRACTION = re.compile(r"(i|you|he|she|it|we|they|there|that|this|here|what|who|where|how|when)'(s|re|m|ll|ve|d)")
 _LONG_FORMS = {"s": "is", "re": "are", "m": "am", "ll": "will", "ve": "have", "d": "would"}
-QUESTION_MARKS = frozenset(
-    "?\u037e\u055e\u061f\u1367\u1945\u203d\u2047\u2048\u2049\u2cfa\u2cfb\u2e2e\u2e54\ua60f\ua6f7\ufe16\ufe56\uff1f"
-    "\U00011143"
-)
-"""The question mark of every script that has one at the end (Unicode 16, names with "QUESTION MARK", and the
-interrobang). A Greek one is more often written as a semicolon, and an Armenian one stands within a word: such texts
-read finished as they are."""
 COMMAS = frozenset(
     ",\u055d\u060c\u07f8\u1363\u1802\u1808\u2e32\u2e34\u2e41\u2e49\u2e4c\u3001\ua4fe\ua60d\ua6f5\ufe10\ufe11\ufe50\ufe51\uff0c\uff64"
     "\U0001144d\U0001145a\U00016e97"
 )
-"""The same with "COMMA", without those that are letters, symbols or quotation marks."""
+"""Of every script that has one (Unicode 16, names with "COMMA"), without letters, symbols and quotation marks."""
 _ENOUGH_WORDS = 60
 _ENOUGH_CHARS = 1_200
 """At most this many of the last words and characters are read: that bounds the cost, and sentences are shorter."""

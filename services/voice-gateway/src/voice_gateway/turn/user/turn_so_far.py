@@ -7,10 +7,10 @@ from operator import attrgetter
 
 from voice_gateway.domain.events import SpeculationTrigger
 from voice_gateway.domain.ids import StreamId, TurnId
-from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.transcript import Word
 from voice_gateway.turn.text.normalised import same_words
-from voice_gateway.turn.text.unfinished import QUESTION_MARKS
+from voice_gateway.turn.text.questions import QUESTION_MARKS
 from voice_gateway.turn.user.listening import Replay
 
 MAX_TURN_CHARS = 4_000
@@ -81,9 +81,9 @@ class TurnSoFar:
     hold_until: Instant | None = field(default=None, init=False)
     """Its words are known and read unfinished: it is committed then, unless speech goes on."""
     silent_by: Instant | None = field(default=None, init=False)
-    """Its end is decided at this instant, if no final comes."""
+    """By then its end is decided, if no final comes."""
     longest_by: Instant | None = field(default=None, init=False)
-    """Its end is decided at this instant in any case."""
+    """By then its end is decided in any case."""
     suspicion: SpeculationTrigger | None = field(default=None, init=False)
     """Why its end is suspected."""
     end_samples: int = field(default=0, init=False)
@@ -91,7 +91,7 @@ class TurnSoFar:
     is_steady: bool = field(default=False, init=False)
     """Whether the last result changed nothing."""
     _segments: list[_Segment] = field(default_factory=list, init=False)
-    """Segments in the order in which they were said."""
+    """In the order in which they were said."""
     _interims: dict[StreamId, _Segment] = field(default_factory=dict, init=False)
     _stale: StreamId | None = field(default=None, init=False)
     """A stream that broke: what it had shown stands until `_again`, which hears its audio again, has told something."""
@@ -102,6 +102,11 @@ class TurnSoFar:
         """All of it."""
         said = sorted([*self._segments, *self._interims.values()], key=attrgetter("end_samples"))
         return " ".join(segment.text for segment in said)
+
+    @property
+    def last_samples(self) -> int:
+        """Where its words end."""
+        return max((segment.end_samples for segment in (*self._segments, *self._interims.values())), default=0)
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -141,16 +146,20 @@ class TurnSoFar:
 
         A comma stays: it says why the turn is held, if that is asked again.
         """
-        self.hold_until = until
+        self.hold_until, self.silent_by = until, None
         last = self._segments[-1]
         self._segments[-1] = replace(last, text=last.text.rstrip(_NO_END))
 
-    def settle(self, streams: Sequence[StreamId]) -> None:
-        """What these streams have told so far is all that they will."""
+    def let_interims_stand(self, streams: Sequence[StreamId]) -> int:
+        """What these streams have told so far is all that they will. Returns where that ends; 0: it was nothing."""
+        end_samples = 0
         stale = [self._stale] if self._stale is not None and self._again in streams else []
         for stream in (*stale, *streams):
             if stream in self._interims:
-                self._insert(self._interims.pop(stream))
+                interim = self._interims.pop(stream)
+                end_samples = max(end_samples, interim.end_samples)
+                self._insert(interim)
+        return end_samples
 
     @property
     def first(self) -> StreamId:
@@ -180,6 +189,21 @@ class TurnSoFar:
         self._segments = [segment for segment in self._segments if segment.stream <= last]
         self._interims = {stream: interim for stream, interim in self._interims.items() if stream <= last}
         return rest
+
+    def next_turn(self) -> "TurnSoFar":
+        """Nothing yet; words of a sound that has ended may still come for it."""
+        following = TurnSoFar()
+        following.spoke = self.spoke
+        return following
+
+    def committed(
+        self, turn: TurnId, stop_history_ms: int, now: Instant, *, is_live: bool, cut_by: str
+    ) -> CommittedTurn:
+        """This as a complete turn. `cut_by` is the setting that ended the wait for its words, if they are not final."""
+        transcribed = Decision(self.transcribed) if self.is_confirmed else Decision(now, cut_by)
+        silence = after_ms(self.spoke, stop_history_ms)
+        end = self.end or Decision(min(transcribed.at, silence), "stop_history_ms")
+        return CommittedTurn(turn, self.text, self.spoke, end, transcribed, now, is_live=is_live, words=self.words)
 
     def deadline(self) -> Instant | None:
         """When something of it becomes due."""

@@ -1,5 +1,6 @@
 """The user's side: what is being said, by its sound and by its words, until it is a committed turn."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from voice_gateway.domain.events import SpeculationTrigger, Transcript
@@ -11,7 +12,7 @@ from voice_gateway.turn.effects import Emit, Orders
 from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 from voice_gateway.turn.text.unfinished import reads_unfinished
 from voice_gateway.turn.user.input_clock import InputClock
-from voice_gateway.turn.user.listening import Recognition
+from voice_gateway.turn.user.listening import Recognition, Replay
 from voice_gateway.turn.user.turn_so_far import MAX_TURN_CHARS, CommittedTurn, Decision, TurnSoFar
 from voice_gateway.turn.user.utterance import Utterance
 
@@ -66,6 +67,10 @@ class User:
         is_awaited = self.recognition.owes_a_final and not self.recognition.is_away
         return not (self.so_far.text or has_sound or is_awaited)
 
+    def resume(self, turn: TurnId) -> None:
+        """Count on from there: the next turn has this number."""
+        self.turn = turn
+
     def reconfigure(self, policy: TurnPolicy) -> None:
         """Gather by another policy from now on."""
         self._policy = policy
@@ -84,25 +89,16 @@ class User:
         lag_ms = self._policy.vad_onset_ms + ONSET_LAG_MS
         return at_samples + lag_ms * self._rate_hz // 1_000 < self.recognition.confirmed_samples
 
-    def told_of_sound(self, fact: inputs.VoicingHeard | inputs.BacklogBegan | inputs.CaughtUp) -> None:
-        """What is known of the sound besides its edges."""
-        if isinstance(fact, inputs.VoicingHeard):
-            self.utterance.voiced()
-        elif isinstance(fact, inputs.BacklogBegan):
-            self.clock.backlog_began()
-        else:
-            self.clock.caught_up(fact.at_samples)
-
     def keep_quiet_time(self, now: Instant) -> None:
         """A sound whose words have not come in time had no words, unless a stream failed: then words come late."""
         self.utterance.keep_quiet_time(now, is_heard=not self.recognition.has_failed)
 
-    def sound_began(self, at_samples: int) -> None:
+    def sound_began(self, at_samples: int, *, is_asked: bool) -> None:
         """Speech began, by the sound: what was said before is not the end."""
         self._known_samples = max(self._known_samples, at_samples)
         self.so_far.hold_until = self.so_far.silent_by = None
         self._withdraw_end()
-        self.utterance.sound_began(at_samples)
+        self.utterance.sound_began(at_samples, is_asked=is_asked)
 
     def sound_ended(self, at_samples: int, now: Instant) -> None:
         """Speech ended, by the sound, `pause_ms` ago."""
@@ -111,6 +107,8 @@ class User:
             pause_ms = self._policy.pause_ms
             self.so_far.spoke = Instant(now - pause_ms * NS_PER_MS)
             self._await_final(self._policy.vad_end_ms - pause_ms, now)
+            if self.so_far.is_confirmed and not self.is_in_order:
+                self.await_older(now)
 
     def revised(self, fact: inputs.TranscriptRevised, text: str, now: Instant) -> None:
         """Words came that may still change; `text` is the user's part of them."""
@@ -149,9 +147,17 @@ class User:
         self.so_far.forget(stream)
         if not self.so_far.text:
             end = self.so_far.end
-            self.so_far = self._nothing_yet()
+            self.so_far = self.so_far.next_turn()
             if end is not None and end.is_ordered and self.recognition.owes_a_final:
                 self.so_far.end = end
+        self._correct_what_was_shown()
+
+    def hear_again(self, replay: Replay) -> None:
+        """Streams broke, and their audio is heard again: what was shown of newer ones is taken back until then."""
+        self.so_far.replay(replay)
+        self._correct_what_was_shown()
+
+    def _correct_what_was_shown(self) -> None:
         if self._shown and self._shown != self.so_far.text:
             self._show()
 
@@ -180,7 +186,7 @@ class User:
         return until <= now
 
     @property
-    def is_known(self) -> bool:
+    def may_end_at_final(self) -> bool:
         """Whether all words of the turn are transcribed for good, and that may end it."""
         return self.so_far.is_confirmed and self._policy.detect_turns
 
@@ -219,11 +225,19 @@ class User:
         if self.so_far.silent_by is None:
             self.so_far.silent_by = max(now, after_ms(self.so_far.spoke, self._policy.vad_end_ms))
 
-    def settle_for_interims(self) -> None:
+    def forgo_finals(self) -> None:
         """Finals that were forced are late: the last interim transcripts of their streams stand for them."""
         if self.so_far.end is None:
-            self.so_far.settle(self.recognition.finalising)
+            self.let_interims_stand(self.recognition.finalising)
         self.recognition.forgo()
+
+    def let_interims_stand(self, streams: Sequence[StreamId]) -> None:
+        """No final comes of these streams: their last interim transcripts stand for it, and end their utterance."""
+        end_samples = self.so_far.let_interims_stand(streams)
+        if end_samples and self.so_far.is_confirmed:
+            self.utterance.finalised(end_samples)
+        elif not (self.so_far.text or self.recognition.owes_a_final):
+            self.utterance.words_lapsed(self.recognition.confirmed_samples)
 
     def decide_overdue_end(self, now: Instant) -> None:
         """Decide the end of a turn that lasts too long, or that no final has ended in time."""
@@ -245,11 +259,6 @@ class User:
         due = (self.recognition.deadline(), self.so_far.deadline())
         return min((instant for instant in due if instant is not None), default=None)
 
-    def end_unconfirmed(self) -> None:
-        """End the utterance whose words are committed before a final: no final will end it."""
-        if self.so_far.text and not self.so_far.is_confirmed:
-            self.utterance.finalised(self._known_samples)
-
     def commit(
         self, now: Instant, *, is_live: bool, last: StreamId | None = None, cut_by: str = ""
     ) -> CommittedTurn | None:
@@ -258,30 +267,14 @@ class User:
         `last` is the stream with which it ends if its end was decided; None: the last that was half-closed.
         """
         so_far = self.so_far
-        self.so_far = self._rest(last, now) if so_far.end else self._nothing_yet()
+        self.so_far = self._rest(last, now) if so_far.end else so_far.next_turn()
         if not so_far.text:
             return None
-        transcribed = Decision(so_far.transcribed) if so_far.is_confirmed else Decision(now, cut_by)
-        silence = after_ms(so_far.spoke, self._policy.stop_history_ms)
-        by_silence = Decision(min(transcribed.at, silence), "stop_history_ms")
-        turn = CommittedTurn(
-            self.turn,
-            so_far.text,
-            so_far.spoke,
-            so_far.end or by_silence,
-            transcribed,
-            now,
-            is_live=is_live,
-            words=so_far.words,
-        )
-        self.next_turn()
-        return turn
-
-    def _nothing_yet(self) -> TurnSoFar:
-        """The next turn; words of a sound that has ended may still come for it."""
-        following = TurnSoFar()
-        following.spoke = self.so_far.spoke
-        return following
+        if not so_far.is_confirmed:
+            forgone_samples = max(so_far.last_samples, self.recognition.confirmed_samples)
+            for end_samples in (so_far.last_samples, forgone_samples):  # no final will end either
+                self.utterance.finalised(end_samples)
+        return so_far.committed(self.next_turn(), self._policy.stop_history_ms, now, is_live=is_live, cut_by=cut_by)
 
     def _rest(self, last: StreamId | None, now: Instant) -> TurnSoFar:
         """What belongs to the next turn already; its limits begin now, in case nothing more comes.
