@@ -23,7 +23,7 @@ from voice_gateway.session.excess import PIECE_CHARS
 from voice_gateway.turn.effects import Orders
 from voice_gateway.turn.history import KEPT_BYTES, History
 from voice_gateway.turn.projection import MESSAGE_TOKENS, messages
-from voice_gateway.turn.reply.ledger import SpokenSentence, heard_text, spoken_text
+from voice_gateway.turn.reply.ledger import SpokenSentence, heard_text, last_heard, spoken_text
 from voice_gateway.turn.text.backchannels import is_backchannel
 from voice_gateway.turn.text.echo import beyond_echo
 from voice_gateway.turn.text.heard import LONGEST_CHARS as HEARD_CHARS
@@ -183,7 +183,7 @@ def _reply(text: str) -> list[SpokenSentence]:
 def _heard(text: str) -> list[Callable[[], object]]:
     told = _reply(text[:16_384])
     until = sum(sentence.samples or 0 for sentence in told)
-    return [lambda: heard_text(told, until, RATE_HZ), lambda: spoken_text(told, until, RATE_HZ)]
+    return [partial(function, told, until, RATE_HZ) for function in (heard_text, last_heard, spoken_text)]
 
 
 def _remember(text: str) -> list[Callable[[], object]]:

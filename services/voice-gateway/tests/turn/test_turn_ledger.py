@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain.transcript import SpokenWord
-from voice_gateway.turn.reply.ledger import RECENT_WORDS, SpokenSentence, heard_text, spoken_text
+from voice_gateway.turn.reply.ledger import RECENT_WORDS, SpokenSentence, heard_text, last_heard, spoken_text
 from voice_gateway.turn.text.speakable import Speakable
 
 RATE_HZ = 1_000
@@ -90,6 +90,24 @@ def test_of_a_long_reply_the_last_words_are_compared() -> None:
     assert spoken_text(sentences, 150, RATE_HZ).startswith("one two three four five. one two")
     assert RECENT_WORDS <= len(spoken_text(sentences, 100 * RECENT_WORDS, RATE_HZ).split()) < RECENT_WORDS + 5
     assert spoken_text([], 0, RATE_HZ) == ""
+
+
+@pytest.mark.parametrize(
+    ("heard", "last"),
+    [
+        (0, ""),
+        (332, ""),
+        (334, "Is it? "),
+        (1_000, "Is it? "),
+        (1_199, "Is it? "),
+        (1_200, "No it is not."),
+        (9_000, "No it is not."),
+    ],
+)
+def test_the_last_sentence_of_which_a_word_was_heard(heard: int, last: str) -> None:
+    """A word was heard when it has ended, "Is" at 333 and "No" at 1,200; what is shown only is not heard last."""
+    sentences = [aloud("Is it? ", 1_000), SpokenSentence("`ls` ", "", 0), aloud("No it is not.", 1_300)]
+    assert last_heard(sentences, heard, RATE_HZ) == last
 
 
 @given(st.integers(0, 5_000), st.integers(0, 5_000))

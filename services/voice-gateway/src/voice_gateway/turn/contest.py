@@ -38,8 +38,6 @@ class Said:
     """Whether no more words of this utterance will come."""
     has_voice: bool
     """Whether a voice was in the sound. A knock and a cough have none; recognisers hear a word in them all the same."""
-    is_asked: bool = False
-    """Whether the sound began behind a question of the agent's, or within one."""
 
 
 def judge(policy: TurnPolicy, language_code: str, said: Said, *, is_answer: bool) -> Verdict:
@@ -147,14 +145,15 @@ class Contest:
             self._sounding_since = None
             self._hold(now)
 
-    def verdict(self, said: Said, now: Instant, *, sounds_on: bool) -> Verdict:
+    def verdict(self, said: Said, now: Instant, *, is_asked: bool, sounds_on: bool) -> Verdict:
         """Whether what was said so far takes the floor; WAIT when there is nobody to take it from.
 
+        `is_asked`: the sound of the words began behind a question of the agent's, or within one.
         `sounds_on`: somebody speaks, by the sound, who cannot have said these words.
         """
         if self._floor.state not in (Floor.AGENT, Floor.CONTESTED):
             return Verdict.WAIT
-        is_answer = said.is_asked or self._current.has_asked(now, now)
+        is_answer = is_asked or self._current.has_asked(now, now)
         verdict = judge(self._policy, self._language_code, said, is_answer=is_answer)
         if verdict is Verdict.GO_ON:
             self.disregarded(now, sounds_on=sounds_on)

@@ -196,8 +196,8 @@ class Dialogue:
         speech_ms = utterance.speech_ms(end_samples)
         if speech_ms is not None:  # the agent's share of the words has the same share of the time
             speech_ms = speech_ms * len(own.split()) // len(text.split())
-        said = Said(own, speech_ms, is_final=is_final, has_voice=utterance.has_voice, is_asked=sound.is_asked)
-        return own, self._contest.verdict(said, now, sounds_on=sounds_on)
+        said = Said(own, speech_ms, is_final=is_final, has_voice=utterance.has_voice)
+        return own, self._contest.verdict(said, now, is_asked=sound.is_asked, sounds_on=sounds_on)
 
     def _is_live(self, samples: int) -> bool:
         """Whether input at this position may be speech over a reply: it was not pushed, and the input is not over."""

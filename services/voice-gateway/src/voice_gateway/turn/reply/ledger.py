@@ -51,8 +51,8 @@ def last_heard(sentences: Sequence[SpokenSentence], heard_samples: int, rate_hz:
     last, start = "", 0
     for sentence in sentences:
         samples = _length(sentence, rate_hz)
-        if sentence.spoken and not _heard_part(sentence, heard_samples - start, samples):
-            break
+        if sentence.spoken and start + samples > heard_samples:
+            return sentence.text if _heard_part(sentence, heard_samples - start, samples) else last
         last, start = sentence.text if sentence.spoken else last, start + samples
     return last
 
