@@ -177,6 +177,7 @@ def test_tokens_are_estimated_by_script(text: str, count: int) -> None:
     no measure.
     """
     assert tokens(text) == count
+    assert isinstance(tokens(text), int)
 
 
 @given(st.text(), st.text())

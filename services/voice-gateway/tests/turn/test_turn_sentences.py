@@ -197,3 +197,177 @@ def test_a_model_that_writes_line_breaks_says_nothing(space: str) -> None:
 def test_what_decides_is_waited_for_in_bounds(fed: str, sentences: list[str]) -> None:
     """A mark whose meaning hangs on what follows waits for it, and for no more than 64 characters."""
     assert SentenceSplitter().feed(fed) == sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("See (e.g. Riva) now. Yes.", ["See (e.g. Riva) now.", "Yes."]),
+        ("Ask 'Dr. Who' now. Yes.", ["Ask 'Dr. Who' now.", "Yes."]),
+        ('Ask "Dr. Who" now. Yes.', ['Ask "Dr. Who" now.', "Yes."]),
+        ("Ask **Dr. Who** now. Yes.", ["Ask **Dr. Who** now.", "Yes."]),
+        ("Ask _Dr. Who_ now. Yes.", ["Ask _Dr. Who_ now.", "Yes."]),
+        ("Ask [Dr. Who] now. Yes.", ["Ask [Dr. Who] now.", "Yes."]),
+        ("Ask DR. Who. Yes.", ["Ask DR. Who.", "Yes."]),
+        ("It rains . Yes it does", ["It rains .", "Yes it does"]),
+        ("Say Dr! Then go.", ["Say Dr!", "Then go."]),
+        ("And so on etc... and more", ["And so on etc...", "and more"]),
+        ("Pens etc. 5 of them", ["Pens etc. 5 of them"]),
+        ("Pens etc.\nthen paper", ["Pens etc.", "then paper"]),
+        ("In the U.S. They sing", ["In the U.S.", "They sing"]),
+        ("Hauptstr. und Markt", ["Hauptstr. und Markt"]),
+        ("Say no. Then", ["Say no.", "Then"]),
+        ("Vitamin C. It", ["Vitamin C.", "It"]),
+        ("He came 3. Then", ["He came 3.", "Then"]),
+        ("Vitamin C.", ["Vitamin C."]),
+        ("Plan b. It works", ["Plan b. It works"]),
+        ("So do I. Smith does", ["So do I.", "Smith does"]),
+        ("Am 12. kam er", ["Am 12. kam er"]),
+        ("All 100. and so on", ["All 100.", "and so on"]),
+        ("Take 12. Go on", ["Take 12.", "Go on"]),
+        ("12. Ham first", ["12. Ham first"]),
+        ("Buy these: 7. Ham", ["Buy these: 7. Ham"]),
+        ("Buy 6. Ham 8. Eggs", ["Buy 6.", "Ham 8.", "Eggs"]),
+        ("It is: 99. Ham 100. Eggs", ["It is: 99. Ham 100.", "Eggs"]),
+        ("It was 99. Then 100. Then", ["It was 99.", "Then 100.", "Then"]),
+    ],
+)
+def test_the_word_before_a_full_stop_decides(text: str, sentences: list[str]) -> None:
+    """A sentence is not spoken in two halves for an abbreviation, whatever stands round it, and two are not one."""
+    assert split(text) == sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Go home.I am here", ["Go home.", "I am here"]),
+        ("Go home.A dog is here", ["Go home.", "A dog is here"]),
+        ("Go home.B is a letter", ["Go home.B is a letter"]),
+        ("Ask.NASA is there", ["Ask.NASA is there"]),
+        ("Ask.IPhone is there", ["Ask.IPhone is there"]),
+        ("Go home!Then rest", ["Go home!", "Then rest"]),
+        ("Is it 1?Then rest", ["Is it 1?", "Then rest"]),
+        ("Is it x?Then rest", ["Is it x?", "Then rest"]),
+        ("Is it Dr!Then rest", ["Is it Dr!", "Then rest"]),
+        ("Plan b.Then rest", ["Plan b.Then rest"]),
+        ("Ask Dr.Smith now", ["Ask Dr.Smith now"]),
+        ("The U.S.Army is here", ["The U.S.Army is here"]),
+        ("See www.example.Then go", ["See www.example.Then go"]),
+        ("It costs 5.Then go", ["It costs 5.", "Then go"]),
+        ("It is 50%.Then go", ["It is 50%.", "Then go"]),
+        ("Get v5.Then go", ["Get v5.Then go"]),
+        ("5.Then go", ["5.Then go"]),
+        ("Call System.Out.println(x) now", ["Call System.Out.println(x) now"]),
+        ("Call Console.Write(x) now", ["Call Console.Write(x) now"]),
+        ("Mail me@home.Then go", ["Mail me@home.Then go"]),
+        ("Open home/x.Then/y now", ["Open home/x.Then/y now"]),
+        ("Open it.Then/y now", ["Open it.Then/y now"]),
+        ("Go home.then rest", ["Go home.then rest"]),
+        ("Go home.Then", ["Go home.", "Then"]),
+        ("Go to .Net now", ["Go to .Net now"]),
+        ("Go to it .Then rest", ["Go to it .Then rest"]),
+        ("Vitamin\u03b1;Then rest", ["Vitamin\u03b1;Then rest"]),
+        ("\u03bd\u03b1\u03b9; \u039f\u03ba", ["\u03bd\u03b1\u03b9;", "\u039f\u03ba"]),
+    ],
+)
+def test_a_forgotten_space_is_told_from_a_name(text: str, sentences: list[str]) -> None:
+    """Where a space was forgotten two sentences are spoken; an address, a program and a name stay one word."""
+    assert split(text) == sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("\u5186\uff13\uff0e\uff15", ["\u5186\uff13\uff0e\uff15"]),
+        ("\u5186\uff0e\u597d", ["\u5186\uff0e", "\u597d"]),
+        ("\u5186\u30025", ["\u5186\u3002", "5"]),
+        ("Il vint.\u00ab 5", ["Il vint.\u00ab 5"]),
+        ("Il vint.\u00ab", ["Il vint.\u00ab"]),
+        ("Dr.\u00abX", ["Dr.\u00abX"]),
+        ("\u03b1;\u00abX", ["\u03b1;\u00abX"]),
+        ("Hola.\u00bf5", ["Hola.", "\u00bf5"]),
+    ],
+)
+def test_wide_marks_and_quotes_that_open(text: str, sentences: list[str]) -> None:
+    """A wide full stop between digits is a decimal point, and a quotation mark opens a sentence before a word."""
+    assert split(text) == sentences
+
+
+@pytest.mark.parametrize(
+    ("fed", "sentences"),
+    [
+        ("x" * 39 + ", ", ["x" * 39 + ", "]),
+        ("x" * 38 + ", and", []),
+        ("     " + "x" * 38 + ", and", []),
+        ("Hello. " + "x" * 50 + ", and", ["Hello. "]),
+        ("x" * 50 + " - and", ["x" * 50 + " - "]),
+        ("x" * 50 + ",", []),
+        ("x" * 50 + "\uff0c5", []),
+    ],
+)
+def test_a_first_clause_has_forty_characters(fed: str, sentences: list[str]) -> None:
+    """The first sound comes after a clause of 40 characters with its mark, and not after 39; later clauses wait."""
+    assert SentenceSplitter().feed(fed) == sentences
+
+
+def test_a_dash_that_comes_in_pieces_ends_the_first_clause() -> None:
+    """The first sound does not wait longer because a dash came apart from the space before it or behind it."""
+    splitter = SentenceSplitter()
+    assert splitter.feed("x" * 50) == []
+    assert splitter.feed(" ") == []
+    assert splitter.feed("-") == []
+    assert splitter.feed(" ") == ["x" * 50 + " - "]
+
+
+def test_a_space_before_a_sentence_does_not_hide_its_end() -> None:
+    """A reply whose white space comes apart from its words is spoken at its first full stop."""
+    splitter = SentenceSplitter()
+    assert splitter.feed("   ") == []
+    assert splitter.feed("Yes.") == []
+    assert splitter.feed(" ") == ["   Yes. "]
+    assert splitter.feed("\n") == []
+    assert splitter.feed("Go.") == []
+    assert splitter.feed(" ") == ["\nGo. "]
+
+
+@pytest.mark.parametrize(
+    ("fed", "sentences"),
+    [
+        ("x" * LONGEST_CHARS, []),
+        ("x" * (LONGEST_CHARS + 1), ["x" * LONGEST_CHARS]),
+        ("x" * 398 + ". y", ["x" * 398 + ". "]),
+        ("x" * 300 + " " + "x" * 100, ["x" * 300 + " "]),
+        ("x" * 100 + ", " + "y" * 50 + ", " + "z" * 20 + " " + "x" * 300, ["x" * 100 + ", " + "y" * 50 + ", "]),
+        ("x" * 400 + " y", ["x" * 400]),
+    ],
+)
+def test_where_a_sentence_without_end_is_cut(fed: str, sentences: list[str]) -> None:
+    """A sentence of 400 characters is whole; a longer one is cut behind its last clause, else a word, else anywhere."""
+    splitter = SentenceSplitter()
+    assert splitter.feed("Ok. ") == ["Ok. "]
+    assert splitter.feed(fed) == sentences
+
+
+@pytest.mark.parametrize(
+    ("fed", "sentences"),
+    [
+        ("It costs 5. " + "X" * 62, []),
+        ("It costs 5. " + "X" * 63, ["It costs 5. "]),
+        ("Hello.W" + "x" * 62, []),
+        ("Hello.W" + "x" * 63, ["Hello."]),
+        ("Pens etc. " + "-" * 62, []),
+        ("Pens etc. " + "-" * 63, ["Pens etc. "]),
+    ],
+)
+def test_sixty_four_characters_decide(fed: str, sentences: list[str]) -> None:
+    """The word behind a mark is waited for until 64 characters have come, and no longer."""
+    assert SentenceSplitter().feed(fed) == sentences
+
+
+def test_what_is_left_comes_once() -> None:
+    """The end of a reply is not spoken again with the next one, and the place that was looked at is forgotten."""
+    splitter = SentenceSplitter()
+    assert splitter.feed("Yes. And then I said") == ["Yes. "]
+    assert splitter.finish() == ["And then I said"]
+    assert splitter.finish() == []
+    assert splitter.feed("No. Well") == ["No. "]

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.turn.reply.wording import spoken_sentences
+from voice_gateway.turn.text.marks import is_tag_character
 from voice_gateway.turn.text.speakable import Speakable
 
 
@@ -132,3 +133,12 @@ def test_no_word_is_lost(words: list[str], data: st.DataObject) -> None:
     written = " ".join(f"{data.draw(before)}{word}{data.draw(after)}" for word in words)
     said = "".join(char if char.isalnum() else " " for char in Speakable().of(written).text).split()
     assert [word for word in said if word in words] == words
+
+
+@pytest.mark.parametrize(
+    ("char", "is_tag"),
+    [("\U000dffff", False), ("\U000e0000", True), ("\U000e007f", True), ("\U000e0080", False), ("a", False)],
+)
+def test_the_letters_of_a_region_are_those_of_their_block(char: str, is_tag: bool) -> None:  # noqa: FBT001  one of the pair
+    """The flag of a region is not read aloud with the letters that it is made of, and no other letter is left out."""
+    assert is_tag_character(char) is is_tag
