@@ -88,6 +88,35 @@ CUT_AT_A_COMMA = (
     "What is the,",
     "Is it far,",
 )
+MARKED_AND_WHOLE = (
+    "F\u00e4ngt das live an?",
+    "You are?",
+    "Who is?",
+    "Who can?",
+    "Who wrote it,",
+    "What is it,",
+    "Who was the director,",
+    "Who wrote it,.",
+    "Who am I,",
+    "Who wrote it.,",
+    "Hello. I see. Who wrote it,",
+    "I see. Who wrote it,",
+    "Great! Who wrote it,",
+    "I see\u2026 Who wrote it,",
+    ",",
+    "?",
+    "...",
+)
+MARKED_AND_CUT = (
+    "What are you going to?",
+    "Is it from?",
+    "Do you live in?",
+    "What do they?",
+    "Where can I?",
+    "Who you are,",
+    "Who you know,",
+    "How many people we have,",
+)
 
 
 @pytest.mark.parametrize("text", AT_A_COMMA)
@@ -136,3 +165,15 @@ def test_an_english_fragment_waits_at_a_comma(text: str, ending: str) -> None:
 def test_a_complete_question_has_its_mark(text: str, ending: str) -> None:
     """What the words let go, a question mark does not hold."""
     assert not reads_unfinished(f"{text}?{ending}")
+
+
+@pytest.mark.parametrize("text", MARKED_AND_WHOLE)
+def test_a_mark_behind_a_whole_question_ends_it(text: str) -> None:
+    """A question of few words is answered, whatever stands before it and behind it; marks alone do not wait."""
+    assert not reads_unfinished(text)
+
+
+@pytest.mark.parametrize("text", MARKED_AND_CUT)
+def test_a_mark_behind_a_cut_question_does_not_end_it(text: str) -> None:
+    """A recogniser's mark does not end what has a subject or a preposition last, or no verb of a question."""
+    assert reads_unfinished(text)

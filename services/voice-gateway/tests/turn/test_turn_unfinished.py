@@ -143,6 +143,146 @@ MORE_FRAGMENTS = (
 MOST_HELD_SHARE, MOST_MISSED_SHARE = 0.08, 0.10
 
 
+ONE_RULE_ENDS = (
+    "I really hope so",
+    "Do you think so",
+    "Wait there a while",
+    "It is closed then",
+    "I would like this also",
+    "What documents do you need",
+    "That is all we need",
+    "When please",
+    "Where please",
+    "She, please",
+    "I don't know when",
+    "Tell me who",
+    "And where",
+    "You know since when",
+    "Is it this or that",
+    "Is it that or this",
+    "Do you mean here or there",
+    "She is as tall as you",
+    "She is taller than you",
+    "After you",
+    "I was there before you",
+    "That is so you",
+    "She is taller than I",
+    "She is as tall as they",
+    "It was not I",
+    "Yes I do",
+    "It is ten am",
+    "It was in May",
+    "It is the first of May",
+    "I was there last May",
+    "We come next May",
+    "It is open until May",
+    "It is in the can",
+    "It was in his will",
+    "Who else has",
+    "Who else had",
+    "Guess who I am",
+    "Tell me where the station is",
+    "Tell me where Anna is",
+    "The light was left on",
+    "Is she in",
+    "Yes, sort of",
+    "Do you have to",
+    "Did you have to",
+    "Do we really have to",
+    "You know it, do you",
+    "Yes I want to",
+    "I do not want to",
+    "No, there is nothing I can think of",
+    "Nothing I know of",
+    "What does it look like",
+    "Who is she like",
+    "How long is it for",
+    "What time are they open until",
+    "Who are you going with",
+    "What is the table made of",
+    "What is the manager looking for",
+    "What is the book based on",
+    "What town is his from",
+    "Where is the manager from",
+    "Who is the letter from",
+    "In which town do you live in",
+    "I don't know what for",
+    "Guess what it is about",
+    "I don\u2019t want to",
+    "You",
+)
+"""Each ends by one rule, or by one word of a list, alone."""
+ONE_RULE_HOLDS = (
+    "I was late so",
+    "I was there while",
+    "I want a room and also",
+    "I tried it but then",
+    "I tried it but also",
+    "I want",
+    "I need",
+    "We want",
+    "We need",
+    "She is the one who",
+    "It is the place where",
+    "I remember the day when",
+    "It is the hotel which",
+    "Where has it",
+    "What had you",
+    "How have you",
+    "Tell me how can I",
+    "How does",
+    "What do",
+    "Where did",
+    "I am",
+    "The other two are",
+    "The next would",
+    "What I dream of is",
+    "We may",
+    "My sister will",
+    "My sister can",
+    "I think Anna is",
+    "What it is",
+    "Tell me who could",
+    "I asked who are the people who have",
+    "I put my question to",
+    "Live in",
+    "You have to",
+    "No, I'm not going by",
+    "No, I don't want it sent to",
+    "No, I can't take it to",
+    "Not with",
+    "Not in the middle of",
+    "Who like",
+    "What as",
+    "Who than",
+    "Who would like",
+    "Which looks like",
+    "Which ones look like",
+    "When do you go to",
+    "Why did you come with",
+    "How much do you pay for",
+    "How long does it take to",
+    "What time do you leave for",
+    "What are you going to",
+    "What is the train from",
+    "Where does the train from",
+    "What sort of",
+    "What are many of",
+    "What do some of",
+    "Who knows which of",
+    "And with",
+    "The hotel which I booked with",
+    "I like it when we go to",
+    "Okay so can you",
+    "Yes, it's",
+    "Yes, it\u2019s",
+    "And please",
+    "From",
+    "With",
+    "It was there because you",
+)
+
+
 @pytest.mark.parametrize("text", COMPLETE)
 def test_complete_reads_finished(text: str) -> None:
     """A question or an answer does not wait, whichever word it ends in, and without a mark as well."""
@@ -221,3 +361,36 @@ def test_any_english_words_have_a_verdict(words: list[str]) -> None:
 def test_announced_digits(text: str, is_awaited: bool) -> None:  # noqa: FBT001  one of the pair
     """A number whose kind was announced is waited for until it has that kind's fewest digits."""
     assert awaits_digits(text.split()) is is_awaited
+
+
+@pytest.mark.parametrize("text", ONE_RULE_ENDS)
+def test_what_may_end_there_does_not_wait(text: str) -> None:
+    """A short answer, a question that ends in its preposition and a comparison are answered at once."""
+    assert not reads_unfinished(text)
+
+
+@pytest.mark.parametrize("text", ONE_RULE_HOLDS)
+def test_what_cannot_end_there_waits(text: str) -> None:
+    """Whoever pauses before the noun, the verb or the name that must follow is not answered too soon."""
+    assert reads_unfinished(text)
+
+
+@pytest.mark.parametrize("word", ["would", "were", "might"])
+def test_a_single_verb_has_a_verdict(word: str) -> None:
+    """A recogniser's first word does not end the call, although there is no word before it."""
+    assert not reads_unfinished(word)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_held"),
+    [
+        ("you " + "q" * 1_193 + " an", True),
+        ("you " + "q" * 1_194 + " an", False),
+        ("q" * 200 + " you " + "q" * 1_100 + " an", True),
+        ("you " + "q " * 58 + "an", True),
+        ("you " + "q " * 59 + "an", False),
+    ],
+)
+def test_the_last_words_are_read(text: str, is_held: bool) -> None:  # noqa: FBT001  one of the pair
+    """Of a long turn the last 1,200 characters and 60 words are read: "an" waits where one of them is English."""
+    assert reads_unfinished(text) is is_held
