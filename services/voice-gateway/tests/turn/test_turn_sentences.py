@@ -225,6 +225,12 @@ def test_what_decides_is_waited_for_in_bounds(fed: str, sentences: list[str]) ->
         ("Am 12. kam er", ["Am 12. kam er"]),
         ("All 100. and so on", ["All 100.", "and so on"]),
         ("Take 12. Go on", ["Take 12.", "Go on"]),
+        ("Take 12. iPhones now", ["Take 12. iPhones now"]),
+        ("See sec. iOS now", ["See sec. iOS now"]),
+        ("See no. 5a now", ["See no. 5a now"]),
+        ("See XC. Smith wrote it", ["See XC.", "Smith wrote it"]),
+        ("Pens etc. and\nmore", ["Pens etc. and", "more"]),
+        ("He came 3. Then he\nleft", ["He came 3.", "Then he", "left"]),
         ("12. Ham first", ["12. Ham first"]),
         ("Buy these: 7. Ham", ["Buy these: 7. Ham"]),
         ("Buy 6. Ham 8. Eggs", ["Buy 6.", "Ham 8.", "Eggs"]),
@@ -241,6 +247,10 @@ def test_the_word_before_a_full_stop_decides(text: str, sentences: list[str]) ->
     ("text", "sentences"),
     [
         ("Go home.I am here", ["Go home.", "I am here"]),
+        ("Go home.It is here", ["Go home.", "It is here"]),
+        ("Go home.Then mail me@home", ["Go home.", "Then mail me@home"]),
+        ("Get ab1.Then go", ["Get ab1.Then go"]),
+        ("It costs $5.Then go", ["It costs $5.", "Then go"]),
         ("Go home.A dog is here", ["Go home.", "A dog is here"]),
         ("Go home.B is a letter", ["Go home.B is a letter"]),
         ("Ask.NASA is there", ["Ask.NASA is there"]),
@@ -284,6 +294,8 @@ def test_a_forgotten_space_is_told_from_a_name(text: str, sentences: list[str]) 
         ("Il vint.\u00ab 5", ["Il vint.\u00ab 5"]),
         ("Il vint.\u00ab", ["Il vint.\u00ab"]),
         ("Dr.\u00abX", ["Dr.\u00abX"]),
+        ("1.\u00bfQu\u00e9 tal?", ["1.\u00bfQu\u00e9 tal?"]),
+        ("Plan B.\u00abThen\u00bb go.", ["Plan B.", "\u00abThen\u00bb go."]),
         ("\u03b1;\u00abX", ["\u03b1;\u00abX"]),
         ("Hola.\u00bf5", ["Hola.", "\u00bf5"]),
     ],
@@ -337,7 +349,8 @@ def test_a_space_before_a_sentence_does_not_hide_its_end() -> None:
         ("x" * (LONGEST_CHARS + 1), ["x" * LONGEST_CHARS]),
         ("x" * 398 + ". y", ["x" * 398 + ". "]),
         ("x" * 300 + " " + "x" * 100, ["x" * 300 + " "]),
-        ("x" * 100 + ", " + "y" * 50 + ", " + "z" * 20 + " " + "x" * 300, ["x" * 100 + ", " + "y" * 50 + ", "]),
+        ("x" * 200 + " " + "x" * 100 + " " + "x" * 200, ["x" * 200 + " " + "x" * 100 + " "]),
+        ("x, " * 3 + "y" * 20 + " " + "x" * 375, ["x, " * 3]),
         ("x" * 400 + " y", ["x" * 400]),
     ],
 )
@@ -355,12 +368,14 @@ def test_where_a_sentence_without_end_is_cut(fed: str, sentences: list[str]) -> 
         ("It costs 5. " + "X" * 63, ["It costs 5. "]),
         ("Hello.W" + "x" * 62, []),
         ("Hello.W" + "x" * 63, ["Hello."]),
+        ("Hello.World ", ["Hello."]),
+        ("It costs 5.\nT", ["It costs 5.\n"]),
         ("Pens etc. " + "-" * 62, []),
         ("Pens etc. " + "-" * 63, ["Pens etc. "]),
     ],
 )
-def test_sixty_four_characters_decide(fed: str, sentences: list[str]) -> None:
-    """The word behind a mark is waited for until 64 characters have come, and no longer."""
+def test_what_is_decided_is_not_waited_for(fed: str, sentences: list[str]) -> None:
+    """The word behind a mark is waited for until it is whole or 64 characters have come, and no longer."""
     assert SentenceSplitter().feed(fed) == sentences
 
 
@@ -371,3 +386,24 @@ def test_what_is_left_comes_once() -> None:
     assert splitter.finish() == ["And then I said"]
     assert splitter.finish() == []
     assert splitter.feed("No. Well") == ["No. "]
+    assert splitter.finish() == ["Well"]
+    assert splitter.feed("? And") == ["? "]
+
+
+def test_a_mark_alone_is_a_sentence_at_once() -> None:
+    """A mark that comes as a piece of its own ends what it stands for, also where a sentence has just ended."""
+    splitter = SentenceSplitter()
+    assert splitter.feed("So. ") == ["So. "]
+    assert splitter.feed("? And") == ["? "]
+
+
+def test_a_quote_that_opens_is_waited_for() -> None:
+    """A sentence before a quotation mark is spoken when its first letter comes, and not with what is quoted."""
+    splitter = SentenceSplitter()
+    assert splitter.feed("Il vint.\u00ab") == []
+    assert splitter.feed("O") == ["Il vint."]
+
+
+def test_a_space_behind_a_line_break_belongs_to_the_next_line() -> None:
+    """The pieces of a reply stay as the model wrote them: a line keeps the space that it begins with."""
+    assert SentenceSplitter().feed("Hello\n World. ") == ["Hello\n", " World. "]
