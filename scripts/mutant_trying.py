@@ -1,5 +1,7 @@
 """Tries mutants against tests that are collected once: each in a fork of this process, where the code of one function
 is replaced and the tests that call it run, the fastest first, until one fails.
+
+What a function did at import is done: its mutants that no test notices so are tried again in a process of their own.
 """
 
 import gc
@@ -7,13 +9,16 @@ import os
 import pickle
 import resource
 import select
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import CodeType, FrameType, FunctionType
 from typing import Any, NoReturn
 
@@ -27,8 +32,11 @@ _LEAST_WAIT_S = 5.0
 _PATIENCE = 10
 """A mutant hangs if a test takes this many times as long with it as without it, and `_LEAST_WAIT_S` more."""
 _MEMORY_BYTES = 4 << 30
+_AFRESH_S = 1_800
+"""A mutant hangs if all tests take longer than this in a process of their own."""
 _OF_THE_SIMULATION = ("test_calls_reach_every_situation", "test_calls_have_quiet_moments")
 """They say whether simulated calls are worth something, from hundreds of them; what they would kill dies sooner."""
+_LEFT_OUT = ("-k", " and ".join(f"not {name}" for name in _OF_THE_SIMULATION))
 
 Function = tuple[str, str]
 """The file and the qualified name of a function that stands in a module or class."""
@@ -57,10 +65,11 @@ class TestsFailError(Exception):
 class Trier:
     """A pytest plugin that tries mutants in place of running the tests once."""
 
-    def __init__(self, mutants: Sequence[Mutant], package: Path, jobs: int) -> None:
+    def __init__(self, mutants: Sequence[Mutant], package: Path, tests: Sequence[Path], jobs: int) -> None:
         """`package`: the folder that the modules' names are below; `jobs`: how many mutants are tried at a time."""
         self._mutants = mutants
         self._package = package
+        self.tests = tests
         self._jobs = jobs
         self._items: Sequence[pytest.Item] = ()
         self._runs: dict[str, _Run] = {}
@@ -68,9 +77,15 @@ class Trier:
         self.tell: Callable[[Mutant, Verdict], None] = lambda *_: None
         self.failing: list[str] = []
         """Tests that fail without any mutant, so that none was tried."""
+        self._run_at_import: set[Function] = set()
+
+    def collect(self) -> None:
+        """Note what runs until all tests are collected."""
+        sys.setprofile(_noting(self._run_at_import, self._package))
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try all mutants; the process that collected the tests runs none."""
+        sys.setprofile(None)
         self._items = session.items
         for each in gc.get_objects():
             if isinstance(each, FunctionType) and each.__code__.co_filename.startswith(str(self._package)):
@@ -89,7 +104,7 @@ class Trier:
         if not os.fork():
             _be_quiet()
             with os.fdopen(write, "wb") as out:
-                pickle.dump([(item.nodeid, _profiled(item, str(self._package))) for item in self._items], out)
+                pickle.dump([(item.nodeid, _profiled(item, self._package)) for item in self._items], out)
             os._exit(0)
         os.close(write)
         with os.fdopen(read, "rb") as told:
@@ -126,13 +141,16 @@ class Trier:
         try:
             _be_quiet()
             resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-            killer = self._killer(items) if self._is_replaced(mutant, file) else ""
+            is_replaced = self._is_replaced(mutant, file)
+            killer = self._killer(items) if is_replaced else ""
+            if not killer and (not is_replaced or (str(file), mutant.place.function) in self._run_at_import):
+                killer = self._killer_afresh(mutant, file)
             os.write(write, f"{killer}\n".encode())
         finally:
             os._exit(0)
 
     def _is_replaced(self, mutant: Mutant, file: Path) -> bool:
-        """Put the fault into the running code; False if that cannot be done, so that the mutant is reported."""
+        """Put the fault into the running code; False if that cannot be done."""
         source = mutant.applied(file.read_text(encoding="utf-8"))
         found = [
             code for code in _codes(compile(source, str(file), "exec")) if code.co_qualname == mutant.place.function
@@ -154,8 +172,21 @@ class Trier:
         signal.setitimer(signal.ITIMER_REAL, 0)
         return ""
 
+    def _killer_afresh(self, mutant: Mutant, file: Path) -> str:
+        """Whether a test fails, or cannot be collected, in a process whose package has the fault in its source."""
+        with TemporaryDirectory() as folder:
+            shutil.copytree(self._package, package := Path(folder) / self._package.name)
+            (package / mutant.place.module).write_text(mutant.applied(file.read_text(encoding="utf-8")), "utf-8")
+            command = (sys.executable, "-m", "pytest", "-qq", "--exitfirst", *_LEFT_OUT, *map(str, self.tests))
+            environment = {**os.environ, "PYTHONPATH": folder}
+            try:
+                code = subprocess.run(command, env=environment, timeout=_AFRESH_S, check=False).returncode  # noqa: S603
+            except subprocess.TimeoutExpired:
+                return "it hangs"
+        return "a process of its own" if code else ""
 
-def try_all(trier: Trier, tests: Sequence[Path], examples: int) -> None:
+
+def try_all(trier: Trier, examples: int) -> None:
     """Collect the tests and try the mutants; properties draw `examples`, the same each time, and do not shrink.
 
     Raises:
@@ -172,9 +203,9 @@ def try_all(trier: Trier, tests: Sequence[Path], examples: int) -> None:
         suppress_health_check=list(HealthCheck),
     )
     quiet = ["-qq", "--capture=no", "--durations=0", "-Wignore::pytest.PytestAssertRewriteWarning"]
-    left_out = " and ".join(f"not {name}" for name in _OF_THE_SIMULATION)
-    arguments = [*quiet, "-pno:randomly", "--timeout=0", "--hypothesis-profile=mutants", "-k", left_out]
-    code = pytest.main([*arguments, *map(str, tests)], plugins=[trier])
+    arguments = [*quiet, "-pno:randomly", "--timeout=0", "--hypothesis-profile=mutants", *_LEFT_OUT]
+    trier.collect()
+    code = pytest.main([*arguments, *map(str, trier.tests)], plugins=[trier])
     if trier.failing or code is not pytest.ExitCode.OK:
         raise TestsFailError(", ".join(trier.failing) or f"pytest ended with {code!r}")
 
@@ -189,15 +220,21 @@ def _passes(item: pytest.Item) -> bool:
     return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
 
 
-def _profiled(item: pytest.Item, package: str) -> _Run | None:
-    called: set[Function] = set()
+def _noting(called: set[Function], package: Path) -> Callable[[FrameType, str, Any], None]:
+    """Adds each function of the package that is called, by what it stands in."""
+    folder = str(package)
 
     def note(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(package):
+        if event == "call" and frame.f_code.co_filename.startswith(folder):
             called.add((frame.f_code.co_filename, frame.f_code.co_qualname.partition(".<locals>")[0]))
 
+    return note
+
+
+def _profiled(item: pytest.Item, package: Path) -> _Run | None:
+    called: set[Function] = set()
     began = time.perf_counter()
-    sys.setprofile(note)
+    sys.setprofile(_noting(called, package))
     try:
         passes = _passes(item)
     finally:

@@ -86,9 +86,9 @@ def _verdicts(mutants: Sequence[Mutant], jobs: int) -> dict[Mutant, Verdict]:
             print(_described(mutant), flush=True)
 
     if unknown:
-        trier = Trier(unknown, PACKAGE, jobs)
+        trier = Trier(unknown, PACKAGE, TESTS, jobs)
         trier.tell = tell
-        try_all(trier, TESTS, EXAMPLES)
+        try_all(trier, EXAMPLES)
     return verdicts
 
 
