@@ -1,5 +1,6 @@
 """When input was spoken by our clock, whatever the client's shows. A sample is a millisecond here."""
 
+import pytest
 from gateway_kit.phone_call import at
 from voice_gateway.turn.user.input_clock import InputClock
 
@@ -53,3 +54,34 @@ def test_a_backlog_is_not_live_whenever_it_is_told_of() -> None:
     assert not clock.is_live(5_000)
     clock.caught_up(8_000)
     assert [clock.is_live(position) for position in (0, 8_000, 8_001)] == [False, False, True]
+
+
+def test_a_clock_that_was_told_nothing_stands_at_the_beginning() -> None:
+    """Before any fact has come, input at a position is taken to be spoken at that time of the session."""
+    assert told().instant_of(0) == at(0)
+    assert told().instant_of(700) == at(700)
+
+
+@pytest.mark.parametrize(("gained_ms", "spoken_ms"), [(999, 10_901), (1_000, 11_900)])
+def test_a_gain_of_a_second_is_a_jump(gained_ms: int, spoken_ms: int) -> None:
+    """Less is jitter of the network: then all positions are reckoned from the newest fact."""
+    clock = told((2_000, 12_000), (2_500 + gained_ms, 12_500))
+    assert clock.instant_of(1_900) == at(spoken_ms)
+
+
+def test_the_last_position_before_a_jump_was_spoken_before_it() -> None:
+    """The input that had been received by the last fact before the jump was spoken by that fact."""
+    clock = told((2_000, 12_000), (2_500 + HOUR_MS, 12_600))
+    assert [clock.instant_of(position) for position in (2_000, 2_001)] == [at(12_000), at(12_000)]
+
+
+def test_the_latest_jump_counts() -> None:
+    """After two jumps what lies between them is reckoned by the fact before the second."""
+    clock = told((2_000, 12_000), (2_000 + HOUR_MS, 12_500), (2_000 + 2 * HOUR_MS, 13_000))
+    assert clock.instant_of(1_800 + HOUR_MS) == at(12_300)
+
+
+def test_a_stall_behind_a_jump_does_not_move_what_was_said_before_it() -> None:
+    """Input that had come by 12 s was not spoken later, though the newest fact alone would say so."""
+    clock = told((2_000, 12_000), (3_500, 12_500), (3_500, 15_000))
+    assert [clock.instant_of(position) for position in (2_000, 2_001)] == [at(12_000), at(13_501)]
