@@ -24,7 +24,7 @@ def test_a_reopened_turn_keeps_its_words() -> None:
     so_far = TurnSoFar()
     so_far.confirm(StreamId(2), "Please.", 1_100, (PLEASE,))
     so_far.reopen(committed(300))
-    assert (so_far.text, so_far.words) == ("Book. Please.", (BOOK, PLEASE))
+    assert (so_far.text, so_far.words, so_far.first) == ("Book. Please.", (BOOK, PLEASE), 0)
 
 
 def test_a_reopened_turn_was_spoken_when_its_last_part_was() -> None:
@@ -105,6 +105,8 @@ def test_words_of_two_streams_are_compared_in_their_order() -> None:
     assert steadiness(so_far) == (True, None)
     interim(so_far, 2, "table a", 900)
     assert steadiness(so_far) == (False, None)
+    interim(so_far, 3, "...", 1_000)
+    assert steadiness(so_far) == (True, None)
 
 
 def test_a_final_ends_the_wait_for_it() -> None:
@@ -192,11 +194,12 @@ def test_a_replay_takes_back_what_is_heard_again() -> None:
     """Words of newer streams go, but for those that are transcribed for good up to where the replay leaves off."""
     so_far = TurnSoFar()
     final(so_far, 1, "book", 300)
+    final(so_far, 2, "me", 400)
     final(so_far, 3, "a table", 800)
     final(so_far, 4, "now", 801)
     interim(so_far, 5, "please", 1_200)
     so_far.replay(Replay(StreamId(2), StreamId(6), 800))
-    assert (so_far.text, so_far.is_confirmed) == ("book a table", True)
+    assert (so_far.text, so_far.is_confirmed) == ("book me a table", True)
     assert so_far.let_interims_stand((StreamId(6),)) == 0
 
 

@@ -109,6 +109,7 @@ def test_a_sound_without_words_is_forgotten_after_3_s(
     assert (call.sound_of(200).is_noticed, call.utterance.is_silent) == (is_noticed, is_noticed)
     assert call.utterance.has_voice is is_noticed
     assert call.utterance.sound_end(999) == (300 * PER_MS if is_noticed else 999)
+    assert call.utterance.may_become_turn is has_words
 
 
 def test_a_sound_that_goes_on_is_not_forgotten() -> None:
@@ -150,6 +151,7 @@ def test_the_length_of_speech_is_that_of_its_sound() -> None:
     call = Call()
     call.begins(1_000)
     assert [call.speech_ms(by) for by in (900, 1_000, 1_400)] == [0, 0, 400]
+    assert call.utterance.speech_ms(1_401 * PER_MS - 1) == 400
     call.ends(1_600)
     assert call.speech_ms(9_000) == 600
 
@@ -206,6 +208,22 @@ def test_a_sound_belongs_to_its_first_words(*, finals: list[tuple[int, str]], is
         call.final(end_ms, text)
     sound = call.sound_of(2_200)
     assert (sound.is_noticed, sound.is_fresh, sound.is_asked) == (True, is_fresh, is_asked)
+
+
+def test_a_second_sound_of_an_utterance_is_as_fresh_as_the_first() -> None:
+    """Who pauses within a sentence has not gone on from words before it."""
+    call = Call()
+    call.begins(1_000)
+    call.ends(1_200)
+    call.begins(1_400)
+    assert [call.sound_of(ms).is_fresh for ms in (1_100, 1_400)] == [True, True]
+
+
+def test_a_final_when_nobody_speaks_ends_nothing() -> None:
+    """The client is not told that somebody fell silent who never spoke, nor a second time of one who did."""
+    call = Call()
+    call.final(500, "")
+    assert list(call.orders.events) == []
 
 
 def test_a_sound_after_a_pause_is_fresh_again() -> None:

@@ -15,9 +15,9 @@ def turn(number: int, text: str, *, is_live: bool = False) -> CommittedTurn:
     return CommittedTurn(TurnId(number), text, at(number), end, end, at(number), is_live=is_live)
 
 
-def said(history: History) -> list[str]:
-    """What the history has of the user."""
-    return [item.text for item in history.items if isinstance(item, UserItem)]
+def said(history: History) -> list[tuple[int, str]]:
+    """What the history has of the user, with the turns."""
+    return [(item.turn, item.text) for item in history.items if isinstance(item, UserItem)]
 
 
 def test_turns_are_answered_in_the_order_in_which_they_were_said() -> None:
@@ -41,9 +41,9 @@ def test_a_live_turn_takes_the_place_of_those_that_wait() -> None:
     waiting.add(turn(4, "four"))
     assert list(waiting.unanswered()) == [(1, "one"), (2, "two"), (3, "three"), (4, "four")]
     assert waiting.next_to_answer(history).text == "three"
-    assert said(history) == ["one", "two"]
+    assert said(history) == [(1, "one"), (2, "two")]
     assert waiting.next_to_answer(history).text == "four"
-    assert (said(history), list(waiting.unanswered())) == (["one", "two"], [])
+    assert (said(history), list(waiting.unanswered())) == ([(1, "one"), (2, "two")], [])
 
 
 def test_256_turns_wait_and_the_oldest_of_more_is_not_answered() -> None:
@@ -54,7 +54,7 @@ def test_256_turns_wait_and_the_oldest_of_more_is_not_answered() -> None:
         if number == 256:
             assert len(list(waiting.unanswered())) == 256
     assert waiting.next_to_answer(history).text == "2"
-    assert said(history) == ["1"]
+    assert said(history) == [(1, "1")]
 
 
 def test_no_more_text_is_kept_of_turns_without_an_answer_than_the_history_could_use() -> None:
@@ -93,5 +93,5 @@ def test_all_turns_may_be_said_without_an_answer() -> None:
     waiting.add(turn(2, "two", is_live=True))
     waiting.add(turn(3, "three"))
     latest = waiting.say_all(history)
-    assert (latest, said(history)) == (turn(3, "three"), ["one", "two", "three"])
+    assert (latest, said(history)) == (turn(3, "three"), [(1, "one"), (2, "two"), (3, "three")])
     assert (bool(waiting), list(waiting.unanswered())) == (False, [])
