@@ -1,0 +1,22 @@
+"""When a reply that the client has asked for begins."""
+
+import pytest
+from gateway_kit.phone_call import new_core, played
+from voice_gateway.domain.policy import TurnPolicy
+
+OUTAGE = ("1000 ms: recognition 1 breaks", "1000 ms: recognition 3 breaks", "1510 ms: recognition 5 breaks")
+
+
+def asked(*steps: str, before: tuple[str, ...] = ()) -> list[bool]:
+    """Whether the model is asked, at each of these steps, in a session whose client asks for each reply."""
+    core = new_core(TurnPolicy(auto_reply=False))
+    played(core, ["0 ms: session starts", *before])
+    return ["[ask the model" in played(core, [step]) for step in steps]
+
+
+@pytest.mark.parametrize(("failures", "is_asked"), [(OUTAGE, True), (OUTAGE[:2], False)])
+def test_a_reply_does_not_wait_for_a_recogniser_that_is_away(failures: tuple[str, ...], *, is_asked: bool) -> None:
+    """Words that are owed hold a reply back while they may come soon, not in an outage."""
+    before = ("1000 ms: commits", *failures)
+    now = failures[-1].split(" ")[0]
+    assert asked(f"{now} ms: asks for a reply", before=before) == [is_asked]
