@@ -133,6 +133,7 @@ def test_two_lone_words_that_are_not_the_users_show_an_echo() -> None:
     once, twice = Over(), Over()
     assert (once.part("wait", STALE), once.part("wait", FRESH)) == ("", "wait")
     assert [twice.part("wait", sound) for sound in (STALE, STALE, FRESH)] == ["", "", ""]
+    assert (twice.part("Paris", FRESH), twice.part("wait", FRESH)) == ("Paris", "")
 
 
 @pytest.mark.parametrize(("is_final", "third"), [(True, "wait"), (False, "")])
@@ -236,6 +237,21 @@ def test_what_a_verdict_does(text: str, verdict: Verdict, done: list[str], *, is
     """An interruption stops the reply, a backchannel lets it go on, and what is undecided does neither."""
     over = Over()
     assert (over.verdict(text, is_final=is_final, is_asked=is_asked), over.voice.done) == (verdict, done)
+
+
+def test_a_backchannel_of_one_who_does_not_speak_leaves_the_reply_held() -> None:
+    """Somebody else speaks on, by the sound, and is still to be judged."""
+    over = Over()
+    over.contest.onset(AFTER, at(1_000))
+    assert over.verdict("Okay.", is_final=True, sounds_on=True) is Verdict.GO_ON
+    assert (over.voice.done, over.contest.deadline()) == (["hold"], at(2_500))
+
+
+def test_without_a_sound_nothing_is_held() -> None:
+    """A reply that nobody has heard yet is not held unless somebody began to speak."""
+    over = Over(Floor.USER)
+    over.contest.hold_for_sound(at(100))
+    assert over.voice.done == []
 
 
 def test_a_question_that_is_heard_makes_yes_an_answer() -> None:

@@ -374,3 +374,33 @@ def test_closing_drops_every_stream() -> None:
     ear = Ear(500)
     ear.recognition.close()
     assert ear.orders() == [cancels(1), cancels(2)]
+
+
+def test_after_the_half_close_nothing_is_committed_any_more() -> None:
+    """The last stream finalises all there is: a commit orders nothing, and its final is awaited without a limit."""
+    ear = Ear()
+    ear.recognition.input_ended(at(0), is_all_known=False)
+    ear.orders()
+    ear.recognition.commit(600, at(100))
+    ear.recognition.force(700, 300, at(100))
+    assert (ear.orders(), ear.recognition.has_grace, ear.recognition.live) == ([], False, [1])
+
+
+def test_a_single_failure_is_no_outage_to_be_over() -> None:
+    """Nobody is woken to see that a stream has proved steady, if no outage is to end."""
+    ear = Ear()
+    ear.breaks(1)
+    assert ear.recognition.deadline() is None
+    assert ear.waits_until(at(30_000)) == []
+    assert ear.troubles() == (True, False, False)
+
+
+def test_a_commit_behind_one_that_needed_no_stream_is_made_up_for() -> None:
+    """A stream that had heard only what is transcribed is dropped; the next commit while recognition is down counts."""
+    ear = Ear()
+    ear.covers(1, 300)
+    ear.recognition.renew(at(0))
+    ear.breaks(1)
+    ear.breaks(3)
+    ear.recognition.commit(700, at(0))
+    assert ear.waits_until(at(500)) == [opens(4, 300), finishes(4, 700), opens(5, 700, follows=True)]
