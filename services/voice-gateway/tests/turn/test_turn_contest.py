@@ -198,8 +198,9 @@ def test_one_word_without_a_voice_is_a_noise() -> None:
 
 
 def test_a_word_whose_sound_nobody_noticed_acknowledges_all_the_same() -> None:
-    """A soft "mm-hm" that voice detection misses lasts less than `backchannel_ms`."""
+    """A soft "mm-hm" that voice detection misses is taken to be short, and other words to be long enough."""
     assert judged("Mm-hm.", None, is_final=True) is Verdict.GO_ON
+    assert judged("no but", None, is_final=False) is Verdict.YIELD
 
 
 def test_yes_to_a_question_is_an_answer() -> None:

@@ -101,7 +101,9 @@ def test_one_word_of_the_agents_may_be_the_users(sound: Sound, began: Instant, *
 def test_a_text_before_the_agent_speaks_is_the_users() -> None:
     """What ended before the reply left is no echo of it."""
     over = Over()
-    assert over.contest.users_part("wait", BEFORE, at(999), at(2_000), is_final=True, sound=STALE) == "wait"
+    for sound in (STALE, UNNOTICED):
+        assert over.contest.users_part("wait", BEFORE, at(999), at(2_000), is_final=True, sound=sound) == "wait"
+        over.contest.hears_itself()
 
 
 def test_where_the_agents_voice_comes_back_words_without_a_sound_are_its_own() -> None:
@@ -252,6 +254,15 @@ def test_without_a_sound_nothing_is_held() -> None:
     over = Over(Floor.USER)
     over.contest.hold_for_sound(at(100))
     assert over.voice.done == []
+
+
+def test_who_began_again_is_judged_from_the_later_onset() -> None:
+    """A backchannel behind a second onset leaves 1500 ms from when that was told."""
+    over = Over()
+    for told in (at(1_000), at(1_400)):
+        over.contest.onset(AFTER, told)
+    over.contest.disregarded(at(2_000), sounds_on=True)
+    assert over.contest.deadline() == at(2_900)
 
 
 def test_a_question_that_is_heard_makes_yes_an_answer() -> None:
