@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain.transcript import SpokenWord
-from voice_gateway.turn.reply.ledger import RECENT_WORDS, SpokenSentence, heard_text, last_heard, spoken_text
+from voice_gateway.turn.reply.ledger import (
+    RECENT_CHARS,
+    RECENT_WORDS,
+    SpokenSentence,
+    heard_text,
+    last_heard,
+    spoken_text,
+)
 from voice_gateway.turn.text.speakable import Speakable
 
 RATE_HZ = 1_000
@@ -116,3 +123,78 @@ def test_hearing_more_never_takes_words_back(less: int, more: int) -> None:
     sentences = [aloud("One two three. ", 1_500), aloud("Four.", None)]
     less, more = sorted((less, more))
     assert heard_text(sentences, more, RATE_HZ).startswith(heard_text(sentences, less, RATE_HZ))
+
+
+@pytest.mark.parametrize(
+    ("text", "samples", "heard", "part"),
+    [
+        ("One sentence.", 1_000, 229, ""),
+        ("One sentence.", 1_000, 230, "One"),
+        ("abc d", None, 198, ""),
+        ("abc d", None, 199, "abc"),
+        ("abc d", None, 333, "abc d"),
+        ("a", None, 65, ""),
+        ("a", None, 66, "a"),
+    ],
+)
+def test_the_end_of_a_word_is_a_whole_sample(text: str, samples: int | None, heard: int, part: str) -> None:
+    """Three of thirteen letters in 1,000 samples end at 230; five letters that are still coming take 333 samples."""
+    assert heard_text([aloud(text, samples)], heard, RATE_HZ) == part
+
+
+@pytest.mark.parametrize(
+    ("heard", "text", "last"),
+    [
+        (99, "", ""),
+        (100, "One.", "One. "),
+        (299, "One.", "One. "),
+        (300, "One. Three.", "Three. "),
+        (599, "One. Three.", "Three. "),
+        (600, "One. Three. Four.", "Four."),
+        (9_000, "One. Three. Four.", "Four."),
+    ],
+)
+def test_a_sentence_without_sound_is_left_out_of_what_was_heard(heard: int, text: str, last: str) -> None:
+    """Sentences of one word each, which end at 100, 300 and 600; the second one has no sound, and nobody heard it."""
+    silent = SpokenSentence("Two. ", "", 0, is_skipped=True)
+    sentences = [aloud("One. ", 100), silent, aloud("Three. ", 200), aloud("Four.", 300)]
+    assert heard_text(sentences, heard, RATE_HZ) == text
+    assert last_heard(sentences, heard, RATE_HZ) == last
+
+
+@pytest.mark.parametrize(
+    ("until", "spoken"),
+    [
+        (0, "One"),
+        (99, "One"),
+        (100, "One two"),
+        (898, "One two"),
+        (899, "One two three."),
+        (999, "One two three."),
+        (1_000, "One two three. Four"),
+        (1_499, "One two three. Four"),
+        (1_500, "One two three. Four five."),
+        (9_000, "One two three. Four five."),
+    ],
+)
+def test_what_is_said_aloud_has_the_word_that_has_begun(until: int, spoken: str) -> None:
+    """Words of the first sentence end when synthesis says, at 100, 899 and 1,000; of the second by their letters."""
+    words = (SpokenWord("One", 0, 100), SpokenWord("two", 100, 899), SpokenWord("three.", 899, 1_000))
+    sentences = [aloud("One two three. ", 1_000, words), SpokenSentence("Four five.", "Four five.", 1_250)]
+    assert spoken_text(sentences, until, RATE_HZ) == spoken
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "kept"),
+    [
+        (RECENT_WORDS - 1, "a b c", 3 * (RECENT_WORDS // 3 + 1)),
+        (RECENT_WORDS, "a b", RECENT_WORDS),
+        (RECENT_WORDS, "a", RECENT_WORDS),
+        (RECENT_WORDS, "x" * 1_000, RECENT_CHARS // 1_000),
+        (RECENT_WORDS, "x" * 1_001, RECENT_CHARS // 1_001 + 1),
+    ],
+)
+def test_of_a_long_reply_only_the_end_is_kept(count: int, of: str, kept: int) -> None:
+    """Whole sentences from the end, until there are 400 words or 6,000 characters of them."""
+    sentences = [SpokenSentence(of, of, 100)] * (count + 9)
+    assert len(spoken_text(sentences, 100_000, RATE_HZ).split()) == kept
