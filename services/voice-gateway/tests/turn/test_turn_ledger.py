@@ -54,7 +54,9 @@ def test_words_by_their_told_times(heard: int, text: str) -> None:
 
 def test_told_times_that_do_not_fit_are_not_used() -> None:
     """Word times that do not match the words are worse than the share by characters."""
-    assert heard_text([aloud("two more words", 1_400, TOLD)], 1_000, RATE_HZ) == "two more"
+    assert heard_text([aloud("two more words", 1_400, TOLD)], 800, RATE_HZ) == "two more"
+    assert heard_text([aloud("words", 1_000, TOLD)], 999, RATE_HZ) == ""
+    assert spoken_text([aloud("two more words", 1_400, TOLD)], 800, RATE_HZ) == "two more words"
 
 
 def test_a_sentence_that_is_still_coming() -> None:

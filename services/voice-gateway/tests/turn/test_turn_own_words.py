@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from gateway_kit.one_reply import factory
 from gateway_kit.phone_call import AGREEMENT, PER_MS, PERSONA, RATE_HZ, TOOLBOX, at
 from voice_gateway.domain.events import ReplyKind
 from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
@@ -11,29 +12,18 @@ from voice_gateway.domain.player import Player
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.reply_options import AS_AGREED, Modality, ReplyOptions
 from voice_gateway.turn import inputs
-from voice_gateway.turn.effects import Orders
 from voice_gateway.turn.reply.brief import Brief
 from voice_gateway.turn.reply.current import CurrentReply
-from voice_gateway.turn.reply.factory import ReplyFactory
 from voice_gateway.turn.reply.latency import ReplyClock
 from voice_gateway.turn.reply.own_words import OwnWords
 from voice_gateway.turn.reply.playback import Heard
-from voice_gateway.turn.reply.questions import Questions
-from voice_gateway.turn.reply.reply import Reply, Shared
-from voice_gateway.turn.tables import FLOOR, Floor, Machine, ReplyState
+from voice_gateway.turn.reply.reply import Reply
+from voice_gateway.turn.tables import ReplyState
 
 FIRST = Instant(0)
 TEXT = ReplyOptions(modality=Modality.TEXT)
 LATER = Instant(1)
 """The shortest time."""
-
-
-def factory(policy: TurnPolicy | None = None, **agreed: object) -> ReplyFactory:
-    """Makes the replies of a session as the scripts have it, but for what is agreed otherwise."""
-    orders = Orders()
-    agreement = replace(AGREEMENT, policy=policy or TurnPolicy(), **agreed)  # type: ignore[arg-type]  # fields of it
-    shared = Shared(orders, Machine(FLOOR, Floor.NOBODY), Questions(PERSONA.system_prompt, 1_000, orders))
-    return ReplyFactory(agreement, shared)
 
 
 def silent(text: str, options: ReplyOptions = AS_AGREED) -> Reply:

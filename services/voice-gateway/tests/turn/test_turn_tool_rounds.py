@@ -3,11 +3,11 @@
 import pytest
 from gateway_kit.phone_call import PERSONA, TOOLBOX, at, batches, new_core, played, question
 from voice_gateway.domain.chat import ChatMessage, Role, Tool, Toolbox, ToolCall, ToolPlace
-from voice_gateway.domain.events import ToolCalled
+from voice_gateway.domain.events import ReplyFinished, ToolCalled
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
-from voice_gateway.turn.effects import Orders
+from voice_gateway.turn.effects import Emit, Orders
 from voice_gateway.turn.reply.tools import LONGEST_NAME_CHARS, MAX_CALLS, MAX_ROUNDS, Tools
 
 NO_OBJECT = "Error: not called: the arguments are no JSON object"
@@ -68,7 +68,7 @@ def test_a_tool_is_given_its_arguments_without_the_space_round_them(written: str
     calls = (ToolCall("c1", "weather", written), ToolCall("c2", "open_door", written))
     batch = asked().handle(inputs.ToolsCalled(ReplyId(1), calls), at(100))
     assert batch[0] == effects.RunTool(CallId(1), "weather", run)
-    assert batch[1] == effects.Emit(ToolCalled(CallId(2), TurnId(1), "open_door", run))
+    assert batch[1] == Emit(ToolCalled(CallId(2), TurnId(1), "open_door", run))
 
 
 def test_calls_that_cannot_be_made_do_not_count_against_the_limit() -> None:
@@ -140,7 +140,7 @@ def test_a_client_that_has_left_is_not_called() -> None:
     calls = (ToolCall("c1", "open_door", "{}"), ToolCall("c2", "weather", "{}"))
     batch = core.handle(inputs.ToolsCalled(ReplyId(1), calls), at(100))
     assert batch[0] == effects.RunTool(CallId(2), "weather", "{}")
-    assert not any(isinstance(effect, effects.Emit) and isinstance(effect.event, ToolCalled) for effect in batch)
+    assert not any(isinstance(effect, Emit) and isinstance(effect.event, ToolCalled) for effect in batch)
     start = question(core.handle(inputs.ToolReturned(CallId(2), "sunny", is_error=False), at(200)))
     assert [message.text for message in start.messages[-2:]] == [GONE, "sunny"]
 
@@ -202,3 +202,15 @@ def test_calls_wait_for_the_outcome_of_each() -> None:
         if isinstance(effect, effects.StartReply)
     ]
     assert [start.reply for start in asked_for] == [ReplyId(1), ReplyId(2)]
+
+
+@pytest.mark.parametrize("calls", [(), (ToolCall("c1", "weather", "{}"),)], ids=["no call", "none is offered"])
+def test_a_reply_that_calls_nothing_that_it_may_is_an_answer(calls: tuple[ToolCall, ...]) -> None:
+    """Where no tool is offered, or none was called, the words are the answer, and the model is not asked again."""
+    core = asked(Toolbox() if calls else TOOLBOX)
+    core.handle(inputs.ReplyDelta(ReplyId(1), "```\nls\n```\n"), at(100))
+    batch = core.handle(inputs.ToolsCalled(ReplyId(1), calls), at(200))
+    (finished,) = (told.event for told in batch if isinstance(told, Emit) and isinstance(told.event, ReplyFinished))
+    assert not finished.goes_on
+    assert not any(isinstance(effect, effects.StartReply | effects.RunTool) for effect in batch)
+    assert core.deadline() is None

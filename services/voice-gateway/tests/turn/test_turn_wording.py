@@ -141,6 +141,14 @@ def test_sentences_are_told_and_played_in_their_order() -> None:
     assert not writer.wording.is_silent
 
 
+def test_a_reply_ends_once() -> None:
+    """A second end of the text, as after a cut, changes nothing: the end of the audio is told once."""
+    writer = Writer().release().write("Yes.")
+    assert writer.ended(1, 300)[-1] == EndPlay(ONE)
+    writer.wording.finish(at(400))
+    assert writer.orders.drain() == ()
+
+
 def test_sound_is_awaited_until_all_of_it_has_come() -> None:
     """What comes of a sentence that is not there, or is complete, is nobody's."""
     writer = Writer().release().write("Yes. No.")
