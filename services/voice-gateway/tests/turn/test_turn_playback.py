@@ -440,3 +440,15 @@ def test_what_was_heard_before_a_flush_need_not_be_reported_again(*, total: int,
     paused.reported(0, at(2_011), is_final=False, is_held=False)
     paused.completed(total)
     assert not paused.is_over(at(2_020))
+
+
+def test_a_player_that_was_flushed_gets_the_audio_again_from_where_it_says() -> None:
+    """By the clock it had played 800; it tells 700 as its last position, and playout stands there until it goes on."""
+    made = started(Player.FLUSHES)
+    made.held(at(1_500))
+    made.reported(700, at(1_550), is_final=True, is_held=True)
+    assert made.resumed(at(2_000)) == 700
+    assert made.paced(at(2_500)) == 700
+    assert made.may_end_at(700)
+    assert not made.may_end_at(701)
+    assert made.deadline() is None
