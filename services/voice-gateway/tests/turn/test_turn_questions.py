@@ -3,11 +3,12 @@
 import json
 
 import pytest
-from gateway_kit.phone_call import PERSONA, at, new_core, question
+from gateway_kit.phone_call import PERSONA, TOOLBOX, at, new_core, question
 from voice_gateway.domain import events
-from voice_gateway.domain.chat import PROMPT_TOKENS
+from voice_gateway.domain.chat import PROMPT_TOKENS, ChatMessage, Role
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import ReplyId
+from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.turn import effects, inputs, snapshot
 from voice_gateway.turn.core import Core
 from voice_gateway.turn.projection import prompt_size
@@ -99,3 +100,20 @@ def test_who_could_leave_out_next_to_nothing_does_not_ask_again() -> None:
     first = question(core.handle(inputs.TextTyped("x" * 221), at(2)))
     assert prompt_size(first.messages, first.tools) == BESIDE + 8 + 56
     assert refusals(core, first.reply) == []
+
+
+def test_instructions_of_one_reply_teach_nothing_of_the_session() -> None:
+    """A request with instructions of its own may be too long because of them: it is asked again with the same ones,
+    twice, and the next turn has all the room that it had.
+    """
+    core, _ = asked("x" * 400, 40)
+    core.handle(inputs.ClientInterrupted(), at(100))
+    own = "Be kind. "
+    core.handle(inputs.ReplyRequested(ReplyOptions(instructions=own)), at(200))
+    reply = core._agent.last[0]
+    for time_ms in (300, 400):
+        (again,) = core.handle(inputs.ReplyTooLong(reply), at(time_ms))
+        assert isinstance(again, effects.AskAgain)
+        assert again.messages[0] == ChatMessage(Role.SYSTEM, own)
+        assert again.tools == TOOLBOX.tools
+    assert core.snapshot(at(500))["agreement"]["prompt_tokens"] == PROMPT_TOKENS
