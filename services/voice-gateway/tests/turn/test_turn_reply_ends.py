@@ -131,3 +131,20 @@ def test_a_filler_and_the_answer_are_given_as_the_reply_was_asked_for() -> None:
     assert "synthesize" not in told
     assert told.count("[ask the model with weather and close_door for reply") == 2
     assert told.count("system: 'Be kind.'") == 2
+
+
+@pytest.mark.parametrize(("end", "is_answered"), [("model 1 is done", True), ("model 1 fails", False)])
+def test_a_part_of_a_reply_that_failed_is_no_answer(end: str, *, is_answered: bool) -> None:
+    """Who has heard "Well," of a reply and then interrupts has an answer, unless the rest of it had failed."""
+    core = new_core()
+    steps = (
+        *REPLY[:2],
+        '1050 ms: model 1 writes "Well, then. "',
+        f"1060 ms: {end}",
+        "1100 ms: speech 1.1 comes",
+        "1100 ms: playout 1 starts at 0 ms",
+        "1110 ms: speech 1.1 is complete, 500 ms",
+        "1600 ms: interrupts",
+    )
+    assert "'Well,')" in played(core, steps)
+    assert (core._agent.unanswered is None) is is_answered
