@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from voice_gateway.domain.agreement import Agreement, Change
 from voice_gateway.domain.chat import Tool, ToolPlace
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.domain.reply_options import Modality
 
 CLOSE = Tool("close_door", "Closes a door.", "", ToolPlace.CLIENT)
 CHANGES = st.builds(
@@ -19,6 +20,7 @@ CHANGES = st.builds(
     system_prompt=st.none() | st.sampled_from(["", "Be long."]),
     policy=st.none() | st.builds(TurnPolicy, lead_ms=st.integers(40, 5_000)),
     tools=st.none() | st.sampled_from([(), (CLOSE,)]),
+    reply_modality=st.none() | st.sampled_from(Modality),
 )
 
 
@@ -32,6 +34,7 @@ CHANGES = st.builds(
         (Change(system_prompt=""), replace(AGREEMENT, persona=replace(AGREEMENT.persona, system_prompt=""))),
         (Change(policy=TurnPolicy(lead_ms=300)), replace(AGREEMENT, policy=TurnPolicy(lead_ms=300))),
         (Change(tools=(CLOSE,)), replace(AGREEMENT, toolbox=replace(TOOLBOX, tools=(TOOLBOX.tools[0], CLOSE)))),
+        (Change(reply_modality=Modality.TEXT), replace(AGREEMENT, reply_modality=Modality.TEXT)),
         (Change(tools=()), replace(AGREEMENT, toolbox=replace(TOOLBOX, tools=TOOLBOX.tools[:1]))),
     ],
 )
@@ -61,6 +64,26 @@ def test_no_agreement_is_out_of_range(wrong: dict[str, int], why: str) -> None:
     """Whoever makes one, also of what another process has kept, is told at once, not by the first audio."""
     with pytest.raises(ValueError, match=why):
         replace(AGREEMENT, **wrong)  # type: ignore[arg-type]  # all of them are numbers
+
+
+@pytest.mark.parametrize(
+    "least",
+    [{"asr_rate_hz": 1}, {"prompt_tokens": 0}, {"backend_patience_ms": 0}, {"idle_timeout_ms": 0}],
+)
+def test_the_least_value_is_agreed(least: dict[str, int]) -> None:
+    """A server may give the model no room beyond the least, and set no limit of time, and its sessions begin."""
+    agreement = replace(AGREEMENT, **least)  # type: ignore[arg-type]  # all of them are numbers
+    assert {name: getattr(agreement, name) for name in least} == least
+
+
+def test_a_wrong_rate_is_told_with_all_that_are_right() -> None:
+    """Whoever has asked for a rate that there is not reads every rate that there is."""
+    rates = "8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000"
+    for name in ("input_rate_hz", "output_rate_hz"):
+        with pytest.raises(ValueError, match=f"^{name} is 1; it must be one of {rates}$"):
+            replace(AGREEMENT, **{name: 1})  # type: ignore[arg-type]  # both are numbers
+    with pytest.raises(ValueError, match=r"^asr_rate_hz is 0; it must be at least 1$"):
+        replace(AGREEMENT, asr_rate_hz=0)
 
 
 def test_departures_from_the_contract() -> None:

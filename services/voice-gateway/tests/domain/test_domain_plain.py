@@ -68,6 +68,45 @@ def test_names_tell_twins_apart() -> None:
     """Two classes with equal fields are different values where the names count."""
     assert to_plain(Inner(1)) == to_plain(Twin(1))
     assert to_plain([Inner(1)], with_names=True) == [{"": "Inner", "part": 1}]
+    assert to_plain((Inner(1), Twin(1)), with_names=True) == [{"": "Inner", "part": 1}, {"": "Twin", "part": 1}]
+
+
+def test_names_stand_in_what_is_inside_too() -> None:
+    """A value that holds two twins is told from one that holds them the other way round."""
+    value = Outer(ReplyId(1), Colour.RED, Inner(1.0), ("a",), Inner(2.0))
+    assert to_plain(value, with_names=True) == {
+        "": "Outer",
+        "reply": 1,
+        "colour": "red",
+        "inner": {"": "Inner", "part": 1.0},
+        "texts": ["a"],
+        "maybe": {"": "Inner", "part": 2.0},
+        "is_set": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "read"),
+    [
+        (float, 2, 2.0),
+        (ReplyId | None, 5, ReplyId(5)),
+        (ReplyId | None, None, None),
+        (tuple[Inner, ...], [{"part": 1}, {"part": 2}], (Inner(1.0), Inner(2.0))),
+        (Colour, "red", Colour.RED),
+        (bool, False, False),
+        (str, "", ""),
+        (int, -(2**70), -(2**70)),
+    ],
+)
+def test_each_kind_is_read(kind: Any, value: Any, read: Any) -> None:
+    """What another process has kept comes back with its own type: a whole number is a float where a float was."""
+    assert repr(from_plain(kind, value, "x")) == repr(read)
+
+
+def test_all_that_is_missing_is_told_at_once() -> None:
+    """Whoever mends what was kept need not try again for each field."""
+    with pytest.raises(PlainError, match=r"^x has no reply, texts$"):
+        from_plain(Outer, {name: value for name, value in OUTER.items() if name not in ("reply", "texts")}, "x")
 
 
 def test_what_json_does_not_have_is_refused() -> None:
@@ -82,6 +121,12 @@ def test_what_json_does_not_have_is_refused() -> None:
         (Inner, {"part": 1.0, "other": 2}, "x has 2 fields; a Inner has 1"),
         (Inner, [1.0], "x is list; it must be Inner"),
         (Inner, {}, "x has no part"),
+        (Inner, {"part": True}, "x.part is bool; it must be float"),
+        (int, 1.0, "x is float; it must be int"),
+        (ReplyId | None, "1", "x is str; it must be int"),
+        (ReplyId, None, "x is NoneType; it must be int"),
+        (Colour, 1, "x is int; it must be Colour"),
+        (tuple[Inner, ...], [{"part": 1}, {"part": "2"}], "x[1].part is str; it must be float"),
         (Inner, {"part": "1"}, "x.part is str; it must be float"),
         (Inner, {"part": 10**400}, "x.part is a number that no double holds"),
         (Outer, OUTER | {"texts": ["a", "b", 3]}, "x.texts[2] is int; it must be str"),

@@ -15,6 +15,7 @@ from voice_gateway.domain import strict_json
         ('"' + "[" * 200 + '"', "[" * 200),
         ("[" * 100 + "]" * 100, None),
         ('{"a":' * 100 + '"\\ud83d\\ude00"' + "}" * 100, None),
+        ('{"a":[' * 50 + "]}" * 50, None),
         ("[" + "[]," * 200 + "{}]", [*([[]] * 200), {}]),
     ],
     ids=[
@@ -26,6 +27,7 @@ from voice_gateway.domain import strict_json
         "brackets in a string",
         "nested",
         "nested objects",
+        "nested in turn",
         "side by side",
     ],
 )
@@ -53,6 +55,7 @@ def test_json_is_read(text: str, value: object) -> None:
         '"\udcff"',
         "[" * 101 + "]" * 101,
         '{"a":' * 101 + "1" + "}" * 101,
+        '{"a":[' * 51 + "]}" * 51,
         "[" * 100_000,
         "[" * 100_000 + "]" * 100_000,
     ],
@@ -69,3 +72,21 @@ def test_what_others_would_not_read_is_refused(text: str) -> None:
 def test_objects_are_told(text: str, is_object: bool) -> None:  # noqa: FBT001  a table
     """Arguments and schemas are objects; anything else in their place is not."""
     assert strict_json.is_object(text) is is_object
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[NaN]", "NaN is not JSON"),
+        ("-Infinity", "-Infinity is not JSON"),
+        ("[1e999]", "a number that is too large"),
+        ("1" + "0" * 309, "a number that is too large"),
+        ("[" * 101 + "]" * 101, "nested too deeply"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+    ids=["NaN", "Infinity", "exponent", "digits", "a little", "much"],
+)
+def test_who_wrote_what_others_would_not_read_is_told_why(text: str, why: str) -> None:
+    """The words reach the model that wrote the text, or the client, and say what is to be changed."""
+    with pytest.raises(ValueError, match=f"^{why}$"):
+        strict_json.loads(text)
