@@ -1,5 +1,6 @@
 """Words and units."""
 
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -93,16 +94,17 @@ def test_policy_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "least", "most"),
+    ("make", "least", "most"),
     [
-        (policy._ms(40, 30, 50, "a wait"), 30, 50),
-        (policy._count(4, 3, 5, "a wait"), 3, 5),
-        (policy._flag("a wait"), 0, 1),
+        (lambda: policy._ms(40, 30, 50, "a wait"), 30, 50),
+        (lambda: policy._count(4, 3, 5, "a wait"), 3, 5),
+        (lambda: policy._flag("a wait"), 0, 1),
     ],
     ids=["ms", "count", "flag"],
 )
-def test_a_setting_knows_its_range(made: Any, least: int, most: int) -> None:
+def test_a_setting_knows_its_range(make: Callable[[], Any], least: int, most: int) -> None:
     """Pages, proto and refusals of a setting are made of its range and of its one line of text."""
+    made = make()
     assert (made.metadata["low"], made.metadata["high"], made.metadata["doc"]) == (least, most, "a wait")
     assert set(made.metadata) == {"low", "high", "unit", "doc"}
 
@@ -172,6 +174,7 @@ def test_players_differ_in_what_a_hold_does() -> None:
     [
         (0, (), "call00000"),
         (7, ("call00000",), "call00007"),
+        (7, ("call00007",), "call00008"),
         (7, ("call00007", "call00008", "call00010"), "call00009"),
         (12_345, (), "call12345"),
     ],

@@ -1,5 +1,6 @@
 """What a session keeps of its conversation, and what becomes of it when it is too long."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain.chat import ToolCall
@@ -8,7 +9,7 @@ from voice_gateway.domain.items import AssistantItem, Item, ToolCallItem, ToolOu
 from voice_gateway.turn import effects
 from voice_gateway.turn.effects import Orders
 from voice_gateway.turn.history import ITEM_BYTES, KEPT_BYTES, History
-from voice_gateway.turn.shortening import CUT_MARK, FORGOTTEN, Measure, shortened
+from voice_gateway.turn.shortening import CUT_MARK, FORGOTTEN, Measure, end_within, shortened
 
 KIB = 1_024
 
@@ -105,6 +106,7 @@ def test_then_the_oldest_rounds_and_replies_of_the_turn_go() -> None:
     # 15 + 40 + (2 * 12 + 2 * 11) + (12 + 11) = 124
     assert kept(items, 124) == ["What?", "a" * 30, "{}", "{}", "b", "c", "{}", "d"]
     assert kept(items, 123) == ["What?", "{}", "{}", "b", "c", "{}", "d"]
+    assert kept(items, 84) == ["What?", "{}", "{}", "b", "c", "{}", "d"]
     assert kept(items, 83) == ["What?", "{}", "d"]
 
 
@@ -118,6 +120,63 @@ def test_then_beginnings_are_cut() -> None:
     call = ToolCallItem(ItemId(2), "c", "look", '{"a": "' + "x" * 100 + '"}')
     assert kept([of_user(1, "?"), call, ToolOutputItem(ItemId(3), ItemId(2), "no")], 60) == ["?", "{}", "no"]
     assert kept([of_user(1, "?"), *a_round(2, "no", "no")], 30) == ["?", "{}", "{}", "no", "no"]  # 11 and 48: too long
+
+
+def test_an_output_that_is_short_is_not_forgotten() -> None:
+    """What would save nothing stays readable, and one character that is saved may be enough."""
+    short, longer = "s" * 28, "l" * 29
+    items = [of_user(1, "?"), *a_round(2, short, longer), of_agent(6, "a" * 20)]
+    # 11 for the user, 12 twice, 38 and 39, 30 for the reply: 142
+    assert kept(items, 142) == ["?", "{}", "{}", short, longer, "a" * 20]
+    assert kept(items, 141) == ["?", "{}", "{}", short, FORGOTTEN, "a" * 20]
+
+
+def test_without_a_question_the_oldest_reply_goes_first() -> None:
+    """An agent that spoke first and was not answered loses what it said first, whole."""
+    items: list[Item] = [of_agent(1, "a" * 30), of_agent(2, "b" * 30), of_agent(3, "c" * 30)]
+    assert kept(items, 120) == ["a" * 30, "b" * 30, "c" * 30]
+    assert kept(items, 119) == ["b" * 30, "c" * 30]
+    assert kept(items, 79) == ["c" * 30]
+
+
+def test_no_more_is_cut_than_has_to_be() -> None:
+    """When the end of the question fits, what a tool was asked behind it stays as it was."""
+    call = ToolCallItem(ItemId(2), "c", "look", '{"a": 1}')
+    items: list[Item] = [of_user(1, "q" * 99 + "?"), call, ToolOutputItem(ItemId(3), ItemId(2), "no")]
+    # 110 and 18 and 12: 140
+    assert kept(items, 130) == ["q" * 89 + "?", '{"a": 1}', "no"]
+    assert kept(items, 129) == ["q" * 88 + "?", '{"a": 1}', "no"]
+    assert kept(items, 56) == ["q" * 15 + "?", '{"a": 1}', "no"]
+    # a question keeps at least a quarter of the bound, 13: then what was asked of the tool goes, too
+    assert kept(items, 53) == ["q" * 12 + "?", '{"a": 1}', "no"]
+    assert kept(items, 52) == ["q" * 12 + "?", "{}", "no"]
+
+
+def test_what_was_said_is_cut_like_what_was_heard() -> None:
+    """A reply that was interrupted keeps the end of both, so that neither fills the memory."""
+    reply = AssistantItem(ItemId(2), ReplyId(2), "s" * 99 + ".", "h" * 49 + ",", is_interrupted=True)
+    _, cut = shortened([of_user(1, "?"), reply], 61, CHARS)  # 11 and 60 are 71
+    assert cut == AssistantItem(ItemId(2), ReplyId(2), "s" * 89 + ".", "h" * 39 + ",", is_interrupted=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "room", "end"),
+    [
+        ("abcdef", 6, "abcdef"),
+        ("abcdef", 7, "abcdef"),
+        ("abcdef", 5, "bcdef"),
+        ("abcdef", 2, "ef"),
+        ("abcdef", 1, "f"),
+        ("abcdef", 0, "f"),
+        ("abcdef", -3, "f"),
+        ("a", 0, "a"),
+        ("", 0, ""),
+        ("", 3, ""),
+    ],
+)
+def test_the_end_of_a_text_is_as_long_as_its_room(text: str, room: int, end: str) -> None:
+    """Not a letter more is kept, and not one less; of words that were said something always stays."""
+    assert end_within(text, room, CHARS) == end
 
 
 @given(
@@ -314,3 +373,28 @@ def test_half_characters_are_counted() -> None:
     history = History(Orders())
     history.said(TurnId(1), "\ud83d")
     assert len(history.items) == 1
+
+
+@pytest.mark.parametrize(("more", "first"), [(0, 1), (1, 2)])
+def test_each_text_of_a_round_takes_room(more: int, first: int) -> None:
+    """Names, arguments and outcomes are memory like what was said: one byte too many, and the oldest turn goes."""
+    history = History(Orders())
+    history.said(TurnId(1), "x" * 100 * KIB)
+    history.said(TurnId(2), "y")
+    history.called([(ToolCall("i" * 10 * KIB, "n" * 20 * KIB, "a" * 30 * KIB), "o" * 40 * KIB)])
+    # 200 KiB, 1 byte and 4 items; the fifth fills the rest
+    history.said(TurnId(3), "z" * (56 * KIB - 1 - 5 * ITEM_BYTES + more))
+    assert history.items[0].id == first
+
+
+def test_a_copy_goes_on_by_itself() -> None:
+    """What is tried out in a copy is not said in the conversation, nor told to a store, and is bounded as well."""
+    history = History(Orders())
+    history.said(TurnId(1), "x" * 200 * KIB)
+    copy = history.copy()
+    assert (copy.items, copy.last) == (history.items, 1)
+    copy.said(TurnId(2), "y" * 100 * KIB)
+    assert ([item.id for item in copy.items], copy.last) == ([2], 2)
+    assert ([item.id for item in history.items], history.last, history.version) == ([1], 1, 1)
+    assert told_by(history) == [effects.Remember(history.items[0])]
+    assert told_by(copy) == [effects.Remember(copy.items[0])]

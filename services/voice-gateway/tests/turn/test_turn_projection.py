@@ -246,3 +246,62 @@ def test_a_large_model_reads_all_that_is_kept() -> None:
     """What a session keeps bounds the request where the model would not: 262,144 bytes and the instructions."""
     _, user = typed("x" * 4_000, 260, prompt_tokens=10_000_000)
     assert user.text == "\n".join(["x" * 4_000] * 63)  # a turn counts 4,128 bytes
+
+
+def test_each_text_that_the_model_reads_is_counted() -> None:
+    """What a tool was asked is read like what was said, and of a reply only what was heard: one token too many, and
+    the oldest turn goes.
+    """
+    call = ToolCallItem(ItemId(3), "an id that no model counts", "n" * 40, "a" * 400)
+    items: list[Item] = [
+        UserItem(ItemId(1), TurnId(1), "x" * 400),
+        AssistantItem(ItemId(2), ReplyId(1), "s" * 4_000, "h" * 40, is_interrupted=True),
+        call,
+        ToolOutputItem(ItemId(4), ItemId(3), "o" * 80),
+        UserItem(ItemId(5), TurnId(2), "y" * 40),
+    ]
+    # 108, 18, 118, 28 and 18
+    whole = messages("", items, (), 290)
+    assert [message.text[:1] for message in whole] == ["x", "h", "o", "(", "y"]
+    assert whole[1].calls == (ToolCall("an id that no model counts", "n" * 40, "a" * 400),)
+    assert said(messages("", items, (), 289)) == [("user", "y" * 40)]
+
+
+def test_a_request_is_as_large_as_its_messages_and_tools() -> None:
+    """Calls are read by name and arguments, and a tool by its name, its description and its parameters."""
+    told = (
+        ChatMessage(Role.USER, "four"),  # 8 + 1
+        ChatMessage(Role.ASSISTANT, "fives", (ToolCall("c1", "look", "x" * 8), ToolCall("c2", "n" * 12, "{}"))),
+        ChatMessage(Role.TOOL, "", call_id="c1"),  # 8
+    )
+    assert prompt_size((), ()) == 0
+    assert prompt_size(told[:1], ()) == 9
+    assert prompt_size(told[1:2], ()) == 8 + 2 + (1 + 2) + (3 + 1)
+    assert prompt_size(told[2:], ()) == 8
+    tools = (
+        Tool("look", "x" * 20, "y" * 40, ToolPlace.SERVER),  # 24 + 1 + 5 + 10
+        Tool("n" * 8, "", "", ToolPlace.CLIENT),  # 24 + 2
+    )
+    assert prompt_size((), tools) == 66
+    assert prompt_size(told, tools) == 9 + 17 + 8 + 66
+
+
+def test_a_round_is_read_with_its_outcomes_in_their_order() -> None:
+    """Two calls at once are one message, the outcomes follow in the order of the calls, and names repeat nowhere."""
+    items: list[Item] = [
+        UserItem(ItemId(1), TurnId(1), "Both?"),
+        ToolCallItem(ItemId(2), "a", "weather", '{"place": "Rome"}'),
+        ToolCallItem(ItemId(3), "a", "clock", "{}"),
+        ToolOutputItem(ItemId(4), ItemId(2), "sunny"),
+        ToolOutputItem(ItemId(5), ItemId(3), "noon"),
+        AssistantItem(ItemId(6), ReplyId(2), "Sunny at noon.", "Sunny", is_interrupted=True),
+    ]
+    calls = (ToolCall("a", "weather", '{"place": "Rome"}'), ToolCall("call00001", "clock", "{}"))
+    assert lawful(items) == [
+        ChatMessage(Role.USER, "Both?"),
+        ChatMessage(Role.ASSISTANT, "", calls),
+        ChatMessage(Role.TOOL, "sunny", call_id="a"),
+        ChatMessage(Role.TOOL, "noon", call_id="call00001"),
+        ChatMessage(Role.ASSISTANT, "Sunny"),
+    ]
+    assert lawful(items[1:5])[0] == ChatMessage(Role.USER, UNSAID)

@@ -147,6 +147,25 @@ def test_what_is_no_snapshot_is_refused(change: dict[str, Any], why: str) -> Non
         snapshot.parse(new_core().snapshot(at(0)) | change)
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("version", "a snapshot needs version"),
+        ("agreement", "a snapshot needs agreement"),
+        ("turn", "a snapshot needs turn"),
+        ("last_reply", "a snapshot needs last_reply"),
+        ("last_call", "a snapshot needs last_call"),
+        ("has_reports", "a snapshot needs has_reports"),
+        ("history", "of a snapshot, history is NoneType; it must be list"),
+    ],
+)
+def test_what_is_missing_is_named(name: str, why: str) -> None:
+    """Whoever kept half of a session reads which part was lost."""
+    whole = new_core().snapshot(at(0))
+    with pytest.raises(snapshot.SnapshotError, match=f"^{re.escape(why)}$"):
+        snapshot.parse({key: value for key, value in whole.items() if key != name})
+
+
 def paths(value: object, *path: str | int) -> Iterator[tuple[str | int, ...]]:
     """Where each field of a plain value is, inside of others, too."""
     if isinstance(value, dict):
