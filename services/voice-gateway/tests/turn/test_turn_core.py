@@ -145,6 +145,77 @@ def test_a_silent_user_is_prompted_on_time() -> None:
     assert texts == [PERSONA.reprompt]
 
 
+A_SOUND = ("0 ms: session starts", "1000 ms: speech starts at 900 ms", "2000 ms: speech ends at 1900 ms")
+"""A sound without words: until 3000 ms a final may bring some."""
+
+
+def test_a_sound_wakes_nobody_for_its_own_sake() -> None:
+    """When nothing waits for the words of a sound, their time passes in silence."""
+    core = new_core()
+    told(core, *A_SOUND)
+    assert core.deadline() is None
+
+
+def test_a_silence_begins_when_a_sound_can_have_no_words() -> None:
+    """A user who made a sound is prompted as late as one who said something."""
+    core = new_core(TurnPolicy(no_input_ms=1_500))
+    told(core, *A_SOUND)
+    assert core.deadline() == at(3_000)
+    assert core.on_deadline(at(3_000)) == ()
+    assert core.deadline() == at(4_500)
+    assert core.on_deadline(at(4_499)) == ()
+    assert any(isinstance(effect, effects.Synthesize) for effect in core.on_deadline(at(4_500)))
+
+
+def test_a_change_waits_for_the_words_of_a_sound() -> None:
+    """A change that comes while words may be on their way is in force as soon as they can no longer come."""
+    core = new_core()
+    told(core, *A_SOUND)
+    assert told(core, "2010 ms: changes voice Karl") == []
+    assert core.deadline() == at(3_000)
+    assert core.on_deadline(at(2_999)) == ()
+    assert core.on_deadline(at(3_000)) == (effects.Reconfigure(Change(voice="Karl")),)
+    assert core.deadline() is None
+
+
+def test_a_request_waits_for_the_words_of_a_sound() -> None:
+    """Who asks for a reply behind a sound gets one to its words, and without any as soon as they cannot come."""
+    core = new_core(TurnPolicy(auto_reply=False))
+    told(core, *A_SOUND)
+    assert told(core, "2010 ms: asks for a reply") == []
+    assert core.deadline() == at(3_000)
+    assert core.on_deadline(at(2_999)) == ()
+    assert question(core.on_deadline(at(3_000))).turn is None
+
+
+def test_a_change_that_waits_for_its_second_does_not_wake_a_talk() -> None:
+    """A second language within a second waits for its time, and behind an answer that has begun for its end."""
+    core = new_core()
+    told(core, "0 ms: session starts", "100 ms: changes language de-DE", "300 ms: changes language fr-FR")
+    assert told(core, "400 ms: recognition 1 ends") == []
+    assert core.deadline() == at(1_100)
+    told(core, '500 ms: types "Hello."')
+    assert core.deadline() is None
+    assert core.on_deadline(at(1_100)) == ()
+
+
+@pytest.mark.parametrize(("auto_reply", "texts"), [(True, [PERSONA.unheard]), (False, [])])
+def test_who_asks_for_each_reply_is_not_told_of_an_outage(texts: list[str], *, auto_reply: bool) -> None:
+    """An agent that speaks only when it is asked does not speak up because recognition is away."""
+    core = new_core(TurnPolicy(auto_reply=auto_reply))
+    steps = (
+        "0 ms: session starts",
+        "1000 ms: speech starts at 900 ms",
+        "1500 ms: speech ends at 1400 ms",
+        "2000 ms: recognition 1 breaks",
+        "2001 ms: recognition 2 breaks",
+        "2600 ms: recognition 3 breaks",
+        "3700 ms: recognition 4 breaks",
+    )
+    lines = played(core, steps).splitlines()
+    assert [line.split("'")[1] for line in lines if "[synthesize" in line] == texts
+
+
 # --- what outlives it ------------------------------------------------------------------------------------------------
 
 
