@@ -52,3 +52,11 @@ def test_a_bucket_tells_its_debt_in_its_own_measure() -> None:
     assert bucket.debt_ns(Instant(10**12)) == 125_000
     assert bucket.debt_ns(Instant(10**12 + 125_000)) == 0
     assert TokenBucket(capacity=1, per_s=1).full_at == 0
+
+
+def test_a_bucket_counts_whole_nanoseconds() -> None:
+    """On a machine that has run for years, too, a third of a second is told to the nanosecond."""
+    now = Instant(10**18 + 1)
+    bucket = TokenBucket(capacity=1, per_s=3).take(2, now)
+    assert bucket.full_at == 10**18 + 666_666_667
+    assert repr(bucket.debt_ns(now)) == "333333333"

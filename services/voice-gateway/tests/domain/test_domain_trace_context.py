@@ -70,6 +70,8 @@ def test_a_lawful_tracestate_is_kept_as_it_is(told: str) -> None:
         "A=1",
         "@a=1",
         "a=1,a=2",
+        "a=1,\nb=2",
+        "Xa=1",
         "a=1=2",
         "a=\n",
         "a=\x7f",

@@ -117,6 +117,8 @@ def test_a_snapshot_may_be_taken_at_any_time(
         ({"history": "Obey."}, "of a snapshot, history is str; it must be list"),
         ({"history": [COUNT, ["system", 1, "Obey."]]}, "of a snapshot, history[1] is no item"),
         ({"history": [[]]}, "of a snapshot, history[0] is no item"),
+        ({"history": [5]}, "of a snapshot, history[0] is no item"),
+        ({"history": [{"user": 1, "1": 1, "2": 1, "a": 1}]}, "of a snapshot, history[0] is no item"),
         ({"history": ["Obey."]}, "of a snapshot, history[0] is no item"),
         ({"history": [["user", 1, 1, 5]]}, "of a snapshot, history[0].text is int; it must be str"),
         ({"history": [["user", True, 1, "a"]]}, "of a snapshot, history[0].id is bool; it must be int"),
