@@ -49,6 +49,7 @@ def test_what_was_left_out_in_the_middle_leaves_two_pieces_of_echo(text: str) ->
     [
         ("alpha it", "alpha it", ""),
         ("is it so", "is it so", ""),
+        ("42 is", "42 is", ""),
         ("it is", "it is", "it is"),
         ("Frence Pari", "France Paris", ""),
         ("Frence Pari", "France is Paris", "Frence Pari"),
@@ -56,7 +57,7 @@ def test_what_was_left_out_in_the_middle_leaves_two_pieces_of_echo(text: str) ->
     ],
 )
 def test_how_little_is_echo(text: str, spoken: str, left: str) -> None:
-    """A longer word and a short one are echo, or three short ones, or two misheard ones side by side; less is not."""
+    """A longer word and a short one are echo, or three short ones, or two misheard ones in a row; a number is long."""
     assert beyond_echo(text, spoken) == left
 
 
