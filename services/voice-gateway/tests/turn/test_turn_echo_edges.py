@@ -18,6 +18,7 @@ SPOKEN = f"{FIRST} delta echo foxtrot golf hotel {LAST}"
         (f"{FIRST} mango rhino", ""),
         (f"mango rhino {FIRST}", ""),
         (f"{FIRST} x y z", ""),
+        (f"{FIRST} b2 mango tango", "b2 mango tango"),
         (f"{FIRST} mango 77 rhino", ""),
         (f"{FIRST} mango please", "mango please"),
         (f"Mango tango rhino, {FIRST}", "Mango tango rhino,"),
@@ -66,6 +67,7 @@ def test_how_little_is_echo(text: str, spoken: str, left: str) -> None:
     [
         ("Mango tango rhino eight hundred people visit", "eight hundred people visit", "Mango tango rhino"),
         ("people visit eight hundred. Mango tango rhino", "people visit eight hundred", "Mango tango rhino"),
+        ("call 5 5 5 now", "call 555 now", ""),
         ("People count one two. Mango tango rhino igloo", "people count one two", "Mango tango rhino igloo"),
         ("Mango tango rhino igloo, one two people count", "one two people count", "Mango tango rhino igloo,"),
     ],
