@@ -1,4 +1,5 @@
-"""Records how the recogniser hears the agent's own voice: what the tests of echo judge (`tests/turn/echo_heard.json`).
+"""Records how the recogniser hears the agent's own voice: what the tests of echo judge
+(`tests/turn/text/echo_heard.json`).
 
 Speaks ten paragraphs, turns them down by 12 dB, cuts pieces out of them anywhere, transcribes each and keeps the text
 alone. Beside them, as what must not be taken for echo: sentences of a user, and such sentences after a piece of echo.
@@ -18,7 +19,7 @@ from local_models.engines.hibari import HibariEngine
 from local_models.engines.moonshine import MoonshineEngine
 
 ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "services" / "voice-gateway" / "tests" / "turn" / "echo_heard.json"
+OUT = ROOT / "services" / "voice-gateway" / "tests" / "turn" / "text" / "echo_heard.json"
 RATE_HZ = 16_000
 ECHO_GAIN = 10 ** (-12 / 20)
 PIECES = 30

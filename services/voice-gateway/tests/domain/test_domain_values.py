@@ -1,13 +1,11 @@
 """Words and units."""
 
-from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voice_gateway.domain import policy
 from voice_gateway.domain.audio import Encoding, pcm_bytes
 from voice_gateway.domain.backend_status import AddressState, AddressStatus, BackendStatus, NameStatus
 from voice_gateway.domain.chat import Tool, Toolbox, ToolPlace, made_up_id
@@ -94,27 +92,34 @@ def test_policy_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "least", "most"),
+    ("name", "default", "told"),
     [
-        (lambda: policy._ms(40, 30, 50, "a wait"), 30, 50),
-        (lambda: policy._count(4, 3, 5, "a wait"), 3, 5),
-        (lambda: policy._flag("a wait"), 0, 1),
+        (
+            "lead_ms",
+            200,
+            {"low": 40, "high": 5_000, "unit": "ms", "doc": "reply audio is sent at most this far ahead of real time"},
+        ),
+        (
+            "max_speculations",
+            3,
+            {
+                "low": 0,
+                "high": 10,
+                "unit": "count",
+                "doc": "at most this many replies are prepared early in one turn",
+            },
+        ),
+        (
+            "speculation",
+            True,
+            {"low": 0, "high": 1, "unit": "", "doc": "prepare the reply before the turn is certain"},
+        ),
     ],
-    ids=["ms", "count", "flag"],
 )
-def test_a_setting_knows_its_range(make: Callable[[], Any], least: int, most: int) -> None:
-    """Pages, proto and refusals of a setting are made of its range and of its one line of text."""
-    made = make()
-    assert (made.metadata["low"], made.metadata["high"], made.metadata["doc"]) == (least, most, "a wait")
-    assert set(made.metadata) == {"low", "high", "unit", "doc"}
-
-
-def test_a_setting_knows_its_default_and_unit() -> None:
-    """A setting that is left out has the value of the contract, and a flag is set."""
-    wait, count, flag = policy._ms(40, 30, 50, ""), policy._count(4, 3, 5, ""), policy._flag("")
-    assert (wait.default, wait.metadata["unit"]) == (40, "ms")
-    assert (count.default, count.metadata["unit"]) == (4, "count")
-    assert (flag.default, flag.metadata["unit"]) == (True, "")
+def test_a_setting_knows_what_is_told_of_it(name: str, default: int, told: dict[str, Any]) -> None:
+    """Pages, proto and refusals of a setting are made of its default, its range, its unit and its one line of text."""
+    (spec,) = (each for each in fields(TurnPolicy) if each.name == name)
+    assert (spec.default, dict(spec.metadata)) == (default, told)
 
 
 @pytest.mark.parametrize("name", ["lead_ms", "vad_onset_ms", "min_words", "no_input_ms", "max_speculations"])

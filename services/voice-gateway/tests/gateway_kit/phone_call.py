@@ -25,6 +25,10 @@ from voice_gateway.domain.reply_options import Modality, ReplyOptions
 from voice_gateway.domain.transcript import SpokenWord, Word
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core
+from voice_gateway.turn.reply.factory import ReplyFactory
+from voice_gateway.turn.reply.questions import Questions
+from voice_gateway.turn.reply.reply import Shared
+from voice_gateway.turn.tables import FLOOR, Floor, Machine
 
 RATE_HZ = 16_000
 PER_MS = RATE_HZ // 1_000
@@ -63,6 +67,13 @@ _PLAYER = re.compile(r"^player: (\w+)$", re.MULTILINE)
 def new_core(policy: TurnPolicy | None = None, persona: Persona = PERSONA, **agreed: Any) -> Core:
     """A core as the scripts use it, but for what is `agreed` otherwise: fields of an Agreement."""
     return Core(replace(AGREEMENT, policy=policy or TurnPolicy(), persona=persona, **agreed))
+
+
+def reply_factory(policy: TurnPolicy | None = None, **agreed: Any) -> ReplyFactory:
+    """Makes replies without a core; `agreed` are fields of the agreement that are otherwise."""
+    orders = effects.Orders()
+    shared = Shared(orders, Machine(FLOOR, Floor.NOBODY), Questions(PERSONA.system_prompt, 1_000, orders))
+    return ReplyFactory(replace(AGREEMENT, policy=policy or TurnPolicy(), **agreed), shared)
 
 
 def play(script: str) -> str:

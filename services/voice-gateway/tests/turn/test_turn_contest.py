@@ -274,7 +274,18 @@ def test_without_a_minimum_of_words_silence_still_takes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Stop!", "stop, stop", "  WAIT ", "Hold it.", "Arr\u00eate !", "Arre\u0302te", "wait, stop"]
+    "text",
+    [
+        "Stop!",
+        "stop, stop",
+        "  WAIT ",
+        "Hold it.",
+        "Arr\u00eate !",
+        "Arre\u0302te",
+        "wait, stop",
+        "Hold it, hold it!",
+        "Stop! Be quiet!",
+    ],
 )
 def test_stop_words(text: str) -> None:
     """A stop word counts in any case, with any mark, and repeated."""

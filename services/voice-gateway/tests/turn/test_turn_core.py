@@ -1,7 +1,5 @@
 """Begin and end of a session, what is stale, and what the core waits for."""
 
-from typing import Any
-
 import pytest
 from gateway_kit.phone_call import AGREEMENT, PER_MS, PERSONA, at, new_core, played, question
 from voice_gateway.domain import events
@@ -11,7 +9,6 @@ from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.ids import ReplyId
 from voice_gateway.domain.plain import to_plain
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.turn import core as module
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.core import Core, Phase, State
 from voice_gateway.turn.effects import Orders
@@ -246,20 +243,6 @@ def test_changes_wait_until_nothing_is_going_on() -> None:
 
 
 # --- its parts -------------------------------------------------------------------------------------------------------
-
-
-def test_a_fact_is_handled_by_the_part_it_belongs_to() -> None:
-    """Each part of the core is handed its own facts, with their time."""
-    handed: list[tuple[Any, ...]] = []
-    first, second = (
-        module._of("_user", {str: lambda *told: handed.append(("str", *told))}),
-        module._of("_agent", {int: lambda *told: handed.append(("int", *told)), float: lambda *_: None}),
-    )
-    core = new_core()
-    assert (set(first), set(second)) == ({str}, {int, float})
-    first[str](core, "a fact", at(5))
-    second[int](core, 7, at(6))
-    assert handed == [("str", core._user, "a fact", at(5)), ("int", core._agent, 7, at(6))]
 
 
 def test_orders_are_one_batch_in_their_order() -> None:

@@ -39,15 +39,6 @@ def test_a_machine_moves_by_its_table_or_not_at_all(machine: Any, data: st.DataO
         assert moving.state is table[state, event]
 
 
-def test_what_a_table_does_not_allow_it_forbids() -> None:
-    """A pair that nobody wrote down cannot happen, and one that stands there leads where it says."""
-    moves = {tables.Listening.CLOSED: {tables.ListeningEvent.OPENED: tables.Listening.OPEN}}
-    table = tables._decided(tables.Listening, tables.ListeningEvent, moves)
-    assert set(table) == set(product(tables.Listening, tables.ListeningEvent))
-    following = {pair: state for pair, state in table.items() if state is not None}
-    assert following == {(tables.Listening.CLOSED, tables.ListeningEvent.OPENED): tables.Listening.OPEN}
-
-
 def test_what_was_forbidden_is_named() -> None:
     """Whoever reads the log of such a fault sees what happened, and in which state."""
     with pytest.raises(Forbidden, match=r"^FloorEvent\.RESUMED in Floor\.NOBODY$"):

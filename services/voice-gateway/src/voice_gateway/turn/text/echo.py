@@ -2,7 +2,8 @@
 
 Recognisers garble echo: they mishear words, invent what was cut off at the edges, and write numbers in figures. So the
 words that the transcript shares with what was spoken, or nearly shares, are joined into chains: runs in the same order
-with few words between. What no chain covers is the user's, unless it is too short for that.
+with few words between. What is said before the first chain or behind the last is the user's, unless it is too short for
+that. What stands between two chains is taken for echo that was garbled beyond likeness.
 """
 
 import re
@@ -159,7 +160,8 @@ def _numbers(words: Sequence[_Word]) -> list[_Word]:
 def _is_users(words: Sequence[_Word]) -> bool:
     """Whether the words beside a piece of echo are more than a garbled edge of it.
 
-    Measured (`tests/turn/echo_heard.json`): where Moonshine's audio is cut it invents up to two words, or an amount.
+    Measured (`tests/turn/text/echo_heard.json`): where Moonshine's audio is cut, it invents up to two words or an
+    amount.
     """
     telling = [word for word in words if len(word.key) > 1 and not word.key[0].isdecimal()]
     return len(telling) > _MOST_GARBLED_WORDS or any(map(_is_called_out, words))

@@ -1,7 +1,7 @@
 """The patterns by which `speakable` finds what is not read aloud.
 
 All of them are linear: what repeats without end is possessive, so that nothing is tried twice from one place, and what
-stops it also stops the next place from which it could be tried. `tests/turn/test_turn_text_cost.py` checks it.
+stops it also stops the next place from which it could be tried. `tests/turn/text/test_turn_text_cost.py` checks it.
 """
 
 import re

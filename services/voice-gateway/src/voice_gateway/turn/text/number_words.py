@@ -79,7 +79,7 @@ def _number(words: Sequence[str], at: int) -> tuple[int, int]:
             return total, end
         value, following = _below_thousand(words, _after_and(words, end))
         is_next = _SCALE.get(_cardinal(words, following), 0) < limit
-        if following <= _after_and(words, end) or not is_next or words[end - 1].isdecimal():
+        if following <= _after_and(words, end) or not is_next:
             return total, end
         end = following
     return total + value, end

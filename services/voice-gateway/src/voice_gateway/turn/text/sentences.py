@@ -270,8 +270,7 @@ class _Window:
     def _is_list_number(self, dot: int, word: str) -> bool:
         if not word.isdecimal():
             return False
-        line = max(self.start, self.text.rfind("\n", self.start, dot) + 1)
-        before = self.text[line:dot].removesuffix(word).rstrip()
+        before = self.text[self.start : dot].removesuffix(word).rstrip()
         return not before or before.endswith(":") or self._goes_on(before, word)
 
     def _goes_on(self, before: str, word: str) -> bool:

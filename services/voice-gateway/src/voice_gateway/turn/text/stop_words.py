@@ -27,11 +27,12 @@ _STOP = frozenset(
 _LONGEST_CHARS = 400
 """Nobody repeats a stop word for longer than this; a longer text is judged as other words are."""
 _MARKS = re.compile(r"[^\w\s']+")
+_ONLY_STOP = re.compile(rf"(?:(?:{'|'.join(sorted(_STOP))}) )+")
 
 
 def is_stop(text: str) -> bool:
-    """Whether the text is a stop word and nothing else, however often it is said ("Stop, stop!")."""
+    """Whether the text is stop words and nothing else, however often they are said ("Stop, stop! Be quiet!")."""
     if len(text) > _LONGEST_CHARS:
         return False
-    said = " ".join(_MARKS.sub(" ", unicodedata.normalize("NFC", text)).casefold().split())
-    return said in _STOP or (bool(said) and {*said.split()} <= _STOP)
+    said = _MARKS.sub(" ", unicodedata.normalize("NFC", text)).casefold().split()
+    return _ONLY_STOP.fullmatch("".join(f"{word} " for word in said)) is not None

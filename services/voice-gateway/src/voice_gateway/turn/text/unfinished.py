@@ -75,7 +75,11 @@ def reads_unfinished(text: str) -> bool:
 
 
 def _end_of(text: str) -> str:
-    return text if len(text) <= _ENOUGH_CHARS else text[-_ENOUGH_CHARS:].partition(" ")[2]
+    """The last words; of writing without spaces, the last characters."""
+    if len(text) <= _ENOUGH_CHARS:
+        return text
+    end = text[-_ENOUGH_CHARS:]
+    return end.partition(" ")[2] or end
 
 
 def _words_of(text: str) -> list[str]:
@@ -191,7 +195,7 @@ def _is_answer(words: Sequence[str]) -> bool:
         return not _without_lead(words[:-2])
     if words[-2:] == ["have", "to"] and words[0] in DO_WORDS:
         return True
-    is_infinitive = words[-1] == "to" and set(words[-2:-1]) & (BEFORE_INFINITIVE | {"love"})
+    is_infinitive = words[-1] == "to" and set(words[-2:-1]) & BEFORE_INFINITIVE
     if is_infinitive:
         return words[0] in ANSWERING or any(word.endswith("n't") or word == "not" for word in words)
     is_clause = words[0] == "not" or bool(INDEFINITE & {*words[:-3]})
@@ -205,7 +209,7 @@ def _is_stranded(words: Sequence[str]) -> bool:
         return False
     word, last, before = asked[0], asked[-1], asked[-2]
     if len(asked) == 2:  # noqa: PLR2004  the question word and the preposition: "what for", "where to"
-        return last not in {"about", "as", "like", "if", "than"}
+        return last not in {"about", "as", "like", "than"}
     if last == "like":
         return before not in {"would", "looks", "look"} or word == "what"
     if word in {"how", "when", "why"}:

@@ -8,7 +8,7 @@ import pytest
 from voice_gateway.turn.text.sentences import SentenceSplitter
 from voice_gateway.turn.text.speakable import Speakable
 
-PAGE = Path(__file__).parents[4] / "docs" / "reference" / "what-is-read-aloud.md"
+PAGE = Path(__file__).parents[5] / "docs" / "reference" / "what-is-read-aloud.md"
 FEWEST = 60
 """Cases that the page has at least: one that is not found any more must not pass for one that is true."""
 

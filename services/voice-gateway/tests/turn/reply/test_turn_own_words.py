@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from gateway_kit.one_reply import factory
-from gateway_kit.phone_call import AGREEMENT, PER_MS, PERSONA, RATE_HZ, TOOLBOX, at
+from gateway_kit.phone_call import AGREEMENT, PER_MS, PERSONA, RATE_HZ, TOOLBOX, at, reply_factory
 from voice_gateway.domain.events import ReplyKind
 from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
 from voice_gateway.domain.instant import Instant
@@ -28,7 +27,7 @@ LATER = Instant(1)
 
 def silent(text: str, options: ReplyOptions = AS_AGREED) -> Reply:
     """A reply of which nothing has left yet."""
-    reply = factory().make(None, ReplyClock(FIRST), kind=ReplyKind.REPROMPT, options=options)
+    reply = reply_factory().make(None, ReplyClock(FIRST), kind=ReplyKind.REPROMPT, options=options)
     reply.say(text, FIRST)
     return reply
 
@@ -186,7 +185,7 @@ def test_a_text_is_neither_held_nor_protected() -> None:
 
 def test_a_text_is_unheard_until_some_of_it_was_told() -> None:
     """A text is known to the user when its first sentence was told; of a reply that has not left nothing was heard."""
-    told, untold = silent("It is open.", TEXT), factory().make(None, ReplyClock(FIRST), options=TEXT)
+    told, untold = silent("It is open.", TEXT), reply_factory().make(None, ReplyClock(FIRST), options=TEXT)
     untold.ask((), FIRST)
     assert current(told).unheard(at(0)) is None
     assert current(untold).unheard(at(9_000)) is untold
@@ -220,7 +219,7 @@ def test_a_reply_is_held_once_and_goes_on_once() -> None:
 
 def test_a_reply_knows_what_it_is_for() -> None:
     """Replies are counted from 1, and each has its turn, its kind, its tools and the apology of its session."""
-    made = factory()
+    made = reply_factory()
     assert (made.last, made.has_reports) == (ReplyId(0), False)
     first = made.make(None, ReplyClock(FIRST))
     apology = PERSONA.apology
@@ -242,13 +241,13 @@ def test_a_reply_knows_what_it_is_for() -> None:
 )
 def test_a_reply_is_given_as_its_client_wants_it(agreed: Modality, wanted: Modality | None, modality: Modality) -> None:
     """What a client wants of one reply goes before what it has agreed for all."""
-    reply = factory(reply_modality=agreed).make(None, ReplyClock(FIRST), options=ReplyOptions(modality=wanted))
+    reply = reply_factory(reply_modality=agreed).make(None, ReplyClock(FIRST), options=ReplyOptions(modality=wanted))
     assert reply.brief.is_text is (modality is Modality.TEXT)
 
 
 def test_a_reply_is_played_as_agreed() -> None:
     """Its rate, the client's buffer, its patience with a player that stands still and the player are the session's."""
-    made = factory(TurnPolicy(client_buffer_ms=300, stall_ms=700), player=Player.FLUSHES)
+    made = reply_factory(TurnPolicy(client_buffer_ms=300, stall_ms=700), player=Player.FLUSHES)
     made.reports_came()
     playback = made.make(None, ReplyClock(FIRST)).playback
     playback.started(0, at(1_000), is_held=False)
@@ -264,7 +263,7 @@ def test_a_reply_is_played_as_agreed() -> None:
 
 def test_replies_are_counted_on() -> None:
     """After an earlier conversation the next reply has the next number, and its reports are expected."""
-    made = factory()
+    made = reply_factory()
     made.resume(ReplyId(6), has_reports=True)
     reply = made.make(None, ReplyClock(FIRST))
     assert (reply.id, made.last, reply.playback.is_reporting) == (ReplyId(7), ReplyId(7), True)

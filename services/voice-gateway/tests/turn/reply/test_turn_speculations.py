@@ -1,8 +1,7 @@
 """Replies that are prepared early: which may begin, which fit, and what is told of each in the end."""
 
 import pytest
-from gateway_kit.one_reply import factory
-from gateway_kit.phone_call import at
+from gateway_kit.phone_call import at, reply_factory
 from voice_gateway.domain.events import Speculation, SpeculationOutcome, SpeculationTrigger
 from voice_gateway.domain.ids import TurnId
 from voice_gateway.domain.instant import Instant
@@ -24,7 +23,7 @@ class Prepared:
     def __init__(self) -> None:
         self.current, self.history = CurrentReply(), History(Orders())
         self.attempts = Speculations(self.current, self.history)
-        self.factory = factory()
+        self.factory = reply_factory()
 
     def prepare(self, text: str, pieces: int = 0, trigger: SpeculationTrigger = PAUSE) -> Reply:
         """Prepare a reply to these words."""

@@ -1,8 +1,7 @@
 """Which facts about a reply count in which state: the others are about a part that is over, or has not begun."""
 
 import pytest
-from gateway_kit.one_reply import factory
-from gateway_kit.phone_call import PER_MS, at, batches, new_core, parse, played
+from gateway_kit.phone_call import PER_MS, at, batches, new_core, parse, played, reply_factory
 from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.events import InterruptCause, ReplyPaused, TurnReport
 from voice_gateway.domain.ids import ReplyId, TurnId
@@ -111,7 +110,7 @@ def ordered(*steps: str) -> list[effects.Effect]:
 
 def made(player: Player = Player.PAUSES, *, has_reports: bool = False) -> Reply:
     """A reply that answers a typed turn, and that the model was asked for."""
-    maker = factory(player=player)
+    maker = reply_factory(player=player)
     if has_reports:
         maker.reports_came()
     answering = Answering(CommittedTurn.typed(TurnId(1), "Count.", at(100)), ())
@@ -174,7 +173,7 @@ def test_who_has_told_their_last_position_is_not_asked_again() -> None:
 
 def test_calls_are_made_once() -> None:
     """What the model has called is handed over a single time, and only what it was offered."""
-    maker = factory()
+    maker = reply_factory()
     reply = maker.make(TurnId(1), ReplyClock(at(100)), tools=new_core()._agreement.toolbox.tools)
     reply.ask((), at(100))
     tell(reply, "200: model 1 calls weather {}")

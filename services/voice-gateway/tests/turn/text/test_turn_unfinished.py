@@ -389,6 +389,8 @@ def test_a_single_verb_has_a_verdict(word: str) -> None:
         ("q" * 200 + " you " + "q" * 1_100 + " an", True),
         ("you " + "q " * 58 + "an", True),
         ("you " + "q " * 59 + "an", False),
+        ("\u597d" * 1_300 + "\uff0c", True),
+        ("\u597d" * 1_300, False),
     ],
 )
 def test_the_last_words_are_read(text: str, is_held: bool) -> None:  # noqa: FBT001  one of the pair
