@@ -82,6 +82,19 @@ def test_after_the_end_nothing_happens() -> None:
     assert core.state.phase is Phase.ENDED
 
 
+def test_a_turn_that_waits_at_the_end_was_said() -> None:
+    """Whoever hangs up before their last words are answered finds them in the history, behind the reply they cut."""
+    core = new_core(TurnPolicy(interrupts=False))
+    told(core, "0 ms: session starts", '10 ms: types "Hello."', '20 ms: model 1 writes "One. "')
+    told(core, "30 ms: speech 1.1 comes", "40 ms: playout 1 starts at 0 ms")
+    told(core, '900 ms: final "And now?" ending at 800 ms')
+    assert told(core, "1000 ms: ends")[-3:] == [
+        "[remember item 2, reply 1 (interrupted): 'One.']",
+        "[remember item 3, user in turn 2: 'And now?']",
+        ENDED,
+    ]
+
+
 def test_input_ends_once() -> None:
     """Keys that come behind the end of the input are no turn, typed text still is, and a second end changes nothing."""
     core = new_core()
