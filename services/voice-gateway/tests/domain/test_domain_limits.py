@@ -46,7 +46,7 @@ def test_a_bucket_lets_no_more_pass_than_it_says(wishes: list[tuple[int, int]]) 
 
 
 def test_a_bucket_tells_its_debt_in_its_own_measure() -> None:
-    """Sound of a caller is counted in samples, so that one too many is a debt of less than a millisecond."""
+    """However many tokens flow in each second, one too many is a debt of exactly its own time."""
     bucket = TokenBucket(capacity=16_000, per_s=8_000).take(16_001, Instant(10**12))
     assert bucket == TokenBucket(16_000, 8_000, Instant(10**12 + 2_000_125_000))
     assert bucket.debt_ns(Instant(10**12)) == 125_000

@@ -287,7 +287,7 @@ def test_a_request_is_as_large_as_its_messages_and_tools() -> None:
 
 
 def test_a_round_is_read_with_its_outcomes_in_their_order() -> None:
-    """Two calls at once are one message, the outcomes follow in the order of the calls, and names repeat nowhere."""
+    """Two calls at once are one message, the outcomes follow in the order of the calls, and no id is there twice."""
     items: list[Item] = [
         UserItem(ItemId(1), TurnId(1), "Both?"),
         ToolCallItem(ItemId(2), "a", "weather", '{"place": "Rome"}'),

@@ -81,7 +81,9 @@ def test_without_a_reprompt_goodbye_is_said_at_once() -> None:
     ],
 )
 def test_what_the_user_does_by_hand_ends_the_silence(fact: str, *, stirs: bool) -> None:
-    """After it the agent asks again before it says goodbye; sound alone and what a program tells end no silence."""
+    """After it the agent asks again before it says goodbye; sound alone ends no silence, nor does what a program tells
+    or a final of which the client is told nothing.
+    """
     silence = silent_since(1_000)
     assert silence.next_prompt() == "Are you there?"
     silence.watch(at(2_000), is_quiet=True, is_away=False)
@@ -114,6 +116,8 @@ def test_an_outage_is_no_silence() -> None:
     silence.watch(at(2_000), is_quiet=True, is_away=False)
     silence.watch(at(3_000), is_quiet=True, is_away=True)
     assert silence.deadline(5_000, None) is None
+    silence.watch(at(4_000), is_quiet=True, is_away=False)
+    assert silence.deadline(5_000, None) == at(9_000)
     assert silence.next_prompt() == "Are you there?"
 
 

@@ -25,8 +25,8 @@ def answering(*, is_live: bool = True, requested: Instant | None = None) -> Answ
         TurnId(3),
         "Is it open?",
         at(1_000),
-        Decision(at(1_400), "min_silence_ms"),
-        Decision(at(1_500), "final_timeout_ms"),
+        Decision(at(1_400), "vad_end_ms"),
+        Decision(at(1_500), "final_grace_ms"),
         at(1_700),
         is_live=is_live,
     )
@@ -38,8 +38,8 @@ def test_each_span_has_its_name_its_length_and_its_setting() -> None:
     rounds = ReplyClock(at(1_800)).after_tools(at(1_900), at(2_100)).rounds
     clock = ReplyClock(at(1_800), rounds, at(2_200), at(2_260), at(2_330), at(2_410))
     assert spans(answering(requested=at(1_750)), clock, at(2_500)) == (
-        LatencySpan("endpointing", 0, 400, "min_silence_ms"),
-        LatencySpan("asr_final", 400, 100, "final_timeout_ms"),
+        LatencySpan("endpointing", 0, 400, "vad_end_ms"),
+        LatencySpan("asr_final", 400, 100, "final_grace_ms"),
         LatencySpan("hold", 500, 200, "unfinished_hold_ms"),
         LatencySpan(REPLY_REQUEST, 700, 50, ""),
         LatencySpan("settle", 750, 50, "playback_settle_ms"),
@@ -63,10 +63,10 @@ def test_work_before_the_commitment_stands_beside_the_tiles() -> None:
     """A reply that was prepared early costs only what was left of its work when the turn was certain."""
     clock = ReplyClock(at(1_200), (), at(1_300), at(1_650), at(1_900))
     assert spans(answering(), clock, at(1_900)) == (
-        LatencySpan("endpointing", 0, 400, "min_silence_ms"),
+        LatencySpan("endpointing", 0, 400, "vad_end_ms"),
         LatencySpan("llm_first_token", 200, 100, "", is_overlapped=True),
         LatencySpan("first_sentence", 300, 350, "", is_overlapped=True),
-        LatencySpan("asr_final", 400, 100, "final_timeout_ms"),
+        LatencySpan("asr_final", 400, 100, "final_grace_ms"),
         LatencySpan("hold", 500, 200, "unfinished_hold_ms"),
         LatencySpan("tts_first_audio", 650, 50, "", is_overlapped=True),
         LatencySpan("tts_first_audio", 700, 200, ""),

@@ -79,7 +79,9 @@ def test_a_question_is_there_from_its_first_audio_to_its_end(then: Instant, *, i
 
 @pytest.mark.parametrize(("ended_ms", "is_asked"), [(1_190, False), (1_200, True)])
 def test_a_question_of_which_no_word_was_heard_was_not_asked(ended_ms: int, *, is_asked: bool) -> None:
-    """Its first word, two of eleven letters in 550 ms, has sounded at 1200 ms: who spoke before did not answer it."""
+    """A reply that is stopped before its first word has sounded, at 1200 ms, has asked nothing; then it has, also of
+    who began to speak at 1100 ms.
+    """
     own = OwnWords()
     own.reply_ended(saying("Is it open?", 550), at(ended_ms))
     assert own.has_asked(at(1_100)) is is_asked

@@ -173,7 +173,7 @@ def test_a_report_that_goes_back_takes_nothing_back() -> None:
 
 
 def test_the_last_report_is_no_estimate() -> None:
-    """After its last word a client plays nothing more, and a late report that is not its last changes nothing."""
+    """After its last word a client plays nothing more, and a late report of an earlier position changes nothing."""
     made = started()
     made.reported(300, at(1_300), is_final=False, is_held=False)
     made.reported(320, at(1_310), is_final=True, is_held=False)
@@ -243,7 +243,9 @@ def test_a_client_that_does_not_report_is_never_stalled() -> None:
     ],
 )
 def test_who_has_played_all_that_came_is_not_stalled(player: Player, played: int, *, is_due: bool) -> None:
-    """While playout waits at 600 for synthesis, a client that has played that far waits without any fault."""
+    """While playout waits at 600 for synthesis, a client that has played that far waits without any fault; of a player
+    that runs dry nothing is asked until more comes.
+    """
     made = started(player)
     made.reported(played, at(1_290), is_final=False, is_held=False)
     made.starved(600, at(1_300), is_held=False)

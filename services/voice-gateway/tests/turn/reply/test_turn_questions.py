@@ -109,8 +109,7 @@ def test_instructions_of_one_reply_teach_nothing_of_the_session() -> None:
     core, _ = asked("x" * 400, 40)
     core.handle(inputs.ClientInterrupted(), at(100))
     own = "Be kind. "
-    core.handle(inputs.ReplyRequested(ReplyOptions(instructions=own)), at(200))
-    reply = core._agent.last[0]
+    reply = question(core.handle(inputs.ReplyRequested(ReplyOptions(instructions=own)), at(200))).reply
     for time_ms in (300, 400):
         (again,) = core.handle(inputs.ReplyTooLong(reply), at(time_ms))
         assert isinstance(again, effects.AskAgain)

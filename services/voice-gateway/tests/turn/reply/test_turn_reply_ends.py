@@ -1,7 +1,7 @@
 """How a reply is taken back, settled and counted, at the very instant or sample at which that changes."""
 
 import pytest
-from gateway_kit.phone_call import PER_MS, at, batches, new_core, played
+from gateway_kit.phone_call import PER_MS, at, batches, new_core, parse, played, question
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import Notice, ReplyHeard
 from voice_gateway.domain.ids import ReplyId
@@ -147,4 +147,5 @@ def test_a_part_of_a_reply_that_failed_is_no_answer(end: str, *, is_answered: bo
         "1600 ms: interrupts",
     )
     assert "'Well,')" in played(core, steps)
-    assert (core._agent.unanswered is None) is is_answered
+    asked = question(core.handle(parse("asks for a reply", 1_700), at(1_700)))
+    assert asked.turn == (None if is_answered else 1)

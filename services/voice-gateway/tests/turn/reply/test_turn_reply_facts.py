@@ -1,7 +1,7 @@
 """Which facts about a reply count in which state: the others are about a part that is over, or has not begun."""
 
 import pytest
-from gateway_kit.phone_call import PER_MS, at, batches, new_core, parse, played, reply_factory
+from gateway_kit.phone_call import PER_MS, TOOLBOX, at, batches, new_core, parse, played, reply_factory
 from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.events import InterruptCause, ReplyPaused, TurnReport
 from voice_gateway.domain.ids import ReplyId, TurnId
@@ -172,9 +172,9 @@ def test_who_has_told_their_last_position_is_not_asked_again() -> None:
 
 
 def test_calls_are_made_once() -> None:
-    """What the model has called is handed over a single time, and only what it was offered."""
+    """What the model has called is handed over a single time."""
     maker = reply_factory()
-    reply = maker.make(TurnId(1), ReplyClock(at(100)), tools=new_core()._agreement.toolbox.tools)
+    reply = maker.make(TurnId(1), ReplyClock(at(100)), tools=TOOLBOX.tools)
     reply.ask((), at(100))
     tell(reply, "200: model 1 calls weather {}")
     assert reply.take_calls() == (ToolCall("c1.1", "weather", "{}"),)
@@ -210,5 +210,4 @@ def test_the_floor_is_the_agents_from_its_first_audio_to_its_end() -> None:
     for steps in (COMING, SPEAKING[len(COMING) :], HELD[len(SPEAKING) :], ("900 ms: interrupts",)):
         played(core, steps)
         floors.append(core.state.floor)
-    assert floors[:3] == [Floor.NOBODY, Floor.AGENT, Floor.CONTESTED]
-    assert floors[3] is not Floor.AGENT
+    assert floors == [Floor.NOBODY, Floor.AGENT, Floor.CONTESTED, Floor.USER]

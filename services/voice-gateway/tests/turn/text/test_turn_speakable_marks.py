@@ -16,6 +16,8 @@ from voice_gateway.turn.text.speakable import Speakable
         "Enter your code (*67#).",
         "Press '*5' now.",
         "Press [*6] now.",
+        'Press "*5" or "*6".',
+        "Enter (*67) or (*68).",
         "Dr\u00fccken Sie \u201e*5\u201c.",
         "(a+b)*c is 5",
         "2**ab and ab**2",

@@ -22,7 +22,7 @@ def test_what_is_put_in_ends_where_the_match_ends() -> None:
     assert places(text) == ("a -- b -- c", [1, 2, 6, 6, 7, 8, 9, 13, 13, 14, 15])
 
 
-def test_what_is_put_in_before_everything_has_heard_nothing() -> None:
+def test_what_is_put_in_before_everything_ends_at_the_beginning() -> None:
     """Text before the first character of the original ends at its beginning."""
     text = Traced.of("ab").replaced(re.compile(r"\A"), "xy")
     assert places(text) == ("xyab", [0, 0, 1, 2])

@@ -57,7 +57,7 @@ def test_a_backlog_is_not_live_whenever_it_is_told_of() -> None:
 
 
 def test_a_clock_that_was_told_nothing_stands_at_the_beginning() -> None:
-    """Before any fact has come, input at a position is taken to be spoken at that time of the session."""
+    """Before any fact has come, positions are reckoned from the clock's own zero."""
     assert told().instant_of(0) == at(0)
     assert told().instant_of(700) == at(700)
 

@@ -112,12 +112,15 @@ def test_a_commit_without_new_input_does_nothing(position: int, count: int) -> N
 
 
 def test_at_most_four_streams_are_finalised_at_a_time() -> None:
-    """A client that commits without pause opens no stream for each commit: the fifth waits for a final."""
+    """A client that commits without pause opens no stream for each commit: the fifth changes nothing, also later."""
     ear = Ear(100, 200, 300)
     ear.recognition.commit(400, at(0))
     assert ear.orders() == [finishes(4, 400), opens(5, 400, follows=True)]
     ear.recognition.commit(500, at(0))
     assert (ear.orders(), len(ear.recognition.live)) == ([], 5)
+    for stream in range(1, 5):
+        ear.ends(stream)
+    assert (len(ear.recognition.live), ear.recognition.owes_a_final) == (1, False)
 
 
 def test_streams_that_end_are_forgotten_in_the_order_of_the_input() -> None:

@@ -174,9 +174,6 @@ def test_what_a_broken_stream_showed_stands_until_it_is_heard_again() -> None:
         assert so_far.text == "book a please"
         told(so_far, 3, "book a table", 400)
         assert so_far.text == "book a table please"
-        interim(so_far, 1, "later", 950)
-        told(so_far, 3, "book a table now", 1_000)
-        assert "later" in so_far.text
 
 
 def test_what_a_broken_stream_showed_may_stand_for_good() -> None:

@@ -224,10 +224,14 @@ def test_a_final_when_nobody_speaks_ends_nothing() -> None:
     call = Call()
     call.final(500, "")
     assert list(call.orders.events) == []
+    call.begins(600)
+    call.ends(700)
+    call.final(700)
+    assert list(call.orders.events) == [SpeechStarted(600 * PER_MS), SpeechEnded(700 * PER_MS)]
 
 
-def test_a_sound_after_a_pause_is_fresh_again() -> None:
-    """Who pauses after a final and speaks again begins anew, though an earlier sound had gone on from it."""
+def test_a_sound_is_fresh_again_after_the_next_final() -> None:
+    """A sound that began after a pause is fresh once a final has ended the one that went on from the words before."""
     call = Call()
     call.begins(1_000)
     call.final(2_000)

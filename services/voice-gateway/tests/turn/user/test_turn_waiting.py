@@ -57,8 +57,8 @@ def test_256_turns_wait_and_the_oldest_of_more_is_not_answered() -> None:
     assert said(history) == [(1, "1")]
 
 
-def test_no_more_text_is_kept_of_turns_without_an_answer_than_the_history_could_use() -> None:
-    """65,536 characters are kept, of one more the oldest turn is dropped; a single long turn is kept whole."""
+def test_65536_characters_are_kept_of_turns_without_an_answer() -> None:
+    """With one character more the oldest turn is dropped; a single long turn is kept whole."""
     for sizes, kept in (
         ((30_000, 35_536), ["a", "b"]),
         ((30_000, 35_537), ["b"]),

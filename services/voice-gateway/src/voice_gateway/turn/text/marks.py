@@ -114,6 +114,8 @@ GLOB = re.compile(r"(?<!\S)\*\.\w|\*(?!\S)")
 """A star that is alone in its sentence, in `*.py`, or behind a price."""
 KEYS = re.compile(r"\d[\d#]*+(?![\w*])")
 """Keys of a telephone, behind a star."""
+QUOTED_KEYS = re.compile(rf"[\"'(\[\u201c\u201e\u2018\u00ab]\*{KEYS.pattern}")
+"""The same with the star, behind a quotation mark or a bracket."""
 UNDERSCORES = re.compile(r"(?<![\w\\])_{1,3}(?=\S)|(?<=[^\s\\])_{1,3}(?!\w)")
 OTHER_EMPHASIS = re.compile(r"~~++|`")
 ESCAPE = re.compile(r"\\(?P<kept>[*_`#\[\]()~>|+.!-])")

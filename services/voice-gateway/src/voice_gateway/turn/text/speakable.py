@@ -23,8 +23,6 @@ _UNREAD = "\u2120\u2122"
 _UNSPACED = "\u0530"
 """From this character on, stars inside unspaced text may be emphasis. Before it, which is most of Latin, Greek and
 Cyrillic, they multiply."""
-_BEFORE_KEYS = "\"'([\u201c\u201e\u2018\u00ab"
-"""Behind these, as behind a space, a star is a key: press "*5" (or *67)."""
 _ZERO_WIDTH_JOINER = "\u200d"
 """Joins emoji to one; between letters, in Indic scripts, it stays."""
 
@@ -149,7 +147,8 @@ def _is_emphasis(match: re.Match[str]) -> bool:
         return False
     if (after == "/" and (is_free or before == "/")) or (before == "/" and after == "."):
         return False
-    if (is_free or before in _BEFORE_KEYS) and len(match[0]) == 1 and _are_keys(match.string, end):
+    is_quoted = start > 0 and marks.QUOTED_KEYS.match(match.string, start - 1) is not None
+    if (is_free or is_quoted) and len(match[0]) == 1 and _are_keys(match.string, end):
         return False
     is_factor = (_is_operand(before) or before == ")") and (_is_operand(after) or after == "(")
     is_power = before.isdecimal() or after.isdecimal() or _are_variables(match.string, start, end)
@@ -159,7 +158,8 @@ def _is_emphasis(match: re.Match[str]) -> bool:
 def _are_keys(text: str, at: int) -> bool:
     """Whether keys of a telephone follow, and not words in stars: `*5 apples*`."""
     closing = text.find("*", at)
-    return marks.KEYS.match(text, at) is not None and (closing < 0 or text[closing - 1].isspace())
+    is_closed = closing >= 0 and not (text[closing - 1].isspace() or marks.QUOTED_KEYS.match(text, closing - 1))
+    return marks.KEYS.match(text, at) is not None and not is_closed
 
 
 def _are_variables(text: str, start: int, end: int) -> bool:
