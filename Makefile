@@ -112,7 +112,7 @@ $(MUTMUT)/.installed: requirements-mutants.lock .venv/.installed
 	@touch $@
 
 .PHONY: mutants
-mutants: setup $(MUTMUT)/.installed ## faults in the core that its tests do not notice; MODULE=turn/keypad.py, SAMPLE=400 SEED=1 for less
+mutants: setup $(MUTMUT)/.installed ## faults in the core that its tests do not notice; MODULE=turn/user/keypad.py, SAMPLE=400 SEED=1 for less
 	PYTHONPATH=$(MUTMUT) $(BIN)/python scripts/mutants.py $(MODULE) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: check

@@ -17,7 +17,7 @@ class Place(NamedTuple):
     """Where a mutant is and what it changes, without line numbers, so that it is found again when lines move."""
 
     module: str
-    """Below `voice_gateway`: `turn/keypad.py`."""
+    """Below `voice_gateway`: `turn/user/keypad.py`."""
     function: str
     """Its qualified name: `Keypad.pressed`."""
     was: str

@@ -248,7 +248,8 @@ class Playback(_message.Message):
     """The reply, as named in `ReplyAudio`. Unknown: a notice PLAYBACK_IMPLAUSIBLE, the report is ignored."""
     played_samples: _builtins.int
     """Samples of the reply's own timeline that have left the loudspeaker. Beyond what was sent: limited to it, with a
-    notice PLAYBACK_IMPLAUSIBLE. Below an earlier report: ignored.
+    notice PLAYBACK_IMPLAUSIBLE. Below an earlier report: that one stands, and only the time and `is_final` of this one
+    count; the final report after an interruption counts as it is.
     """
     is_final: _builtins.bool
     """True when playback of this reply has stopped here, for a pause, a flush or its end."""
@@ -269,8 +270,8 @@ Global___Playback: _TypeAlias = Playback  # noqa: Y015
 
 @_typing.final
 class Interrupt(_message.Message):
-    """Stops the running reply at once, and withdraws a `reply_request` that waits. Sent by the client any time; without
-    either it does nothing.
+    """Stops the running reply and the tools that it has called at once, and withdraws a `reply_request` that waits. Sent by
+    the client any time; where there is none of these it stops nothing.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

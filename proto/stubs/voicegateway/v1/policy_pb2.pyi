@@ -62,7 +62,9 @@ class TurnPolicy(_message.Message):
     pause_ms: _builtins.int
     """Silence after which two equal interim transcripts raise suspicion, ms. Default 160. Range [32, 5000]."""
     unfinished_hold_ms: _builtins.int
-    """Extra wait after words that read unfinished, ms. Default 1200. Range [0, 10000]."""
+    """How long a turn that reads unfinished is held for somebody who goes on, from the last sound, ms; `vad_onset_ms` and
+    160 ms come on top. Default 1200. Range [0, 10000].
+    """
     vad_end_ms: _builtins.int
     """Silence that ends a turn even if the recogniser stays silent, from the last changed words where no sound was noticed,
     ms. Default 900. Range [200, 20000].
@@ -78,14 +80,16 @@ class TurnPolicy(_message.Message):
     min_words: _builtins.int
     """Words needed to take the floor from the agent, a count. Default 2. Range [0, 20]."""
     backchannel_ms: _builtins.int
-    """Words that only acknowledge ("mm-hm", "yes, yes") and took less than this are a backchannel, ms; so is a sound without
-    a voice, such as a knock, of which a single word was recognised. No answer to a question of the agent is one.
-    Default 600. Range [0, 5000].
+    """Words that only acknowledge ("mm-hm", "yes, yes") and took less than this are a backchannel, ms, unless they may
+    answer a question of the agent. So is a sound without a voice, such as a knock, of which a single word was recognised,
+    unless that is a stop word. Default 600. Range [0, 5000].
     """
     contested_timeout_ms: _builtins.int
     """A contested reply resumes after this time without a verdict, ms. Default 1500. Range [200, 20000]."""
     protected_opening_ms: _builtins.int
-    """No interruption is taken in the first part of a reply, ms. Default 0. Range [0, 60000]."""
+    """Speech does not interrupt the first part of a reply, ms; `interrupt`, `text` and `dtmf` do, and speech that began
+    before the reply was heard takes it back. Default 0. Range [0, 60000].
+    """
     lead_ms: _builtins.int
     """Reply audio is sent at most this time ahead of real time, ms. Default 200. Range [40, 5000]."""
     client_buffer_ms: _builtins.int
@@ -115,9 +119,9 @@ class TurnPolicy(_message.Message):
     `dtmf` still stop it. Default true.
     """
     detect_turns: _builtins.bool
-    """Whether silence and final transcripts end a turn. False: only `commit`, the half-close and `max_turn_ms` do, and 4000
-    characters. Then no reply is prepared early, and the end of a turn stops no reply: speech over it does, by
-    `interrupts`, and so does `interrupt`. Default true.
+    """Whether silence and final transcripts end a turn. False: only `commit`, the half-close, `max_turn_ms` and 4000
+    characters do, and `text` or `dtmf` where all words of the turn are final. Then no reply is prepared early, and the
+    end of a turn stops no reply: speech over it does, by `interrupts`, and so does `interrupt`. Default true.
     """
     def __init__(
         self,

@@ -332,7 +332,9 @@ Global___SpeechStarted: _TypeAlias = SpeechStarted  # noqa: Y015
 
 @_typing.final
 class SpeechEnded(_message.Message):
-    """The user stopped speaking. Sent by the server after `SpeechStarted`, before the final transcript of that speech."""
+    """The user stopped speaking. Sent by the server after `SpeechStarted`; before the final transcript of that speech, unless
+    the turn was ended while the user spoke on (`commit`, `max_turn_ms`).
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -450,7 +452,9 @@ class ReplyAudio(_message.Message):
     sentence_id: _builtins.int
     """The sentence that the first sample belongs to."""
     offset_samples: _builtins.int
-    """Position of the first sample in the reply's own timeline, which starts at 0; after `ReplyResumed` it may go back."""
+    """Position of the first sample in the reply's own timeline, which starts at 0; each message begins where the one before
+    ended, also after `ReplyResumed`.
+    """
     data: _builtins.bytes
     """Audio in the negotiated format; empty only when `is_last`."""
     is_last: _builtins.bool
@@ -745,8 +749,8 @@ Global___Speculation: _TypeAlias = Speculation  # noqa: Y015
 
 @_typing.final
 class TurnReport(_message.Message):
-    """Where a turn's time went. Sent by the server once for each turn that was answered, when its first audio has left; a
-    prompt has none.
+    """Where a turn's time went. Sent by the server once for each turn that was answered, when the first audio of the reply has
+    left, or the first text of a reply that is text alone; a prompt has none.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

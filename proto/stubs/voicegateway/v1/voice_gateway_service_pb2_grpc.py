@@ -66,9 +66,11 @@ class VoiceGatewayServiceServicer:
         1. The client sends `start` first; otherwise the call fails INVALID_ARGUMENT / START_REQUIRED, and
         DEADLINE_EXCEEDED / START_TIMEOUT when it has not come whole within the server's START_TIMEOUT_MS.
         2. The server answers with `started`, or ends the call with a status. The client may send on without waiting.
-        3. In each turn: `speech_started`, interim `transcript`s, `speech_ended`, one final `transcript`; a typed turn has
-        the final `transcript` only, one of keys interim ones too.
-        What is said over a reply without taking the floor has no final transcript; the next words have its turn id.
+        3. In each turn: `speech_started`, interim `transcript`s, `speech_ended`, one final `transcript`, which comes before
+        `speech_ended` if the turn ends while the user speaks; a typed turn has the final `transcript` only, one of keys
+        interim ones too.
+        What is said over a reply and disregarded (a backchannel, echo, a knock) has no final transcript; the next words
+        have its turn id.
         4. In each reply: `reply_text` of a sentence precedes that sentence's `reply_audio`; audio offsets are contiguous;
         the last audio has `is_last`; `reply_finished` comes last and once. Replies do not overlap.
         5. An interruption is `reply_interrupted`, no more text or audio of that reply, `reply_heard`, `reply_finished`.

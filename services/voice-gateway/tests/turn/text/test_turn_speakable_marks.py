@@ -17,6 +17,7 @@ from voice_gateway.turn.text.speakable import Speakable
         "Press '*5' now.",
         "Press [*6] now.",
         'Press "*5" or "*6".',
+        '"*5" is the key.',
         "Enter (*67) or (*68).",
         "Dr\u00fccken Sie \u201e*5\u201c.",
         "(a+b)*c is 5",
