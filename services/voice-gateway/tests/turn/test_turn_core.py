@@ -6,7 +6,7 @@ from voice_gateway.domain import events
 from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.chat import PROMPT_TOKENS
 from voice_gateway.domain.errors import Reason
-from voice_gateway.domain.ids import ReplyId
+from voice_gateway.domain.ids import ReplyId, StreamId
 from voice_gateway.domain.plain import to_plain
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import effects, inputs
@@ -69,6 +69,17 @@ def test_a_session_starts_once() -> None:
     told(core, "2 ms: half-closes")
     assert told(core, "3 ms: session starts") == []
     assert core.state.phase is Phase.FINISHING
+
+
+def test_nothing_was_said_before_the_session_began() -> None:
+    """A clock that is set an hour on before anything is told of it does not put the first words an hour back: who
+    pauses in their first sentence is waited for, 1456 ms from the beginning of the session.
+    """
+    core = new_core()
+    core.handle(inputs.SessionStarted(), at(5_000))
+    received = (3_600_000 + 683) * PER_MS
+    core.handle(inputs.SegmentFinal(StreamId(1), "Book a table for", (), 3_200, 3_200, received), at(5_683))
+    assert core.deadline() == at(6_456)
 
 
 def test_after_the_end_nothing_happens() -> None:

@@ -270,6 +270,7 @@ class Core:
 
     def _on_session_started(self, _: inputs.SessionStarted, now: Instant) -> None:
         self._phase = Phase.RUNNING
+        self._user.clock.told(0, now)
         self._user.recognition.open(now)
 
     def _on_settings_changed(self, fact: inputs.SettingsChanged, _: Instant) -> None:

@@ -90,12 +90,18 @@ def is_before(fact: inputs.Input | None, samples: int) -> bool:
     """Whether a fact is about input up to this position, which the next session has not: words that begin there may
     still be an echo of what the agent said last.
     """
+    return any(
+        position <= samples for position in (*positions_of(fact), getattr(fact, "received_samples", samples + 1))
+    )
+
+
+def positions_of(fact: inputs.Input | None) -> list[int]:
+    """The positions of the input that a fact is about."""
     if isinstance(fact, inputs.ReplyInput):
-        return False
-    names = ("at_samples", "end_samples", "covered_samples", "received_samples")
-    told = [getattr(fact, name) for name in names if hasattr(fact, name)]
+        return []
+    names = ("at_samples", "end_samples", "covered_samples")
     starts = [word.start_samples for word in fact.words] if isinstance(fact, inputs.SegmentFinal) else []
-    return any(position <= samples for position in (*starts, *told))
+    return [*starts, *(getattr(fact, name) for name in names if hasattr(fact, name))]
 
 
 def moved(value: Any, position: Callable[[int], int], streams: int = 0, since: int = 0) -> Any:
