@@ -52,9 +52,9 @@ def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
     retold(first, facts[:place])
     samples, streams = call.steps[place - 1].received_samples, first._user.recognition._newest - 1
     first.handle(inputs.SegmentFinal(StreamId(streams + 1), "", (), samples, samples, samples), now)
-    clock = first._user.clock
-    is_ahead = max(first._user.recognition.confirmed_samples, clock._live_after) > samples  # by a senseless fact
-    if is_ahead or _knows_the_line(first):
+    user, clock = first._user, first._user.clock
+    farthest = max(user.recognition.confirmed_samples, user._known_samples, clock._live_after)
+    if farthest > samples or _knows_the_line(first):  # farther by a senseless fact
         return
     second = Core.restore(snapshot.parse(json.loads(json.dumps(first.snapshot(now)))))
     second.handle(inputs.SessionStarted(), RESTORED_AT)
