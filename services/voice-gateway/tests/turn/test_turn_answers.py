@@ -20,3 +20,14 @@ def test_a_reply_does_not_wait_for_a_recogniser_that_is_away(failures: tuple[str
     before = ("1000 ms: commits", *failures)
     now = failures[-1].split(" ")[0]
     assert asked(f"{now} ms: asks for a reply", before=before) == [is_asked]
+
+
+def test_a_reply_waits_for_the_final_of_a_commit_behind_a_backlog() -> None:
+    """Two seconds without words are pushed, then the client ends the turn in real time: the wait for its final is
+    limited by `final_grace_ms`, wherever the last words were.
+    """
+    backlog = ("1000 ms: backlog begins", "1100 ms: caught up at 3000 ms")
+    commit = "2000 ms: commits, 4000 ms received"
+    before = ('500 ms: final "Hello." ending at 300 ms', *backlog, commit)
+    assert asked("2100 ms: asks for a reply", "2499 ms: (time passes)", before=before) == [False, False]
+    assert asked("2100 ms: asks for a reply", "2500 ms: (time passes)", before=before) == [False, True]

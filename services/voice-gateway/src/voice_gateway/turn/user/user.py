@@ -49,6 +49,8 @@ class User:
         self.clock = InputClock(input_rate_hz)
         self._known_samples = 0
         """The farthest position that any fact has told of."""
+        self._ends_at = 0
+        """Where the turn ends whose end was decided."""
 
     @property
     def may_become_turn(self) -> bool:
@@ -200,13 +202,14 @@ class User:
     @property
     def is_ending(self) -> bool:
         """Whether the end of the turn was decided and its final is awaited, for `final_grace_ms` if it is live."""
-        is_awaited = self.recognition.has_grace or not self.clock.is_live(self._known_samples)
+        is_awaited = self.recognition.has_grace or not self.clock.is_live(self._ends_at)
         return self.so_far.end is not None and is_awaited
 
     def decide_end(self, end: Decision, at_samples: int, now: Instant) -> None:
         """The turn ends here: force its final."""
         so_far = self.so_far
         so_far.end, so_far.hold_until, so_far.silent_by = end, None, None
+        self._ends_at = at_samples
         if end.is_ordered:
             so_far.longest_by = None
         if self.clock.is_live(at_samples):
