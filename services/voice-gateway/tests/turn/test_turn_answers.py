@@ -31,3 +31,10 @@ def test_a_reply_waits_for_the_final_of_a_commit_behind_a_backlog() -> None:
     before = ('500 ms: final "Hello." ending at 300 ms', *backlog, commit)
     assert asked("2100 ms: asks for a reply", "2499 ms: (time passes)", before=before) == [False, False]
     assert asked("2100 ms: asks for a reply", "2500 ms: (time passes)", before=before) == [False, True]
+
+
+def test_a_backlog_after_a_commit_does_not_prolong_the_wait_for_its_final() -> None:
+    """What was ended in real time stays so, also if audio is pushed later: its wait of `final_grace_ms` is over."""
+    backlog = ("1600 ms: backlog begins", "2200 ms: caught up at 8000 ms")
+    before = ("1000 ms: commits, 1000 ms received", *backlog)
+    assert asked("2300 ms: asks for a reply", before=before) == [True]

@@ -7,7 +7,7 @@ from typing import Any
 from gateway_kit.phone_call import PER_MS, RATE_HZ
 from gateway_kit.simulated.call import Call
 from gateway_kit.simulated.replays import Told, retold, told
-from gateway_kit.simulated.restored import is_before, moved, positions_of, quiet_moments
+from gateway_kit.simulated.restored import farthest, is_before, moved, positions_of, quiet_moments
 from voice_gateway.domain.instant import Instant, samples_to_ns
 from voice_gateway.turn import inputs
 
@@ -31,8 +31,8 @@ def the_clock_jumps(call: Call, moment: int, jump_ms: int, *, is_pushed: bool) -
     expected = retold(call.line.core(), [*facts[:place], *rest])[place:]
     core = call.line.core()
     retold(core, facts[:place])
-    if core._user.recognition.confirmed_samples > samples:
-        return  # a recogniser was farther than what was known to be received
+    if farthest(core) > samples:
+        return
     if is_pushed and not core._user.clock._is_catching_up:
         retold(core, [(at, inputs.BacklogBegan()), (at, inputs.CaughtUp(samples + jump))])
     found = retold(core, [(now, _after(fact, samples, jump)) for now, fact in rest])

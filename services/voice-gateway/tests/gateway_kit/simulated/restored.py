@@ -52,13 +52,11 @@ def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
     retold(first, facts[:place])
     samples, streams = call.steps[place - 1].received_samples, first._user.recognition._newest - 1
     first.handle(inputs.SegmentFinal(StreamId(streams + 1), "", (), samples, samples, samples), now)
-    user, clock = first._user, first._user.clock
-    farthest = max(user.recognition.confirmed_samples, user._known_samples, clock._live_after)
-    if farthest > samples or _knows_the_line(first):  # farther by a senseless fact
+    if farthest(first) > samples or _knows_the_line(first):
         return
     second = Core.restore(snapshot.parse(json.loads(json.dumps(first.snapshot(now)))))
     second.handle(inputs.SessionStarted(), RESTORED_AT)
-    if clock._is_catching_up:
+    if first._user.clock._is_catching_up:
         second.handle(inputs.BacklogBegan(), RESTORED_AT)  # its client pushes on
     since = Instant(now - RESTORED_AT)
     rest = list(takewhile(lambda each: not (is_before(each[1], samples) or _counts_silence(each[1])), facts[place:]))
@@ -78,6 +76,12 @@ def _knows_the_line(core: Core) -> bool:
     if core._user.utterance.quiet_by is not None or answers._unanswered or core._agent.unanswered:
         return True
     return contest._is_echoing or contest._hears_itself or core._user.recognition._failures > 0
+
+
+def farthest(core: Core) -> int:
+    """The farthest position that the core was told of; a recogniser or a senseless fact may be ahead of the input."""
+    user = core._user
+    return max(user.recognition.confirmed_samples, user._known_samples, user.clock._live_after)
 
 
 def _counts_silence(fact: inputs.Input | None) -> bool:

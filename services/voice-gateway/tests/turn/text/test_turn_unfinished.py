@@ -390,6 +390,7 @@ def test_a_lone_verb_is_no_fragment(word: str) -> None:
         ("you " + "q " * 58 + "an", True),
         ("you " + "q " * 59 + "an", False),
         ("\u597d" * 1_300 + "\uff0c", True),
+        ("\u597d" * 1_300 + " \uff0c", True),
         ("\u597d" * 1_300, False),
     ],
 )

@@ -79,7 +79,8 @@ def _end_of(text: str) -> str:
     if len(text) <= _ENOUGH_CHARS:
         return text
     end = text[-_ENOUGH_CHARS:]
-    return end.partition(" ")[2] or end
+    words = end.partition(" ")[2]
+    return words if any(map(str.isalnum, words)) else end
 
 
 def _words_of(text: str) -> list[str]:

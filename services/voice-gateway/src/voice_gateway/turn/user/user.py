@@ -49,8 +49,8 @@ class User:
         self.clock = InputClock(input_rate_hz)
         self._known_samples = 0
         """The farthest position that any fact has told of."""
-        self._ends_at = 0
-        """Where the turn ends whose end was decided."""
+        self._is_end_live = True
+        """Whether the end of the turn was live when it was decided."""
 
     @property
     def may_become_turn(self) -> bool:
@@ -202,17 +202,17 @@ class User:
     @property
     def is_ending(self) -> bool:
         """Whether the end of the turn was decided and its final is awaited, for `final_grace_ms` if it is live."""
-        is_awaited = self.recognition.has_grace or not self.clock.is_live(self._ends_at)
+        is_awaited = self.recognition.has_grace or not self._is_end_live
         return self.so_far.end is not None and is_awaited
 
     def decide_end(self, end: Decision, at_samples: int, now: Instant) -> None:
         """The turn ends here: force its final."""
         so_far = self.so_far
         so_far.end, so_far.hold_until, so_far.silent_by = end, None, None
-        self._ends_at = at_samples
+        self._is_end_live = self.clock.is_live(at_samples)
         if end.is_ordered:
             so_far.longest_by = None
-        if self.clock.is_live(at_samples):
+        if self._is_end_live:
             self.recognition.force(at_samples, self._policy.final_grace_ms, now)
         else:
             self.recognition.commit(at_samples, now)
@@ -255,7 +255,8 @@ class User:
             if self.is_ending or not self._policy.detect_turns:
                 so_far.silent_by = None
             else:
-                self.decide_end(Decision(now, "vad_end_ms"), self._known_samples, now)
+                end = so_far.end if so_far.end is not None and so_far.end.is_ordered else Decision(now, "vad_end_ms")
+                self.decide_end(end, self._known_samples, now)
 
     def deadline(self) -> Instant | None:
         """When something becomes due."""
