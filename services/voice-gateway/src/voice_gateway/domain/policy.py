@@ -27,7 +27,7 @@ class TurnPolicy:
     stop_history_eou_ms: int = _ms(240, 40, 5_000, "silence before the end of an utterance is suspected")
     stop_history_ms: int = _ms(480, 80, 10_000, "silence that ends a segment")
     pause_ms: int = _ms(160, 32, 5_000, "silence after which speech counts as ended")
-    unfinished_hold_ms: int = _ms(1_200, 0, 10_000, "how long words that read unfinished are held, from the last sound")
+    unfinished_hold_ms: int = _ms(1_200, 0, 10_000, "time to go on for a user who pauses in an unfinished phrase")
     vad_end_ms: int = _ms(900, 200, 20_000, "silence that ends a turn even if the recogniser stays silent")
     final_grace_ms: int = _ms(500, 0, 10_000, "wait for a forced final before the last interim is taken")
     max_turn_ms: int = _ms(60_000, 1_000, 600_000, "longest turn")

@@ -58,6 +58,7 @@ def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
     second.handle(inputs.SessionStarted(), RESTORED_AT)
     if first._user.clock._is_catching_up:
         second.handle(inputs.BacklogBegan(), RESTORED_AT)  # its client pushes on
+    second._unheard._speaks = first._unheard._speaks  # whether the user spoke last or typed is in no snapshot
     since = Instant(now - RESTORED_AT)
     rest = list(takewhile(lambda each: not (is_before(each[1], samples) or _counts_silence(each[1])), facts[place:]))
     theirs: list[Told] = [

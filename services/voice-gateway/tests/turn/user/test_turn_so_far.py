@@ -64,6 +64,22 @@ def test_a_turn_that_nobody_has_said_is_empty() -> None:
     assert (so_far.spoke, so_far.transcribed, so_far.suspicion, so_far.end_samples) == (0, 0, None, 0)
 
 
+def test_an_order_ends_a_turn_that_has_words_before_it() -> None:
+    """Final or not, and at that position itself; what a reopened turn had said before is not asked."""
+    so_far = TurnSoFar()
+    so_far.end = order = Decision(Instant(5), is_ordered=True)
+    so_far.reopen(committed(300))
+    assert so_far.ordered_end(2_000) is None
+    interim(so_far, 1, "a", 900)
+    assert [so_far.ordered_end(samples) for samples in (899, 900)] == [None, order]
+    final(so_far, 1, "a", 700)
+    interim(so_far, 2, "b", 1_500)
+    assert [so_far.ordered_end(samples) for samples in (699, 700)] == [None, order]
+    for end in (None, Decision(Instant(5))):
+        so_far.end = end
+        assert so_far.ordered_end(700) is None
+
+
 def test_words_are_told_in_the_order_in_which_they_were_said() -> None:
     """A final that comes late, of an older stream, stands before the words that were said after it, with its words."""
     so_far = TurnSoFar()

@@ -77,6 +77,18 @@ def test_a_turn_that_is_too_long_behind_an_ordered_end_names_its_limit() -> None
     assert user.so_far.end == Decision(at(60_500), "max_turn_ms", is_ordered=True)
 
 
+@pytest.mark.parametrize(("ends_ms", "is_ordered"), [(900, True), (1_000, True), (1_001, False), (1_500, False)])
+def test_an_order_ends_words_that_were_said_before_it(ends_ms: int, *, is_ordered: bool) -> None:
+    """Silence ends those that were said after it, and speech that goes on withdraws that."""
+    user, _ = user_who_showed()
+    user.decide_end(Decision(at(1_000), is_ordered=True), 1_000 * PER_MS, at(1_000))
+    user.recognition.end_grace(at(2_000))
+    show(user, "book", 2, ends_ms)
+    user.decide_overdue_end(at(ends_ms + 900))
+    end = Decision(at(1_000), is_ordered=True) if is_ordered else Decision(at(ends_ms + 900), "vad_end_ms")
+    assert user.so_far.end == end
+
+
 def test_a_turn_without_an_end_is_not_ending() -> None:
     """A user who went on after a final was forced is still speaking, though that final is awaited."""
     user, _ = user_who_showed("book")

@@ -3,7 +3,8 @@
 Recognisers garble echo: they mishear words, invent what was cut off at the edges, and write numbers in figures. So the
 words that the transcript shares with what was spoken, or nearly shares, are joined into chains: runs in the same order
 with few words between. What is said before the first chain or behind the last is the user's, unless it is too short for
-that. What stands between two chains is taken for echo that was garbled beyond likeness.
+that. What stands between two chains is taken for echo that was garbled beyond likeness, but for a word that the user
+calls out ("stop", "no"), and what follows it.
 """
 
 import re

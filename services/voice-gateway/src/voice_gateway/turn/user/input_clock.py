@@ -7,7 +7,7 @@ JUMP_MS = 1_000
 
 
 class InputClock:
-    """Reckons from the newest fact that told how much input had been received; never from the session's beginning.
+    """Reckons from the newest fact that told how much input had been received.
 
     Input is live, unless it came faster than real time: a backlog begins when input has gained 500 ms on real time, and
     ends when for 500 ms it has gained nothing more and the tape has held less than 500 ms unsent; what lies before that

@@ -118,6 +118,12 @@ class TurnSoFar:
         """Whether there is something, and all of it is transcribed for good."""
         return bool(self._segments) and not self._interims
 
+    def ordered_end(self, at_samples: int) -> Decision | None:
+        """The order that ended it here, if words were said before that; those of a reopened turn do not count."""
+        ends = [segment.end_samples for segment in (*self._segments, *self._interims.values())]
+        is_ordered = self.end is not None and self.end.is_ordered and any(0 < end <= at_samples for end in ends)
+        return self.end if is_ordered else None
+
     def revise(self, stream: StreamId, text: str, end_samples: int) -> None:
         """An interim transcript."""
         before = self._unconfirmed()

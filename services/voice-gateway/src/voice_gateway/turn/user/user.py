@@ -49,6 +49,8 @@ class User:
         self.clock = InputClock(input_rate_hz)
         self._known_samples = 0
         """The farthest position that any fact has told of."""
+        self._ends_at = 0
+        """Where the turn ends whose end was decided last."""
         self._is_end_live = True
         """Whether the end of the turn was live when it was decided."""
 
@@ -209,7 +211,7 @@ class User:
         """The turn ends here: force its final."""
         so_far = self.so_far
         so_far.end, so_far.hold_until, so_far.silent_by = end, None, None
-        self._is_end_live = self.clock.is_live(at_samples)
+        self._ends_at, self._is_end_live = at_samples, self.clock.is_live(at_samples)
         if end.is_ordered:
             so_far.longest_by = None
         if self._is_end_live:
@@ -255,7 +257,7 @@ class User:
             if self.is_ending or not self._policy.detect_turns:
                 so_far.silent_by = None
             else:
-                end = so_far.end if so_far.end is not None and so_far.end.is_ordered else Decision(now, "vad_end_ms")
+                end = so_far.ordered_end(self._ends_at) or Decision(now, "vad_end_ms")
                 self.decide_end(end, self._known_samples, now)
 
     def deadline(self) -> Instant | None:
