@@ -1,16 +1,16 @@
 """A call of which another core takes over the rest."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from gateway_kit.phone_call import at
+from gateway_kit.phone_call import RATE_HZ, at
 from gateway_kit.simulated.call import Call
 from gateway_kit.simulated.replays import Told, retold, told
 from voice_gateway.domain.ids import StreamId
-from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.instant import Instant, samples_to_ns
 from voice_gateway.domain.transcript import SpokenWord
 from voice_gateway.turn import effects, inputs, snapshot
 from voice_gateway.turn.core import Core, Phase, State
@@ -43,7 +43,10 @@ def quiet_moments(call: Call) -> list[int]:
 
 
 def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
-    """Snapshot, restore and the rest of the call give the effects that the rest alone gives."""
+    """Snapshot, restore and the rest of the call give the effects that the rest alone gives.
+
+    Until audio that is pushed, and called live, has something be reckoned to before the moment: it may be an echo.
+    """
     moments = quiet_moments(call)
     if not moments:
         return
@@ -61,6 +64,7 @@ def restored_at_a_quiet_moment(call: Call, moment: int) -> None:
     second._unheard._speaks = first._unheard._speaks  # whether the user spoke last or typed is in no snapshot
     since = Instant(now - RESTORED_AT)
     rest = list(takewhile(lambda each: not (is_before(each[1], samples) or _counts_silence(each[1])), facts[place:]))
+    rest = rest[: reckoned_before(rest, now)]
     theirs: list[Told] = [
         (Instant(at_ - since), moved(fact, lambda each: each - samples, -streams, -since)) for at_, fact in rest
     ]
@@ -98,6 +102,17 @@ def is_before(fact: inputs.Input | None, samples: int) -> bool:
     return any(
         position <= samples for position in (*positions_of(fact), getattr(fact, "received_samples", samples + 1))
     )
+
+
+def reckoned_before(facts: Sequence[Told], at: Instant) -> int:
+    """How many facts come before the first by which something that they tell of was said before `at`."""
+    oldest: int | None = None
+    for place, (now, fact) in enumerate(facts):
+        oldest = min((*positions_of(fact), *(() if oldest is None else (oldest,))), default=None)
+        received = getattr(fact, "received_samples", None)
+        if received is not None and oldest is not None and now - samples_to_ns(received - oldest, RATE_HZ) < at:
+            return place
+    return len(facts)
 
 
 def positions_of(fact: inputs.Input | None) -> list[int]:
