@@ -1,6 +1,7 @@
 """By when the words that were shown are committed, computed anew from the record of a call."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from gateway_kit.phone_call import RATE_HZ
 from gateway_kit.simulated.call import Call, Step
@@ -31,15 +32,60 @@ class _Words:
         return after_ms(max(self.sign, ordered_until), wait_ms)
 
 
+@dataclass
+class _Pushed:
+    """Audio that comes faster than real time, and the `commit` of such audio."""
+
+    is_coming: bool = False
+    until_samples: int = -1
+    """Where the last of it ended."""
+    is_final_owed: bool = False
+    """Whether the final of a `commit` of it is awaited. It comes before what is said behind it."""
+    _finishing: set[StreamId] = field(default_factory=set)
+    _fed: StreamId | None = None
+
+    def told(self, step: Step) -> None:
+        """Streams that break are finished anew: until another one is fed, their final is owed."""
+        is_committed = False
+        match step.fact:
+            case inputs.BacklogBegan():
+                self.is_coming = True
+            case inputs.CaughtUp(at_samples):
+                self.is_coming, self.until_samples = False, at_samples
+            case inputs.CommitRequested(received_samples):
+                is_committed = self.is_coming or received_samples <= self.until_samples
+            case inputs.RecognitionEnded(stream) | inputs.RecognitionFailed(stream):
+                self._gone(stream)
+        self._ordered(step.effects)
+        is_owing = bool(self._finishing) or self._fed is None
+        self.is_final_owed = is_owing and (self.is_final_owed or is_committed)
+
+    def _ordered(self, orders: Sequence[effects.Effect]) -> None:
+        for order in orders:
+            match order:
+                case effects.OpenRecognition(stream):
+                    self._fed = stream
+                case effects.FinishRecognition(stream):
+                    self._finishing.add(stream)
+                case effects.CancelRecognition(stream):
+                    self._gone(stream)
+
+    def _gone(self, stream: StreamId) -> None:
+        self._finishing.discard(stream)
+        if stream == self._fed:
+            self._fed = None
+
+
 def shown_words_are_committed_in_time(call: Call) -> None:  # noqa: C901  one condition for each exception
     """Words are committed, final or not, `vad_end_ms` + `final_grace_ms` after the last sign of them, or disregarded.
 
-    A sign is a transcript with other words than before, whatever its spelling, and the end of a sound or of the last
-    word of a final. While somebody speaks, by the sound, nothing is due. Whoever orders the end of the turn (`commit`)
-    has its final waited for first, for `final_grace_ms`, and what is the next turn's by then is due from there on.
-    Words that read unfinished are held for longer, as ever. From `max_turn_ms` on the law of that limit holds
-    (`a_turn_ends_in_time`), and none for words of a backlog, for those that are told of no input, or after the
-    half-close. Where the client ends turns (`detect_turns` is off) no silence does.
+    A sign is a transcript with other words than before, whatever its spelling, or any that comes amid a sound; and the
+    end of a sound, or of the last word of a final. While somebody speaks, by the sound, nothing is due. Whoever orders
+    the end of the turn (`commit`) has its final waited for first, for `final_grace_ms`, and what is the next turn's by
+    then is due from there on. The final of pushed audio is waited for however long it takes, and what is said behind it
+    is due from there on, too. Words that read unfinished are held for longer, as ever. From `max_turn_ms` on the law of
+    that limit holds (`a_turn_ends_in_time`), and none for words of a backlog, for those that are told of no input, or
+    after the half-close. Where the client ends turns (`detect_turns` is off) no silence does.
     """
     policy = call.line.policy
     if not policy.detect_turns:
@@ -47,29 +93,28 @@ def shown_words_are_committed_in_time(call: Call) -> None:  # noqa: C901  one co
     words: _Words | None = None
     before: Step | None = None
     begins: dict[StreamId, int] = {}
-    is_sounding = is_elsewhere = is_backlog = False
-    caught_up_at, ordered_until = -1, Instant(0)
+    is_sounding = is_elsewhere = False
+    ordered_until, pushed = Instant(0), _Pushed()
     for step in call.steps:
-        match step.fact:
-            case inputs.BacklogBegan():
-                is_backlog = True
-            case inputs.CaughtUp(at_samples):
-                is_backlog, caught_up_at = False, at_samples
+        was_final_owed = pushed.is_final_owed
+        pushed.told(step)
         has_words = before is not None and bool(before.text)
-        is_elsewhere = (is_elsewhere and has_words) or is_backlog or _is_elsewhere(step, begins, caught_up_at)
-        if words is not None and not (is_sounding or is_elsewhere):
+        is_elsewhere = (is_elsewhere and has_words) or _is_elsewhere(step, begins, pushed)
+        if words is not None and not (is_sounding or is_elsewhere or was_final_owed):
             is_long = step.now >= after_ms(words.first, policy.max_turn_ms)
             assert is_long or step.now <= words.due(policy, ordered_until), f"they wait: {before and before.text!r}"
         if isinstance(step.fact, inputs.SpeechStarted | inputs.SpeechEnded):
             is_sounding = isinstance(step.fact, inputs.SpeechStarted)
         if isinstance(step.fact, inputs.CommitRequested):
             ordered_until = after_ms(step.now, policy.final_grace_ms)
+        if was_final_owed:
+            ordered_until = max(ordered_until, step.now)
         if not step.text or step.state.phase in (Phase.FINISHING, Phase.ENDED):
             words = None
         elif words is None or before is None or (before.turn != step.turn and before.text != step.text):
             words = _Words(step.now, step.now)
         else:
-            words.sign = max(words.sign, _sign(before, step, policy))
+            words.sign = max(words.sign, _sign(before, step, policy, is_sounding=is_sounding))
         if words is not None:
             words.is_held = words.is_held or step.is_held
         policy = _policy(step) or policy
@@ -79,8 +124,10 @@ def shown_words_are_committed_in_time(call: Call) -> None:  # noqa: C901  one co
         before = step
 
 
-def _sign(before: Step, step: Step, policy: TurnPolicy) -> Instant:
+def _sign(before: Step, step: Step, policy: TurnPolicy, *, is_sounding: bool) -> Instant:
     """Of the words, with this step; 0 if there is none."""
+    if is_sounding and isinstance(step.fact, inputs.TranscriptRevised):
+        return step.now
     if isinstance(step.fact, inputs.SpeechEnded):
         return Instant(step.now - policy.pause_ms * NS_PER_MS)
     if isinstance(step.fact, inputs.SegmentFinal):
@@ -96,10 +143,12 @@ def _policy(step: Step) -> TurnPolicy | None:
     return next((each for each in changes if each is not None), None)
 
 
-def _is_elsewhere(step: Step, begins: dict[StreamId, int], caught_up_at: int) -> bool:
-    """Whether the words that are told of are of a backlog, or of no input of their stream."""
+def _is_elsewhere(step: Step, begins: dict[StreamId, int], pushed: _Pushed) -> bool:
+    """Whether a backlog lasts, or the words that are told of are of one, or of no input of their stream."""
     fact = step.fact
-    if isinstance(fact, inputs.TranscriptRevised | inputs.SegmentFinal) and fact.end_samples <= caught_up_at:
+    if pushed.is_coming:
+        return True
+    if isinstance(fact, inputs.TranscriptRevised | inputs.SegmentFinal) and fact.end_samples <= pushed.until_samples:
         return True
     return isinstance(fact, inputs.TranscriptRevised) and fact.end_samples <= begins.get(fact.stream, -1)
 
