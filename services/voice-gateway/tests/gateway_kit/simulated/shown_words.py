@@ -40,12 +40,12 @@ class _Pushed:
     until_samples: int = -1
     """Where the last of it ended."""
     is_final_owed: bool = False
-    """Whether the final of a `commit` of it is awaited. It comes before what is said behind it."""
+    """Whether the final of a `commit` of it may still come; at the latest until nothing is being finalised."""
     _finishing: set[StreamId] = field(default_factory=set)
     _fed: StreamId | None = None
 
     def told(self, step: Step) -> None:
-        """Streams that break are finished anew: until another one is fed, their final is owed."""
+        """What this step says of it. While streams are broken and none is open, their finals are still to come."""
         is_committed = False
         match step.fact:
             case inputs.BacklogBegan():
@@ -82,10 +82,10 @@ def shown_words_are_committed_in_time(call: Call) -> None:  # noqa: C901  one co
     A sign is a transcript with other words than before, whatever its spelling, or any that comes amid a sound; and the
     end of a sound, or of the last word of a final. While somebody speaks, by the sound, nothing is due. Whoever orders
     the end of the turn (`commit`) has its final waited for first, for `final_grace_ms`, and what is the next turn's by
-    then is due from there on. The final of pushed audio is waited for however long it takes, and what is said behind it
-    is due from there on, too. Words that read unfinished are held for longer, as ever. From `max_turn_ms` on the law of
-    that limit holds (`a_turn_ends_in_time`), and none for words of a backlog, for those that are told of no input, or
-    after the half-close. Where the client ends turns (`detect_turns` is off) no silence does.
+    then is due from there on. While the final of pushed audio that was committed may still come, nothing is due: what
+    is said behind it comes after it. Words that read unfinished are held for longer, as ever. From `max_turn_ms` on the
+    law of that limit holds (`a_turn_ends_in_time`), and none for words of a backlog, for those that are told of no
+    input, or after the half-close. Where the client ends turns (`detect_turns` is off) no silence does.
     """
     policy = call.line.policy
     if not policy.detect_turns:
