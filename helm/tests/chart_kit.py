@@ -154,16 +154,18 @@ def at(tree: Any, path: str) -> Any:
 
 
 def environment(deployment: Manifest) -> dict[str, Any]:
-    """The container's own variables: their value, or the reference that it comes from as `secret/key`."""
+    """The container's own variables: their value, or the reference that it comes from as `secret/key` or field."""
     found = {}
     for row in deployment["spec"]["template"]["spec"]["containers"][0].get("env") or []:
         reference = at(row, "valueFrom.secretKeyRef")
-        found[row["name"]] = f"{reference['name']}/{reference['key']}" if reference else row["value"]
+        field = at(row, "valueFrom.fieldRef.fieldPath")
+        found[row["name"]] = f"{reference['name']}/{reference['key']}" if reference else field or row["value"]
     return found
 
 
 DOOR = {"auth": {"tokens": ["abc"]}, "ingress": {"enabled": True, "host": "h", "tlsSecret": "s"}}
 ISSUED = {"auth": {"jwt": {"issuer": "https://i.example", "audiences": ["voice"]}}}
+TRACED = {"traces": {"endpoint": "http://otel-collector.monitoring:4317"}}
 JWT = merged(ISSUED, {"auth": {"jwt": {"jwksUrl": "https://i.example:8443/jwks"}}})
 TLS = {"tls": {"existingSecret": "cert"}}
 MUTUAL = merged(TLS, {"tls": {"clientCaSecret": "ca"}})

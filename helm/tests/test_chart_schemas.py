@@ -6,7 +6,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from chart_kit import GATEWAY, LOCAL_MODELS, manifests
+from chart_kit import GATEWAY, LOCAL_MODELS, TRACED, manifests
 from kubernetes_validate import utils
 from voice_gateway.domain.audio import INPUT_RATES_HZ, OUTPUT_RATES_HZ
 
@@ -48,6 +48,7 @@ EVERYTHING: dict[str, Any] = {
     "priorityClassName": "calls",
     "podDisruptionBudget": {"maxUnavailable": None, "minAvailable": 1},
     "extraEnv": [{"name": "TZ", "value": "UTC"}],
+    **TRACED,
 }
 CASES: tuple[tuple[Path, dict[str, Any]], ...] = ((GATEWAY, {}), (GATEWAY, EVERYTHING), (LOCAL_MODELS, {}))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_kit import DOOR, GATEWAY, ISSUED, JWT, MUTUAL, PEER, TLS, WALL, environment, merged, objects
+from chart_kit import DOOR, GATEWAY, ISSUED, JWT, MUTUAL, PEER, TLS, TRACED, WALL, environment, merged, objects
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,8 @@ def test_only_the_backends_ports_are_open() -> None:
     backends = {"asr": {"address": "a:9,b:10"}, "tts": {"address": "t:11"}, "llm": {"url": "https://llm.example/v1"}}
     egress = objects(GATEWAY, merged(WALL, {"backends": backends}))["NetworkPolicy"]["spec"]["egress"]
     assert {port["port"] for rule in egress for port in rule["ports"]} == {53, 5353, 9, 10, 11, 443}
+    traced = objects(GATEWAY, merged(WALL, TRACED))["NetworkPolicy"]["spec"]["egress"]
+    assert 4_317 in {port["port"] for rule in traced for port in rule["ports"]}
     issued = objects(GATEWAY, merged(WALL, JWT))["NetworkPolicy"]["spec"]["egress"]
     assert 8_443 in {port["port"] for rule in issued for port in rule["ports"]}
 

@@ -62,6 +62,7 @@
   value: {{ include "voice-gateway.plainHealthPort" . | quote }}
 {{- end }}
 {{- include "voice-gateway.callerEnv" . }}
+{{- include "voice-gateway.traceEnv" . }}
 {{- include "voice-gateway.secretEnv" (list . "LLM_API_KEY" .Values.backends.llm.apiKey .Values.backends.llm) }}
 {{- include "voice-gateway.secretEnv" (list . "RIVA_METADATA" .Values.backends.riva.metadata .Values.backends.riva) }}
 {{- with .Values.extraEnv }}
@@ -96,6 +97,32 @@
 {{- with .Values.auth.trustedProxies }}
 - name: TRUSTED_PROXIES
   value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Where spans go, and the pod that they come from. */}}
+{{- define "voice-gateway.traceEnv" -}}
+{{- with .Values.traces }}
+{{- if .endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ .endpoint | quote }}
+- name: OTEL_EXPORTER_OTLP_PROTOCOL
+  value: {{ .protocol | quote }}
+- name: OTEL_TRACES_SAMPLER
+  value: parentbased_traceidratio
+- name: OTEL_TRACES_SAMPLER_ARG
+  value: {{ .sampleRatio | toString | quote }}
+- name: TRACE_TRUST_CLIENTS
+  value: {{ .trustClients | toString | quote }}
+- name: TRACE_TEXT
+  value: {{ .text | toString | quote }}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: {{ printf "k8s.namespace.name=%s,k8s.pod.name=$(POD_NAME)" $.Release.Namespace | quote }}
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -142,9 +142,9 @@ off what outlived it and writes its last messages. */}}
 {{- $host := index (splitList "/" (regexReplaceAll "^https?://" .Values.backends.llm.url "")) 0 }}
 {{- $standard := ternary "443" "80" (hasPrefix "https://" .Values.backends.llm.url) }}
 {{- $ports = append $ports (printf "%s/TCP" (default $standard (trimPrefix ":" (regexFind ":[0-9]+$" $host)))) }}
-{{- with .Values.auth.jwt.jwksUrl }}
-{{- $issuer := index (splitList "/" (regexReplaceAll "^https?://" . "")) 0 }}
-{{- $ports = append $ports (printf "%s/TCP" (default (ternary "443" "80" (hasPrefix "https://" .)) (trimPrefix ":" (regexFind ":[0-9]+$" $issuer)))) }}
+{{- range $url := compact (list .Values.auth.jwt.jwksUrl .Values.traces.endpoint) }}
+{{- $server := index (splitList "/" (regexReplaceAll "^https?://" $url "")) 0 }}
+{{- $ports = append $ports (printf "%s/TCP" (default (ternary "443" "80" (hasPrefix "https://" $url)) (trimPrefix ":" (regexFind ":[0-9]+$" $server)))) }}
 {{- end }}
 {{- range .Values.networkPolicy.backendPorts }}
 {{- $one := ternary . (dict "port" .) (kindIs "map" .) }}

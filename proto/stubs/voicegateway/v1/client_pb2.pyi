@@ -79,9 +79,10 @@ class Start(_message.Message):
     Needs the feature `resume`, else FAILED_PRECONDITION / RESUME_UNAVAILABLE.
     """
     traceparent: _builtins.str
-    """The place of this call in a trace of the client's, for the server's logs and journals: `traceparent` of W3C Trace
-    Context (https://www.w3.org/TR/trace-context-2/). Empty or unlawful: the server takes the gRPC metadata `traceparent`
-    and `tracestate`; where these are unlawful too, the call belongs to no trace, and is served all the same.
+    """The place of this call in a trace of the client's, for the server's logs, journals and traces: `traceparent` of
+    W3C Trace Context (https://www.w3.org/TR/trace-context-2/). Empty or unlawful: the server takes the gRPC metadata
+    `traceparent` and `tracestate`; where these are unlawful too, the call belongs to no trace, and is served all the
+    same. Whether the server's own spans are below this one or linked to it is the server's to decide.
     """
     tracestate: _builtins.str
     """What goes with `traceparent`: `tracestate` of W3C Trace Context, at most 512 characters. Ignored where it is longer or

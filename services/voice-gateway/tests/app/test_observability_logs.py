@@ -11,6 +11,7 @@ import warnings
 from typing import Any
 
 import pytest
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 from voice_gateway.observability import logs
 from voice_gateway.observability.logs import DroppingQueueHandler, JsonFormatter, Lines, json_logging
 
@@ -42,6 +43,26 @@ def test_an_exception_stays_in_its_line() -> None:
     assert line["level"] == "error"
     assert line["exception"].startswith("Traceback")
     assert "KeyError: 'gone'" in line["exception"]
+
+
+def test_a_line_names_the_span_that_it_was_written_in() -> None:
+    """From a line of the log to its trace, and back; by the names of OpenTelemetry, and only where there is a span."""
+    context = SpanContext(
+        0x4BF92F3577B34DA6A3CE929D0E0E4736, 0x00F067AA0BA902B7, is_remote=False, trace_flags=TraceFlags(1)
+    )
+    stream = io.StringIO()
+    with json_logging("INFO", stream):
+        with use_span(NonRecordingSpan(context)):
+            logging.getLogger("a").info("within")
+        logging.getLogger("a").info("without")
+    within, without = lines(stream)
+    told = {name: within[name] for name in ("trace_id", "span_id", "trace_flags")}
+    assert told == {
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "span_id": "00f067aa0ba902b7",
+        "trace_flags": "01",
+    }
+    assert not told.keys() & without.keys()
 
 
 def test_the_level_is_kept_and_libraries_are_quiet() -> None:

@@ -8,14 +8,17 @@ from typing import Any, cast
 import pytest
 from gateway_kit import virtual_time
 from riva.client.proto import riva_asr_pb2
+from voice_gateway.backends.addresses.book import Address
 from voice_gateway.backends.addresses.pool import Request
 from voice_gateway.backends.riva.asr import OWED_S, STUCK_S, _Stream
 from voice_gateway.backends.riva.settings import RivaSettings
 from voice_gateway.backends.riva.whole_call import CLOSE_S
+from voice_gateway.backends.spans import NOT_TRACED
 from voice_gateway.domain.errors import RecognitionStalled
 from voice_gateway.domain.ids import SessionId
 
 SETTINGS = RivaSettings(("127.0.0.1:1",))
+UNTRACED = NOT_TRACED.rpc("Service/Method", Address("127.0.0.1", 1))
 
 
 @dataclass
@@ -112,7 +115,7 @@ def now_s() -> float:
 async def stalls_after_s(replica: FakeReplica, speaks: Callable[[float], bool], limit_s: float = 60) -> float | None:
     """When the stream is given up, in seconds from its beginning; None if it is not."""
     start_s = now_s()
-    stream = _Stream(cast("Any", replica), SETTINGS, Request(SessionId("s1")))
+    stream = _Stream(cast("Any", replica), SETTINGS, Request(SessionId("s1")), UNTRACED)
     stream.begin(line(), lambda: 3_000 if speaks(now_s() - start_s) else None)
     try:
         async with asyncio.timeout(limit_s):
@@ -229,7 +232,7 @@ def test_a_write_that_never_ends_holds_up_nobody() -> None:
             finally:
                 is_closed.set()
 
-        stream = _Stream(cast("Any", replica), SETTINGS, Request(SessionId("s1")))
+        stream = _Stream(cast("Any", replica), SETTINGS, Request(SessionId("s1")), UNTRACED)
         stream.begin(microphone(), lambda: None)
         reading = asyncio.create_task(stream.read())
         await asyncio.sleep(2)
@@ -302,7 +305,7 @@ def test_a_broken_source_is_told_although_answers_come() -> None:
             replica.answers.put_nowait(riva_asr_pb2.StreamingRecognizeResponse())
             raise ZeroDivisionError
 
-        stream = _Stream(cast("Any", replica), SETTINGS, Request(SessionId("s1")))
+        stream = _Stream(cast("Any", replica), SETTINGS, Request(SessionId("s1")), UNTRACED)
         stream.begin(broken(), lambda: None)
 
         async def read_on() -> None:

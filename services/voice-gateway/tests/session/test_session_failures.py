@@ -28,7 +28,7 @@ from voice_gateway.domain.events import (
 from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.session import clock
-from voice_gateway.session.runner import MAX_INBOX
+from voice_gateway.session.runner import MAX_INBOX, SessionRunner
 
 pytestmark = pytest.mark.usefixtures("every_session_replays")
 
@@ -331,7 +331,8 @@ def test_a_fault_of_ours_ends_the_session_with_internal(monkeypatch: pytest.Monk
     async def main() -> None:
         world = World()
         session, run = await world.open()
-        monkeypatch.setattr(session, "_perform", lambda _: 1 / 0)
+        assert isinstance(session, SessionRunner)
+        monkeypatch.setattr(session._performer, "perform", lambda _: 1 / 0)
         session.type_text("Hello.")
         with pytest.raises(GatewayError) as failed:
             await run

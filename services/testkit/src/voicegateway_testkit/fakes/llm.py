@@ -60,6 +60,8 @@ class LlmRequest:
     """The whole request."""
     authorization: str
     """The header; empty if none."""
+    traceparent: str
+    """The header of W3C Trace Context; empty if none."""
     fault: LlmFault | None
     asked_ns: int
     """On `time.monotonic_ns`, as `first_token_ns`."""
@@ -190,6 +192,7 @@ class FakeLlm(Watchable):
         request = LlmRequest(
             body=await http.json(),
             authorization=http.headers.get("Authorization", ""),
+            traceparent=http.headers.get("traceparent", ""),
             fault=self.faults.take(),
             asked_ns=time.monotonic_ns(),
         )

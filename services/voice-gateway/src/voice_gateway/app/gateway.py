@@ -5,6 +5,7 @@ import logging
 import secrets
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc.aio
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
@@ -19,6 +20,7 @@ from voice_gateway.backends.openai_chat.client import OpenAiChat
 from voice_gateway.backends.riva.asr import RivaRecognizer
 from voice_gateway.backends.riva.tts import RivaSynthesizer
 from voice_gateway.backends.silero.model import SileroModel
+from voice_gateway.backends.spans import CallSpans
 from voice_gateway.domain.ids import SessionId
 from voice_gateway.identity.certificates import watched_certificates
 from voice_gateway.identity.entrance import Entrance
@@ -29,6 +31,7 @@ from voice_gateway.observability.metrics import Metrics
 from voice_gateway.observability.metrics_server import serve_metrics
 from voice_gateway.observability.prober import HealthReporter, Prober
 from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
+from voice_gateway.observability.trace_settings import TracingSettings
 from voice_gateway.observability.watchers import GivenUpError, keep_going
 from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Admission
@@ -40,14 +43,19 @@ from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.service import SessionService
 from voice_gateway.session.standing import StandingSpeech
+from voice_gateway.session.tracing.settings import Tracing
 from voice_gateway.session.voice import VoiceBank
 from voice_gateway.transports.call import CallLimits, Doors
 from voice_gateway.transports.grpc_legacy import server as grpc_legacy
 from voice_gateway.transports.grpc_v1 import server as grpc_v1
 from voice_gateway.transports.grpc_wire.auth import account_of
+from voice_gateway.transports.grpc_wire.status import CODES
 from voice_gateway.transports.refusal_log import RefusalLog
 from voice_gateway.turn.core import Core
 from voice_gateway.turn.reply.wording import spoken_sentences
+
+if TYPE_CHECKING:
+    from voice_gateway.observability.tracing import Traces
 
 VERSION = version("voice-gateway")
 SERVICES = (grpc_v1.SERVICE_NAME, grpc_legacy.SERVICE_NAME)
@@ -64,13 +72,14 @@ class Gateway:
 
     def __init__(self, settings: config.Settings) -> None:
         self._settings = settings
-        recognizer = RivaRecognizer(settings.asr)
-        synthesizer = RivaSynthesizer(settings.tts)
-        llm = OpenAiChat(settings.llm)
-        self._backends = backends = (recognizer.pool, llm.pool, synthesizer.pool)
-        self._tools = HttpTools(settings.tools)
-        self._roster = Roster()
         self._metrics = Metrics()
+        self._traces, spans, tracing = _traces(settings.tracing, self._metrics)
+        recognizer = RivaRecognizer(settings.asr, spans=spans)
+        synthesizer = RivaSynthesizer(settings.tts, spans=spans)
+        llm = OpenAiChat(settings.llm, spans=spans)
+        self._backends = backends = (recognizer.pool, llm.pool, synthesizer.pool)
+        self._tools = HttpTools(settings.tools, spans)
+        self._roster = Roster()
         for backend in backends:
             backend.watch(self._metrics)
         pacer = Pacer()
@@ -84,6 +93,7 @@ class Gateway:
             voices=VoiceBank(SileroModel(), pacer),
             journals=_journals(settings.server.journal_dir),
             tools=self._tools,
+            tracing=tracing,
         )
         self._admission = Admission(settings.admission)
         self._metrics.watch_admission(self._admission)
@@ -198,6 +208,28 @@ class Gateway:
             self._tools.close(),
             self._entrance.close(),
         )
+        if self._traces is not None:
+            await self._traces.close()
+
+
+def _traces(settings: TracingSettings | None, metrics: Metrics) -> tuple["Traces | None", CallSpans, Tracing]:
+    """What sends spans, and what makes those of calls to backends and of sessions: none where no collector is told."""
+    if settings is None:
+        return None, CallSpans(), Tracing()
+    from voice_gateway.observability.tracing import Traces  # noqa: PLC0415  the SDK, which nothing else needs
+
+    traces = Traces(settings, VERSION, metrics.spans_went)
+    tracing = Tracing(
+        tracer=traces.tracer,
+        trusts_clients=settings.trusts_clients,
+        has_text=settings.has_text,
+        methods={
+            "grpc_v1": f"{grpc_v1.SERVICE_NAME}/Converse",
+            "grpc_legacy": f"{grpc_legacy.SERVICE_NAME}/StreamAudio",
+        },
+        status_of=lambda error: CODES[error.reason].name,
+    )
+    return traces, CallSpans(traces.tracer, settings.has_text), tracing
 
 
 def _journals(folder: Path | None) -> JournalFolder | None:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from voice_gateway.backends.http_tools.settings import HttpTool
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
 from voice_gateway.backends.riva.settings import RivaSettings, RivaTtsSettings
-from voice_gateway.config import admission, identity, llm, riva, server, session
+from voice_gateway.config import admission, identity, llm, riva, server, session, traces
 from voice_gateway.config.reader import ConfigError, Reader
 from voice_gateway.config.server import ServerSettings
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.identity.settings import IdentitySettings
+from voice_gateway.observability.trace_settings import TracingSettings
 from voice_gateway.session.admission.gate import AdmissionSettings
 from voice_gateway.session.negotiation import SessionSettings
 
@@ -29,6 +30,7 @@ SECTIONS = (
     *riva.SECTIONS,
     *llm.SECTIONS,
     *session.SECTIONS,
+    *traces.SECTIONS,
 )
 """Every setting, as the documentation lists them."""
 
@@ -46,6 +48,8 @@ class Settings:
     tools: tuple[HttpTool, ...]
     session: SessionSettings
     policy: TurnPolicy
+    tracing: TracingSettings | None
+    """None: nothing is traced."""
 
 
 def load(environment: Mapping[str, str] = os.environ, overrides: Mapping[str, str] | None = None) -> Settings:
@@ -66,6 +70,7 @@ def load(environment: Mapping[str, str] = os.environ, overrides: Mapping[str, st
         tools=llm.read_tools(reader),
         session=session.read_session(reader),
         policy=session.read_policy(reader),
+        tracing=traces.read_tracing(reader),
     )
     session.note_unknown(reader)
     if reader.mistakes:

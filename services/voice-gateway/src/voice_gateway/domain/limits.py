@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from voice_gateway.domain.instant import NS_PER_S, Instant
 
+MAX_SPAN_TEXT_CHARS = 16_384
+"""The most that a span of a trace holds of one text, where spans hold text at all: thousands may wait to be sent."""
+
 
 class Tally:
     """How many are held at the same time, in all and by account; an account that holds nothing is forgotten."""

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
+
 QUEUED_LINES = 10_000
 """About 5 MB of lines; at 150 sessions of ten turns a minute that is several minutes of a stalled reader."""
 GATHERED_S = 0.02
@@ -44,10 +46,23 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
             **fields_of(record),
+            **_place(),
         }
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = "".join(traceback.format_exception(record.exc_info[1]))
         return json.dumps(line, default=str, ensure_ascii=False, separators=(",", ":"))
+
+
+def _place() -> dict[str, str]:
+    """The span in which the line is written, by OpenTelemetry's names ("Trace Context in non-OTLP Log Formats")."""
+    span = get_current_span().get_span_context()
+    if not span.is_valid:
+        return {}
+    return {
+        "trace_id": format_trace_id(span.trace_id),
+        "span_id": format_span_id(span.span_id),
+        "trace_flags": f"{span.trace_flags:02x}",
+    }
 
 
 class Lines:

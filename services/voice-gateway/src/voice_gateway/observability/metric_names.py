@@ -100,6 +100,13 @@ LOOP_LAG = Metric(
     unit="s",
     buckets=LAG_BUCKETS_S,
 )
+SPANS = Metric(
+    "voicegateway_spans_total",
+    MetricKind.COUNTER,
+    "spans of traces by what became of them: sent, failed (the collector did not take them) or dropped (too many "
+    "waited)",
+    ("fate",),
+)
 METRICS = (
     SESSIONS_IN_PROGRESS,
     SESSIONS_CAPACITY,
@@ -114,4 +121,5 @@ METRICS = (
     BACKEND_ODDITIES,
     BACKEND_ADDRESSES,
     LOOP_LAG,
+    SPANS,
 )

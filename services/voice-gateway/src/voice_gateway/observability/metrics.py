@@ -20,12 +20,14 @@ from voice_gateway.observability.metric_names import (
     SESSIONS_IN_PROGRESS,
     SESSIONS_REFUSED,
     SESSIONS_STARTED,
+    SPANS,
     TURN_SPAN,
     TURNS,
     VOICE_TO_VOICE,
     Metric,
     MetricKind,
 )
+from voice_gateway.observability.trace_settings import SpanFate
 from voice_gateway.session.ports import Occupancy
 
 MAX_ADDRESSES = 200
@@ -114,6 +116,10 @@ class Metrics:
         self._counted.pop(key, None)
         self._counted[key] = None
         return self._made[BACKEND_ERRORS].labels(*key)
+
+    def spans_went(self, fate: SpanFate, spans: int) -> None:
+        """Take what became of some spans; from any thread."""
+        self._made[SPANS].labels(fate.value).inc(spans)
 
     def loop_lagged(self, lag_s: float) -> None:
         """Take one measurement of the event loop."""

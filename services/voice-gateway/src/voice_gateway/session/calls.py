@@ -1,6 +1,7 @@
 """Backend calls of one session: each is a task; what it delivers and how it fails come back as facts."""
 
 import asyncio
+import contextvars
 import itertools
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
@@ -52,6 +53,8 @@ from voice_gateway.session.ports import (
 )
 from voice_gateway.session.roster import Roster
 from voice_gateway.session.standing import StandingSpeech
+from voice_gateway.session.tracing.session_trace import SessionTrace
+from voice_gateway.session.tracing.settings import Tracing
 from voice_gateway.session.voice import VoiceBank
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import RunTool, Synthesize
@@ -89,6 +92,7 @@ class Shared:
     journals: JournalFolder | None = None
     """None: no journals are kept."""
     tools: ToolRunner = NO_TOOL_RUNNER
+    tracing: Tracing = field(default_factory=Tracing)
 
 
 class BackendCalls:
@@ -101,6 +105,8 @@ class BackendCalls:
         hearing: Hearing,
         playout: Playout,
         post: Callable[[inputs.Input], None],
+        *,
+        trace: SessionTrace,
     ) -> None:
         self.agreement = agreement
         """What is in force."""
@@ -108,6 +114,7 @@ class BackendCalls:
         self._hearing = hearing
         self._playout = playout
         self._post = post
+        self._trace = trace
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._speeches: dict[ReplyId, _Speech] = {}
         self._finals = Pace(FINALS)
@@ -143,14 +150,15 @@ class BackendCalls:
         def failed(reason: Reason, message: str) -> inputs.Input:
             return inputs.ReplyFailed(reply, reason, message)
 
-        self._spawn(f"llm-{reply}", self._guard(partial(self._ask, reply, messages, tools), failed))
+        call = self._guard(partial(self._ask, reply, messages, tools), failed)
+        self._spawn(f"llm-{reply}", call, self._trace.in_reply(reply))
 
     def speak(self, order: Synthesize) -> None:
         """Synthesise a sentence after those of the same reply that were ordered before."""
         speech = self._speeches.get(order.reply)
         if speech is None:
             speech = self._speeches[order.reply] = _Speech()
-            self._spawn(f"tts-{order.reply}", self._speak_all(speech))
+            self._spawn(f"tts-{order.reply}", self._speak_all(speech), self._trace.in_reply(order.reply))
         speech.orders.put_nowait(order)
 
     def blame_synthesis(self, reply: ReplyId) -> None:
@@ -164,7 +172,8 @@ class BackendCalls:
         def failed(_: Reason, message: str) -> inputs.Input:
             return inputs.ToolReturned(order.call, message, is_error=True)
 
-        self._spawn(f"tool-{order.call}", self._guard(partial(self._run_tool, order), failed))
+        call = self._guard(partial(self._run_tool, order), failed)
+        self._spawn(f"tool-{order.call}", call, self._trace.in_tool(order.call))
 
     def cancel_tool(self, call: CallId) -> None:
         """Stop a tool of the server."""
@@ -191,8 +200,11 @@ class BackendCalls:
         if tasks:
             await asyncio.wait(tasks)  # unlike `gather`, cancels nobody a second time when it is cancelled itself
 
-    def _spawn(self, name: str, call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._tasks[name] = asyncio.create_task(call, name=f"{self.agreement.session_id}-{name}")
+    def _spawn(
+        self, name: str, call: Coroutine[Any, Any, None], context: contextvars.Context | None = None
+    ) -> asyncio.Task[None]:
+        told = f"{self.agreement.session_id}-{name}"
+        task = self._tasks[name] = asyncio.create_task(call, name=told, context=context)
         task.add_done_callback(lambda done: self._tasks.pop(name, None) if self._tasks.get(name) is done else None)
         return task
 

@@ -6,17 +6,14 @@ Backend calls are tasks; what they deliver, and how they fail, comes back as fac
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Any, ClassVar
 
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
-from voice_gateway.domain.errors import BackendError, GatewayError, InternalError, Reason, Unavailable
+from voice_gateway.domain.errors import GatewayError, InternalError, Reason, Unavailable
 from voice_gateway.domain.events import Ended, ReplyAudio
-from voice_gateway.domain.ids import CallId, ReplyId, TurnId
+from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms, ms_between, samples_to_ns
 from voice_gateway.domain.limits import TokenBucket
-from voice_gateway.domain.player import Player
 from voice_gateway.domain.reply_options import ReplyOptions
 from voice_gateway.session import clock
 from voice_gateway.session.admission.gate import Place
@@ -27,8 +24,10 @@ from voice_gateway.session.idle import IdleWatch
 from voice_gateway.session.journal.writer import Journal
 from voice_gateway.session.negotiation import Negotiator
 from voice_gateway.session.own_voice import OwnVoice
+from voice_gateway.session.performer import Performer
 from voice_gateway.session.playout import Playout
 from voice_gateway.session.ports import ClientSink, SessionUpdate
+from voice_gateway.session.tracing.session_trace import SessionTrace
 from voice_gateway.session.voice import Ear, Onset
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.conversation import Conversation
@@ -96,9 +95,17 @@ class SessionRunner:
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: Instant | None = None
-        self._calls = BackendCalls(agreement, shared, self._hearing, self._playout, self._post)
-        self._turns = _TurnCount()
-        self._outcome: Ended | GatewayError | None = None
+        self._trace = SessionTrace(shared.tracing, agreement)
+        self._calls = BackendCalls(agreement, shared, self._hearing, self._playout, self._post, trace=self._trace)
+        self._performer = Performer(
+            sink,
+            shared.telemetry,
+            calls=self._calls,
+            hearing=self._hearing,
+            ear=self._ear,
+            playout=self._playout,
+            trace=self._trace,
+        )
         self._deeds = _Deeds()
         self._reports = REPORTS
         self._idle = IdleWatch(agreement.idle_timeout_ms, lambda: self._post(inputs.SessionIdled()))
@@ -194,16 +201,8 @@ class SessionRunner:
 
     async def run(self) -> Ended:
         """Hold the conversation to its end."""
-        started = clock.now()
-        self._shared.telemetry.session_started(self.agreement)
-        try:
-            with self._shared.roster.present(self):
-                outcome = await self._converse()
-        finally:
-            self.release()
-            self._shared.telemetry.session_ended(
-                self.agreement, self._outcome, ms_between(started, clock.now()), self._turns.total
-            )
+        with self._trace.recorded():
+            outcome = await self._run()
         if isinstance(outcome, Ended):
             return outcome
         raise outcome
@@ -220,18 +219,30 @@ class SessionRunner:
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
+    async def _run(self) -> Ended | GatewayError:
+        started, performer = clock.now(), self._performer
+        self._shared.telemetry.session_started(self.agreement)
+        try:
+            with self._shared.roster.present(self):
+                return await self._converse()
+        finally:
+            self.release()
+            duration_ms = ms_between(started, clock.now())
+            self._trace.ended(performer.outcome, performer.turns)
+            self._shared.telemetry.session_ended(self.agreement, performer.outcome, duration_ms, performer.turns)
+
     async def _converse(self) -> Ended | GatewayError:
         self._shared.voices.add(self._ear)
         self._idle.start()
         self._calls.prepare()
         try:
-            while self._outcome is None:
+            while self._performer.outcome is None:
                 await self._wake.wait()
                 self._wake.clear()
                 self._step()
         except Exception as error:  # noqa: BLE001  a fault of our own ends this session alone, and is told and logged
             self._shared.telemetry.trouble(self.agreement, InternalError(f"{type(error).__name__}: {error}"))
-            self._outcome = InternalError()
+            self._performer.outcome = InternalError()
         finally:
             self._arm(None)
             self._idle.stop()
@@ -241,7 +252,7 @@ class SessionRunner:
             if self._journal is not None:
                 self._journal.close()
             await self._calls.close()
-        return self._outcome
+        return self._performer.outcome
 
     def _play(self, audio: ReplyAudio) -> None:
         self._idle.mark()
@@ -250,28 +261,29 @@ class SessionRunner:
 
     def _post(self, fact: inputs.Input) -> None:
         if len(self._inbox) >= MAX_INBOX:
-            self._outcome = self._outcome or InternalError("the session's inbox is full")
+            self._performer.outcome = self._performer.outcome or InternalError("the session's inbox is full")
         else:
             self._inbox.append(fact)
         self._wake.set()
 
     def _step(self) -> None:
-        while self._inbox and self._outcome is None:
-            self._perform(self._tell(self._inbox.popleft()))
+        while self._inbox and self._performer.outcome is None:
+            self._performer.perform(self._tell(self._inbox.popleft()))
         deadline = self._conversation.deadline()
-        if deadline is not None and deadline <= clock.now() and self._outcome is None:
-            self._perform(self._tell(None))
+        if deadline is not None and deadline <= clock.now() and self._performer.outcome is None:
+            self._performer.perform(self._tell(None))
             deadline = self._conversation.deadline()
         self._arm(deadline)
 
     def _tell(self, fact: inputs.Input | None) -> tuple[effects.Effect, ...]:
-        """Tell a fact, or that the deadline has come; the journal has it even if the conversation raises an error."""
+        """Tell a fact, or that the deadline has come; who records has it even if the conversation raises an error."""
         now, batch = clock.now(), None
         try:
             batch = self._conversation.on_deadline(now) if fact is None else self._conversation.handle(fact, now)
         finally:
             if self._journal is not None:
                 self._journal.record(fact, now, batch)
+            self._trace.record(fact, now, batch)
         return batch
 
     def _arm(self, deadline: Instant | None) -> None:
@@ -287,100 +299,6 @@ class SessionRunner:
     def _ring(self) -> None:
         self._armed_for = None
         self._wake.set()
-
-    def _perform(self, batch: tuple[effects.Effect, ...]) -> None:
-        for effect in batch:
-            self._PERFORM[type(effect)](self, effect)
-
-    # --- effects -------------------------------------------------------------------------------------------------
-
-    def _open_recognition(self, effect: effects.OpenRecognition) -> None:
-        self._calls.recognise(effect.stream, self._hearing.open_feed(effect.from_samples, follows=effect.follows))
-
-    def _start_reply(self, effect: effects.StartReply) -> None:
-        self._playout.begin(effect.reply)
-        self._calls.write(effect.reply, effect.messages, effect.tools)
-
-    def _reconfigure(self, effect: effects.Reconfigure) -> None:
-        self._calls.reconfigure(effect.change)
-        self._calls.prepare()
-        policy = self.agreement.policy
-        self._playout.reconfigure(policy)
-        self._ear.set_onset(policy.vad_onset_ms, policy.pause_ms, policy.input_stall_ms)
-
-    def _cancel_reply(self, effect: effects.CancelReply) -> None:
-        self._calls.cancel_writing(effect.reply)
-        self._calls.cancel_speaking(effect.reply)
-
-    def _pause_play(self, effect: effects.PausePlay) -> None:
-        is_flushed = self.agreement.player is Player.FLUSHES
-        self._playout.pause(effect.reply, self._sink.flush(effect.reply) if is_flushed else None)
-
-    def _flush(self, effect: effects.Flush) -> None:
-        self._playout.flush(effect.reply)
-        self._sink.flush(effect.reply)
-
-    def _record_turn(self, effect: effects.RecordTurn) -> None:
-        self._calls.cancel_writing(effect.record.finished.reply)
-        self._calls.cancel_speaking(effect.record.finished.reply)
-        self._turns.replied(effect.record.finished.turn)
-        self._shared.telemetry.turn_ended(self.agreement, effect.record)
-
-    def _note(self, effect: effects.Remember | effects.Forget) -> None:
-        """The conversation has changed: the journal records this like every effect, and nobody else needs it yet."""
-
-    def _close(self, effect: effects.Close) -> None:
-        self._outcome = effect.ended
-
-    def _fail(self, effect: effects.Fail) -> None:
-        if effect.backend is not None:
-            self._outcome = BackendError(effect.backend, effect.reason, effect.message)
-        else:
-            self._outcome = Unavailable(effect.reason, effect.message)
-
-    _PERFORM: ClassVar[dict[type[effects.Effect], Callable[["SessionRunner", Any], None]]] = {
-        effects.OpenRecognition: _open_recognition,
-        effects.FinishRecognition: lambda self, effect: self._hearing.finish_feed(effect.at_samples),
-        effects.CancelRecognition: lambda self, effect: self._calls.cancel_recognition(effect.stream),
-        effects.ForgetAudio: lambda self, effect: self._hearing.forget(effect.before_samples),
-        effects.StartReply: _start_reply,
-        effects.AskAgain: lambda self, effect: self._calls.write(effect.reply, effect.messages, effect.tools),
-        effects.BeginReply: lambda self, effect: self._playout.begin(effect.reply),
-        effects.RunTool: lambda self, effect: self._calls.run_tool(effect),
-        effects.CancelTool: lambda self, effect: self._calls.cancel_tool(effect.call),
-        effects.CancelReply: _cancel_reply,
-        effects.Synthesize: lambda self, effect: self._calls.speak(effect),
-        effects.CancelSynthesis: lambda self, effect: self._calls.cancel_speaking(effect.reply),
-        effects.BlameSynthesis: lambda self, effect: self._calls.blame_synthesis(effect.reply),
-        effects.Play: lambda self, effect: self._playout.play(effect.reply, effect.sentence),
-        effects.EndPlay: lambda self, effect: self._playout.end(effect.reply),
-        effects.PausePlay: _pause_play,
-        effects.ResumePlay: lambda self, effect: self._playout.resume(effect.reply, effect.from_samples),
-        effects.Flush: _flush,
-        effects.Reconfigure: _reconfigure,
-        effects.Emit: lambda self, effect: self._sink.emit(effect.event),
-        effects.RecordTurn: _record_turn,
-        effects.Remember: _note,
-        effects.Forget: _note,
-        effects.Close: _close,
-        effects.Fail: _fail,
-    }
-
-
-class _TurnCount:
-    """How many turns had a reply; a turn that calls tools has several replies.
-
-    A turn whose reply is taken back goes on under another number, and counts again.
-    """
-
-    def __init__(self) -> None:
-        self.total = 0
-        self._last: TurnId | None = None
-
-    def replied(self, turn: TurnId | None) -> None:
-        """A reply to this turn is over; None: no turn asked for it."""
-        if turn not in (None, self._last):
-            self.total, self._last = self.total + 1, turn
 
 
 def _paced(

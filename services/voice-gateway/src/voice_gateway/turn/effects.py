@@ -104,6 +104,7 @@ class BeginReply:
     """Begin a reply whose text is known: the model is not asked, and audio of it may follow."""
 
     reply: ReplyId
+    turn: TurnId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from gateway_kit.phone_call import PERSONA, TOOLBOX, at, new_core, question
 from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.chat import Tool, Toolbox, ToolCall, ToolPlace
 from voice_gateway.domain.events import Notice, ReplyFinished
-from voice_gateway.domain.ids import CallId, ReplyId
+from voice_gateway.domain.ids import CallId, ReplyId, TurnId
 from voice_gateway.domain.persona import Persona
 from voice_gateway.turn import effects, inputs, snapshot
 from voice_gateway.turn.core import Core
@@ -60,7 +60,7 @@ def test_the_filler_is_due_after_a_while() -> None:
     core = asked()
     called(core)
     assert core.deadline() == at(100 + FILLER_AFTER_MS)
-    assert core.on_deadline(at(100 + FILLER_AFTER_MS))[0] == effects.BeginReply(ReplyId(2))
+    assert core.on_deadline(at(100 + FILLER_AFTER_MS))[0] == effects.BeginReply(ReplyId(2), TurnId(1))
 
 
 def test_a_session_without_tools_calls_none() -> None:

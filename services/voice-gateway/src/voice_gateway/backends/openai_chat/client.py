@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -10,9 +11,10 @@ import openai
 
 from voice_gateway.backends.addresses.names import Resolve, endpoint_of, resolve
 from voice_gateway.backends.addresses.pool import AddressPool, CheckFailedError, Member, Request
+from voice_gateway.backends.openai_chat.chat_span import ChatSpan
 from voice_gateway.backends.openai_chat.codec import encode_messages, encode_tools
 from voice_gateway.backends.openai_chat.completion import Completion
-from voice_gateway.backends.openai_chat.endpoint import Endpoint, RequestRefusedError
+from voice_gateway.backends.openai_chat.endpoint import Endpoint, Question, RequestRefusedError
 from voice_gateway.backends.openai_chat.failures import (
     FAILURES,
     ChatStreamBrokenError,
@@ -21,6 +23,7 @@ from voice_gateway.backends.openai_chat.failures import (
     TooLongError,
 )
 from voice_gateway.backends.openai_chat.settings import OpenAiChatSettings
+from voice_gateway.backends.spans import NOT_TRACED, CallSpans
 from voice_gateway.domain.chat import CONTEXT_TOKENS, REPLY_TOKENS, ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, QuestionTooLong, Reason
 from voice_gateway.domain.ids import SessionId
@@ -38,11 +41,21 @@ _TOO_MANY_REQUESTS = 429  # RFC 6585 section 4
 _FIRST_SERVER_ERROR = 500  # RFC 9110 section 15.6
 
 
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """One reply that is asked for, whichever addresses are tried."""
+
+    request: Request[Endpoint]
+    question: Question
+    span: ChatSpan
+
+
 class OpenAiChat:
     """A LanguageModel; its `pool` is its BackendHealth. Belongs to the event loop it is made in."""
 
-    def __init__(self, settings: OpenAiChatSettings, resolve: Resolve = resolve) -> None:
+    def __init__(self, settings: OpenAiChatSettings, resolve: Resolve = resolve, spans: CallSpans = NOT_TRACED) -> None:
         self._settings = settings
+        self._spans = spans
         tls = httpx2.create_ssl_context()
         scheme = httpx2.URL(settings.base_url).scheme
         endpoints = (endpoint_of(settings.base_url, (scheme, "all")),)
@@ -72,29 +85,34 @@ class OpenAiChat:
             BackendError: LLM_TIMEOUT or LLM_FAILED, for a reply without any text or call or without a proper end too.
         """
         total_by = asyncio.get_running_loop().time() + self._settings.total_deadline_ms / _MS_PER_S
+        span = ChatSpan(self._spans, self._settings, session, messages)
+        asking = _Asking(Request(session), Question(_fields(messages, tools), span.headers), span)
         try:
-            request: Request[Endpoint] = Request(session)
-            completion, pieces = await self._begin(request, _body(messages, tools), total_by)
+            completion, pieces = await self._begin(asking, total_by)
             try:
                 while pieces or not completion.is_over:
                     for piece in pieces:
+                        span.wrote(piece)
                         yield piece
                     async with asyncio.timeout_at(total_by):
                         pieces = await completion.next()
             except FAILURES as error:
-                _blame(request, completion.member, error)
+                _blame(asking.request, completion.member, error)
                 raise
             finally:
                 await completion.close()
         except TooLongError as error:
+            span.failed("question_too_long", "the conversation is too long for the model")
             raise QuestionTooLong from error
         except FAILURES as error:
             reason = Reason.LLM_TIMEOUT if isinstance(error, TimeoutError) else Reason.LLM_FAILED
-            raise BackendError(Backend.LLM, reason, f"the language model {_describe(error)}") from error
+            cause = f"the language model {_describe(error)}"
+            span.failed(reason.value, cause)
+            raise BackendError(Backend.LLM, reason, cause) from error
+        finally:
+            span.end()
 
-    async def _begin(
-        self, request: Request[Endpoint], body: dict[str, Any], total_by: float
-    ) -> tuple[Completion, list[str | ToolCall]]:
+    async def _begin(self, asking: _Asking, total_by: float) -> tuple[Completion, list[str | ToolCall]]:
         """A reply and its first pieces, by the first address that gives any."""
         failure: Exception = ChatStreamError("has no address")
         refusals: list[tuple[Member[Endpoint], str]] = []
@@ -104,53 +122,54 @@ class OpenAiChat:
                 first_by = asyncio.get_running_loop().time() + self._settings.first_token_deadline_ms / _MS_PER_S
                 try:
                     async with asyncio.timeout_at(min(first_by, total_by)):
-                        begun = await self._try(request, member, body, is_alone=is_alone)
+                        begun = await self._try(asking, member, is_alone=is_alone)
                 except FAILURES as error:
                     failure = error
                     if isinstance(error, TimeoutError):
-                        request.failed(member, _describe(error))
+                        asking.span.attempt_failed(member.address, _describe(error))
+                        asking.request.failed(member, _describe(error))
                     elif not _is_passing(error):
                         refusals.append((member, _describe(error)))
                         if len(refusals) == _MAX_REFUSALS:
                             break
                 else:
                     for refuser, cause in refusals:
-                        request.failed(refuser, cause)
+                        asking.request.failed(refuser, cause)
+                    asking.span.begun(begun[0].member.address, begun[0].member.connection.model_name)
                     return begun
             raise failure
         finally:
             del failure  # or the error keeps this frame, the frame the error, and both the conversation
 
     async def _try(
-        self, request: Request[Endpoint], member: Member[Endpoint], body: dict[str, Any], *, is_alone: bool
+        self, asking: _Asking, member: Member[Endpoint], *, is_alone: bool
     ) -> tuple[Completion, list[str | ToolCall]]:
         try:
-            return await _attempt(request, member, body)
+            return await _attempt(asking, member)
         except FAILURES as error:
             if not is_alone or not _is_passing(error):
                 raise
             await asyncio.sleep(_RETRY_PAUSE_S)
             for successor in self.pool.candidates():  # the address may have gone meanwhile, and another come
-                return await _attempt(request, successor, body)
+                return await _attempt(asking, successor)
             raise
 
 
-async def _attempt(
-    request: Request[Endpoint], member: Member[Endpoint], body: dict[str, Any]
-) -> tuple[Completion, list[str | ToolCall]]:
+async def _attempt(asking: _Asking, member: Member[Endpoint]) -> tuple[Completion, list[str | ToolCall]]:
     completion = Completion(member)
     try:
-        await completion.open(body)
+        await completion.open(asking.question)
         pieces = await completion.first()
     except BaseException as error:
         await completion.close()
         if isinstance(error, ChatStreamTooLongError):
             raise TooLongError from error
         if isinstance(error, FAILURES):
-            _blame(request, member, error)
+            asking.span.attempt_failed(member.address, _describe(error))
+            _blame(asking.request, member, error)
         raise
     member.answered()
-    request.served(by=member)
+    asking.request.served(by=member)
     return completion, pieces
 
 
@@ -171,10 +190,9 @@ async def _check(endpoint: Endpoint) -> None:
         raise CheckFailedError(_describe(error)) from error
 
 
-def _body(messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> dict[str, Any]:
-    """What of the request the library need not look through."""
-    body: dict[str, Any] = {"messages": encode_messages(messages)}
-    return {**body, "tools": encode_tools(tools)} if tools else body
+def _fields(messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> dict[str, Any]:
+    fields: dict[str, Any] = {"messages": encode_messages(messages)}
+    return {**fields, "tools": encode_tools(tools)} if tools else fields
 
 
 def _is_full(error: Exception) -> bool:

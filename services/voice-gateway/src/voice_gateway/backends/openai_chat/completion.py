@@ -4,12 +4,11 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from typing import Any
 
 import httpx2
 
 from voice_gateway.backends.addresses.pool import Member, now
-from voice_gateway.backends.openai_chat.endpoint import Endpoint
+from voice_gateway.backends.openai_chat.endpoint import Endpoint, Question
 from voice_gateway.backends.openai_chat.failures import FAILURES
 from voice_gateway.backends.openai_chat.oddity_log import note_oddities
 from voice_gateway.backends.openai_chat.reply_reader import ReplyReader
@@ -56,9 +55,9 @@ class Completion:
         """Whether the reply has come to its proper end; more pieces may be there."""
         return self._reader.is_over
 
-    async def open(self, body: dict[str, Any]) -> None:
+    async def open(self, question: Question) -> None:
         """Send the request; returns when the server has accepted it."""
-        response = await self._endpoint.send(body)
+        response = await self._endpoint.send(question)
         self._cleanup.push_async_callback(response.aclose)
         # The events are read here, as bytes: the library's models of them cost a third of a turn's processor time.
         self._received = response.aiter_raw()

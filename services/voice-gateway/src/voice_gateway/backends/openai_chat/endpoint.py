@@ -3,6 +3,8 @@
 import asyncio
 import json
 import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
@@ -59,6 +61,16 @@ class PinnedTransport(httpx2.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a reply is asked for with, whichever address answers."""
+
+    fields: Mapping[str, Any]
+    """The messages, and the tools if there are any: what of the request the library need not look through."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """The place in a trace."""
+
+
 class RequestRefusedError(openai.APIStatusError):
     """A chat request was refused.
 
@@ -112,7 +124,12 @@ class Endpoint:
             await self._ask_for_models()
         return self._model
 
-    async def send(self, body: dict[str, Any]) -> httpx2.Response:
+    @property
+    def model_name(self) -> str:
+        """The model that is asked for; empty if none is configured and no list has come."""
+        return self._model
+
+    async def send(self, question: Question) -> httpx2.Response:
         """The response to a chat request, accepted and not read; to be closed.
 
         The library's own way to send one, `with_streaming_response.create`, takes the loop 0.9 ms, this one 0.5 ms
@@ -125,8 +142,9 @@ class Endpoint:
             RequestRefusedError: it refuses, or redirects: the conversation and the key go nowhere else.
             ChatStreamError: it answers in an encoding that was not asked for.
         """
-        fields = {"model": await self.model(), **body, **self._parameters}
-        request = self._http.build_request("POST", self._url, content=json.dumps(fields), headers=self._headers)
+        fields = {"model": await self.model(), **question.fields, **self._parameters}
+        headers = {**self._headers, **question.headers}
+        request = self._http.build_request("POST", self._url, content=json.dumps(fields), headers=headers)
         response = await self._open(request)
         if response.is_success:
             return response

@@ -13,10 +13,21 @@ from voice_gateway.backends.addresses.names import Resolve, resolve
 from voice_gateway.backends.addresses.pool import Request
 from voice_gateway.backends.riva.asr_codec import ResultDecoder, decode_languages, encode_audio, encode_config
 from voice_gateway.backends.riva.channels import SLOW_MS, Replica, RivaChannel, RivaChannels, blame
-from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedError, ended_too_early, failure_of
+from voice_gateway.backends.riva.failures import (
+    CALL_ERRORS,
+    CANCELLED,
+    ENDED_TOO_EARLY,
+    OK,
+    Blame,
+    CallFailedError,
+    ended_too_early,
+    failure_of,
+    status_of,
+)
 from voice_gateway.backends.riva.offers import Offers, hyphened
 from voice_gateway.backends.riva.settings import RivaSettings
 from voice_gateway.backends.riva.whole_call import WholeCall
+from voice_gateway.backends.spans import AUDIO_SAMPLES, NOT_TRACED, CallSpan, CallSpans
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.domain.errors import Backend, BackendError, Reason, RecognitionStalled
 from voice_gateway.domain.ids import SessionId
@@ -24,6 +35,7 @@ from voice_gateway.domain.transcript import RecognitionResult
 from voice_gateway.session.ports import AnswerWithin, RecognitionSpec
 
 _MS_PER_S = 1_000
+METHOD = "nvidia.riva.asr.RivaSpeechRecognition/StreamingRecognize"
 SPOKEN_S = 0.5
 """Speech of this length has words, as a rule; shorter sounds are coughs."""
 OWED_S = 1.0
@@ -39,8 +51,9 @@ MAX_UNSERVED = 256
 class RivaRecognizer:
     """A SpeechRecognizer; its `pool` is its BackendHealth. Belongs to the event loop it is made in."""
 
-    def __init__(self, settings: RivaSettings, resolve: Resolve = resolve) -> None:
+    def __init__(self, settings: RivaSettings, resolve: Resolve = resolve, spans: CallSpans = NOT_TRACED) -> None:
         self._settings = settings
+        self._spans = spans
         stub_type = riva_asr_pb2_grpc.RivaSpeechRecognitionStub
         self._channels = RivaChannels(Backend.ASR, settings, stub_type, self._ask, resolve)
         self.pool = self._channels.pool
@@ -94,7 +107,7 @@ class RivaRecognizer:
     async def _open(self, request: Request[RivaChannel], spec: RecognitionSpec) -> "_Stream":
         failure = CallFailedError(Blame.REPLICA, "no address")
         for replica in self._channels.candidates(spec.language_code):
-            stream = _Stream(replica, self._settings, request)
+            stream = _Stream(replica, self._settings, request, self._spans.rpc(METHOD, replica.address))
             try:
                 await stream.open(spec)
             except CallFailedError as error:
@@ -113,7 +126,8 @@ class RivaRecognizer:
 class _Stream:
     """One call: the caller reads, one task writes."""
 
-    def __init__(self, replica: Replica, settings: RivaSettings, request: Request[RivaChannel]) -> None:
+    def __init__(self, replica: Replica, settings: RivaSettings, request: Request[RivaChannel], span: CallSpan) -> None:
+        self._span = span
         self.sent_samples = 0
         """How much audio was given to the call."""
         self._replica = replica
@@ -151,6 +165,7 @@ class _Stream:
                 await self._call.write(encode_config(self._as_called_there(spec)))
         except CALL_ERRORS as error:
             failure = failure_of(error)
+            self._span.failed(status_of(error), failure.cause)
             blame(self._replica, failure, self._request)
             await self.close()
             raise failure from error
@@ -182,8 +197,10 @@ class _Stream:
             self._raise_what_stopped_the_writer()
             if self._is_stalled:
                 self._replica.rest(SLOW_MS)
+                self._span.failed(CANCELLED, "no answer while somebody spoke")
                 raise RecognitionStalled("speech recognition failed: no answer while somebody spoke") from error
             failure = failure_of(error)
+            self._span.failed(status_of(error), failure.cause)
             blame(self._replica, failure, self._request)
             if failure.blame is Blame.UNKNOWN:
                 self._pass_over()
@@ -204,7 +221,10 @@ class _Stream:
         elif not self._is_audio_over:
             self._raise_what_stopped_the_writer()
             self._pass_over()
+            self._span.failed(OK, ENDED_TOO_EARLY)
             raise ended_too_early()
+        else:
+            self._span.done(OK)
         return response
 
     def _pass_over(self) -> None:
@@ -220,6 +240,8 @@ class _Stream:
         self._replica.end(self._channel)
         if self._stuck is not None:
             self._stuck.cancel()
+        self._span.span.set_attribute(AUDIO_SAMPLES, self.sent_samples)
+        self._span.end(CANCELLED)
         try:
             await self._call.close()
         finally:

@@ -89,6 +89,18 @@ def failure_of(error: grpc.aio.AioRpcError | TimeoutError) -> CallFailedError:
     return CallFailedError(Blame.LOAD, failure.cause, rest_ms=rest_ms) if is_full else failure
 
 
+OK, CANCELLED = grpc.StatusCode.OK.name, grpc.StatusCode.CANCELLED.name
+"""Statuses of a call that ended well, and of one that was given up here."""
+
+
+ENDED_TOO_EARLY = "ended too early"
+
+
+def status_of(error: grpc.aio.AioRpcError | TimeoutError) -> str:
+    """The name of the status of a call that has failed so; a deadline of ours is one, too."""
+    return grpc.StatusCode.DEADLINE_EXCEEDED.name if isinstance(error, TimeoutError) else error.code().name
+
+
 def asked_rest_ms(metadata: Iterable[tuple[str, str | bytes]]) -> int | None:
     """How long a server asks to be left alone, `MAX_REST_MS` at most; None if it does not say, or not in numbers.
 
@@ -126,4 +138,4 @@ def _retry_info_ms(details: bytes) -> float:
 
 def ended_too_early() -> CallFailedError:
     """The failure of a call that its server ended with OK before all was said."""
-    return CallFailedError(Blame.REPLICA, "ended too early")
+    return CallFailedError(Blame.REPLICA, ENDED_TOO_EARLY)

@@ -13,23 +13,35 @@ from riva.client.proto import riva_tts_pb2, riva_tts_pb2_grpc
 from voice_gateway.backends.addresses.names import Resolve, resolve
 from voice_gateway.backends.addresses.pool import Request
 from voice_gateway.backends.riva.channels import Replica, RivaChannel, RivaChannels, blame
-from voice_gateway.backends.riva.failures import CALL_ERRORS, Blame, CallFailedError, failure_of
+from voice_gateway.backends.riva.failures import (
+    CALL_ERRORS,
+    CANCELLED,
+    OK,
+    Blame,
+    CallFailedError,
+    failure_of,
+    status_of,
+)
 from voice_gateway.backends.riva.offers import Offers, hyphened
 from voice_gateway.backends.riva.settings import RivaTtsSettings
 from voice_gateway.backends.riva.tts_codec import SpeechAssembler, decode_voices, encode_request
 from voice_gateway.backends.riva.whole_call import WholeCall
+from voice_gateway.backends.spans import NOT_TRACED, SENTENCE_CHARS, SENTENCE_TEXT, CallSpan, CallSpans
 from voice_gateway.domain.errors import Backend, BackendError, Reason
 from voice_gateway.domain.ids import SessionId
+from voice_gateway.domain.limits import MAX_SPAN_TEXT_CHARS
 from voice_gateway.session.ports import SentenceSkipped, SpeechChunk, VoiceSpec
 
 _MS_PER_S = 1_000
+METHOD = "nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline"
 
 
 class RivaSynthesizer:
     """A SpeechSynthesizer; its `pool` is its BackendHealth. Belongs to the event loop it is made in."""
 
-    def __init__(self, settings: RivaTtsSettings, resolve: Resolve = resolve) -> None:
+    def __init__(self, settings: RivaTtsSettings, resolve: Resolve = resolve, spans: CallSpans = NOT_TRACED) -> None:
         self._settings = settings
+        self._spans = spans
         stub_type = riva_tts_pb2_grpc.RivaSpeechSynthesisStub
         self._channels = RivaChannels(Backend.TTS, settings.riva, stub_type, self._ask, resolve)
         self.pool = self._channels.pool
@@ -65,7 +77,7 @@ class RivaSynthesizer:
         failure = CallFailedError(Blame.REPLICA, "no address")
         request: Request[RivaChannel] = Request(session)
         for replica in self._channels.candidates(spec.language_code):
-            sentence = _Sentence(replica, self._settings, spec.rate_hz, request)
+            sentence = _Sentence(replica, self._settings, spec.rate_hz, request, self._begin_span(replica, text))
             try:
                 first = await sentence.start(spec, text)
             except CallFailedError as error:
@@ -78,6 +90,13 @@ class RivaSynthesizer:
                 return sentence, first
         raise failure
 
+    def _begin_span(self, replica: Replica, text: str) -> CallSpan:
+        span = self._spans.rpc(METHOD, replica.address)
+        span.span.set_attribute(SENTENCE_CHARS, len(text))
+        if self._spans.has_text:
+            span.span.set_attribute(SENTENCE_TEXT, text[:MAX_SPAN_TEXT_CHARS])
+        return span
+
     async def _ask(self, stub: Any, within_s: float) -> Offers:
         response = await stub.GetRivaSynthesisConfig(
             riva_tts_pb2.RivaSynthesisConfigRequest(), timeout=within_s, metadata=self._settings.riva.metadata
@@ -89,8 +108,14 @@ class _Sentence:
     """One call."""
 
     def __init__(
-        self, replica: Replica, settings: RivaTtsSettings, rate_hz: int, request: Request[RivaChannel]
+        self,
+        replica: Replica,
+        settings: RivaTtsSettings,
+        rate_hz: int,
+        request: Request[RivaChannel],
+        span: CallSpan,
     ) -> None:
+        self._span = span
         self._replica = replica
         self._request = request
         self._connect_s = settings.riva.connect_deadline_ms / _MS_PER_S
@@ -120,14 +145,18 @@ class _Sentence:
         """More audio, or None at the end; raises CallFailedError."""
         try:
             async with asyncio.timeout(self._next_audio_s):
-                return await self._read()
+                chunk = await self._read()
         except CALL_ERRORS as error:
             raise self._noted(error) from error
+        if chunk is None:
+            self._span.done(OK)
+        return chunk
 
     async def close(self) -> None:
         """Cancel the call if it still runs."""
         self._call.cancel()
         self._replica.end(self._channel)
+        self._span.end(CANCELLED)
         await self._call.close()
 
     async def _ask_for_audio(self, request: Any) -> SpeechChunk:
@@ -138,6 +167,7 @@ class _Sentence:
         chunk = await self._read()
         if chunk is None or not chunk.pcm:
             # As far as the model goes, there may be nothing to be said in this text.
+            self._span.failed(OK, "no audio")
             raise CallFailedError(Blame.REQUEST, "no audio")
         return chunk
 
@@ -149,5 +179,6 @@ class _Sentence:
 
     def _noted(self, error: grpc.aio.AioRpcError | TimeoutError) -> CallFailedError:
         failure = failure_of(error)
+        self._span.failed(status_of(error), failure.cause)
         blame(self._replica, failure, self._request)
         return failure

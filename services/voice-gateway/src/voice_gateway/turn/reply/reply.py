@@ -171,7 +171,7 @@ class Reply:
     def say(self, text: str, now: Instant) -> None:
         """All of it is this text; the model is not asked."""
         self._move(ReplyEvent.ASKED)
-        self._orders.add(BeginReply(self.id))
+        self._orders.add(BeginReply(self.id, self.brief.turn))
         self.wording.release(now)
         self.wording.write(text, now)
         self.wording.finish(now)

@@ -1,0 +1,97 @@
+"""Settings of traces: OpenTelemetry's own, and what a client may decide."""
+
+import math
+from dataclasses import replace
+
+from voice_gateway.config.reader import Reader, Section
+from voice_gateway.observability.trace_settings import SAMPLERS, Protocol, TracingSettings
+from voice_gateway.setting_kinds import Setting, switch, web_address, word
+
+_PROTOCOLS = tuple(Protocol)
+_HTTP_PATH = "/v1/traces"
+"""Appended to an endpoint of all signals (OpenTelemetry Protocol Exporter, "Endpoint URLs for OTLP/HTTP")."""
+
+
+def _flag(name: str, doc: str) -> Setting[bool]:
+    """A boolean of OpenTelemetry: only `true`, in any case, is true (Environment Variable Specification)."""
+    return Setting(name, "", lambda raw: raw.lower() == "true", doc, "", "true", "false")
+
+
+def _share(name: str, doc: str) -> Setting[float]:
+    def parse(raw: str) -> float:
+        try:
+            share = float(raw)
+        except ValueError:
+            share = math.nan
+        if not 0 <= share <= 1:
+            raise ValueError("must be 0 to 1")
+        return share
+
+    return Setting(name, "1.0", parse, doc, "", "0 to 1")
+
+
+def _endpoint(name: str, doc: str) -> Setting[str]:
+    url = web_address(name, "", doc)
+    return replace(url, parse=lambda raw: url.parse(raw) if raw else "", default_note="none")
+
+
+ENDPOINT = _endpoint(
+    "OTEL_EXPORTER_OTLP_ENDPOINT", f"collector that spans are sent to; with HTTP {_HTTP_PATH} is appended"
+)
+TRACES_ENDPOINT = _endpoint(
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "the same for traces alone, taken as it is; stands above the other"
+)
+PROTOCOL = word("OTEL_EXPORTER_OTLP_PROTOCOL", Protocol.GRPC, _PROTOCOLS, "how spans travel")
+TRACES_PROTOCOL = replace(
+    word("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "", ("", *_PROTOCOLS), "the same for traces alone"),
+    allowed=", ".join(_PROTOCOLS),
+    default_note="that of the other",
+)
+EXPORTER = word("OTEL_TRACES_EXPORTER", "otlp", ("otlp", "none"), "`none`: there are no traces, whatever else is set")
+DISABLED = _flag("OTEL_SDK_DISABLED", "`true`: there are no traces, whatever else is set")
+SAMPLER = word("OTEL_TRACES_SAMPLER", "parentbased_always_on", SAMPLERS, "which calls are traced")
+SAMPLER_ARG = _share("OTEL_TRACES_SAMPLER_ARG", "share of calls that are traced, for the samplers that take one")
+TRUST_CLIENTS = switch(
+    "TRACE_TRUST_CLIENTS",
+    default=False,
+    doc="any client's `traceparent` decides whether its call is traced; otherwise that of callers with an identity "
+    "does, and any other is a link",
+)
+TEXT = switch("TRACE_TEXT", default=False, doc="spans hold what users and agent say, and what tools are told")
+GENAI_TEXT = _flag("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "`true` is the same as `TRACE_TEXT` on")
+
+SECTIONS = (
+    Section(
+        "Traces",
+        (
+            ENDPOINT,
+            TRACES_ENDPOINT,
+            PROTOCOL,
+            TRACES_PROTOCOL,
+            EXPORTER,
+            DISABLED,
+            SAMPLER,
+            SAMPLER_ARG,
+            TRUST_CLIENTS,
+            TEXT,
+            GENAI_TEXT,
+        ),
+    ),
+)
+
+
+def read_tracing(reader: Reader) -> TracingSettings | None:
+    """None: nothing is traced. What other programs read of the same variables is then no mistake."""
+    is_set = reader.raw(ENDPOINT) or reader.raw(TRACES_ENDPOINT)
+    if not is_set or reader.read(DISABLED) or reader.read(EXPORTER) == "none":
+        return None
+    every, own = reader.read(ENDPOINT), reader.read(TRACES_ENDPOINT)
+    protocol = Protocol(reader.read(TRACES_PROTOCOL) or reader.read(PROTOCOL))
+    return TracingSettings(
+        endpoint=own or (every.rstrip("/") + _HTTP_PATH if protocol is Protocol.HTTP else every),
+        protocol=protocol,
+        sampler=reader.read(SAMPLER),
+        sampled_ratio=reader.read(SAMPLER_ARG),
+        trusts_clients=reader.read(TRUST_CLIENTS),
+        has_text=reader.read(TEXT) or reader.read(GENAI_TEXT),
+    )

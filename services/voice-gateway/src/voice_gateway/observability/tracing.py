@@ -1,0 +1,139 @@
+"""Spans on their way to a collector: OpenTelemetry's SDK and its OTLP exporters, with a bound, and a count of what is
+lost. What the SDK reads of the environment itself (headers, certificates, timeouts, limits, OTEL_RESOURCE_ATTRIBUTES,
+OTEL_SERVICE_NAME, OTEL_BSP_*) is its own business.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    ParentBased,
+    Sampler,
+    TraceIdRatioBased,
+)
+from opentelemetry.trace import Tracer
+
+from voice_gateway.observability.trace_settings import CountSpans, Protocol, SpanFate, TracingSettings
+
+QUEUED_SPANS = 4_096
+"""Some 2 kB each, so 8 MB: a turn has about 20 spans, and 150 sessions of ten turns a minute make 500 a second."""
+LAST_SPANS_S = 2.0
+"""Time for the spans that wait at the end; whoever collects them may be down."""
+
+
+_SAMPLERS: dict[str, Callable[[float], Sampler]] = {
+    "always_on": lambda _: ALWAYS_ON,
+    "always_off": lambda _: ALWAYS_OFF,
+    "traceidratio": TraceIdRatioBased,
+    "parentbased_always_on": lambda _: ParentBased(ALWAYS_ON),
+    "parentbased_always_off": lambda _: ParentBased(ALWAYS_OFF),
+    "parentbased_traceidratio": lambda ratio: ParentBased(TraceIdRatioBased(ratio)),
+}
+
+
+class Traces:
+    """The traces of one process; to be made in the process that makes the spans, after any fork."""
+
+    def __init__(self, settings: TracingSettings, version: str, count: CountSpans) -> None:
+        exporter = _Exporter(_otlp(settings), count)
+        self._provider = TracerProvider(
+            sampler=_SAMPLERS[settings.sampler](settings.sampled_ratio),
+            resource=Resource.create({"service.name": "voice-gateway", "service.version": version}).merge(
+                OTELResourceDetector().detect()
+            ),
+            shutdown_on_exit=False,
+        )
+        self._provider.add_span_processor(_Queue(exporter, count))
+        self.tracer: Tracer = self._provider.get_tracer("voice_gateway", version)
+
+    async def close(self) -> None:
+        """Send what waits, for LAST_SPANS_S at most; the thread that does it holds up nobody's end."""
+        loop = asyncio.get_running_loop()
+        over = asyncio.Event()
+
+        def shut_down() -> None:
+            self._provider.shutdown()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(over.set)
+
+        threading.Thread(target=shut_down, name="last-spans", daemon=True).start()
+        try:
+            async with asyncio.timeout(LAST_SPANS_S):
+                await over.wait()
+        except TimeoutError:
+            pass  # the collector does not answer; its failure is counted and logged by the exporter
+
+
+def _otlp(settings: TracingSettings) -> SpanExporter:
+    # the one that is not used takes some 0.1 s of every start
+    if settings.protocol is Protocol.GRPC:
+        from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as by_grpc  # noqa: PLC0415
+
+        return by_grpc.OTLPSpanExporter(endpoint=settings.endpoint)
+    from opentelemetry.exporter.otlp.proto.http import trace_exporter as by_http  # noqa: PLC0415
+
+    return by_http.OTLPSpanExporter(endpoint=settings.endpoint)
+
+
+class _Exporter(SpanExporter):
+    """Counts what an exporter sends, in the thread in which it does."""
+
+    def __init__(self, exporter: SpanExporter, count: CountSpans) -> None:
+        self._exporter = exporter
+        self._count = count
+        self.done = 0
+        """Spans that were sent or not taken."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send them, which may take a while."""
+        result = SpanExportResult.FAILURE
+        try:
+            result = self._exporter.export(spans)
+        finally:
+            self.done += len(spans)
+            self._count(SpanFate.SENT if result is SpanExportResult.SUCCESS else SpanFate.FAILED, len(spans))
+        return result
+
+    def shutdown(self) -> None:
+        """Give up what is being sent."""
+        self._exporter.shutdown()
+
+
+class _Queue(SpanProcessor):
+    """The SDK's batches, but what does not fit is counted: the SDK itself drops it in silence.
+
+    The event loop alone ends spans, and the SDK's thread alone sends them: each counts for itself, without a lock.
+    """
+
+    def __init__(self, exporter: _Exporter, count: CountSpans) -> None:
+        self._exporter = exporter
+        self._count = count
+        self._batches = BatchSpanProcessor(exporter, max_queue_size=QUEUED_SPANS)
+        self._queued = 0
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue a span that is sampled."""
+        if span.context is None or not span.context.trace_flags.sampled:
+            return
+        if self._queued - self._exporter.done >= QUEUED_SPANS:
+            self._count(SpanFate.DROPPED, 1)
+            return
+        self._queued += 1
+        self._batches.on_end(span)
+
+    def on_start(self, span: Span, parent_context: object = None) -> None:
+        """Nothing."""
+
+    def shutdown(self) -> None:
+        """Send what waits."""
+        self._batches.shutdown()  # type: ignore[no-untyped-call]  # the library has no type there
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Send what waits, now."""
+        return self._batches.force_flush(timeout_millis)
