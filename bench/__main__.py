@@ -24,6 +24,7 @@ from bench.refusals import measure_refusals
 from bench.report import Line, judged
 from bench.talk import measure_barge_in, measure_heard
 from bench.text import measure_text
+from bench.traces import measure_traces
 
 SECTIONS: Final[dict[str, Callable[[Bench], Coroutine[Any, Any, tuple[list[str], list[Line]]]]]] = {
     "load": measure_load,
@@ -33,7 +34,10 @@ SECTIONS: Final[dict[str, Callable[[Bench], Coroutine[Any, Any, tuple[list[str],
     "text": measure_text,
     "refusals": measure_refusals,
     "leak": measure_leak,
+    "traces": measure_traces,
 }
+ASKED_FOR: Final = frozenset({"traces"})
+"""Sections that are measured only when they are named: they take as long as all others."""
 
 
 def replay(bench: Bench) -> list[Line]:
@@ -68,7 +72,10 @@ def read_command_line() -> argparse.Namespace:
     """What is to be measured; ends the program where that makes no sense."""
     parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "sections", nargs="*", metavar="SECTION", help=f"what to measure: {', '.join(SECTIONS)} (default: everything)"
+        "sections",
+        nargs="*",
+        metavar="SECTION",
+        help=f"what to measure: {', '.join(SECTIONS)} (default: all but traces)",
     )
     parser.add_argument(
         "--sessions", type=counts, default="1,10,50,100", help="callers, one run each (default: %(default)s)"
@@ -102,7 +109,7 @@ def main() -> int:
         python, core = wanted.gateway.absolute(), take_cores()
         bench = Bench(Path(folder), core, wanted.sessions, wanted.seconds, wanted.playback_reports, python)
         bench.journals.mkdir()
-        lines = uvloop.run(measure(bench, wanted.sections or list(SECTIONS)))
+        lines = uvloop.run(measure(bench, wanted.sections or [each for each in SECTIONS if each not in ASKED_FOR]))
     told, is_good = judged(lines)
     print("\n".join(told))
     if wanted.json:
