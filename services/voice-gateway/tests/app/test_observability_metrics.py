@@ -1,12 +1,17 @@
 """What is counted of sessions, turns, failures and the event loop."""
 
+from dataclasses import replace
+
 import pytest
 from gateway_kit.phone_call import AGREEMENT
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 from prometheus_client import generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 from voice_gateway.domain.backend_status import AddressState, AddressStatus, BackendStatus
 from voice_gateway.domain.errors import (
     Backend,
     BackendError,
+    ClientError,
     GatewayError,
     InternalError,
     Limit,
@@ -15,20 +20,31 @@ from voice_gateway.domain.errors import (
     Unavailable,
 )
 from voice_gateway.domain.events import (
+    DisregardCause,
     EndCause,
     Ended,
+    InterruptCause,
     LatencySpan,
+    Notice,
     ReplyFinished,
+    ReplyInterrupted,
     ReplyKind,
     ReplyOutcome,
+    ReplyPaused,
+    ReplyResumed,
+    Speculation,
+    SpeculationOutcome,
+    SpeculationTrigger,
+    Transcript,
     TurnRecord,
     TurnReport,
 )
-from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
+from voice_gateway.observability.address_series import MAX_ADDRESSES
 from voice_gateway.observability.metric_names import METRICS, MetricKind
-from voice_gateway.observability.metrics import MAX_ADDRESSES, Metrics
+from voice_gateway.observability.metrics import Metrics
 from voice_gateway.observability.telemetry import SharedTelemetry
-from voice_gateway.session.ports import AdmissionWatch, BackendWatch, Telemetry
+from voice_gateway.session.ports import AdmissionWatch, BackendWatch, Bound, Telemetry
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -187,7 +203,9 @@ def test_everything_declared_is_served_and_nothing_else() -> None:
     """The reference page, the alerts and the port speak of the same metrics, with their help."""
     exposed = generate_latest(Metrics().registry).decode()
     served = {line.split()[2] for line in exposed.splitlines() if line.startswith("# TYPE")}
-    assert served == {metric.name for metric in METRICS}
+    of_process = {name for name in served if name.startswith("process_")}
+    assert served - of_process == {metric.name for metric in METRICS}
+    assert {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"} <= of_process
     for metric in METRICS:
         assert f"# HELP {metric.name} {metric.doc}" in exposed
         assert metric.name.endswith("_total") is (metric.kind is MetricKind.COUNTER)
@@ -201,8 +219,18 @@ def test_telemetry_is_told_to_everybody() -> None:
     shared.session_started(AGREEMENT)
     shared.turn_ended(AGREEMENT, record(None))
     shared.trouble(AGREEMENT, BackendError(Backend.LLM, Reason.LLM_FAILED, "no"))
+    shared.told(AGREEMENT, ReplyPaused(ReplyId(1)))
+    shared.silenced(AGREEMENT, 100)
+    shared.disregarded(AGREEMENT, DisregardCause.NOISE, 1)
+    shared.bound_reached(AGREEMENT, Bound.INPUT)
     shared.session_ended(AGREEMENT, None, 5, 1)
-    assert generate_latest(one.registry) == generate_latest(other.registry)
+    ours = [
+        [line for line in generate_latest(each.registry).decode().splitlines() if "voicegateway" in line]
+        for each in (one, other)
+    ]
+    assert ours[0] == ours[1]
+    assert value(one, "voicegateway_barge_ins_total", outcome="NOISE") == 1
+    assert value(one, "voicegateway_bounds_reached_total", bound="input") == 1
     assert value(other, "voicegateway_turns_total", kind="ANSWER", outcome="INTERRUPTED") == 1
     assert value(other, "voicegateway_sessions_in_progress") == 0
 
@@ -214,3 +242,127 @@ def test_lag_is_counted_in_seconds() -> None:
     assert value(metrics, "voicegateway_loop_lag_seconds_sum") == 0.004
     assert value(metrics, "voicegateway_loop_lag_seconds_bucket", le="0.0025") == 0
     assert value(metrics, "voicegateway_loop_lag_seconds_bucket", le="0.005") == 1
+
+
+def test_every_series_of_a_closed_set_is_there_from_the_start() -> None:
+    """A rate needs a beginning: the first echo, notice or dropped span of a process is seen to rise."""
+    metrics = Metrics()
+    for cause in DisregardCause:
+        assert value(metrics, "voicegateway_words_disregarded_total", cause=cause) == 0
+        assert value(metrics, "voicegateway_barge_ins_total", outcome=cause) == 0
+    assert value(metrics, "voicegateway_barge_ins_total", outcome="INTERRUPTED") == 0
+    assert value(metrics, "voicegateway_notices_total", reason="TTS_FAILED") == 0
+    assert value(metrics, "voicegateway_bounds_reached_total", bound="inbox") == 0
+
+
+def test_what_is_said_over_the_agent_is_counted_by_what_became_of_it() -> None:
+    """An interruption by the user is a barge-in, by the client none; echo and backchannels are, with their words."""
+    metrics = Metrics()
+    telemetry: Telemetry = metrics
+    telemetry.told(AGREEMENT, ReplyPaused(ReplyId(1)))
+    telemetry.told(AGREEMENT, ReplyInterrupted(ReplyId(1), InterruptCause.USER_SPEECH))
+    telemetry.told(AGREEMENT, ReplyInterrupted(ReplyId(2), InterruptCause.CLIENT))
+    telemetry.told(AGREEMENT, ReplyPaused(ReplyId(3)))
+    telemetry.told(AGREEMENT, ReplyResumed(ReplyId(3), 100))
+    telemetry.disregarded(AGREEMENT, DisregardCause.ECHO, 4)
+    telemetry.silenced(AGREEMENT, 130)
+    counted = {
+        outcome: value(metrics, "voicegateway_barge_ins_total", outcome=outcome)
+        for outcome in ("INTERRUPTED", "ECHO", "BACKCHANNEL", "NOISE")
+    }
+    assert counted == {"INTERRUPTED": 1, "ECHO": 1, "BACKCHANNEL": 0, "NOISE": 0}
+    assert value(metrics, "voicegateway_words_disregarded_total", cause="ECHO") == 4
+    assert value(metrics, "voicegateway_reply_interruptions_total", cause="CLIENT") == 1
+    assert value(metrics, "voicegateway_reply_pauses_total") == 2
+    assert value(metrics, "voicegateway_reply_resumptions_total") == 1
+    assert value(metrics, "voicegateway_time_to_silence_seconds_sum") == 0.13
+
+
+def test_speculations_are_counted_by_how_they_ended() -> None:
+    """What is won and what is wasted, of the turns that were answered."""
+    metrics = Metrics()
+    pause = SpeculationTrigger.PAUSE
+    early = (
+        Speculation(pause, SpeculationOutcome.LOST_MORE_WORDS, 7),
+        Speculation(pause, SpeculationOutcome.LOST_CONTEXT, 2),
+        Speculation(pause, SpeculationOutcome.WON, 0),
+    )
+    metrics.told(AGREEMENT, TurnReport(TurnId(1), ReplyId(3), 400, (), early))
+    name = "voicegateway_speculations_total"
+    assert [value(metrics, name, outcome=each.outcome) for each in early] == [1, 1, 1]
+    assert value(metrics, "voicegateway_speculation_wasted_tokens_total") == 9
+
+
+def test_underruns_notices_and_bounds_are_counted() -> None:
+    """What callers hear, what they are told, and what was full."""
+    metrics = Metrics()
+    metrics.turn_ended(AGREEMENT, replace(record(None), underruns=3))
+    metrics.told(AGREEMENT, Notice(Reason.TTS_FAILED, "no"))
+    metrics.bound_reached(AGREEMENT, Bound.SYNTHESIS)
+    assert value(metrics, "voicegateway_underruns_total") == 3
+    assert value(metrics, "voicegateway_notices_total", reason="TTS_FAILED") == 1
+    assert value(metrics, "voicegateway_bounds_reached_total", bound="synthesis") == 1
+
+
+def test_the_audio_clock_is_watched() -> None:
+    """Late ticks are counted, and the lead of each speaking agent lands in its bucket; so does a batch of voices."""
+    metrics = Metrics()
+    metrics.second_passed(2, [180, 10])
+    metrics.voices_judged(0.0007)
+    assert value(metrics, "voicegateway_late_ticks_total") == 2
+    assert value(metrics, "voicegateway_playout_lead_seconds_bucket", le="0.02") == 1
+    assert value(metrics, "voicegateway_playout_lead_seconds_count") == 2
+    assert value(metrics, "voicegateway_voice_batch_seconds_bucket", le="0.001") == 1
+
+
+def test_addresses_have_their_calls_and_first_outputs() -> None:
+    """A slow replica is seen by its name; one that has left has no calls any more, and no number that stands still."""
+    metrics = Metrics()
+    watch: BackendWatch = metrics
+    watch.backend_seen(Backend.LLM, BackendStatus((replace(address("a:1"), calls=3), address("a:2")), ()))
+    watch.backend_began(Backend.LLM, "a:1", 0.25)
+    calls, first = "voicegateway_backend_calls_in_progress", "voicegateway_backend_first_output_seconds_sum"
+    assert value(metrics, calls, backend="llm", address="a:1") == 3
+    assert value(metrics, first, backend="llm", address="a:1") == 0.25
+    watch.backend_seen(Backend.LLM, BackendStatus((address("a:2"),), ()))
+    assert value(metrics, calls, backend="llm", address="a:1") is None
+    assert value(metrics, first, backend="llm", address="a:1") == 0.25
+
+
+def test_a_scrape_after_ten_thousand_sessions_is_as_long_as_one_after_a_hundred() -> None:
+    """No session, label, caller, address of long ago or word is a series: what is kept is bounded by closed sets."""
+    metrics = Metrics()
+    sizes = []
+    for number in range(10_000):
+        agreed = replace(AGREEMENT, session_id=SessionId(f"secret{number}"), client_label=f"secret{number}")
+        backend, reason = [*Backend][number % 3], [*Reason][number % len(Reason)]
+        metrics.session_started(agreed)
+        metrics.told(agreed, Notice(reason, f"secret{number}"))
+        metrics.told(agreed, Transcript(TurnId(number), f"secret{number}", is_final=True))
+        metrics.turn_ended(agreed, record(TurnReport(TurnId(1), ReplyId(2), number, (LatencySpan("hold", 0, 1),))))
+        metrics.disregarded(agreed, [*DisregardCause][number % 3], 1)
+        metrics.backend_seen(backend, BackendStatus((address(f"10.0.{number // 250}.{number % 250}:1"),), ()))
+        metrics.backend_began(backend, f"10.0.{number // 250}.{number % 250}:1", 0.1)
+        metrics.session_refused(Unavailable(reason, f"secret{number}"))
+        metrics.session_ended(agreed, ClientError(reason, f"secret{number}"), 1, 1)
+        if number in (2_000, 9_999):
+            page = generate_latest(metrics.registry).decode()
+            assert "secret" not in page
+            sizes.append(len(page.splitlines()))
+    assert sizes[0] == sizes[1]
+
+
+def test_measurements_name_the_trace_that_they_were_made_in() -> None:
+    """From a slow bucket to a turn that was slow; only where that is sampled, and only in the format that has room."""
+    metrics = Metrics()
+    for flags in (0, 1):
+        trace_id = 0x4BF92F3577B34DA6A3CE929D0E0E4736
+        context = SpanContext(trace_id, flags + 1, is_remote=False, trace_flags=TraceFlags(flags))
+        with use_span(NonRecordingSpan(context)):
+            metrics.turn_ended(AGREEMENT, record(TurnReport(TurnId(1), ReplyId(2), 340, ())))
+    page = openmetrics.generate_latest(metrics.registry).decode()  # type: ignore[no-untyped-call]
+    (told,) = [line for line in page.splitlines() if "trace_id" in line]
+    assert told.startswith('voicegateway_voice_to_voice_seconds_bucket{le="0.4"} 2.0 # {')
+    assert 'trace_id="4bf92f3577b34da6a3ce929d0e0e4736"' in told
+    assert 'span_id="0000000000000002"' in told
+    assert "trace_id" not in generate_latest(metrics.registry).decode()

@@ -96,6 +96,11 @@ async def test_a_conversation_is_counted() -> None:
     assert 'voicegateway_turns_total{kind="ANSWER",outcome="COMPLETED"} 1.0' in after
     assert "\nvoicegateway_voice_to_voice_seconds_count 1.0" in after
     assert f'voicegateway_backend_errors_total{{address="{around.asr.address}",backend="asr"}} 0.0' in after
+    model = around.llm.base_url.removeprefix("http://").removesuffix("/v1")
+    first = "voicegateway_backend_first_output_seconds_count"
+    assert f'{first}{{address="{model}",backend="llm"}} 1.0' in after
+    assert f'{first}{{address="{around.tts.address}",backend="tts"}} 2.0' in after
+    assert "\nprocess_cpu_seconds_total " in after
 
 
 @pytest.mark.parametrize("request_line", [b"GET /", b"POST /metrics", b"nonsense"])

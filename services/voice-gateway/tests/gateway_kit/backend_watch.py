@@ -12,11 +12,16 @@ class FakeWatch:
 
     failures: list[tuple[Backend, str]] = field(default_factory=list)
     skipped: list[tuple[Backend, str]] = field(default_factory=list)
+    began: list[tuple[Backend, str, float]] = field(default_factory=list)
     seen: list[tuple[Backend, BackendStatus]] = field(default_factory=list)
 
     def backend_failed(self, backend: Backend, address: str) -> None:
         """Keep."""
         self.failures.append((backend, address))
+
+    def backend_began(self, backend: Backend, address: str, after_s: float) -> None:
+        """Keep."""
+        self.began.append((backend, address, after_s))
 
     def backend_skipped(self, backend: Backend, kind: str) -> None:
         """Keep."""

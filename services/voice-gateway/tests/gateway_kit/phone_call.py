@@ -350,6 +350,8 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for
             return f"[remember {_item(item)}]"
         case effects.Forget(item):
             return f"[forget item {item}]"
+        case effects.Disregard(cause, words):
+            return f"[disregard {words} word{'' if words == 1 else 's'}: {cause.lower()}]"
         case effects.Close(ended):
             return f"[close: {ended.cause}]"
         case effects.Fail(reason, message, backend):

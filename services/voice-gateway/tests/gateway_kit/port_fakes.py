@@ -10,11 +10,12 @@ from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import PROMPT_TOKENS, ChatMessage, Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, ToolError
-from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
+from voice_gateway.domain.events import DisregardCause, Ended, Event, ReplyAudio, TurnRecord
 from voice_gateway.domain.ids import ReplyId, SessionId
 from voice_gateway.domain.transcript import RecognitionResult
 from voice_gateway.session.ports import (
     AnswerWithin,
+    Bound,
     RecognitionSpec,
     SentenceSkipped,
     SpeechChunk,
@@ -214,6 +215,11 @@ class FakeTelemetry:
     troubles: list[GatewayError] = field(default_factory=list)
     answered: list[int] = field(default_factory=list)
     """Turns of each session that is over."""
+    events: list[Event] = field(default_factory=list)
+    """What clients were told."""
+    silences_ms: list[int] = field(default_factory=list)
+    words_disregarded: list[tuple[DisregardCause, int]] = field(default_factory=list)
+    bounds: list[Bound] = field(default_factory=list)
 
     def session_started(self, agreement: Agreement) -> None:
         """Keep."""
@@ -236,6 +242,26 @@ class FakeTelemetry:
         """Keep."""
         del agreement
         self.troubles.append(error)
+
+    def told(self, agreement: Agreement, event: Event) -> None:
+        """Keep."""
+        del agreement
+        self.events.append(event)
+
+    def silenced(self, agreement: Agreement, after_ms: int) -> None:
+        """Keep."""
+        del agreement
+        self.silences_ms.append(after_ms)
+
+    def disregarded(self, agreement: Agreement, cause: DisregardCause, words: int) -> None:
+        """Keep."""
+        del agreement
+        self.words_disregarded.append((cause, words))
+
+    def bound_reached(self, agreement: Agreement, bound: Bound) -> None:
+        """Keep."""
+        del agreement
+        self.bounds.append(bound)
 
 
 @dataclass

@@ -143,6 +143,12 @@ def test_one_late_tick_in_ten_is_no_latency() -> None:
     assert [sampler.sample().added_ms for _ in range(3)] == [1, 50, 0]
 
 
+def test_ticks_that_come_a_frame_late_are_counted() -> None:
+    """Of 20, 20.1 and 60 ms the last two are more than a frame: clients whose lead is short hear them."""
+    sampler = LoadSampler(lambda: [20.0, 20.1, 60.0, 1.0], cores=1)
+    assert sampler.sample().late_ticks == 2
+
+
 def test_the_pacer_tells_how_late_its_ticks_are() -> None:
     """A loop that is held for 70 ms from 10 ms before a tick is seen in it and in those that it came instead of: of 60,
     40 and 20 ms; each is told once.

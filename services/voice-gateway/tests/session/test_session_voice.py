@@ -114,11 +114,15 @@ def test_sound_that_was_transcribed_is_judged_all_the_same() -> None:
 
 
 def test_one_run_judges_many_sessions_and_a_flood_waits() -> None:
-    """Chunks of different sessions share a run up to its limit; a session that pushes takes its share and no more."""
+    """Chunks of different sessions share a run up to its limit; a session that pushes takes its share and no more.
+
+    How long each run took is told.
+    """
     sizes: list[int] = []
+    took_s: list[float] = []
 
     async def main() -> None:
-        bank = VoiceBank(Counting(sizes), Pacer())
+        bank = VoiceBank(Counting(sizes), Pacer(), took_s.append)
         for index in range(MAX_BATCH + 4):
             hearing = Hearing(16_000, 16_000)
             bank.add(Ear(hearing, Onset(96, 160, STALL_MS), OwnVoice(16_000), bank.new_state(), lambda _: None))
@@ -127,6 +131,8 @@ def test_one_run_judges_many_sessions_and_a_flood_waits() -> None:
 
     virtual_time.run(main())
     assert sizes == [MAX_BATCH, 4] + [1] * (MAX_CHUNKS_A_TICK - 1)
+    assert len(took_s) == len(sizes)
+    assert min(took_s) >= 0
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100])

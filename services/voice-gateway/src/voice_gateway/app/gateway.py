@@ -90,7 +90,7 @@ class Gateway:
             telemetry=SharedTelemetry(LogTelemetry(), self._metrics),
             pacer=pacer,
             roster=self._roster,
-            voices=VoiceBank(SileroModel(), pacer),
+            voices=VoiceBank(SileroModel(), pacer, self._metrics.voices_judged),
             journals=_journals(settings.server.journal_dir),
             tools=self._tools,
             tracing=tracing,
@@ -181,6 +181,7 @@ class Gateway:
 
     async def _loaded(self, load: Load) -> None:
         self._admission.observe(load)
+        self._metrics.second_passed(load.late_ticks, self._roster.leads_ms())
         self._readiness.observe_fullness(self._admission.fullness, clock.now())
 
     async def drain(self) -> None:

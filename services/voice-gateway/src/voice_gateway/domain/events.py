@@ -38,6 +38,17 @@ class InterruptCause(StrEnum):
     INPUT = "INPUT"
 
 
+class DisregardCause(StrEnum):
+    """Why words that were said over the agent are in no turn."""
+
+    ECHO = "ECHO"
+    """They are the agent's own, coming back."""
+    BACKCHANNEL = "BACKCHANNEL"
+    """They only acknowledge what the agent says."""
+    NOISE = "NOISE"
+    """A sound without a voice, in which recognition heard a word."""
+
+
 class EndCause(StrEnum):
     """Why a session ended well."""
 

@@ -33,6 +33,13 @@ LATENCY_BUCKETS_S = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.
 LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 """20 ms is one frame of audio: beyond it speech stutters."""
 
+SILENCE_BUCKETS_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0, 2.0, 5.0)
+"""156 ms is the target for a real interruption: the onset of speech (96 ms) and three frames."""
+LEAD_BUCKETS_S = (0.0, 0.02, 0.04, 0.08, 0.12, 0.16, 0.2, 0.3, 0.5, 1.0)
+"""`lead_ms` is 200 by default; near 0 the client is about to hear a gap."""
+BATCH_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02)
+"""A batch of 32 chunks takes 0.7 ms; a tick has 20."""
+
 SESSIONS_IN_PROGRESS = Metric("voicegateway_sessions_in_progress", MetricKind.GAUGE, "sessions that run now")
 SESSIONS_STARTED = Metric(
     "voicegateway_sessions_started_total", MetricKind.COUNTER, "sessions that were admitted", ("transport",)
@@ -72,6 +79,96 @@ TURN_SPAN = Metric(
     MetricKind.HISTOGRAM,
     "parts of voice to voice, which add up to it, and reply_request beside them: the time until a client asked",
     ("span",),
+    unit="s",
+    buckets=LATENCY_BUCKETS_S,
+)
+BARGE_INS = Metric(
+    "voicegateway_barge_ins_total",
+    MetricKind.COUNTER,
+    "words that were said over the agent, by what became of them: they interrupted it, or they were its own echo, a "
+    "backchannel or a noise; one for each reply or final",
+    ("outcome",),
+)
+REPLY_PAUSES = Metric(
+    "voicegateway_reply_pauses_total",
+    MetricKind.COUNTER,
+    "replies that were paused because somebody might be interrupting",
+)
+REPLY_RESUMPTIONS = Metric(
+    "voicegateway_reply_resumptions_total", MetricKind.COUNTER, "paused replies that went on: it was no interruption"
+)
+REPLY_INTERRUPTIONS = Metric(
+    "voicegateway_reply_interruptions_total", MetricKind.COUNTER, "replies that were stopped, by what", ("cause",)
+)
+TIME_TO_SILENCE = Metric(
+    "voicegateway_time_to_silence_seconds",
+    MetricKind.HISTOGRAM,
+    "from the first sound of who speaks over the agent to its pause or end, as the gateway sends it",
+    unit="s",
+    buckets=SILENCE_BUCKETS_S,
+)
+WORDS_DISREGARDED = Metric(
+    "voicegateway_words_disregarded_total",
+    MetricKind.COUNTER,
+    "words of finals that are in no turn, by why",
+    ("cause",),
+)
+SPECULATIONS = Metric(
+    "voicegateway_speculations_total",
+    MetricKind.COUNTER,
+    "replies that were prepared early for turns that were answered, by what became of them",
+    ("outcome",),
+)
+SPECULATION_WASTE = Metric(
+    "voicegateway_speculation_wasted_tokens_total",
+    MetricKind.COUNTER,
+    "pieces that the model had written of prepared replies that were dropped",
+)
+NOTICES = Metric(
+    "voicegateway_notices_total", MetricKind.COUNTER, "trouble that a client was told of in a call", ("reason",)
+)
+UNDERRUNS = Metric(
+    "voicegateway_underruns_total",
+    MetricKind.COUNTER,
+    "times that a reply had no audio to send while it was being played: synthesis or the model did not keep up",
+)
+LATE_TICKS = Metric(
+    "voicegateway_late_ticks_total",
+    MetricKind.COUNTER,
+    "ticks of the audio clock that came a frame of 20 ms late or more; clients hear it when it uses up their lead",
+)
+PLAYOUT_LEAD = Metric(
+    "voicegateway_playout_lead_seconds",
+    MetricKind.HISTOGRAM,
+    "how far the audio that was sent is ahead of what is played, of each speaking agent once a second",
+    unit="s",
+    buckets=LEAD_BUCKETS_S,
+)
+VOICE_BATCH = Metric(
+    "voicegateway_voice_batch_seconds",
+    MetricKind.HISTOGRAM,
+    "what one batch of voice detection takes, up to 32 sessions at once",
+    unit="s",
+    buckets=BATCH_BUCKETS_S,
+)
+BOUNDS_REACHED = Metric(
+    "voicegateway_bounds_reached_total",
+    MetricKind.COUNTER,
+    "times that something of a session was full: input (the client was not read for a while), synthesis (the same of a "
+    "backend), reports (a playback report was ignored), inbox (the session ended)",
+    ("bound",),
+)
+BACKEND_CALLS = Metric(
+    "voicegateway_backend_calls_in_progress",
+    MetricKind.GAUGE,
+    "calls that run now on each address",
+    ("backend", "address"),
+)
+BACKEND_FIRST_OUTPUT = Metric(
+    "voicegateway_backend_first_output_seconds",
+    MetricKind.HISTOGRAM,
+    "from the request to the first token (llm), and to the first audio of a sentence (tts), by address",
+    ("backend", "address"),
     unit="s",
     buckets=LATENCY_BUCKETS_S,
 )
@@ -117,6 +214,22 @@ METRICS = (
     TURNS,
     VOICE_TO_VOICE,
     TURN_SPAN,
+    SPECULATIONS,
+    SPECULATION_WASTE,
+    BARGE_INS,
+    TIME_TO_SILENCE,
+    REPLY_PAUSES,
+    REPLY_RESUMPTIONS,
+    REPLY_INTERRUPTIONS,
+    WORDS_DISREGARDED,
+    NOTICES,
+    UNDERRUNS,
+    LATE_TICKS,
+    PLAYOUT_LEAD,
+    VOICE_BATCH,
+    BOUNDS_REACHED,
+    BACKEND_CALLS,
+    BACKEND_FIRST_OUTPUT,
     BACKEND_ERRORS,
     BACKEND_ODDITIES,
     BACKEND_ADDRESSES,

@@ -6,7 +6,8 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 READ_LIMIT_S = 5.0
 """A client that has not said what it wants by then is let go."""
@@ -46,8 +47,24 @@ async def _response(request: bytes, registry: CollectorRegistry, health: WriteHe
         return _message("200 OK" if is_ready else "503 Service Unavailable", "application/json", page)
     if method != b"GET" or path != b"/metrics":
         return _message("404 Not Found", "text/plain; charset=utf-8", b"GET /metrics and /health are all there is\n")
+    encode, content_type = _encoder(_accepted(request))
     # Writing it takes a millisecond or two, which audio should not wait for.
-    return _message("200 OK", CONTENT_TYPE_LATEST, await asyncio.to_thread(generate_latest, registry))
+    return _message("200 OK", content_type, await asyncio.to_thread(encode, registry))
+
+
+def _encoder(accepted: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """By the format that the client likes best: exemplars are told in OpenMetrics alone."""
+    try:
+        return choose_encoder(accepted)
+    except (TypeError, ValueError):  # the library's, for a version that is no number
+        return choose_encoder("")
+
+
+def _accepted(request: bytes) -> str:
+    """What the client would like to read, joined from all its Accept headers (RFC 9110, section 5.3)."""
+    fields = (line.partition(b":") for line in request.split(b"\r\n")[1:])
+    told = (value.strip() for name, _, value in fields if name.strip().lower() == b"accept")
+    return b",".join(told).decode("latin-1")
 
 
 def _message(status: str, content_type: str, body: bytes) -> bytes:

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.errors import BackendError, ClientError, GatewayError, InternalError
-from voice_gateway.domain.events import Ended, TurnRecord, TurnReport
-from voice_gateway.session.ports import Telemetry
+from voice_gateway.domain.events import DisregardCause, Ended, Event, TurnRecord, TurnReport
+from voice_gateway.session.ports import Bound, Telemetry
 
 _log = logging.getLogger("voice_gateway.session")
 
@@ -39,6 +39,26 @@ class SharedTelemetry:
         """See `Telemetry`."""
         for listener in self._listeners:
             listener.trouble(agreement, error)
+
+    def told(self, agreement: Agreement, event: Event) -> None:
+        """See `Telemetry`."""
+        for listener in self._listeners:
+            listener.told(agreement, event)
+
+    def silenced(self, agreement: Agreement, after_ms: int) -> None:
+        """See `Telemetry`."""
+        for listener in self._listeners:
+            listener.silenced(agreement, after_ms)
+
+    def disregarded(self, agreement: Agreement, cause: DisregardCause, words: int) -> None:
+        """See `Telemetry`."""
+        for listener in self._listeners:
+            listener.disregarded(agreement, cause, words)
+
+    def bound_reached(self, agreement: Agreement, bound: Bound) -> None:
+        """See `Telemetry`."""
+        for listener in self._listeners:
+            listener.bound_reached(agreement, bound)
 
 
 class LogTelemetry:
@@ -91,6 +111,18 @@ class LogTelemetry:
         self._write(
             logging.ERROR if isinstance(error, InternalError) else logging.WARNING, "trouble", agreement, _error(error)
         )
+
+    def told(self, agreement: Agreement, event: Event) -> None:
+        """See `Telemetry`. No line: it may be what somebody said."""
+
+    def silenced(self, agreement: Agreement, after_ms: int) -> None:
+        """See `Telemetry`. No line: metrics tell of all of them."""
+
+    def disregarded(self, agreement: Agreement, cause: DisregardCause, words: int) -> None:
+        """See `Telemetry`. No line."""
+
+    def bound_reached(self, agreement: Agreement, bound: Bound) -> None:
+        """See `Telemetry`. No line: a client could fill the log by it."""
 
     def _write(self, level: int, event: str, agreement: Agreement, fields: Mapping[str, object]) -> None:
         who: dict[str, object] = {

@@ -43,6 +43,7 @@ from voice_gateway.session.journal.writer import JournalFolder
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.playout import Playout
 from voice_gateway.session.ports import (
+    Bound,
     LanguageModel,
     RecognitionSpec,
     SentenceSkipped,
@@ -342,6 +343,8 @@ class BackendCalls:
                 if len(chunk.pcm) > room:
                     told = f"synthesis of a sentence is longer than {MAX_SENTENCE_MS} ms: it was cut"
                     raise BackendError(Backend.TTS, Reason.TTS_FAILED, told)
+                if not self._playout.has_room():
+                    self._shared.telemetry.bound_reached(self.agreement, Bound.SYNTHESIS)
                 await self._playout.wait_for_room()
         return tuple(words)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from voice_gateway.domain.errors import BackendError, GatewayError, Unavailable
-from voice_gateway.domain.events import Ended
+from voice_gateway.domain.events import Ended, InterruptCause, ReplyInterrupted, ReplyPaused, SpeechStarted
 from voice_gateway.domain.ids import TurnId
 from voice_gateway.domain.player import Player
 from voice_gateway.session.calls import BackendCalls
@@ -39,6 +39,10 @@ class Performer:
         self._playout = playout
         self._trace = trace
         self._turns = _TurnCount()
+        self._spoke_samples: int | None = None
+        """Where in the input the user began to speak last, until the agent falls silent for it."""
+        self._is_silenced = False
+        """Whether the batch has the agent fall silent for the user."""
         self.outcome: Ended | GatewayError | None = None
         """How the conversation ended; None: it goes on."""
 
@@ -51,6 +55,7 @@ class Performer:
         """Perform the effects in their order."""
         for effect in batch:
             self._PERFORM[type(effect)](self, effect)
+        self._tell_silence()
 
     def _open_recognition(self, effect: effects.OpenRecognition) -> None:
         self._calls.recognise(effect.stream, self._hearing.open_feed(effect.from_samples, follows=effect.follows))
@@ -86,6 +91,24 @@ class Performer:
         within = self._trace.in_reply(finished.reply) or contextvars.copy_context()
         within.run(self._telemetry.turn_ended, self._calls.agreement, effect.record)
 
+    def _emit(self, effect: effects.Emit) -> None:
+        event = effect.event
+        self._sink.emit(event)
+        self._telemetry.told(self._calls.agreement, event)
+        if isinstance(event, SpeechStarted):
+            self._spoke_samples = event.at_samples
+        elif isinstance(event, ReplyPaused | ReplyInterrupted):
+            self._is_silenced = isinstance(event, ReplyPaused) or event.cause is InterruptCause.USER_SPEECH
+
+    def _tell_silence(self) -> None:
+        """Tell how long after the user's first sound the agent fell silent, once; by the audio that has come since."""
+        if self._is_silenced and self._spoke_samples is not None:
+            agreed = self._calls.agreement
+            since_samples = self._hearing.received_samples - self._spoke_samples
+            self._telemetry.silenced(agreed, since_samples * 1_000 // agreed.input_rate_hz)
+            self._spoke_samples = None
+        self._is_silenced = False
+
     def _note(self, effect: effects.Remember | effects.Forget) -> None:
         """The conversation has changed: the journal records this like every effect, and nobody else needs it yet."""
 
@@ -118,10 +141,13 @@ class Performer:
         effects.ResumePlay: lambda self, effect: self._playout.resume(effect.reply, effect.from_samples),
         effects.Flush: _flush,
         effects.Reconfigure: _reconfigure,
-        effects.Emit: lambda self, effect: self._sink.emit(effect.event),
+        effects.Emit: _emit,
         effects.RecordTurn: _record_turn,
         effects.Remember: _note,
         effects.Forget: _note,
+        effects.Disregard: lambda self, effect: self._telemetry.disregarded(
+            self._calls.agreement, effect.cause, effect.words
+        ),
         effects.Close: _close,
         effects.Fail: _fail,
     }

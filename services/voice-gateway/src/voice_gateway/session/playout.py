@@ -185,6 +185,16 @@ class Playout:
         """The session is over."""
         self._drop()
 
+    def lead_ms(self, now: Instant) -> int | None:
+        """How much of what has left is not played yet, by the clock; None: nothing is being played."""
+        if self._running_since is None:
+            return None
+        return (self._sent - self._position(now)) * 1_000 // self._rate_hz
+
+    def has_room(self) -> bool:
+        """Whether synthesis may go on."""
+        return self._room.is_set()
+
     async def wait_for_room(self) -> None:
         """Return when synthesis may go on."""
         await self._room.wait()

@@ -7,6 +7,7 @@ Towards clients: `OpenSession`, `Session`, `ClientSink`. Towards backends: `Spee
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from voice_gateway.domain.agreement import Agreement
@@ -14,7 +15,7 @@ from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.caller import UNKNOWN, Caller
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, Refused
-from voice_gateway.domain.events import Ended, Event, ReplyAudio, TurnRecord
+from voice_gateway.domain.events import DisregardCause, Ended, Event, ReplyAudio, TurnRecord
 from voice_gateway.domain.ids import CallId, ReplyId, SessionId
 from voice_gateway.domain.player import Player
 from voice_gateway.domain.reply_options import Modality, ReplyOptions
@@ -399,11 +400,27 @@ class BackendWatch(Protocol):
     def backend_failed(self, backend: Backend, address: str) -> None:
         """A call or a health check failed, and that address is at fault."""
 
+    def backend_began(self, backend: Backend, address: str, after_s: float) -> None:
+        """A call had its first output: the model's first token, or the first audio of a sentence."""
+
     def backend_skipped(self, backend: Backend, kind: str) -> None:
         """Something unknown in a reply was skipped; `kind` is of a closed set, and told once a reply."""
 
     def backend_seen(self, backend: Backend, status: BackendStatus) -> None:
         """What is known of a backend's addresses now; told about once a second."""
+
+
+class Bound(StrEnum):
+    """Something that a client or a backend can fill, and that has a limit."""
+
+    INPUT = "input"
+    """Audio came so far ahead of recognition that the client was not read for a while."""
+    SYNTHESIS = "synthesis"
+    """Synthesis came so far ahead of playout that it was not read for a while."""
+    REPORTS = "reports"
+    """Playback was reported so often that a position was ignored."""
+    INBOX = "inbox"
+    """Facts came faster than the session takes them, which ended it."""
 
 
 class Telemetry(Protocol):
@@ -422,3 +439,15 @@ class Telemetry(Protocol):
 
     def trouble(self, agreement: Agreement, error: GatewayError) -> None:
         """Something failed inside a session, which may go on."""
+
+    def told(self, agreement: Agreement, event: Event) -> None:
+        """The client was told this."""
+
+    def silenced(self, agreement: Agreement, after_ms: int) -> None:
+        """The agent has stopped or paused for the user, who had begun to speak that long before."""
+
+    def disregarded(self, agreement: Agreement, cause: DisregardCause, words: int) -> None:
+        """So many words that were said over the agent are in no turn."""
+
+    def bound_reached(self, agreement: Agreement, bound: Bound) -> None:
+        """Something in a session was full, and whoever fills it had to wait or lost a part."""

@@ -9,8 +9,11 @@ from voice_gateway.domain.instant import Instant, after_ms, ms_between
 from voice_gateway.session import clock
 
 
-class Drainable(Protocol):
+class Running(Protocol):
     """A running session."""
+
+    def lead_ms(self) -> int | None:
+        """How far the reply audio that was sent is ahead of what is played; None: nothing is being played."""
 
     def drain(self, deadline_ms: int) -> None:
         """Finish the running turn, at the latest `deadline_ms` from now."""
@@ -20,7 +23,7 @@ class Roster:
     """Running sessions of the process."""
 
     def __init__(self) -> None:
-        self._present: set[Drainable] = set()
+        self._present: set[Running] = set()
         self._deadline: Instant | None = None
         self._empty = asyncio.Event()
         self._empty.set()
@@ -34,7 +37,7 @@ class Roster:
         return self._deadline is not None
 
     @contextmanager
-    def present(self, session: Drainable) -> Iterator[None]:
+    def present(self, session: Running) -> Iterator[None]:
         """Count a session while it runs; one that was admitted just before the server began to leave is told."""
         self._present.add(session)
         self._empty.clear()
@@ -46,6 +49,11 @@ class Roster:
             self._present.discard(session)
             if not self._present:
                 self._empty.set()
+
+    def leads_ms(self) -> list[int]:
+        """How far sent audio is ahead of what is played, in each session whose agent speaks."""
+        leads = (session.lead_ms() for session in self._present)
+        return [lead_ms for lead_ms in leads if lead_ms is not None]
 
     def drain(self, deadline_ms: int) -> None:
         """Let every session finish its turn by the deadline."""

@@ -26,7 +26,7 @@ from voice_gateway.session.negotiation import Negotiator
 from voice_gateway.session.own_voice import OwnVoice
 from voice_gateway.session.performer import Performer
 from voice_gateway.session.playout import Playout
-from voice_gateway.session.ports import ClientSink, SessionUpdate
+from voice_gateway.session.ports import Bound, ClientSink, SessionUpdate
 from voice_gateway.session.tracing.session_trace import SessionTrace
 from voice_gateway.session.voice import Ear, Onset
 from voice_gateway.turn import effects, inputs
@@ -136,6 +136,8 @@ class SessionRunner:
 
     async def wait_for_room(self) -> None:
         """Return when input is welcome, or the session is over."""
+        if not self._hearing.has_room():
+            self._shared.telemetry.bound_reached(self.agreement, Bound.INPUT)
         await self._hearing.wait_for_room()
 
     def type_text(self, text: str) -> None:
@@ -171,6 +173,7 @@ class SessionRunner:
             now = clock.now()
             reports = self._reports.take(1, now)
             if reports.debt_ns(now):
+                self._shared.telemetry.bound_reached(self.agreement, Bound.REPORTS)
                 return
             self._reports = reports
         self._post(inputs.PlaybackReported(reply, played_samples, self._playout.sent(reply), is_final))
@@ -212,6 +215,10 @@ class SessionRunner:
         self._place.release(clock.now())
         if self._journal is not None:
             self._journal.close()
+
+    def lead_ms(self) -> int | None:
+        """How far the reply audio that was sent is ahead of what is played; None: nothing is being played."""
+        return self._playout.lead_ms(clock.now())
 
     def drain(self, deadline_ms: int) -> None:
         """The server is leaving."""
@@ -260,10 +267,11 @@ class SessionRunner:
         self._sink.play(audio)
 
     def _post(self, fact: inputs.Input) -> None:
-        if len(self._inbox) >= MAX_INBOX:
-            self._performer.outcome = self._performer.outcome or InternalError("the session's inbox is full")
-        else:
+        if len(self._inbox) < MAX_INBOX:
             self._inbox.append(fact)
+        elif self._performer.outcome is None:
+            self._shared.telemetry.bound_reached(self.agreement, Bound.INBOX)
+            self._performer.outcome = InternalError("the session's inbox is full")
         self._wake.set()
 
     def _step(self) -> None:

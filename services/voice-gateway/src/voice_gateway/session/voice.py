@@ -1,5 +1,6 @@
 """Hears whether somebody speaks: one bank for the process, which runs the chunks of all sessions together."""
 
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -199,9 +200,11 @@ class Ear:
 class VoiceBank:
     """All ears of the process, moved by the pacer's tick."""
 
-    def __init__(self, model: VoiceModel, pacer: Pacer) -> None:
+    def __init__(self, model: VoiceModel, pacer: Pacer, judged: Callable[[float], None] = lambda _: None) -> None:
+        """`judged` is told how long each batch took, in seconds."""
         self._model = model
         self._pacer = pacer
+        self._judged = judged
         self._ears: dict[Ear, None] = {}
 
     def new_state(self) -> object:
@@ -235,6 +238,8 @@ class VoiceBank:
                 return
 
     def _judge(self, due: list[tuple[Ear, bytes]]) -> None:
+        began_s = time.perf_counter()
         probabilities = self._model.probabilities([ear.state for ear, _ in due], [chunk for _, chunk in due])
+        self._judged(time.perf_counter() - began_s)
         for (ear, _), probability in zip(due, probabilities, strict=True):
             ear.heard(probability)

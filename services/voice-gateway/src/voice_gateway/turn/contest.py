@@ -1,12 +1,14 @@
 """Speech over the agent's voice, or over the reply it is about to speak: who gets the floor."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from voice_gateway.domain.events import InterruptCause
+from voice_gateway.domain.events import DisregardCause, InterruptCause
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.player import Player
 from voice_gateway.domain.policy import TurnPolicy
+from voice_gateway.turn.effects import Disregard
 from voice_gateway.turn.reply.agent import Agent
 from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 from voice_gateway.turn.text.backchannels import is_backchannel
@@ -191,6 +193,18 @@ class Contest:
             self._until = until
         else:
             self._go_on(now)
+
+    def disregards(self, said: str, own: str, *, is_for_nobody: bool) -> Iterator[Disregard]:
+        """What whoever watches is told of the words of a final that are in no turn.
+
+        `own` is what is the user's of it, and `is_for_nobody` whether that is disregarded, too.
+        """
+        words, users = count_words(said), count_words(own)
+        if users < words:
+            yield Disregard(DisregardCause.ECHO, words - users)
+        if users and is_for_nobody:
+            acknowledges = is_backchannel(own, self._language_code)
+            yield Disregard(DisregardCause.BACKCHANNEL if acknowledges else DisregardCause.NOISE, users)
 
     def _go_on(self, now: Instant) -> None:
         if self._floor.state is Floor.CONTESTED:

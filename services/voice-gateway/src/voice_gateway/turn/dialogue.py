@@ -159,7 +159,9 @@ class Dialogue:
             text, verdict = self._make_room(text, words_began, end_samples, now, is_final=True)
         user.utterance.finalised(fact.end_samples, has_words=bool(fact.text.strip()))
         is_last, is_in_order = user.is_last_before_end(fact), user.recognition.is_oldest(fact.stream)
-        if not text or (verdict is Verdict.GO_ON and self._policy.detect_turns):
+        is_for_nobody = not text or (verdict is Verdict.GO_ON and self._policy.detect_turns)
+        self._orders.add(*self._contest.disregards(bounded(fact.text), text, is_for_nobody=is_for_nobody))
+        if is_for_nobody:
             user.disregard(fact.stream)
         else:
             user.confirmed(fact, text, user.spoke(end_samples, now), now)

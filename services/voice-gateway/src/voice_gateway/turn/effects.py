@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.chat import ChatMessage, Tool
 from voice_gateway.domain.errors import Backend, Reason
-from voice_gateway.domain.events import Ended, Event, TurnRecord
+from voice_gateway.domain.events import DisregardCause, Ended, Event, TurnRecord
 from voice_gateway.domain.ids import CallId, ItemId, ReplyId, SentenceId, StreamId, TurnId
 from voice_gateway.domain.items import Item
 
@@ -223,6 +223,14 @@ class Forget:
 
 
 @dataclass(frozen=True, slots=True)
+class Disregard:
+    """These words of a final were said over the agent and are in no turn: for whoever watches."""
+
+    cause: DisregardCause
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """The session ends well; the event has been emitted."""
 
@@ -262,6 +270,7 @@ Effect = (
     | RecordTurn
     | Remember
     | Forget
+    | Disregard
     | Close
     | Fail
 )

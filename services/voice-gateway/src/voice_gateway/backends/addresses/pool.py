@@ -108,6 +108,10 @@ class Member(Generic[C]):
         """A call got what it asked for."""
         self._pool.note(self.address, self._pool.book.answered(self.address))
 
+    def began(self, after_s: float) -> None:
+        """A call had its first output this long after it was asked for."""
+        self._pool.note_began(self.address, after_s)
+
     def doubt(self, cause: str) -> None:
         """A call failed, perhaps by the fault of the address: others are asked first until it has been checked."""
         self._pool.note_failure(self.address, self._pool.book.doubt(self.address, cause, now()), cause)
@@ -327,6 +331,11 @@ class AddressPool(Generic[C]):
         """An address did what was asked of it."""
         if change is Change.ANSWERS:
             _log.info("backend address answers", extra=self._fields(address))
+
+    def note_began(self, address: Address, after_s: float) -> None:
+        """An address gave its first output this long after it was asked."""
+        if self._watch is not None:
+            self._watch.backend_began(self.backend, str(address), after_s)
 
     def note_skipped(self, kind: str) -> None:
         """A reply had something unknown."""

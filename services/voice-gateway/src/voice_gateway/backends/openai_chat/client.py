@@ -1,6 +1,7 @@
 """Replies by a language model behind an OpenAI-compatible endpoint."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -156,7 +157,7 @@ class OpenAiChat:
 
 
 async def _attempt(asking: _Asking, member: Member[Endpoint]) -> tuple[Completion, list[str | ToolCall]]:
-    completion = Completion(member)
+    completion, asked_s = Completion(member), time.monotonic()
     try:
         await completion.open(asking.question)
         pieces = await completion.first()
@@ -169,6 +170,7 @@ async def _attempt(asking: _Asking, member: Member[Endpoint]) -> tuple[Completio
             _blame(asking.request, member, error)
         raise
     member.answered()
+    member.began(time.monotonic() - asked_s)
     asking.request.served(by=member)
     return completion, pieces
 

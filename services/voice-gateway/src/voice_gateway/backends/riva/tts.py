@@ -1,6 +1,7 @@
 """Speech synthesis by Riva: `SynthesizeOnline` on grpc.aio, one call a sentence."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -127,6 +128,7 @@ class _Sentence:
 
     async def start(self, spec: VoiceSpec, text: str) -> SpeechChunk:
         """The first audio. A sentence that could not be started is closed; raises CallFailedError."""
+        asked_s = time.monotonic()
         try:
             async with asyncio.timeout(self._first_audio_s):
                 named = replace(spec, language_code=self._channel.spelled(spec.language_code))
@@ -139,6 +141,7 @@ class _Sentence:
             await self.close()
             raise
         self._replica.answered()
+        self._replica.began(time.monotonic() - asked_s)
         return chunk
 
     async def next(self) -> SpeechChunk | None:

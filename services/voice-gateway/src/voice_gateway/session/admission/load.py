@@ -16,6 +16,10 @@ RELIEF_PERCENT = 90
 """Load must fall below this share of its limit before anybody is admitted again, or each newcomer would tip it over."""
 
 
+LATE_MS = 20
+"""A tick that is later than this is a frame of audio late."""
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What was measured over about a second."""
@@ -24,6 +28,8 @@ class Load:
     """CPU of the process, in percent of the core that it may use; above 100 where gRPC's threads run beside it."""
     added_ms: float = 0.0
     """How late reply audio left after it was due: the 90th percentile."""
+    late_ticks: int = 0
+    """Ticks that came later than LATE_MS, those that never came included."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from voice_gateway.session.admission.load import Load
+from voice_gateway.session.admission.load import LATE_MS, Load
 
 EVERY_MS = 1_000
 """Long enough for 50 ticks of the pacer; with `load.SUSTAINED` the answer to a change takes 3 s."""
@@ -48,7 +48,9 @@ class LoadSampler:
         before, self._before = self._before, (self._cpu_s(), self._clock_s())
         used_s, passed_s = (now - then for now, then in zip(self._before, before, strict=True))
         percent = 100 * used_s / (passed_s * self._cores) if passed_s > 0 else 0.0
-        return Load(percent, _percentile(self._take_lateness_ms()))
+        lateness_ms = self._take_lateness_ms()
+        late_ticks = sum(late_ms > LATE_MS for late_ms in lateness_ms)
+        return Load(percent, _percentile(lateness_ms), late_ticks)
 
     async def watch(self, observe: Callable[[Load], Awaitable[None]]) -> None:
         """Measure until cancelled."""
