@@ -56,6 +56,13 @@ def test_where_spans_go(environment: dict[str, str], endpoint: str, protocol: Pr
     assert load(environment).tracing == TracingSettings(endpoint, protocol)
 
 
+def test_what_is_for_other_signals_or_samplers_is_not_read() -> None:
+    """A cluster's endpoint for metrics, and a share that no sampler takes, are nobody's mistake here."""
+    others = {EVERY: "collector:4317", "OTEL_EXPORTER_OTLP_TIMEOUT": "x", "OTEL_TRACES_SAMPLER_ARG": "x"}
+    own = {OWN: URL, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "500", "OTEL_TRACES_SAMPLER": "always_on"}
+    assert load(others | own).tracing == TracingSettings(URL, timeout_ms=500, sampler="always_on")
+
+
 def test_what_spans_hold_and_which_there_are() -> None:
     """Nothing that was said and everything sampled, unless it is wished otherwise."""
     told = load(
@@ -74,6 +81,15 @@ def test_what_spans_hold_and_which_there_are() -> None:
     assert by_convention == TracingSettings(URL, has_text=True)
 
 
+@pytest.mark.parametrize("share", ["nan", "1.1", "-0.1", "inf", "some"])
+def test_a_share_is_between_nothing_and_all(share: str) -> None:
+    """For a sampler that takes one."""
+    sampler = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": share}
+    with pytest.raises(ConfigError) as caught:
+        load({EVERY: URL} | sampler)
+    assert [mistake.split()[0] for mistake in caught.value.mistakes] == ["OTEL_TRACES_SAMPLER_ARG"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -81,8 +97,7 @@ def test_what_spans_hold_and_which_there_are() -> None:
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
         ("OTEL_TRACES_EXPORTER", "zipkin"),
         ("OTEL_TRACES_SAMPLER", "xray"),
-        ("OTEL_TRACES_SAMPLER_ARG", "nan"),
-        ("OTEL_TRACES_SAMPLER_ARG", "1.1"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
         ("TRACE_TRUST_CLIENTS", "maybe"),
     ],
 )

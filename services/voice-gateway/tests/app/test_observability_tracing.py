@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from voice_gateway.config import ConfigError, load
 from voice_gateway.observability import tracing
 from voice_gateway.observability.trace_settings import SAMPLERS, Protocol, SpanFate, TracingSettings
 from voice_gateway.observability.tracing import Traces
@@ -63,10 +64,11 @@ def spans(made: Traces, count: int) -> None:
 async def test_what_does_not_fit_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A collector that stands still costs memory for QUEUED_SPANS and no more; every span beyond is counted, once."""
     monkeypatch.setattr(tracing, "QUEUED_SPANS", 600)
+    monkeypatch.setattr(tracing, "LAST_SPANS_S", 60)
     exporter = Stuck()
     with traces(exporter, monkeypatch) as (made, fates):
         spans(made, 600)
-        exporter.begun.wait()  # a batch of 512 is on its way, and counts as long as it is not there
+        assert exporter.begun.wait(60)  # a batch of 512 is on its way, and counts as long as it is not there
         spans(made, 7)
         assert fates == {SpanFate.DROPPED: 7}
         exporter.may_go.set()
@@ -88,11 +90,42 @@ async def test_what_the_collector_does_not_take_is_counted(
 
 
 async def test_a_collector_that_stands_still_does_not_keep_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the end the last spans have their time, and then are left."""
+    """At the end the last spans have their time, and then are left; and counted, as is what comes after."""
     monkeypatch.setattr(tracing, "LAST_SPANS_S", 0.01)
-    with traces(Stuck(), monkeypatch) as (made, _):
+    with traces(Stuck(), monkeypatch) as (made, fates):
+        spans(made, 3)
+        await made.close()
+        spans(made, 2)
+        assert fates == {SpanFate.DROPPED: 5}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10000"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "-1"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "abc"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "-1"),
+    ],
+)
+def test_what_the_sdk_cannot_use_is_told_in_words(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that only the library reads is a mistake like any other, before anything is served."""
+    assert tracing.mistake(NOWHERE) == ""
+    monkeypatch.setenv(name, value)
+    assert tracing.mistake(NOWHERE).startswith("a variable of OpenTelemetry cannot be used: ")
+    with pytest.raises(ConfigError):
+        load({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"})
+
+
+async def test_the_scheme_says_whether_spans_travel_by_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OTEL_EXPORTER_OTLP_INSECURE is for endpoints without a scheme, and those there are not."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_INSECURE", "false")
+    async with FakeCollector() as collector:
+        made = Traces(TracingSettings(f"http://{collector.address}"), "1", lambda _, __: None)
         spans(made, 1)
         await made.close()
+        assert len(collector.spans) == 1
 
 
 def test_no_span_waits_for_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,7 +142,7 @@ async def spoken(fault: TtsFault | None, *, has_text: bool = False, chunks: int 
     [
         (None, 1_000, (OK, "", "")),
         (None, 1, (CANCELLED, "", "")),
-        (NoSound(), 1_000, (OK, OK, "no audio")),
+        (NoSound(), 1_000, (OK, "no_audio", "no audio")),
         (DieAfterSamples(100), 1_000, (UNAVAILABLE, UNAVAILABLE, UNAVAILABLE)),
     ],
 )
@@ -267,6 +267,7 @@ async def test_a_reply_that_nobody_gives_has_failed() -> None:
         recorder = await asked([fake])
     span = recorder.one("chat fake-model")
     assert (span.status.status_code, told(span)["error.type"]) == (StatusCode.ERROR, "LLM_FAILED")
+    assert told(span)["gen_ai.request.model"] == "fake-model"
     assert [event.name for event in span.events] == ["attempt failed"] * 2
 
 
@@ -280,6 +281,7 @@ async def test_a_reply_that_breaks_has_failed() -> None:
     assert (span.status.status_code, told(span)["error.type"]) == (StatusCode.ERROR, "LLM_FAILED")
     (message,) = json.loads(told(span)["gen_ai.output.messages"])
     assert message["parts"][0]["content"].startswith("One")
+    assert message["finish_reason"] == "error"
 
 
 async def test_a_reply_that_is_given_up_has_not_failed() -> None:
@@ -328,7 +330,12 @@ async def test_text_of_a_reply_is_kept_where_that_is_wished() -> None:
 
 
 async def test_of_a_long_conversation_the_newest_is_kept() -> None:
-    """A span has a bound, and says what it leaves out."""
+    """A span has a bound, and says what it leaves out; the newest message is cut rather than left out."""
+    endless = ChatMessage(Role.USER, "x" * (MAX_SPAN_TEXT_CHARS + 1))
+    async with fake_llm() as fake:
+        says = told((await asked([fake], messages=(MESSAGES[0], endless), has_text=True)).one("chat fake-model"))
+    (kept,) = json.loads(says["gen_ai.input.messages"])
+    assert kept["parts"][0]["content"] == "x" * MAX_SPAN_TEXT_CHARS
     long = ChatMessage(Role.ASSISTANT, "x" * MAX_SPAN_TEXT_CHARS)
     messages = (MESSAGES[0], long, MESSAGES[1])
     async with fake_llm() as fake:
@@ -370,12 +377,15 @@ async def test_a_tools_server_is_told_its_place_in_the_trace(status: int, error:
     assert not [value for value in says.values() if "hunter2" in str(value)]
 
 
-async def test_a_tool_that_cannot_be_reached_has_failed() -> None:
-    """The span names the kind of failure."""
+@pytest.mark.parametrize(
+    ("url", "error"), [("http://127.0.0.1:1/", "ConnectError"), ("http://1.2.3.400/", "InvalidURL")]
+)
+async def test_a_tool_that_cannot_be_reached_has_failed(url: str, error: str) -> None:
+    """The span names the kind of failure, also where the address is none."""
     recorder = Recorder()
-    entry = HttpTool(Tool("weather", "Tells.", "", ToolPlace.SERVER), "http://127.0.0.1:1/")
+    entry = HttpTool(Tool("weather", "Tells.", "", ToolPlace.SERVER), url)
     runner = HttpTools((entry,), CallSpans(recorder.tracer))
     with pytest.raises(ToolError):
         await runner.run("weather", "{}")
     await runner.close()
-    assert told(recorder.one("POST"))["error.type"] == "ConnectError"
+    assert told(recorder.one("POST"))["error.type"] == error

@@ -54,10 +54,10 @@ async def test_a_trace_goes_from_the_client_through_the_gateway_to_the_model() -
         won = [span for span in collector.named("chat fake-model") if not span.is_error]
         assert [path(collector, span) for span in won] == [[CONVERSE, "turn", "reply", "chat fake-model"]] * len(won)
         assert {f"00-{TRACE}-{span.span_id}" for span in won} == {each.traceparent[:-3] for each in requests}
-        for span in collector.named("nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline"):
-            assert path(collector, span)[:3] == [CONVERSE, "turn", "reply"]
-        for span in collector.named("nvidia.riva.asr.RivaSpeechRecognition/StreamingRecognize"):
-            assert path(collector, span)[:-1] == [CONVERSE]
+        spoken = collector.named("nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline")
+        heard = collector.named("nvidia.riva.asr.RivaSpeechRecognition/StreamingRecognize")
+        assert {tuple(path(collector, span)[:-1]) for span in spoken} == {(CONVERSE, "turn", "reply")}
+        assert {tuple(path(collector, span)[:-1]) for span in heard} == {(CONVERSE,)}
 
 
 async def test_a_strangers_trace_is_a_link() -> None:
@@ -137,6 +137,22 @@ async def test_nothing_that_was_said_leaves_the_gateway_unasked() -> None:
     async with FakeCollector() as collector:
         async with world("elderberry", replies=("Mulberries, surely.",), settings=settings(collector)) as around:
             await call(around, QUESTION)
-        told = str([(span.name, span.attributes, span.events, span.links) for span in collector.spans]).lower()
+        assert {"turn", "reply", "chat fake-model"} <= {span.name for span in collector.spans}
+        told = str(collector.spans).lower()
         assert "elderberry" not in told
         assert "mulberries" not in told
+
+
+async def test_a_call_that_is_cut_off_is_traced_to_its_end() -> None:
+    """A server that stops with calls in progress sends their sessions too, or all that belongs to them has no parent."""
+    async with FakeCollector() as collector:
+        async with world(replies=("word " * 100,), settings=settings(collector)) as around:
+            client = ConverseClient(around.address)
+            async with client:
+                await client.start(client_pb2.Start())
+                client.send_text("Hello.")
+                await client.wait_for("reply_audio", timeout_s=20)
+                await around.gateway.stop()
+        ids = {span.span_id for span in collector.spans}
+        assert {CONVERSE, "turn", "reply"} <= {span.name for span in collector.spans}
+        assert [span.name for span in collector.spans if span.parent_id not in ids] == [CONVERSE]

@@ -99,23 +99,28 @@ def played(core: Core, steps: Iterable[str]) -> str:
 
 def batches(script: str) -> list[Batch]:
     """What a core makes of a script, fact by fact."""
+    return [batch for _, batch in timed_batches(script)]
+
+
+def timed_batches(script: str) -> list[tuple[Instant, Batch]]:
+    """The same, each with its instant."""
     core, steps = _core_of(script), filter(_STEP.fullmatch, map(str.strip, script.splitlines()))
-    return [batch for step in steps for _, batch in _told(core, step)]
+    return [(now, batch) for step in steps for _, now, batch in _told(core, step)]
 
 
 def _step(core: Core, line: str) -> list[str]:
-    return [each for told, batch in _told(core, line) for each in (told, *rendered(batch.effects))]
+    return [each for told, _, batch in _told(core, line) for each in (told, *rendered(batch.effects))]
 
 
-def _told(core: Core, line: str) -> Iterator[tuple[str, Batch]]:
-    """Tell the core a step of a script, and the deadlines before it; each with its line."""
+def _told(core: Core, line: str) -> Iterator[tuple[str, Instant, Batch]]:
+    """Tell the core a step of a script, and the deadlines before it; each with its line and its instant."""
     until_text, words = line.split(" ms: ", 1)
     until = int(until_text)
     while (deadline := core.deadline()) is not None and deadline <= at(until):
         done = core.on_deadline(deadline)
-        yield f"    ({-(-deadline // NS_PER_MS)} ms: the deadline comes)", Batch(None, done)
+        yield f"    ({-(-deadline // NS_PER_MS)} ms: the deadline comes)", deadline, Batch(None, done)
     fact = None if words == "(time passes)" else parse(words, until)
-    yield line, Batch(fact, () if fact is None else core.handle(fact, at(until)))
+    yield line, at(until), Batch(fact, () if fact is None else core.handle(fact, at(until)))
 
 
 def question(batch: Iterable[effects.Effect]) -> effects.StartReply:

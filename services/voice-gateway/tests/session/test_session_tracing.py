@@ -21,6 +21,7 @@ from voice_gateway.domain.trace_context import TraceContext
 from voice_gateway.session import clock
 from voice_gateway.session.tracing.session_trace import SessionTrace
 from voice_gateway.session.tracing.settings import Tracing
+from voice_gateway.session.tracing.turns import MAX_OPEN
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.effects import Effect, Emit
 
@@ -226,8 +227,9 @@ def test_tools_stand_below_their_turn() -> None:
     weather, jammed = recorder.one("execute_tool weather"), recorder.one("execute_tool door")
     assert weather.status.status_code is StatusCode.UNSET
     assert (jammed.status.status_code, attributes(jammed)["error.type"]) == (StatusCode.ERROR, "tool_error")
-    told = {"operation.name": "execute_tool", "tool.name": "weather", "tool.type": "function", "tool.call.id": "1"}
-    assert attributes(weather) == {f"gen_ai.{name}": value for name, value in told.items()}
+    told = {"operation.name": "execute_tool", "tool.name": "weather", "tool.type": "function"}
+    by_convention = {f"gen_ai.{name}": value for name, value in told.items()}
+    assert attributes(weather) == by_convention | {"voicegateway.tool.call.id": 1}
 
 
 def test_tools_that_nobody_awaits_end_with_their_turn() -> None:
@@ -256,28 +258,88 @@ def test_text_of_tools_is_kept_where_that_is_wished() -> None:
     assert (told["gen_ai.tool.call.arguments"], told["gen_ai.tool.call.result"]) == ("{1}", "sunny")
 
 
-def test_a_turn_without_a_reply_ends_when_the_next_one_begins() -> None:
-    """What nobody answers is no open end; a turn that is being answered goes on while the next one is said."""
+def test_a_turn_that_waits_is_answered_in_the_same_span() -> None:
+    """Turns that are said while another is answered wait; the answer comes into the span that has their words."""
     recorder = Recorder()
     trace(
         [
-            (0, None, (said(ONE, "a"),)),
-            (100, None, (said(TWO, "b"), starts(1, TWO))),
-            (200, None, (said(THREE, "c", is_final=False),)),
-            (300, None, (recorded(1, TWO),)),
-            (400, None, ()),
+            (0, None, (said(ONE, "a"), starts(1))),
+            (100, None, (said(TWO, "b"),)),
+            (200, None, (said(THREE, "c"),)),
+            (300, None, (recorded(1), starts(2, TWO))),
+            (400, None, (recorded(2, TWO), starts(3, THREE))),
+            (500, None, (recorded(3, THREE),)),
         ],
         recorder,
     )
     assert recorder.tree() == [
-        "session 0+400",
-        "  turn 0+100",
-        "  turn 100+200",
-        "    reply 100+200",
-        "  turn 200+200",
+        "session 0+500",
+        "  turn 0+300",
+        "    reply 0+300",
+        "  turn 100+300",
+        "    reply 300+100",
+        "  turn 200+300",
+        "    reply 400+100",
     ]
-    outcomes = {attributes(span)["voicegateway.outcome"] for span in recorder.spans if span.name == "turn"}
-    assert outcomes == {"UNANSWERED", "COMPLETED"}
+
+
+def test_a_turn_that_nobody_answers_ends_where_something_of_it_happened_last() -> None:
+    """Where the client asks for replies, and asks for none, its turns are no spans that last as long as the session."""
+    recorder = Recorder()
+    trace([(0, None, (said(ONE, "a"),)), (100, None, (said(TWO, "b"),)), (9_000, None, ())], recorder)
+    assert recorder.tree() == ["session 0+9000", "  turn 0+0", "  turn 100+0"]
+    outcomes = [attributes(span)["voicegateway.outcome"] for span in recorder.spans if span.name == "turn"]
+    assert outcomes == ["UNANSWERED", "UNANSWERED"]
+
+
+def test_open_turns_are_bounded() -> None:
+    """A session of hours in which no reply is asked for keeps the newest; those that are being answered stay."""
+    recorder = Recorder()
+    many = [(number, None, (said(TurnId(number), "a"),)) for number in range(2, MAX_OPEN + 3)]
+    trace([(1, None, (said(ONE, "a"), starts(1))), *many, (99, None, (recorded(1),))], recorder)
+    ended = [attributes(span)["voicegateway.turn.id"] for span in recorder.spans if span.name == "turn"]
+    assert ended[:3] == [2, 3, 1]
+    assert len(ended) == MAX_OPEN + 2
+
+
+def test_a_tool_that_outlives_its_interrupted_turn_ends_with_it() -> None:
+    """The client may never return a call that nobody waits for: its span is kept no longer than that of its turn."""
+    recorder = Recorder()
+    door = Emit(events.ToolCalled(CallId(1), ONE, "door", "{}"))
+    many = [(number, None, (said(TurnId(number), "a"),)) for number in range(2, MAX_OPEN + 2)]
+    trace([(1, None, (said(ONE, "a"), starts(1))), (1, None, (recorded(1, goes_on=True), door)), *many], recorder)
+    ended = [span.name for span in recorder.spans]
+    assert ended[:3] == ["reply", "execute_tool door", "turn"]
+
+
+def test_words_that_are_taken_back_are_no_turn() -> None:
+    """An interim that turns out to be a backchannel leaves no span, and the next turn begins with its own sound."""
+    recorder = Recorder()
+    sound, pause = Emit(events.SpeechStarted(0)), Emit(events.SpeechEnded(0))
+    trace(
+        [
+            (0, None, (sound,)),
+            (200, None, (said(ONE, "mhm", is_final=False), pause)),
+            (300, None, (said(ONE, "", is_final=False),)),
+            (9_000, None, (sound,)),
+            (9_400, None, (said(ONE, "Stop."), starts(1))),
+            (9_500, None, (recorded(1),)),
+        ],
+        recorder,
+    )
+    assert recorder.tree() == ["session 0+9500", "  turn 9000+500", "    reply 9400+100"]
+
+
+def test_a_typed_turn_does_not_begin_with_a_cough_of_a_minute_ago() -> None:
+    """A sound that had no words within five seconds is not of a turn that comes later; one that had them is."""
+    for typed_ms, began_ms in ((60_000, 60_000), (5_300, 0)):
+        recorder = Recorder()
+        sound, pause = Emit(events.SpeechStarted(0)), Emit(events.SpeechEnded(0))
+        trace(
+            [(0, None, (sound,)), (300, None, (pause,)), (typed_ms, None, (said(ONE, "a"), starts(1)))],
+            recorder,
+        )
+        assert recorder.tree()[1] == f"  turn {began_ms}+{typed_ms - began_ms}"
 
 
 def test_a_cough_before_a_turn_is_no_part_of_it() -> None:
@@ -322,13 +384,15 @@ def test_what_is_open_ends_with_the_session() -> None:
     """A session that is cut off leaves no span that never comes."""
     recorder = Recorder()
     tool = effects.RunTool(CallId(1), "weather", "{}")
-    trace([(0, None, (said(ONE, "a"), starts(1), tool)), (50, None, ())], recorder)
+    trace([(0, None, (said(ONE, "a"), starts(1), tool)), (50, None, ())], recorder, outcome=InternalError())
     assert recorder.tree() == [
         "session 0+50",
         "  turn 0+50",
-        "    execute_tool weather 0+50",
         "    reply 0+50",
+        "    execute_tool weather 0+50",
     ]
+    for name in ("turn", "reply"):
+        assert attributes(recorder.one(name))["voicegateway.outcome"] == "INTERNAL"
 
 
 @pytest.mark.parametrize(
@@ -416,10 +480,11 @@ def test_tasks_find_the_span_that_they_work_for() -> None:
 
 
 def test_nothing_is_recorded_where_nothing_is_traced() -> None:
-    """Without a collector a session has no span, and tasks run as they are."""
+    """Without a collector a session has no span, tasks run as they are, and a caller's trace goes nowhere."""
 
     async def main() -> None:
-        told = SessionTrace(Tracing(), AGREEMENT)
+        known = replace(AGREEMENT, trace=CALLER, caller=Caller("ada", Proof.TOKEN))
+        told = SessionTrace(Tracing(), known)
         with told.recorded():
             told.record(None, clock.now(), (said(ONE, "a"), starts(1)))
             assert told.in_reply(ReplyId(1)) is None

@@ -51,6 +51,8 @@ class CollectedSpan:
     events: tuple[Event, ...]
     links: tuple[Link, ...]
     is_error: bool
+    error: str
+    """What describes the error; empty if nothing does."""
     resource: dict[str, Any]
 
     @property
@@ -159,6 +161,7 @@ def _span(span: trace_pb2.Span, resource: dict[str, Any]) -> CollectedSpan:
         tuple(Event(event.name, _values(event.attributes)) for event in span.events),
         tuple(Link(link.trace_id.hex(), link.span_id.hex(), _values(link.attributes)) for link in span.links),
         span.status.code == trace_pb2.Status.STATUS_CODE_ERROR,
+        span.status.message,
         resource,
     )
 

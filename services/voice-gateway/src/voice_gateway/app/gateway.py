@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -200,6 +201,9 @@ class Gateway:
     async def stop(self) -> None:
         """Close the ports and cancel what still runs."""
         await self._server.stop(None)
+        with suppress(TimeoutError):  # sessions that were cut off end just after that, and their spans with them
+            async with asyncio.timeout(LAST_WRITES_S):
+                await self._roster.wait_empty()
         if self._health_server is not None:
             await self._health_server.stop(None)
         if self._metrics_server is not None:

@@ -60,11 +60,11 @@ class CallSpan:
             self._is_told = True
             self.span.set_attribute(self._status_name, status)
 
-    def failed(self, status: str, cause: str) -> None:
-        """The call has failed; `cause` is safe to show."""
+    def failed(self, status: str, cause: str, kind: str = "") -> None:
+        """The call has failed; `cause` is safe to show. `kind`: of failure, where the status does not say it."""
         if not self._is_told:
             self.done(status)
-            fail(self.span, status, cause)
+            fail(self.span, kind or status, cause)
 
     def end(self, status: str) -> None:
         """Nothing more comes of it; `status` is that of a call that was neither done nor failed, but given up."""

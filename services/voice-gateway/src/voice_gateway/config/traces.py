@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import replace
+from typing import TypeVar
 
 from voice_gateway.config.reader import Reader, Section
 from voice_gateway.observability.trace_settings import SAMPLERS, Protocol, TracingSettings
-from voice_gateway.setting_kinds import Setting, switch, web_address, word
+from voice_gateway.setting_kinds import Setting, integer, switch, web_address, word
 
+T = TypeVar("T")
 _PROTOCOLS = tuple(Protocol)
 _HTTP_PATH = "/v1/traces"
 """Appended to an endpoint of all signals (OpenTelemetry Protocol Exporter, "Endpoint URLs for OTLP/HTTP")."""
@@ -43,12 +45,19 @@ TRACES_ENDPOINT = _endpoint(
 )
 PROTOCOL = word("OTEL_EXPORTER_OTLP_PROTOCOL", Protocol.GRPC, _PROTOCOLS, "how spans travel")
 TRACES_PROTOCOL = replace(
-    word("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "", ("", *_PROTOCOLS), "the same for traces alone"),
-    allowed=", ".join(_PROTOCOLS),
+    word("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "", _PROTOCOLS, "the same for traces alone"),
     default_note="that of the other",
 )
 EXPORTER = word("OTEL_TRACES_EXPORTER", "otlp", ("otlp", "none"), "`none`: there are no traces, whatever else is set")
 DISABLED = _flag("OTEL_SDK_DISABLED", "`true`: there are no traces, whatever else is set")
+TIMEOUT = integer(
+    "OTEL_EXPORTER_OTLP_TIMEOUT", 10_000, (1, 600_000), "ms", "spans that the collector has not taken by then are lost"
+)
+TRACES_TIMEOUT = replace(
+    integer("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", 10_000, (1, 600_000), "ms", "the same for traces alone"),
+    default="",
+    default_note="that of the other",
+)
 SAMPLER = word("OTEL_TRACES_SAMPLER", "parentbased_always_on", SAMPLERS, "which calls are traced")
 SAMPLER_ARG = _share("OTEL_TRACES_SAMPLER_ARG", "share of calls that are traced, for the samplers that take one")
 TRUST_CLIENTS = switch(
@@ -68,6 +77,8 @@ SECTIONS = (
             TRACES_ENDPOINT,
             PROTOCOL,
             TRACES_PROTOCOL,
+            TIMEOUT,
+            TRACES_TIMEOUT,
             EXPORTER,
             DISABLED,
             SAMPLER,
@@ -85,13 +96,31 @@ def read_tracing(reader: Reader) -> TracingSettings | None:
     is_set = reader.raw(ENDPOINT) or reader.raw(TRACES_ENDPOINT)
     if not is_set or reader.read(DISABLED) or reader.read(EXPORTER) == "none":
         return None
-    every, own = reader.read(ENDPOINT), reader.read(TRACES_ENDPOINT)
-    protocol = Protocol(reader.read(TRACES_PROTOCOL) or reader.read(PROTOCOL))
+    mistakes = len(reader.mistakes)
+    settings = _read(reader)
+    if len(reader.mistakes) == mistakes:
+        from voice_gateway.observability import tracing  # noqa: PLC0415  the SDK, which nothing else needs
+
+        reader.mistakes += [found] if (found := tracing.mistake(settings)) else []
+    return settings
+
+
+def _read(reader: Reader) -> TracingSettings:
+    """What stands above another setting is read alone: the other may be for other signals."""
+
+    def above(own: Setting[T], other: Setting[T]) -> T:
+        return reader.read(own if reader.raw(own) else other)
+
+    protocol = Protocol(above(TRACES_PROTOCOL, PROTOCOL))
+    endpoint = above(TRACES_ENDPOINT, ENDPOINT)
+    has_path = protocol is Protocol.GRPC or bool(reader.raw(TRACES_ENDPOINT))
+    sampler = reader.read(SAMPLER)
     return TracingSettings(
-        endpoint=own or (every.rstrip("/") + _HTTP_PATH if protocol is Protocol.HTTP else every),
+        endpoint=endpoint if has_path else endpoint + _HTTP_PATH,
         protocol=protocol,
-        sampler=reader.read(SAMPLER),
-        sampled_ratio=reader.read(SAMPLER_ARG),
+        timeout_ms=above(TRACES_TIMEOUT, TIMEOUT),
+        sampler=sampler,
+        sampled_ratio=reader.read(SAMPLER_ARG) if sampler.endswith("ratio") else 1.0,
         trusts_clients=reader.read(TRUST_CLIENTS),
         has_text=reader.read(TEXT) or reader.read(GENAI_TEXT),
     )

@@ -29,6 +29,8 @@ class TracingSettings:
     endpoint: str
     """URL of the collector; with HTTP its path is that of traces."""
     protocol: Protocol = Protocol.GRPC
+    timeout_ms: int = 10_000
+    """A batch that has not been taken by then has failed."""
     sampler: str = "parentbased_always_on"
     """A name of OTEL_TRACES_SAMPLER, one of SAMPLERS."""
     sampled_ratio: float = 1.0

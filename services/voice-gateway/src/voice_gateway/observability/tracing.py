@@ -1,14 +1,16 @@
 """Spans on their way to a collector: OpenTelemetry's SDK and its OTLP exporters, with a bound, and a count of what is
-lost. What the SDK reads of the environment itself (headers, certificates, timeouts, limits, OTEL_RESOURCE_ATTRIBUTES,
-OTEL_SERVICE_NAME, OTEL_BSP_*) is its own business.
+lost. Headers, certificates, compression, limits, OTEL_BSP_*, OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES are read by
+the SDK itself; but not OTEL_BSP_MAX_QUEUE_SIZE: the bound is ours.
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
@@ -20,6 +22,8 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import Tracer
 
 from voice_gateway.observability.trace_settings import CountSpans, Protocol, SpanFate, TracingSettings
+
+_log = logging.getLogger(__name__)
 
 QUEUED_SPANS = 4_096
 """Some 2 kB each, so 8 MB: a turn has about 20 spans, and 150 sessions of ten turns a minute make 500 a second."""
@@ -49,7 +53,8 @@ class Traces:
             ),
             shutdown_on_exit=False,
         )
-        self._provider.add_span_processor(_Queue(exporter, count))
+        self._queue = _Queue(exporter, count)
+        self._provider.add_span_processor(self._queue)
         self.tracer: Tracer = self._provider.get_tracer("voice_gateway", version)
 
     async def close(self) -> None:
@@ -59,26 +64,43 @@ class Traces:
 
         def shut_down() -> None:
             self._provider.shutdown()
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # nobody waits any more, and the loop is closed
                 loop.call_soon_threadsafe(over.set)
 
         threading.Thread(target=shut_down, name="last-spans", daemon=True).start()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(LAST_SPANS_S):
                 await over.wait()
-        except TimeoutError:
-            pass  # the collector does not answer; its failure is counted and logged by the exporter
+        if left := self._queue.give_up():
+            _log.warning("spans were not sent", extra={"spans": left})
+
+
+def mistake(settings: TracingSettings) -> str:
+    """What in the environment the SDK cannot use, in words; empty: nothing."""
+    try:
+        SpanLimits()
+        exporter = _otlp(settings)
+        _batches(exporter).shutdown()  # type: ignore[no-untyped-call]  # the library has no type there
+    except Exception as error:  # noqa: BLE001  the library raises whatever its parsing does
+        return f"a variable of OpenTelemetry cannot be used: {error}"
+    return ""
 
 
 def _otlp(settings: TracingSettings) -> SpanExporter:
-    # the one that is not used takes some 0.1 s of every start
+    """The exporter; the one that is not used takes some 0.1 s of every start."""
+    timeout_s = settings.timeout_ms / 1_000
     if settings.protocol is Protocol.GRPC:
         from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as by_grpc  # noqa: PLC0415
 
-        return by_grpc.OTLPSpanExporter(endpoint=settings.endpoint)
+        is_plain = settings.endpoint.startswith("http://")
+        return by_grpc.OTLPSpanExporter(endpoint=settings.endpoint, insecure=is_plain, timeout=timeout_s)
     from opentelemetry.exporter.otlp.proto.http import trace_exporter as by_http  # noqa: PLC0415
 
-    return by_http.OTLPSpanExporter(endpoint=settings.endpoint)
+    return by_http.OTLPSpanExporter(endpoint=settings.endpoint, timeout=timeout_s)
+
+
+def _batches(exporter: SpanExporter) -> BatchSpanProcessor:
+    return BatchSpanProcessor(exporter, max_queue_size=QUEUED_SPANS)
 
 
 class _Exporter(SpanExporter):
@@ -114,14 +136,27 @@ class _Queue(SpanProcessor):
     def __init__(self, exporter: _Exporter, count: CountSpans) -> None:
         self._exporter = exporter
         self._count = count
-        self._batches = BatchSpanProcessor(exporter, max_queue_size=QUEUED_SPANS)
+        self._batches = _batches(exporter)
         self._queued = 0
+        self._is_over = False
+
+    @property
+    def waiting(self) -> int:
+        """Spans that wait, or are on their way."""
+        return self._queued - self._exporter.done
+
+    def give_up(self) -> int:
+        """Nothing more is sent; returns how many spans are lost by that."""
+        self._is_over, left = True, self.waiting
+        if left:
+            self._count(SpanFate.DROPPED, left)
+        return left
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a span that is sampled."""
         if span.context is None or not span.context.trace_flags.sampled:
             return
-        if self._queued - self._exporter.done >= QUEUED_SPANS:
+        if self._is_over or self.waiting >= QUEUED_SPANS:
             self._count(SpanFate.DROPPED, 1)
             return
         self._queued += 1

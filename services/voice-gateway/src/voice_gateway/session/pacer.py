@@ -1,6 +1,7 @@
 """The one clockwork of the process: a 20 ms tick, for reply audio that is being played and for the voice bank."""
 
 import asyncio
+import contextvars
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ class Pacer:
         self._paced: dict[Paced, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._next_at = 0.0
+        self._context = contextvars.Context()
+        """Nobody's: whoever is ticked first would lend its span to all others."""
         self._lateness_ms: deque[float] = deque(maxlen=MAX_LATENESS)
 
     def add(self, paced: Paced) -> None:
@@ -53,7 +56,7 @@ class Pacer:
     def _arm(self) -> None:
         loop = asyncio.get_running_loop()
         self._next_at = max(self._next_at + TICK_MS / 1_000, loop.time())
-        self._timer = loop.call_at(self._next_at, self._tick)
+        self._timer = loop.call_at(self._next_at, self._tick, context=self._context)
 
     def _tick(self) -> None:
         self._timer = None

@@ -4,6 +4,7 @@ The rules are in `book.py`; this is the thin shell round it.
 """
 
 import asyncio
+import contextvars
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -282,7 +283,9 @@ class AddressPool(Generic[C]):
             return False
         task = member.asking
         if task is None or task.done():
-            task = member.asking = asyncio.create_task(self._ask(member, member.use()), name=f"ask-{member.address}")
+            # what is everybody's is done in nobody's context: it would keep the span of whoever asked first
+            context, name = contextvars.Context(), f"ask-{member.address}"
+            task = member.asking = asyncio.create_task(self._ask(member, member.use()), name=name, context=context)
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
         await asyncio.wait((task,))
@@ -314,7 +317,7 @@ class AddressPool(Generic[C]):
 
     def close_soon(self, connection: C) -> None:
         """Close a connection that nobody holds."""
-        task = asyncio.create_task(connection.close(), name="close")
+        task = asyncio.create_task(connection.close(), name="close", context=contextvars.Context())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 

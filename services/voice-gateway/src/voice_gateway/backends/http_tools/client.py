@@ -46,8 +46,9 @@ class HttpTools:
         entry = self._tools.get(name)
         if entry is None:
             raise ToolError(f"the server has no tool {name}")
-        span = self._spans.begin("POST", _request(entry))
+        span = self._spans.begin("POST", {"http.request.method": "POST"})
         try:
+            span.set_attributes(_server(entry.url))
             async with asyncio.timeout(entry.timeout_ms / _MS_PER_S):
                 return await self._post(entry, arguments_json, span)
         except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -85,8 +86,11 @@ class HttpTools:
         return decode_output(bytes(body))
 
 
-def _request(entry: HttpTool) -> dict[str, AttributeValue]:
-    """What the convention asks for, but for the URL as a whole: its query may hold a secret."""
-    url = httpx2.URL(entry.url)
-    port = url.port or _PORTS.get(url.scheme, 0)
-    return {"http.request.method": "POST", "server.address": url.host, "server.port": port}
+def _server(raw: str) -> dict[str, AttributeValue]:
+    """Who is asked. The convention wants the whole URL, too, whose path and query may hold a secret.
+
+    Raises:
+        httpx2.InvalidURL: it is no URL.
+    """
+    url = httpx2.URL(raw)
+    return {"server.address": url.host, "server.port": url.port or _PORTS.get(url.scheme, 0)}

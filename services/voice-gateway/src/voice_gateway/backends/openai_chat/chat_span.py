@@ -21,6 +21,10 @@ _PROVIDER = "openai"
 """Whose protocol is spoken: who answers it is not known, says the convention of such servers."""
 
 
+_CUT = "error"
+"""Finish reason, by the convention's schema, of a reply that did not come to its end: it broke, or was interrupted."""
+
+
 class ChatSpan:
     """One reply."""
 
@@ -32,7 +36,7 @@ class ChatSpan:
         self._began_s = time.monotonic()
         self._text: list[str] = []
         self._calls: list[ToolCall] = []
-        self._is_over = False
+        self._is_whole = False
         self.headers = headers_below(self._span)
         """To be sent with each request."""
         if self._has_text:
@@ -58,6 +62,10 @@ class ChatSpan:
         else:
             self._text.append(piece)
 
+    def finished(self) -> None:
+        """The model has come to its proper end."""
+        self._is_whole = True
+
     def failed(self, reason: str, cause: str) -> None:
         """There is no reply, or not all of it."""
         fail(self._span, reason, cause)
@@ -65,7 +73,8 @@ class ChatSpan:
     def end(self) -> None:
         """The reply is over, or nobody waits for it any more."""
         if self._text or self._calls:
-            self._span.set_attribute("gen_ai.output.messages", _output("".join(self._text), self._calls))
+            reason = ("tool_call" if self._calls else "stop") if self._is_whole else _CUT
+            self._span.set_attribute("gen_ai.output.messages", _output("".join(self._text), self._calls, reason))
         self._span.end()
 
 
@@ -81,6 +90,8 @@ def _request(settings: OpenAiChatSettings, session: SessionId) -> dict[str, Attr
         "gen_ai.request.stream": True,
         "gen_ai.conversation.id": session,
     }
+    if settings.model:
+        told["gen_ai.request.model"] = settings.model
     if settings.temperature is not None:
         told["gen_ai.request.temperature"] = settings.temperature
     if settings.max_tokens is not None:
@@ -93,27 +104,27 @@ def _input(messages: Sequence[ChatMessage]) -> dict[str, AttributeValue]:
     kept: list[dict[str, Any]] = []
     room = MAX_SPAN_TEXT_CHARS
     for message in reversed(messages):
-        room -= len(message.text) + sum(len(call.arguments_json) for call in message.calls)
-        if room < 0:
+        text = message.text[: room if not kept else None]
+        room -= len(text) + sum(len(call.arguments_json) for call in message.calls)
+        if room < 0 and kept:
             break
-        kept.insert(0, {"role": message.role.value, "parts": _parts(message)})
+        kept.insert(0, {"role": message.role.value, "parts": _parts(message, text)})
     told: dict[str, AttributeValue] = {"gen_ai.input.messages": json.dumps(kept, ensure_ascii=False)}
     left_out = len(messages) - len(kept)
     return told | {LEFT_OUT: left_out} if left_out else told
 
 
-def _parts(message: ChatMessage) -> list[dict[str, Any]]:
+def _parts(message: ChatMessage, text: str) -> list[dict[str, Any]]:
     if message.role is Role.TOOL:
-        return [{"type": "tool_call_response", "id": message.call_id, "response": message.text}]
-    text = [{"type": "text", "content": message.text}] if message.text else []
-    return text + [_call(call) for call in message.calls]
+        return [{"type": "tool_call_response", "id": message.call_id, "response": text}]
+    written = [{"type": "text", "content": text}] if text else []
+    return written + [_call(call) for call in message.calls]
 
 
-def _output(text: str, calls: Sequence[ToolCall]) -> str:
+def _output(text: str, calls: Sequence[ToolCall], reason: str) -> str:
     cut = text[:MAX_SPAN_TEXT_CHARS]
     parts = [{"type": "text", "content": cut}] if cut else []
     parts += [_call(call) for call in calls]
-    reason = "tool_call" if calls else "stop"
     return json.dumps([{"role": "assistant", "parts": parts, "finish_reason": reason}], ensure_ascii=False)
 
 

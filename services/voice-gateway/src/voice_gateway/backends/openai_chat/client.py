@@ -97,6 +97,7 @@ class OpenAiChat:
                         yield piece
                     async with asyncio.timeout_at(total_by):
                         pieces = await completion.next()
+                span.finished()
             except FAILURES as error:
                 _blame(asking.request, completion.member, error)
                 raise

@@ -197,7 +197,7 @@ class _Stream:
             self._raise_what_stopped_the_writer()
             if self._is_stalled:
                 self._replica.rest(SLOW_MS)
-                self._span.failed(CANCELLED, "no answer while somebody spoke")
+                self._span.failed(CANCELLED, "no answer while somebody spoke", kind="stalled")
                 raise RecognitionStalled("speech recognition failed: no answer while somebody spoke") from error
             failure = failure_of(error)
             self._span.failed(status_of(error), failure.cause)
@@ -221,7 +221,7 @@ class _Stream:
         elif not self._is_audio_over:
             self._raise_what_stopped_the_writer()
             self._pass_over()
-            self._span.failed(OK, ENDED_TOO_EARLY)
+            self._span.failed(OK, ENDED_TOO_EARLY, kind="ended_too_early")
             raise ended_too_early()
         else:
             self._span.done(OK)

@@ -170,7 +170,7 @@ class _Sentence:
         chunk = await self._read()
         if chunk is None or not chunk.pcm:
             # As far as the model goes, there may be nothing to be said in this text.
-            self._span.failed(OK, "no audio")
+            self._span.failed(OK, "no audio", kind="no_audio")
             raise CallFailedError(Blame.REQUEST, "no audio")
         return chunk
 

@@ -43,8 +43,8 @@ class SessionTrace:
         self._tracing = tracing
         self._agreement = agreement
         self._pen = Pen(tracing.tracer)
-        self._turns = TurnSpans(self._pen, has_text=tracing.has_text)
         self._tools = ToolSpans(self._pen, has_text=tracing.has_text)
+        self._turns = TurnSpans(self._pen, has_text=tracing.has_text, ended=self._tools.turn_ended)
         self._replies: dict[ReplyId, _Reply] = {}
         self._over: dict[ReplyId, _Reply] = {}
         """Replies that the latest batch ends."""
@@ -52,6 +52,8 @@ class SessionTrace:
         """Replies that the batch cancels, and of whose end nobody was told so far."""
         self._asked: TurnId | None = None
         """The turn for which the model was asked last."""
+        self._outcome = names.VANISHED
+        """How the session ended."""
 
     # --- the session ---------------------------------------------------------------------------------------------
 
@@ -86,6 +88,7 @@ class SessionTrace:
             status = _CANCELLED
         else:
             told = outcome.cause.value
+        self._outcome = told
         session.set_attributes({names.OUTCOME: told, names.TURN_COUNT: turns})
         if self._agreement.transport in self._tracing.methods:
             session.set_attribute("rpc.response.status_code", status)
@@ -110,6 +113,7 @@ class SessionTrace:
         self._pen.now = now
         self._over.clear()
         if isinstance(fact, inputs.ToolReturned):
+            self._turns.touch(self._tools.turn_of(fact.call))
             self._tools.returned(fact.call, fact.output, is_error=fact.is_error)
         for effect in batch or ():
             said = effect.event if isinstance(effect, effects.Emit) else effect
@@ -119,11 +123,15 @@ class SessionTrace:
         self._end_dropped()
 
     def _leave(self) -> None:
-        self._tools.leave()
+        """End what is open: a reply that was being given, and its turn, as the session has ended."""
         for reply in self._replies.values():
+            reply.span.set_attribute(names.OUTCOME, self._outcome)
             self._pen.end(reply.span)
+            if reply.turn is not None:
+                self._turns.end(reply.turn, self._outcome)
         self._replies.clear()
-        self._turns.leave(frozenset())
+        self._turns.leave()
+        self._tools.leave()
         self._pen.end(self._pen.session)
 
     # --- what happens --------------------------------------------------------------------------------------------
@@ -147,6 +155,7 @@ class SessionTrace:
 
     def _on_recorded(self, order: effects.RecordTurn) -> None:
         finished = order.record.finished
+        self._turns.touch(finished.turn)
         reply = self._replies.pop(finished.reply, None)
         if reply is not None:
             reply.span.set_attributes(_of_reply(order.record))
@@ -154,8 +163,11 @@ class SessionTrace:
                 reply.span.set_status(StatusCode.ERROR)
             self._pen.end(reply.span)
             self._over[finished.reply] = reply
-        if finished.turn is not None and not finished.goes_on and finished.kind is not events.ReplyKind.FILLER:
-            self._tools.turn_ended(finished.turn)
+        if finished.goes_on or finished.kind is events.ReplyKind.FILLER:
+            return
+        if finished.turn is None:
+            self._tools.turn_ended(None)
+        else:
             self._turns.end(finished.turn, finished.outcome.value)
 
     def _end_dropped(self) -> None:
@@ -166,11 +178,16 @@ class SessionTrace:
                 reply.span.set_attribute(names.OUTCOME, names.DROPPED)
                 self._pen.end(reply.span)
                 self._over[number] = reply
+                self._turns.touch(reply.turn)
                 self._turns.dropped(reply.turn, reply.span.get_span_context())
         self._cancelled.clear()
 
     def _on_tool(self, order: effects.RunTool | events.ToolCalled, turn: TurnId | None) -> None:
         self._tools.begin(order.call, turn, self._above(turn), order.name, order.arguments_json)
+
+    def _on_tool_cancelled(self, order: effects.CancelTool) -> None:
+        self._turns.touch(self._tools.turn_of(order.call))
+        self._tools.end(order.call)
 
     def _on_notice(self, told: events.Notice) -> None:
         span = self._turns.open(told.turn) or self._pen.session
@@ -182,6 +199,7 @@ class SessionTrace:
 
     _TAKE: ClassVar[dict[type[Any], Callable[["SessionTrace", Any], None]]] = {
         events.SpeechStarted: lambda self, _: self._turns.speech_started(),
+        events.SpeechEnded: lambda self, _: self._turns.speech_ended(),
         events.Transcript: lambda self, told: self._turns.said(told, self._answered),
         events.TurnReport: lambda self, report: self._turns.reported(report, self._answered),
         events.ReplyInterrupted: _on_interrupted,
@@ -194,7 +212,7 @@ class SessionTrace:
         effects.CancelReply: lambda self, order: self._cancelled.add(order.reply),
         effects.RecordTurn: _on_recorded,
         effects.RunTool: lambda self, order: self._on_tool(order, self._asked),
-        effects.CancelTool: lambda self, order: self._tools.end(order.call),
+        effects.CancelTool: _on_tool_cancelled,
     }
 
 

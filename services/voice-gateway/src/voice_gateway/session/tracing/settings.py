@@ -36,7 +36,9 @@ class Tracing:
     """The name of the status with which an RPC ends after this failure."""
 
     def place(self, agreed: Agreement) -> tuple[Context, Sequence[Link]]:
-        """Below the caller's span, or beside it with a link."""
+        """Below the caller's span, or beside it with a link; where nothing is traced, its trace goes nowhere."""
+        if isinstance(self.tracer, NoOpTracer):
+            return Context(), ()
         told = {"traceparent": agreed.trace.parent, "tracestate": agreed.trace.state}
         above = _FROM_TEXT.extract(told, Context())
         if self.trusts_clients or agreed.caller.proof is not Proof.NONE:

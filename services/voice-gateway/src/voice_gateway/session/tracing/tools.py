@@ -6,6 +6,7 @@ from opentelemetry.trace import Span, StatusCode
 
 from voice_gateway.domain.ids import CallId, TurnId
 from voice_gateway.domain.limits import MAX_SPAN_TEXT_CHARS
+from voice_gateway.session.tracing import names
 from voice_gateway.session.tracing.pen import Attributes, Pen
 
 
@@ -28,7 +29,7 @@ class ToolSpans:
             "gen_ai.operation.name": "execute_tool",
             "gen_ai.tool.name": name,
             "gen_ai.tool.type": "function",
-            "gen_ai.tool.call.id": str(call),
+            names.CALL_ID: call,
         }
         if self._has_text:
             told = {**told, "gen_ai.tool.call.arguments": arguments_json[:MAX_SPAN_TEXT_CHARS]}
@@ -37,6 +38,10 @@ class ToolSpans:
     def of(self, call: CallId) -> Span | None:
         """The span of a call that runs."""
         return self._open[call].span if call in self._open else None
+
+    def turn_of(self, call: CallId) -> TurnId | None:
+        """The turn that a call which runs is for."""
+        return self._open[call].turn if call in self._open else None
 
     def returned(self, call: CallId, output: str, *, is_error: bool) -> None:
         """A tool has done its work, or failed."""
@@ -55,10 +60,12 @@ class ToolSpans:
         if call in self._open:
             self._pen.end(self._open.pop(call).span)
 
-    def turn_ended(self, turn: TurnId | None) -> None:
-        """Nobody waits any more for those that were called for this turn."""
-        for call in [call for call, each in self._open.items() if each.turn == turn]:
+    def turn_ended(self, turn: TurnId | None) -> bool:
+        """Nobody waits any more for those that were called for this turn; whether there were any."""
+        left = [call for call, each in self._open.items() if each.turn == turn]
+        for call in left:
             self.end(call)
+        return bool(left)
 
     def leave(self) -> None:
         """Nobody waits for any of them any more."""
