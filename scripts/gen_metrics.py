@@ -11,7 +11,8 @@ HEAD = f"""\
 
 {generated.note("services/voice-gateway/src/voice_gateway/observability/metric_names.py")}
 
-Served over HTTP at `/metrics` on `METRICS_PORT`, for Prometheus, beside the `process_` metrics of its client library: CPU, memory, descriptors, start.
+Served over HTTP at `/metrics` on `METRICS_PORT`, for Prometheus.
+Beside them stand the `process_` metrics of its client library: CPU, memory, descriptors, start.
 Where the reader asks for OpenMetrics, latencies carry the trace of a sampled turn as an exemplar.
 A label has a closed set of values, or comes from the settings; none is a session, and none holds a word.
 """

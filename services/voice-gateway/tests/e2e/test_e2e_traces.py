@@ -144,7 +144,7 @@ async def test_nothing_that_was_said_leaves_the_gateway_unasked() -> None:
 
 
 async def test_a_call_that_is_cut_off_is_traced_to_its_end() -> None:
-    """A server that stops with calls in progress sends their sessions too, or all that belongs to them has no parent."""
+    """A server that stops with calls in progress sends their sessions, too: all that is theirs has its parent."""
     async with FakeCollector() as collector:
         async with world(replies=("word " * 100,), settings=settings(collector)) as around:
             client = ConverseClient(around.address)

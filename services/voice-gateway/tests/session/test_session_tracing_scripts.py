@@ -47,7 +47,7 @@ def outcome(span: ReadableSpan) -> object:
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_a_trace_is_a_tree_that_ends(path: Path) -> None:
-    """Each turn and each reply has one span and an outcome; none outlives what it belongs to, and no time is negative."""
+    """Each turn and each reply has one span and an outcome, none outlives what it belongs to, no time is negative."""
     spans = traced(path.read_text(encoding="utf-8")).spans
     by_id = {span.context.span_id: span for span in spans if span.context}
     seen = Counter(span.attributes["voicegateway.turn.id"] for span in spans if span.name == "turn" and span.attributes)
