@@ -1,0 +1,179 @@
+"""The verb `load`: the runs that are asked for, what is shown and kept, and the exit status."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from voice_client.audio import AudioFileError
+from voice_client.errors import ExitStatus, TlsError, UnreachableError, VoiceClientError
+from voice_client.load import echo as echoes
+from voice_client.load import machine
+from voice_client.load.doors import DOORS
+from voice_client.load.gates import judge
+from voice_client.load.knee import Knee, KneeSearch, Limit, lone_floor_ms
+from voice_client.load.options import LoadOptions
+from voice_client.load.report.comparison import compare
+from voice_client.load.report.page import page
+from voice_client.load.report.record import Record, RecordError, from_json, to_json
+from voice_client.load.report.tables import tables
+from voice_client.load.run import SETTLE_S, Plan, run
+from voice_client.load.scores import Summary
+from voice_client.load.screen import Screen
+from voice_client.load.script import ScriptError, Utterance, recorded, synthetic
+
+REST_S: Final = 2.0
+"""Between two runs of a search: what the last one left behind is no burden of the next."""
+
+
+class LoadError(VoiceClientError):
+    """Nothing can be measured."""
+
+    status = ExitStatus.USAGE
+
+
+async def load(options: LoadOptions, screen: Screen) -> ExitStatus:
+    """Measure, show and keep.
+
+    Raises:
+        LoadError, MeterError, EchoError: nothing could be measured, or the report not be written.
+    """
+    began_at = datetime.now(UTC).isoformat(timespec="seconds")
+    with _stopped_by_ctrl_c() as stop, _as_load_error():
+        plan = Plan(
+            target=options.target,
+            door=DOORS[options.door](),
+            utterances=await asyncio.to_thread(_utterances, options.wavs),
+            seconds=options.seconds,
+            spoken_over_share=options.spoken_over_share,
+            meter=options.meter,
+            floor_ms=options.floor_ms,
+        )
+        record = await _measure(options, plan, began_at, stop, screen)
+        _write(options.json, to_json(record))
+        _write(options.html, page(record))
+    screen.show(tables(record))
+    return _status(record, screen)
+
+
+def show_comparison(paths: Sequence[Path], screen: Screen) -> ExitStatus:
+    """Compare two records.
+
+    Raises:
+        LoadError: a file cannot be read, or holds none.
+    """
+    records = []
+    for path in paths:
+        try:
+            records.append(from_json(path.read_text(encoding="utf-8")))
+        except (OSError, UnicodeError, RecordError) as error:
+            raise LoadError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    first, second = records
+    screen.show([compare(first, second, paths[0].name, paths[1].name)])
+    return ExitStatus.OK
+
+
+async def _measure(options: LoadOptions, plan: Plan, began_at: str, stop: asyncio.Event, screen: Screen) -> Record:
+    loop_ms = machine.loop_ms()
+
+    async def one(calls: int) -> Summary:
+        with screen.progress(calls) as tell:
+            return await run(plan, calls, stop, tell)
+
+    knee, runs = None, []
+    if options.limit_ms is None:
+        runs.append(await one(options.calls))
+    else:
+        knee, runs = await _find_knee(options, options.limit_ms, one, stop, screen)
+    record = Record(
+        began_at=began_at,
+        address=options.target.address,
+        door=options.door,
+        said=", ".join(path.name for path in options.wavs) or "synthetic speech",
+        spoken_over_share=options.spoken_over_share,
+        floor_ms=options.floor_ms,
+        loop_ms=loop_ms,
+        cores=os.cpu_count() or 1,
+        runs=tuple(runs),
+        knee=knee,
+    )
+    if options.has_echo and not stop.is_set():
+        screen.say(f"bare echo, {record.main.calls} calls for {echoes.SECONDS:g} s")
+        record = replace(record, echo=await echoes.measure(plan.door, record.main.calls, stop))
+    return replace(record, gates=tuple(judge(record.main, options.limits)))
+
+
+async def _find_knee(
+    options: LoadOptions,
+    limit_ms: float,
+    one: Callable[[int], Awaitable[Summary]],
+    stop: asyncio.Event,
+    screen: Screen,
+) -> tuple[Knee, list[Summary]]:
+    search, runs, faults = KneeSearch(options.max_calls), list[Summary](), dict[int, list[str]]()
+    until_s = time.monotonic() + options.max_minutes * 60
+    floor_ms = options.floor_ms
+    while (calls := search.next_calls()) is not None:
+        if runs and (stop.is_set() or time.monotonic() + options.seconds + SETTLE_S > until_s):
+            break
+        found = await one(calls)
+        if stop.is_set() and runs:
+            break  # half a run says nothing of its number
+        floor_ms = lone_floor_ms(found) if floor_ms is None else floor_ms
+        faults[calls] = Limit(limit_ms, floor_ms).broken(found)
+        search.tell(calls, is_good=not faults[calls])
+        runs.append(found)
+        screen.say(f"{calls} calls: {'; '.join(faults[calls]) or 'good'}")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), REST_S)
+    is_certain = search.bad_calls is not None and search.next_calls() is None
+    return Knee(search.good_calls, limit_ms, floor_ms or 0.0, is_certain, faults), runs
+
+
+def _status(record: Record, screen: Screen) -> ExitStatus:
+    run = record.main
+    if not run.is_valid:
+        what = f"{run.late_share:.1%} of this tool's own frames were late" if run.frames else "no call was answered"
+        screen.fail(f"INVALID: {what}")
+        return ExitStatus.USAGE
+    return ExitStatus.OK if all(gate.is_kept for gate in record.gates) else ExitStatus.GATE
+
+
+def _utterances(wavs: tuple[Path, ...]) -> tuple[Utterance, ...]:
+    return recorded(wavs) if wavs else synthetic()
+
+
+def _write(path: Path | None, text: str) -> None:
+    if path is not None:
+        path.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _as_load_error() -> Iterator[None]:
+    """Whatever cannot be used or reached, the exit status is that of nothing measured."""
+    try:
+        yield
+    except (AudioFileError, ScriptError, TlsError, UnreachableError) as error:
+        raise LoadError(str(error)) from error
+    except (OSError, UnicodeError) as error:
+        where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        raise LoadError(f"{where}{getattr(error, 'strerror', None) or error}") from error
+
+
+@contextlib.contextmanager
+def _stopped_by_ctrl_c() -> Iterator[asyncio.Event]:
+    """Set by SIGINT or SIGTERM: what was measured until then is still told."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

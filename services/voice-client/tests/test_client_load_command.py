@@ -1,0 +1,116 @@
+"""`voice-client load` in-process, against a scripted gateway on loopback."""
+
+import asyncio
+import itertools
+import os
+import signal
+from pathlib import Path
+
+import grpc
+import pytest
+from scripted_gateway import Peer, serving, started, tone
+from voice_client.audio import save_wav
+from voice_client.cli import run
+from voice_client.load.report.record import from_json
+from voice_client.load.voice import synthetic_speech
+from voicegateway.v1 import audio_pb2, server_pb2
+
+RATE_HZ = 16_000
+
+
+def greeting() -> server_pb2.Started:
+    linear = audio_pb2.AUDIO_ENCODING_LINEAR_PCM
+    return started(audio_out=audio_pb2.AudioFormat(encoding=linear, sample_rate_hz=RATE_HZ))
+
+
+async def answers(peer: Peer) -> None:
+    """Answer each utterance with a tone as soon as it has ended."""
+    await peer.send(greeting())
+    ending = asyncio.create_task(peer.until(lambda: bool(peer.of("end"))))
+    for number in itertools.count():
+        burst = asyncio.create_task(peer.burst())
+        await asyncio.wait((burst, ending), return_when=asyncio.FIRST_COMPLETED)
+        if ending.done():
+            burst.cancel()
+            break
+        await peer.begin_reply(f"t{number}", "Yes.", tone(100, RATE_HZ))
+    await peer.end(server_pb2.END_REASON_CLIENT_ENDED)
+
+
+async def refuses(peer: Peer) -> None:
+    await peer.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "AT_CAPACITY", "full")
+
+
+async def usage(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    """The last line of what bad usage says; it must end with status 2."""
+    with pytest.raises(SystemExit) as left:
+        await run(["load", *argv])
+    assert left.value.code == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+async def test_client_load_measures_answers_and_writes_both_reports(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two calls against a gateway that answers at once: every turn answered, playback reported, gates kept."""
+    written = tmp_path / "run.json", tmp_path / "run.html"
+    save_wav(tmp_path / "hello.wav", (synthetic_speech(240, RATE_HZ, seed=1),), RATE_HZ)
+    async with serving(answers) as (gateway, target):
+        said = ["--wav", str(tmp_path / "hello.wav")]
+        files = ["--json", str(written[0]), "--html", str(written[1])]
+        gates = ["--max-unanswered", "0", "--max-failed", "0", "--pid", str(os.getpid())]
+        status = await run(["load", target.address, "--calls", "2", "--seconds", "0.9", *said, *files, *gates])
+    assert status in {0, 2}  # 2: this machine was too busy to keep the pace, which the tool has to say
+    found = from_json(written[0].read_text(encoding="utf-8"))["runs"][0]
+    assert found["turns"] >= 2
+    assert (found["unanswered"], found["failed"]) == (0, {})
+    assert found["voice_to_voice"]["p50_ms"] >= 60  # the gateway waits for 60 ms of silence
+    assert found["server"]["resident_mib"] > 1
+    assert any(peer.has_final("s-1-r1") for peer in gateway.peers)
+    assert "voice to voice" in capsys.readouterr().out
+    assert written[1].read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+async def test_client_load_counts_refusals_by_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    """A gateway that refuses everybody is measured as such, and nothing of it can be trusted as a latency."""
+    async with serving(refuses) as (_, target):
+        status = await run(["load", target.address, "--calls", "2", "--seconds", "0.1"])
+    assert status == 2
+    output = capsys.readouterr()
+    assert "2 x RESOURCE_EXHAUSTED / AT_CAPACITY" in output.out
+    assert "INVALID: no call was answered" in output.err
+
+
+async def test_client_load_ends_calls_and_tells_what_it_has_on_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
+    """An hour's run that is interrupted says goodbye to the server and still prints its table."""
+    async with serving(answers) as (gateway, target):
+        asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGINT)
+        await run(["load", target.address, "--seconds", "3600"])
+    assert all(peer.of("end") for peer in gateway.peers)
+    assert "voice to voice" in capsys.readouterr().out
+
+
+async def test_client_load_names_who_cannot_be_reached(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line and status 2, not a table of failures."""
+    assert await run(["load", "127.0.0.1:1", "--seconds", "1"]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("voice-client")]
+    assert line.startswith("voice-client: cannot reach 127.0.0.1:1: ")
+
+
+async def test_client_load_names_a_file_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A recording that is missing, and a comparison with what is no record, are one line and status 2."""
+    assert await run(["load", "127.0.0.1:1", "--wav", str(tmp_path / "none.wav")]) == 2
+    assert "none.wav" in capsys.readouterr().err
+    (tmp_path / "a.json").write_text("{}", encoding="utf-8")
+    assert await run(["load", "--compare", str(tmp_path / "a.json"), str(tmp_path / "a.json")]) == 2
+    assert "a.json: not written by" in capsys.readouterr().err
+
+
+async def test_client_load_refuses_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each wrong option is one line that says what is right."""
+    assert "needs the ADDRESS" in await usage(capsys)
+    assert "'0' is not a whole number from 1 on" in await usage(capsys, "a:1", "--calls", "0")
+    assert "'nan' is not a number above 0" in await usage(capsys, "a:1", "--seconds", "nan")
+    assert "'2' is not a share from 0 to 1" in await usage(capsys, "a:1", "--interruptions", "2")
+    assert "is not an http URL" in await usage(capsys, "a:1", "--metrics", "file:///etc/passwd")
+    assert "--limit-ms needs --find-knee" in await usage(capsys, "a:1", "--limit-ms", "5")
