@@ -1,6 +1,7 @@
 """`voice-client load` in-process, against a scripted gateway on loopback."""
 
 import asyncio
+import io
 import itertools
 import os
 import signal
@@ -8,10 +9,19 @@ from pathlib import Path
 
 import grpc
 import pytest
+from load_samples import summary
+from rich.console import Console
 from scripted_gateway import Peer, serving, started, tone
 from voice_client.audio import save_wav
-from voice_client.cli import run
+from voice_client.cli import parser, run
+from voice_client.errors import UnreachableError, VoiceClientError
+from voice_client.link import Target
+from voice_client.load import command
+from voice_client.load.knee import Knee
+from voice_client.load.options import LoadOptions, load_options
 from voice_client.load.report.record import from_json
+from voice_client.load.scores import Spread, Summary
+from voice_client.load.screen import Screen
 from voice_client.load.voice import synthetic_speech
 from voicegateway.v1 import audio_pb2, server_pb2
 
@@ -90,6 +100,64 @@ async def test_client_load_ends_calls_and_tells_what_it_has_on_ctrl_c(capsys: py
     assert "voice to voice" in capsys.readouterr().out
 
 
+def options(*argv: str) -> LoadOptions:
+    """A command line, understood."""
+    root = parser()
+    return load_options(root, root.parse_args(["load", "a:1", "--find-knee", *argv]), Target("a:1"))
+
+
+async def knee_of(
+    outcomes: dict[int, Summary | VoiceClientError], monkeypatch: pytest.MonkeyPatch, *argv: str
+) -> tuple[Knee, list[int]]:
+    """What a search finds whose runs come out so; and the numbers that were measured."""
+    monkeypatch.setattr(command, "REST_S", 0.0)
+
+    async def one(calls: int) -> Summary:
+        if isinstance(outcome := outcomes.get(calls, summary(calls)), VoiceClientError):
+            raise outcome
+        return outcome
+
+    screen = Screen(Console(file=io.StringIO()), Console(file=io.StringIO()))
+    knee, runs = await command.find_knee(options(*argv), 60.0, one, asyncio.Event(), screen)
+    return knee, [run.calls for run in runs]
+
+
+async def test_client_load_knee_is_measured_from_a_lone_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a floor of 550 ms, the median of one call, 611 ms at 3 calls is over a limit of 60; 600 ms is not."""
+    slow = Spread(50, 560.0, 611.0, 612.0)
+    outcomes: dict[int, Summary | VoiceClientError] = {
+        calls: summary(calls, voice_to_voice=slow) for calls in range(3, 9)
+    }
+    knee, measured = await knee_of(outcomes, monkeypatch)
+    assert (knee.calls, knee.floor_ms, knee.is_certain) == (2, 550.0, True)
+    assert measured == [1, 2, 4, 3]
+    assert knee.faults[3] == ["p95 61 ms over the floor of 550 ms"]
+
+
+async def test_client_load_knee_keeps_what_it_has_when_the_server_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that cannot be reached any more ends the search; what was measured before is told, as not certain."""
+    knee, measured = await knee_of({4: UnreachableError("gone")}, monkeypatch)
+    assert (knee.calls, knee.is_certain, measured) == (2, False, [1, 2])
+    with pytest.raises(UnreachableError):
+        await knee_of({1: UnreachableError("gone")}, monkeypatch)
+
+
+async def test_client_load_knee_does_not_blame_the_server_for_a_slow_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number with which the tool could not keep the pace ends the search there, and the server may hold more."""
+    outcomes: dict[int, Summary | VoiceClientError] = {
+        calls: summary(calls, frames=100, late_frames=2) for calls in range(3, 9)
+    }
+    knee, measured = await knee_of(outcomes, monkeypatch)
+    assert (knee.calls, knee.is_certain, measured) == (2, False, [1, 2, 4, 3])
+    assert knee.faults[3] == ["INVALID: this tool was late with 2.0% of its frames"]
+
+
+async def test_client_load_knee_is_bounded_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that would not end within the minutes allowed is not begun; the first one always is."""
+    knee, measured = await knee_of({}, monkeypatch, "--max-minutes", "0.5", "--seconds", "30")
+    assert (knee.calls, knee.is_certain, measured) == (1, False, [1])
+
+
 async def test_client_load_names_who_cannot_be_reached(capsys: pytest.CaptureFixture[str]) -> None:
     """One line and status 2, not a table of failures."""
     assert await run(["load", "127.0.0.1:1", "--seconds", "1"]) == 2
@@ -113,4 +181,5 @@ async def test_client_load_refuses_bad_usage(capsys: pytest.CaptureFixture[str])
     assert "'nan' is not a number above 0" in await usage(capsys, "a:1", "--seconds", "nan")
     assert "'2' is not a share from 0 to 1" in await usage(capsys, "a:1", "--interruptions", "2")
     assert "is not an http URL" in await usage(capsys, "a:1", "--metrics", "file:///etc/passwd")
+    assert "there is no folder /none" in await usage(capsys, "a:1", "--json", "/none/a.json")
     assert "--limit-ms needs --find-knee" in await usage(capsys, "a:1", "--limit-ms", "5")

@@ -14,6 +14,7 @@ from voice_client.errors import ExitStatus, VoiceClientError
 from voice_client.event_loop import loop_factory
 from voice_client.link import Target, fetch_capabilities
 from voice_client.load.command import load, show_comparison
+from voice_client.load.machine import prefer_throughput
 from voice_client.load.options import LOAD_STATUSES, add_arguments, load_options
 from voice_client.load.screen import Screen
 from voice_client.modes import TalkOptions, talk
@@ -61,7 +62,10 @@ def main() -> int:
     """Run the command of this process."""
     try:
         argv = sys.argv[1:]
-        with asyncio.Runner(loop_factory=loop_factory() if argv[:1] == ["load"] else None) as runner:
+        if argv[:1] != ["load"]:
+            return asyncio.run(run(argv))
+        prefer_throughput()
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(run(argv))
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED

@@ -28,6 +28,8 @@ from voice_client.load.scores import Summary
 from voice_client.load.screen import Screen
 from voice_client.load.script import ScriptError, Utterance, recorded, synthetic
 
+FLOOR_RUNS: Final = 2.5
+"""The run of a lone call, by which a search judges all others, is longer by this: its turns are few."""
 REST_S: Final = 2.0
 """Between two runs of a search: what the last one left behind is no burden of the next."""
 
@@ -56,10 +58,13 @@ async def load(options: LoadOptions, screen: Screen) -> ExitStatus:
             floor_ms=options.floor_ms,
         )
         record = await _measure(options, plan, began_at, stop, screen)
+        if stop.is_set():
+            screen.say("stopped early: this is what was measured until then")
+        screen.show(tables(record))
         _write(options.json, to_json(record))
         _write(options.html, page(record))
-    screen.show(tables(record))
-    return _status(record, screen)
+    is_whole = record.echo is not None or stop.is_set() or not options.has_echo
+    return _status(record, screen, is_whole=is_whole)
 
 
 def show_comparison(paths: Sequence[Path], screen: Screen) -> ExitStatus:
@@ -80,17 +85,19 @@ def show_comparison(paths: Sequence[Path], screen: Screen) -> ExitStatus:
 
 
 async def _measure(options: LoadOptions, plan: Plan, began_at: str, stop: asyncio.Event, screen: Screen) -> Record:
-    loop_ms = machine.loop_ms()
+    before_ms = machine.loop_ms()
 
     async def one(calls: int) -> Summary:
+        is_floor = calls == 1 and options.limit_ms is not None and options.floor_ms is None
+        seconds = options.seconds * (FLOOR_RUNS if is_floor else 1)
         with screen.progress(calls) as tell:
-            return await run(plan, calls, stop, tell)
+            return await run(replace(plan, seconds=seconds), calls, stop, tell)
 
     knee, runs = None, []
     if options.limit_ms is None:
         runs.append(await one(options.calls))
     else:
-        knee, runs = await _find_knee(options, options.limit_ms, one, stop, screen)
+        knee, runs = await find_knee(options, options.limit_ms, one, stop, screen)
     record = Record(
         began_at=began_at,
         address=options.target.address,
@@ -98,31 +105,42 @@ async def _measure(options: LoadOptions, plan: Plan, began_at: str, stop: asynci
         said=", ".join(path.name for path in options.wavs) or "synthetic speech",
         spoken_over_share=options.spoken_over_share,
         floor_ms=options.floor_ms,
-        loop_ms=loop_ms,
+        loop_ms=(before_ms + machine.loop_ms()) / 2,
         cores=os.cpu_count() or 1,
         runs=tuple(runs),
         knee=knee,
     )
     if options.has_echo and not stop.is_set():
         screen.say(f"bare echo, {record.main.calls} calls for {echoes.SECONDS:g} s")
-        record = replace(record, echo=await echoes.measure(plan.door, record.main.calls, stop))
+        try:
+            record = replace(record, echo=await echoes.measure(plan.door, record.main.calls, stop))
+        except echoes.EchoError as error:
+            screen.fail(str(error))  # what was measured before is not lost by it
     return replace(record, gates=tuple(judge(record.main, options.limits)))
 
 
-async def _find_knee(
+async def find_knee(
     options: LoadOptions,
     limit_ms: float,
     one: Callable[[int], Awaitable[Summary]],
     stop: asyncio.Event,
     screen: Screen,
 ) -> tuple[Knee, list[Summary]]:
+    """Look for the knee with runs that `one` makes; gives the runs, too."""
     search, runs, faults = KneeSearch(options.max_calls), list[Summary](), dict[int, list[str]]()
     until_s = time.monotonic() + options.max_minutes * 60
     floor_ms = options.floor_ms
     while (calls := search.next_calls()) is not None:
         if runs and (stop.is_set() or time.monotonic() + options.seconds + SETTLE_S > until_s):
             break
-        found = await one(calls)
+        try:
+            found = await one(calls)
+        except VoiceClientError as error:
+            if not runs:
+                raise
+            screen.fail(f"{calls} calls: {error}")  # what was measured before is not lost by it
+            search.tell(calls, is_good=False)
+            break
         if stop.is_set() and runs:
             break  # half a run says nothing of its number
         floor_ms = lone_floor_ms(found) if floor_ms is None else floor_ms
@@ -132,15 +150,19 @@ async def _find_knee(
         screen.say(f"{calls} calls: {'; '.join(faults[calls]) or 'good'}")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), REST_S)
-    is_certain = search.bad_calls is not None and search.next_calls() is None
+    # a number that was bad because this tool could not keep the pace is no bound of the server
+    failed = [run for run in runs if run.calls == search.bad_calls and run.is_valid]
+    is_certain = bool(failed) and search.next_calls() is None
     return Knee(search.good_calls, limit_ms, floor_ms or 0.0, is_certain, faults), runs
 
 
-def _status(record: Record, screen: Screen) -> ExitStatus:
+def _status(record: Record, screen: Screen, *, is_whole: bool) -> ExitStatus:
     run = record.main
     if not run.is_valid:
         what = f"{run.late_share:.1%} of this tool's own frames were late" if run.frames else "no call was answered"
         screen.fail(f"INVALID: {what}")
+        return ExitStatus.USAGE
+    if not is_whole:
         return ExitStatus.USAGE
     return ExitStatus.OK if all(gate.is_kept for gate in record.gates) else ExitStatus.GATE
 

@@ -48,7 +48,7 @@ class Limit:
         added_ms = run.voice_to_voice.p95_ms - self.floor_ms
         faults = []
         if not run.is_valid:
-            faults.append(f"the tool itself was late with {run.late_share:.1%} of the frames")
+            faults.append(f"INVALID: this tool was late with {run.late_share:.1%} of its frames")
         if run.failed_calls:
             faults.append(f"{run.failed_calls} calls failed")
         if run.unanswered or not run.turns:
@@ -69,7 +69,7 @@ class Knee:
     limit_ms: float
     floor_ms: float
     is_certain: bool
-    """Whether a larger number was tried and was not good."""
+    """Whether a slightly larger number was tried, and it was the server that did not serve it well."""
     faults: dict[int, list[str]]
     """For each number of calls that was tried, what it did not keep."""
 

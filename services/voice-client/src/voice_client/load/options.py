@@ -83,6 +83,9 @@ def load_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace,
         parser.error("load needs the ADDRESS of a gateway, or --compare")
     if arguments.limit_ms and not arguments.find_knee:
         parser.error("--limit-ms needs --find-knee")
+    for path in filter(None, (arguments.json, arguments.html)):
+        if not path.parent.is_dir():
+            parser.error(f"cannot write {path}: there is no folder {path.parent}")
     return LoadOptions(
         target=target,
         door=arguments.door,

@@ -17,7 +17,7 @@ from voice_client.load.doors import Door
 from voice_client.load.playout import NS_PER_S
 from voice_client.load.scores import Heard, ServerCost, Summary, summarise
 from voice_client.load.script import FRAME_MS, SILENCE, Utterance
-from voice_client.load.server import ServerMeter
+from voice_client.load.server import MeterError, Reading, ServerMeter
 from voice_client.load.wheel import TimerWheel
 from voice_client.load.wire import Wire
 
@@ -105,6 +105,8 @@ class _Run:
     stop: asyncio.Event
     tell: Callable[[Progress], None]
     began_ns: int = 0
+    trouble: str = ""
+    """Why the server could not be looked at during the run."""
 
     async def hold(self, wheel: TimerWheel) -> Summary:
         """The whole of it."""
@@ -142,7 +144,8 @@ class _Run:
 
         async def open_one(call: _Call) -> None:
             async with slots:
-                await call.wire.open(start)
+                if not self.stop.is_set():
+                    await call.wire.open(start)
 
         await asyncio.gather(*map(open_one, self.everybody[1:]))
 
@@ -154,17 +157,28 @@ class _Run:
             call.caller.begin(self.began_ns + round(after_s * NS_PER_S), stop_ns)
             wheel.add(call.wire, number * PHASE_STEP_MS)
 
-    async def _measure(self, idle: servers.Reading) -> tuple[float, ServerCost]:
+    async def _measure(self, idle: Reading) -> tuple[float, ServerCost]:
         """Wait while the callers speak; gives what that cost the tool, in CPU-seconds, and the server."""
         await self._wait_until(self.spread_s)
-        before, before_s, before_tool_s = await self.plan.meter.read(), time.monotonic(), time.process_time()
+        before, before_s, before_tool_s = await self._look(), time.monotonic(), time.process_time()
         await self._wait_until(self.plan.seconds)
         tool_s, minutes = time.process_time() - before_tool_s, (time.monotonic() - before_s) / 60
-        after = await self.plan.meter.read()
+        after = await self._look()
         up = sum(call.wire.is_up for call in self.everybody)
         if self.stop.is_set() and minutes < MIN_MINUTES:
             return math.nan, ServerCost()
-        return tool_s / max(up, 1) / minutes, servers.cost(idle, before, after, up, minutes)
+        tool_s /= max(up, 1) * minutes
+        if before is None or after is None:
+            return tool_s, ServerCost(trouble=self.trouble)
+        return tool_s, servers.cost(idle, before, after, up, minutes)
+
+    async def _look(self) -> Reading | None:
+        """A server that breaks down under the load can no longer be looked at, and what callers heard still counts."""
+        try:
+            return await self.plan.meter.read()
+        except MeterError as error:
+            self.trouble = str(error)
+            return None
 
     async def _wait_until(self, at_s: float) -> None:
         until_ns = self.began_ns + round(at_s * NS_PER_S)

@@ -60,6 +60,8 @@ class ServerCost:
     fullness_ratio: float | None = None
     refused_sessions: float | None = None
     loop_lag_p99_ms: float | None = None
+    trouble: str = ""
+    """Why nothing is told although it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

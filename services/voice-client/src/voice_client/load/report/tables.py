@@ -83,7 +83,9 @@ def server_table(record: Record) -> Table:
         ("full", _told(server.fullness_ratio, ".0%", ""), "at the end of the run"),
         ("calls it refused", _told(server.refused_sessions, ".0f", ""), ""),
     )
-    return Table("What it cost the server", ("", "", ""), rows)
+    trouble = ((server.trouble, "", ""),) if server.trouble else ()
+    bad_rows = frozenset(range(len(trouble)))
+    return Table("What it cost the server", ("", "", ""), trouble + rows, bad_rows)
 
 
 def tool_table(record: Record) -> Table:
@@ -126,7 +128,7 @@ def knee_table(record: Record, knee: Knee) -> Table:
 
 def knee_line(knee: Knee) -> str:
     """What the search found, in a sentence."""
-    more = "" if knee.is_certain else " or more (the search was stopped there)"
+    more = "" if knee.is_certain else " or more (beyond that it could not be measured)"
     return f"Knee: {_calls(knee.calls)}{more}, within {knee.limit_ms:g} ms over a floor of {knee.floor_ms:.0f} ms"
 
 
