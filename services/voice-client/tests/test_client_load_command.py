@@ -14,12 +14,13 @@ from rich.console import Console
 from scripted_gateway import Peer, serving, started, tone
 from voice_client.audio import save_wav
 from voice_client.cli import parser, run
-from voice_client.errors import UnreachableError, VoiceClientError
+from voice_client.errors import ExitStatus, UnreachableError, VoiceClientError
 from voice_client.link import Target
 from voice_client.load import command
+from voice_client.load.gates import Gate
 from voice_client.load.knee import Knee
 from voice_client.load.options import LoadOptions, load_options
-from voice_client.load.report.record import from_json
+from voice_client.load.report.record import Record, from_json
 from voice_client.load.scores import Spread, Summary
 from voice_client.load.screen import Screen
 from voice_client.load.voice import synthetic_speech
@@ -98,6 +99,24 @@ async def test_client_load_ends_calls_and_tells_what_it_has_on_ctrl_c(capsys: py
         await run(["load", target.address, "--seconds", "3600"])
     assert all(peer.of("end") for peer in gateway.peers)
     assert "voice to voice" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("run_of_it", "gate", "is_whole", "expected"),
+    [
+        (summary(), Gate("gaps", 0, 0), True, ExitStatus.OK),
+        (summary(), Gate("gaps", 1, 0), True, ExitStatus.GATE),
+        (summary(), Gate("gaps", 0, 0), False, ExitStatus.USAGE),
+        (summary(frames=100, late_frames=2), Gate("gaps", 1, 0), True, ExitStatus.USAGE),
+    ],
+)
+def test_client_load_exit_status_says_whether_to_trust_it(
+    run_of_it: Summary, gate: Gate, is_whole: bool, expected: ExitStatus
+) -> None:
+    """0 all gates kept, 1 one failed; 2 a tool that was too slow or an echo that is missing, whatever the gates say."""
+    record = Record("", "a:1", "native", "", 0.0, None, 1.0, 2, (run_of_it,), gates=(gate,))
+    silent = Screen(Console(file=io.StringIO()), Console(file=io.StringIO()))
+    assert command.exit_status(record, silent, is_whole=is_whole) == expected
 
 
 def options(*argv: str) -> LoadOptions:

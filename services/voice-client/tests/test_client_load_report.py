@@ -64,12 +64,17 @@ def test_client_load_report_tells_the_run_of_the_knee() -> None:
 def test_client_load_report_says_what_is_not_known() -> None:
     """A server that does not tell has not cost nothing; a turn without an answer is answered `never`."""
     run = summary(
-        server=ServerCost(), voice_to_voice=Spread(2, 500.0, math.inf, math.inf), silence=Spread(0, *[math.nan] * 3)
+        server=ServerCost(resident_mib=1.0),
+        voice_to_voice=Spread(2, 500.0, math.inf, math.inf),
+        silence=Spread(0, *[math.nan] * 3),
+        tool_cpu_s_per_call_minute=None,
     )
     found = cells(replace(RECORD, runs=(run,)))
     assert found["CPU per call"][0] == "not told"
     assert found["voice to voice"][:3] == ("500.0", "never", "never")
-    assert found["time to silence"][:3] == ("-", "-", "-")
+    assert found["this tool"][0] == "not told"
+    assert "time to silence" not in found
+    assert "memory" not in cells(replace(RECORD, runs=(summary(server=ServerCost()),)))
 
 
 def test_client_load_report_tells_cpu_in_echoes() -> None:

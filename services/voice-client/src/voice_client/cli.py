@@ -14,7 +14,6 @@ from voice_client.errors import ExitStatus, VoiceClientError
 from voice_client.event_loop import loop_factory
 from voice_client.link import Target, fetch_capabilities
 from voice_client.load.command import load, show_comparison
-from voice_client.load.machine import prefer_throughput
 from voice_client.load.options import LOAD_STATUSES, add_arguments, load_options
 from voice_client.load.screen import Screen
 from voice_client.modes import TalkOptions, talk
@@ -64,7 +63,6 @@ def main() -> int:
         argv = sys.argv[1:]
         if argv[:1] != ["load"]:
             return asyncio.run(run(argv))
-        prefer_throughput()
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(run(argv))
     except KeyboardInterrupt:

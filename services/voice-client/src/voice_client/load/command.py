@@ -64,7 +64,7 @@ async def load(options: LoadOptions, screen: Screen) -> ExitStatus:
         _write(options.json, to_json(record))
         _write(options.html, page(record))
     is_whole = record.echo is not None or stop.is_set() or not options.has_echo
-    return _status(record, screen, is_whole=is_whole)
+    return exit_status(record, screen, is_whole=is_whole)
 
 
 def show_comparison(paths: Sequence[Path], screen: Screen) -> ExitStatus:
@@ -113,7 +113,7 @@ async def _measure(options: LoadOptions, plan: Plan, began_at: str, stop: asynci
     if options.has_echo and not stop.is_set():
         screen.say(f"bare echo, {record.main.calls} calls for {echoes.SECONDS:g} s")
         try:
-            record = replace(record, echo=await echoes.measure(plan.door, record.main.calls, stop))
+            record = replace(record, echo=await echoes.measure(plan.door, record.main.calls, stop, plan.meter.pid or 0))
         except echoes.EchoError as error:
             screen.fail(str(error))  # what was measured before is not lost by it
     return replace(record, gates=tuple(judge(record.main, options.limits)))
@@ -156,7 +156,8 @@ async def find_knee(
     return Knee(search.good_calls, limit_ms, floor_ms or 0.0, is_certain, faults), runs
 
 
-def _status(record: Record, screen: Screen, *, is_whole: bool) -> ExitStatus:
+def exit_status(record: Record, screen: Screen, *, is_whole: bool) -> ExitStatus:
+    """What a script is told; `is_whole`: everything that was asked for has been measured."""
     run = record.main
     if not run.is_valid:
         what = f"{run.late_share:.1%} of this tool's own frames were late" if run.frames else "no call was answered"

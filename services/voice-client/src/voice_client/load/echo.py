@@ -68,13 +68,14 @@ class _EchoCall:
         self.round_trips_ms.append((at_ns - self._left_ns.popleft()) / NS_PER_MS)
 
 
-async def measure(door: Door, calls: int, stop: asyncio.Event) -> Echo:
-    """Let an echo of `calls` calls run for `SECONDS`, or until `stop`.
+async def measure(door: Door, calls: int, stop: asyncio.Event, beside_pid: int = 0) -> Echo:
+    """Let an echo of `calls` calls run for `SECONDS`, or until `stop`, on the cores of the process `beside_pid`, or on
+    those of this one.
 
     Raises:
         EchoError: see there.
     """
-    async with _serving(door.method) as (target, pid), turning() as wheel:
+    async with _serving(door.method, beside_pid) as (target, pid), turning() as wheel:
         everybody = [_EchoCall(target, door) for _ in range(calls)]
         try:
             for number, call in enumerate(everybody):
@@ -99,10 +100,10 @@ async def _wait(seconds: float, stop: asyncio.Event) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _serving(method: str) -> AsyncIterator[tuple[Target, int]]:
+async def _serving(method: str, beside_pid: int) -> AsyncIterator[tuple[Target, int]]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "voice_client.load.echo", method),
+        *("-m", "voice_client.load.echo", method, str(beside_pid)),
         env=os.environ | {"GRPC_VERBOSITY": "NONE"},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -149,6 +150,8 @@ async def serve(path: str, listening: Callable[[int], None], until: asyncio.Even
 
 async def _main() -> None:
     """Serve the method of the command line until standard input ends, so that nothing outlives the tool."""
+    _, method, beside_pid = sys.argv
+    os.sched_setaffinity(0, os.sched_getaffinity(int(beside_pid)))
     until, loop = asyncio.Event(), asyncio.get_running_loop()
     closed = loop.run_in_executor(None, sys.stdin.read)
     closed.add_done_callback(lambda _: until.set())
@@ -157,7 +160,7 @@ async def _main() -> None:
         sys.stdout.write(f"{port}\n")
         sys.stdout.flush()
 
-    await serve(sys.argv[1], listening, until)
+    await serve(method, listening, until)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """How fast this machine is today, and what a process of it has used, as Linux tells in /proc."""
 
-import contextlib
 import os
 import statistics
 import time
@@ -19,14 +18,6 @@ _USER_TICKS, _SYSTEM_TICKS = 11, 12
 def loop_ms() -> float:
     """Processor time of a fixed piece of pure Python: the median of some."""
     return statistics.median(_time_ms() for _ in range(REPEATS))
-
-
-def prefer_throughput() -> None:
-    """Let this process's threads wake one another less eagerly: saves a tenth of the processor's time with 40 calls
-    (measured 2026-11-30). To be called before gRPC makes threads; where it is not allowed, all goes on as it was.
-    """
-    with contextlib.suppress(OSError, AttributeError):  # AttributeError: not Linux
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def cpu_s(pid: int) -> float:

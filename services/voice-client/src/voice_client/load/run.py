@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -157,7 +156,7 @@ class _Run:
             call.caller.begin(self.began_ns + round(after_s * NS_PER_S), stop_ns)
             wheel.add(call.wire, number * PHASE_STEP_MS)
 
-    async def _measure(self, idle: Reading) -> tuple[float, ServerCost]:
+    async def _measure(self, idle: Reading) -> tuple[float | None, ServerCost]:
         """Wait while the callers speak; gives what that cost the tool, in CPU-seconds, and the server."""
         await self._wait_until(self.spread_s)
         before, before_s, before_tool_s = await self._look(), time.monotonic(), time.process_time()
@@ -166,7 +165,7 @@ class _Run:
         after = await self._look()
         up = sum(call.wire.is_up for call in self.everybody)
         if self.stop.is_set() and minutes < MIN_MINUTES:
-            return math.nan, ServerCost()
+            return None, ServerCost()
         tool_s /= max(up, 1) * minutes
         if before is None or after is None:
             return tool_s, ServerCost(trouble=self.trouble)

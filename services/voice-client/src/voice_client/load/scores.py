@@ -94,7 +94,7 @@ class Summary:
     """Words said in recordings of which the words are known."""
     lost_words: int
     """Those of them that the server did not understand."""
-    tool_cpu_s_per_call_minute: float
+    tool_cpu_s_per_call_minute: float | None
     server: ServerCost
     voice_to_voice_points: tuple[tuple[float, float], ...] = ()
     """For each turn that was answered: second of the run, ms."""
@@ -126,7 +126,7 @@ class Heard:
     calls: int
     began_ns: int
     ended_ns: int
-    tool_cpu_s_per_call_minute: float
+    tool_cpu_s_per_call_minute: float | None
     server: ServerCost = field(default_factory=ServerCost)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from voice_client.load.gates import Gate
 from voice_client.load.knee import Knee
 from voice_client.load.report.record import Record
-from voice_client.load.scores import Spread, Summary
+from voice_client.load.scores import ServerCost, Spread, Summary
 
 UNKNOWN: Final = "not told"
 NEVER: Final = "never"
@@ -26,7 +26,10 @@ class Table:
 
 def tables(record: Record) -> list[Table]:
     """All of it."""
-    found = [times_table(record.main), counts_table(record.main), server_table(record), tool_table(record)]
+    found = [times_table(record.main), counts_table(record.main)]
+    if record.main.server != ServerCost():
+        found.append(server_table(record))
+    found.append(tool_table(record))
     if record.knee is not None:
         found.insert(0, knee_table(record, record.knee))
     if record.gates:
@@ -42,7 +45,8 @@ def times_table(run: Summary) -> Table:
     rows = [_times("voice to voice", run.voice_to_voice, f"{run.turns} turns")]
     if run.added is not None:
         rows.append(_times("added to the floor", run.added, ""))
-    rows.append(_times("time to silence", run.silence, obeyed))
+    if run.silence.count or run.ignored_interruptions:
+        rows.append(_times("time to silence", run.silence, obeyed))
     bad_rows = frozenset({len(rows) - 1} if run.ignored_interruptions else ())
     return Table(
         f"{_calls(run.calls)} for {run.seconds:.0f} s", ("ms", "p50", "p95", "p99", "of"), tuple(rows), bad_rows
@@ -97,7 +101,7 @@ def tool_table(record: Record) -> Table:
         rows.append((f"bare echo, {_calls(echo.calls)}", f"{echo.cpu_s_per_call_minute:.3f} CPU-s a minute", trip))
     rows += [
         ("this machine", f"{record.loop_ms:.2f} ms a loop", f"{record.cores} cores"),
-        ("this tool", f"{run.tool_cpu_s_per_call_minute:.3f} CPU-s a minute", "for each call"),
+        ("this tool", _told(run.tool_cpu_s_per_call_minute, ".3f", "CPU-s a minute"), "for each call"),
         ("own frames late", f"{run.late_share:.2%}", f"{run.late_frames} of {run.frames}"),
         ("own frames held up", f"{run.held_up_frames}", "not taken in time by the server"),
     ]
