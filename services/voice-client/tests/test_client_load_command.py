@@ -102,21 +102,21 @@ async def test_client_load_ends_calls_and_tells_what_it_has_on_ctrl_c(capsys: py
 
 
 @pytest.mark.parametrize(
-    ("run_of_it", "gate", "is_whole", "expected"),
+    ("run_of_it", "gaps", "missing", "expected"),
     [
-        (summary(), Gate("gaps", 0, 0), True, ExitStatus.OK),
-        (summary(), Gate("gaps", 1, 0), True, ExitStatus.GATE),
-        (summary(), Gate("gaps", 0, 0), False, ExitStatus.USAGE),
-        (summary(frames=100, late_frames=2), Gate("gaps", 1, 0), True, ExitStatus.USAGE),
+        (summary(), 0, "", ExitStatus.OK),
+        (summary(), 1, "", ExitStatus.GATE),
+        (summary(), 0, "echo", ExitStatus.USAGE),
+        (summary(frames=100, late_frames=2), 1, "", ExitStatus.USAGE),
     ],
 )
 def test_client_load_exit_status_says_whether_to_trust_it(
-    run_of_it: Summary, gate: Gate, is_whole: bool, expected: ExitStatus
+    run_of_it: Summary, gaps: int, missing: str, expected: ExitStatus
 ) -> None:
     """0 all gates kept, 1 one failed; 2 a tool that was too slow or an echo that is missing, whatever the gates say."""
-    record = Record("", "a:1", "native", "", 0.0, None, 1.0, 2, (run_of_it,), gates=(gate,))
+    record = Record("", "a:1", "native", "", 0.0, None, 1.0, 2, (run_of_it,), gates=(Gate("gaps", gaps, 0),))
     silent = Screen(Console(file=io.StringIO()), Console(file=io.StringIO()))
-    assert command.exit_status(record, silent, is_whole=is_whole) == expected
+    assert command.exit_status(record, silent, is_whole=not missing) == expected
 
 
 def options(*argv: str) -> LoadOptions:

@@ -2,7 +2,7 @@
 
 import pytest
 from voice_client.load import metrics, server
-from voice_client.load.server import Reading
+from voice_client.load.server import MeterError, Reading, ServerMeter
 
 BEFORE = """\
 # HELP voicegateway_sessions_capacity sessions
@@ -63,3 +63,11 @@ def test_client_load_metrics_prefer_the_process() -> None:
     found = server.cost(idle, before, after, calls=10, minutes=0.5)
     assert found.cpu_s_per_call_minute == pytest.approx(0.6)
     assert (found.resident_mib, found.resident_mib_per_call) == (110, 1)
+
+
+async def test_client_load_metrics_say_who_cannot_be_looked_at() -> None:
+    """A port that nobody listens on, or a process that is not there, is one plain line before any call is made."""
+    with pytest.raises(MeterError, match=r"^no metrics from http://127\.0\.0\.1:1/metrics: Connection refused$"):
+        await ServerMeter("http://127.0.0.1:1/metrics").read()
+    with pytest.raises(MeterError, match=r"^there is no process 4194305 on this machine$"):
+        await ServerMeter(pid=4_194_305).read()

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from dataclasses import dataclass, field
 from typing import Final
 
-from voice_client.errors import UnreachableError
 from voice_client.link import Target
 from voice_client.load import server as servers
 from voice_client.load.caller import Caller
@@ -84,8 +83,8 @@ async def run(plan: Plan, calls: int, stop: asyncio.Event, tell: Callable[[Progr
     """Hold `calls` calls until the time is over or `stop` is set; gives the numbers.
 
     Raises:
-        UnreachableError: the first call met nobody.
-        TlsError, MeterError: see errors.py and server.py.
+        UnreachableError, TlsError: the first call met nobody.
+        MeterError: see server.py.
     """
     frames = {pcm: plan.door.frame(pcm) for said in plan.utterances for pcm in said.frames}
     frames[SILENCE] = plan.door.frame(SILENCE)
@@ -137,9 +136,8 @@ class _Run:
         start, slots = self.plan.door.start(), asyncio.Semaphore(OPENING_AT_ONCE)
         first = self.everybody[0].wire
         await first.open(start)
-        if first.failure is not None and first.failure.is_unreachable:
-            details = first.failure.details or first.failure.text
-            raise UnreachableError(f"cannot reach {self.plan.target.address}: {details.rpartition('last error: ')[2]}")
+        if first.failure is not None and first.failure.unreachable is not None:
+            raise first.failure.unreachable
 
         async def open_one(call: _Call) -> None:
             async with slots:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from voice_client.errors import VoiceClientError
 from voice_client.load.caller import ANSWER_PATIENCE_MS, Caller
 from voice_client.load.playout import NS_PER_MS, NS_PER_S
 
@@ -29,8 +30,8 @@ class Failure:
     """Why a call failed; `text` is the reason that failed calls are counted by."""
 
     text: str
-    is_unreachable: bool = False
-    details: str = ""
+    unreachable: VoiceClientError | None = None
+    """There was nobody at the address, or nobody with whom to speak TLS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class ServerMeter:
         try:
             return Reading(samples, machine.cpu_s(self.pid), machine.resident_bytes(self.pid))
         except OSError as error:
-            raise MeterError(f"cannot look at process {self.pid}: {error.strerror or error}") from error
+            raise MeterError(f"there is no process {self.pid} on this machine") from error
 
 
 def cost(idle: Reading, before: Reading, after: Reading, calls: int, minutes: float) -> ServerCost:
@@ -69,4 +69,5 @@ def _fetch(url: str) -> metrics.Samples:
         with urllib.request.urlopen(url, timeout=FETCH_S) as answer:  # noqa: S310 - the caller's own address, http only
             return metrics.parse(answer.read().decode())
     except (OSError, ValueError, urllib.error.URLError) as error:
-        raise MeterError(f"no metrics from {url}: {getattr(error, 'reason', None) or error}") from error
+        why = getattr(error, "reason", None) or error
+        raise MeterError(f"no metrics from {url}: {getattr(why, 'strerror', None) or why}") from error

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import grpc.aio
 
-from voice_client.errors import reason_of_rpc
+from voice_client.errors import TlsError, UnreachableError, error_of_rpc, reason_of_rpc
 from voice_client.link import CONNECT_TIMEOUT_S, Target, open_channel
 from voice_client.load.doors import DoorError, Read
 from voice_client.load.playout import NS_PER_MS
@@ -61,7 +61,8 @@ class Wire:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await self._greet(start)
         except TimeoutError:
-            self.failure = Failure(f"no answer within {CONNECT_TIMEOUT_S} s", is_unreachable=True)
+            text = f"no answer within {CONNECT_TIMEOUT_S} s"
+            self.failure = Failure(text, UnreachableError(f"{self._target.address}: {text}"))
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError, DoorError) as error:
             await self._fail(error)
         else:
@@ -165,8 +166,9 @@ class Wire:
         if isinstance(error, grpc.aio.AioRpcError) and self._status is not None:
             meant = await self._status.of(error)
             reason = reason_of_rpc(meant)
-            is_unreachable = meant.code() is grpc.StatusCode.UNAVAILABLE and not reason and self.opened_ns is None
             text = " / ".join(filter(None, (meant.code().name, reason)))
-            self.failure = Failure(text, is_unreachable, meant.details() or "")
+            shown = error_of_rpc(meant, self._target.address, tls=self._target.tls)
+            is_unreachable = self.opened_ns is None and isinstance(shown, UnreachableError | TlsError)
+            self.failure = Failure(text, shown if is_unreachable else None)
         else:
             self.failure = Failure(str(error) or type(error).__name__)
