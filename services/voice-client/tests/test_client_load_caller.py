@@ -125,3 +125,15 @@ def test_client_load_caller_begins_nothing_after_the_end_and_settles() -> None:
     assert send(caller, 1_300, 20_000) == []
     hear(caller, 1_700)
     assert caller.is_settled(1_700 * NS_PER_MS)
+
+
+def test_client_load_caller_goes_on_after_a_reply_that_says_nothing() -> None:
+    """A reply of silence, and audio that comes after its reply was stopped, must not keep a caller quiet for ever."""
+    caller = caller_at(1_000)
+    send(caller, 20, 1_700)
+    caller.audio("silent", 0, QUIET, 1_690 * NS_PER_MS, is_last=False)
+    caller.finished("silent", 1_695 * NS_PER_MS)
+    hear(caller, 1_700)
+    caller.interrupted("r1", 1_750 * NS_PER_MS)
+    hear(caller, 1_760, offset=320)
+    assert send(caller, 1_760, 5_000)

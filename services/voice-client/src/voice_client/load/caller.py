@@ -67,7 +67,7 @@ class Caller:
         self.interruptions: list[Interruption] = []
         self.notices: Counter[str] = Counter()
         self.playout = Playout(RATE_HZ)
-        self.pending_reports: list[Report] = []
+        self._pending_reports: list[Report] = []
         """Of players that were stopped; to be sent before anything else."""
         self._utterances = utterances
         self._share = spoken_over_share
@@ -114,14 +114,16 @@ class Caller:
 
     def reports(self, now_ns: int) -> list[Report]:
         """Playback reports that are due."""
-        due, self.pending_reports = self.pending_reports, []
+        due, self._pending_reports = self._pending_reports, []
         return due + self.playout.reports(now_ns) if now_ns >= self.playout.report_ns else due
 
     def audio(self, reply_id: str, offset_samples: int, pcm: bytes, at_ns: int, *, is_last: bool) -> None:
         """Reply audio came, s16le at `RATE_HZ`."""
-        self.playout.push(reply_id, offset_samples, len(pcm) // 2, at_ns, is_last=is_last)
         if pcm and self.interruptions and self.interruptions[-1].reply_id == reply_id:
             self.interruptions[-1].last_audio_ns = at_ns
+        if reply_id in self._complete:
+            return  # nobody plays what comes of a reply that is over
+        self.playout.push(reply_id, offset_samples, len(pcm) // 2, at_ns, is_last=is_last)
         if reply_id not in self._sounded and (sound_ns := _first_sound_ns(pcm, at_ns)) is not None:
             self._sounded.add(reply_id)
             self._sound(reply_id, sound_ns)
@@ -146,8 +148,7 @@ class Caller:
 
     def finished(self, reply_id: str, at_ns: int) -> None:
         """No more comes of the reply."""
-        if reply_id in self._sounded:
-            self._come_whole(reply_id, at_ns)
+        self._come_whole(reply_id, at_ns)
 
     def over(self, reply_id: str, at_ns: int) -> None:
         """No more comes of the reply, whole or not."""
@@ -227,7 +228,7 @@ class Caller:
 
     def _report(self, report: Report | None) -> None:
         if report is not None:
-            self.pending_reports.append(report)
+            self._pending_reports.append(report)
 
 
 def _first_sound_ns(pcm: bytes, at_ns: int) -> int | None:
