@@ -77,6 +77,13 @@ def test_client_load_report_says_what_is_not_known() -> None:
     assert "memory" not in cells(replace(RECORD, runs=(summary(server=ServerCost()),)))
 
 
+def test_client_load_report_says_why_the_server_told_nothing() -> None:
+    """A server that broke down under the load is named in place of a table of unknowns."""
+    record = replace(RECORD, runs=(summary(server=ServerCost(trouble="no metrics from a")),))
+    assert cells(record)["not told"] == ("no metrics from a",)
+    assert "memory" not in cells(record)
+
+
 def test_client_load_report_tells_cpu_in_echoes() -> None:
     """0.5 CPU-seconds beside an echo of 0.2 are 2.5 echoes, which compare across machines."""
     record = replace(RECORD, echo=Echo(10, 0.2, Spread(500, 1.0, 2.0, 3.0)))

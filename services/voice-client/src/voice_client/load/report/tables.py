@@ -75,6 +75,8 @@ def counts_table(run: Summary) -> Table:
 def server_table(record: Record) -> Table:
     """What the run cost the server."""
     server = record.main.server
+    if server.trouble:
+        return Table("What it cost the server", ("", ""), (("not told", server.trouble),), frozenset({0}))
     echoes = ""
     if server.cpu_s_per_call_minute is not None and record.echo is not None and record.echo.cpu_s_per_call_minute:
         echoes = f"{server.cpu_s_per_call_minute / record.echo.cpu_s_per_call_minute:.2f} echoes"
@@ -87,9 +89,7 @@ def server_table(record: Record) -> Table:
         ("full", _told(server.fullness_ratio, ".0%", ""), "at the end of the run"),
         ("calls it refused", _told(server.refused_sessions, ".0f", ""), ""),
     )
-    trouble = ((server.trouble, "", ""),) if server.trouble else ()
-    bad_rows = frozenset(range(len(trouble)))
-    return Table("What it cost the server", ("", "", ""), trouble + rows, bad_rows)
+    return Table("What it cost the server", ("", "", ""), rows)
 
 
 def tool_table(record: Record) -> Table:
