@@ -102,3 +102,17 @@ def test_client_load_legacy_sends_audio_alone() -> None:
     assert workflow_pb2.ClientMessage.FromString(door.start()).config.sample_rate == 16_000
     assert workflow_pb2.ClientMessage.FromString(door.placed(door.frame(SOUND), 9)).audio_chunk == SOUND
     assert (door.playback(Report("r", 1, is_final=True)), door.end()) == (None, None)
+
+
+@pytest.mark.parametrize("door", [NativeDoor(), LegacyDoor()])
+def test_client_load_doors_refuse_what_they_cannot_read(door: NativeDoor | LegacyDoor) -> None:
+    """Bytes of another contract, and audio that ends in mid-sample, fail the call by name and never the whole run."""
+    read = door.reader(Ear())
+    with pytest.raises(DoorError, match="does not speak this contract"):
+        read(b"\xff", 7)
+    halves = {
+        "native": service_pb2.ConverseResponse(reply_audio=server_pb2.ReplyAudio(data=b"123")),
+        "legacy": workflow_pb2.ServerMessage(audio_chunk=b"123"),
+    }
+    with pytest.raises(DoorError, match="half a sample"):
+        read(halves["native" if isinstance(door, NativeDoor) else "legacy"].SerializeToString(), 7)

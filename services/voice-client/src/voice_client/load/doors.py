@@ -1,9 +1,10 @@
 """An adapter for each contract that gateways speak: bytes to send, bytes that came. No socket, no clock."""
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import voice_workflow_pb2 as workflow_pb2
+from google.protobuf.message import DecodeError, Message
 from voicegateway.v1 import audio_pb2, client_pb2, server_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 
@@ -13,6 +14,7 @@ from voice_client.screen import reason_name
 
 _ANSWERS: Final = (server_pb2.REPLY_KIND_ANSWER, server_pb2.REPLY_KIND_UNSPECIFIED)
 
+_Answer = TypeVar("_Answer", bound=Message)
 _ENDED_BY_US: Final = (server_pb2.END_REASON_CLIENT_ENDED, server_pb2.END_REASON_CLIENT_HALF_CLOSED)
 
 
@@ -100,15 +102,30 @@ class NativeDoor:
 
     def reader(self, ear: Ear) -> Read:
         def read(raw: bytes, at_ns: int) -> None:
-            response = service_pb2.ConverseResponse.FromString(raw)
+            response = _understood(service_pb2.ConverseResponse, raw)
             payload = response.WhichOneof("payload")
             if payload == "reply_audio":
                 audio = response.reply_audio
-                ear.audio(audio.reply_id, audio.offset_samples, audio.data, at_ns, is_last=audio.is_last)
+                ear.audio(
+                    audio.reply_id, audio.offset_samples, _whole_samples(audio.data), at_ns, is_last=audio.is_last
+                )
             elif payload is not None and (tell := _TELL.get(payload)) is not None:
                 tell(ear, getattr(response, payload), at_ns)
 
         return read
+
+
+def _understood(kind: type[_Answer], raw: bytes) -> _Answer:
+    try:
+        return kind.FromString(raw)
+    except DecodeError as error:
+        raise DoorError("the server does not speak this contract") from error
+
+
+def _whole_samples(pcm: bytes) -> bytes:
+    if len(pcm) % 2:
+        raise DoorError("half a sample of audio")
+    return pcm
 
 
 def _started(_ear: Ear, event: server_pb2.Started, _at_ns: int) -> None:
@@ -179,10 +196,10 @@ class _LegacyReader:
         self._samples = 0
 
     def read(self, raw: bytes, at_ns: int) -> None:
-        message = workflow_pb2.ServerMessage.FromString(raw)
+        message = _understood(workflow_pb2.ServerMessage, raw)
         match message.WhichOneof("content"):
             case "audio_chunk":
-                pcm = message.audio_chunk
+                pcm = _whole_samples(message.audio_chunk)
                 self._ear.audio(str(self._replies), self._samples, pcm, at_ns, is_last=False)
                 self._samples += len(pcm) // 2
             case "transcript_chunk" if not message.transcript_chunk.endswith("..."):

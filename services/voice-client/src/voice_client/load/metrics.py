@@ -17,6 +17,7 @@ FULLNESS: Final = "voicegateway_fullness_ratio"
 REFUSED: Final = "voicegateway_sessions_refused_total"
 LOOP_LAG: Final = "voicegateway_loop_lag_seconds_bucket"
 BYTES_PER_MIB: Final = 2**20
+_TYPE: Final = re.compile(r"# TYPE (\S+)")
 _LINE: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?\s+(\S+)")
 _LE: Final = re.compile(r'le="([^"]+)"')
 
@@ -29,8 +30,8 @@ def parse(text: str) -> Samples:
     """
     found: dict[str, dict[str, float]] = {}
     for line in text.splitlines():
-        if line.startswith("# TYPE "):
-            found.setdefault(line.split()[2], {})  # one that has labels and has counted nothing has no sample either
+        if typed := _TYPE.match(line):
+            found.setdefault(typed[1], {})  # one that has labels and has counted nothing has no sample either
         if not line.strip() or line.startswith("#"):
             continue
         match = _LINE.match(line)
@@ -47,9 +48,9 @@ def total(samples: Samples, name: str) -> float | None:
 
 
 def increase(before: Samples, after: Samples, name: str) -> float | None:
-    """By how much a counter grew; one that came into being meanwhile began at 0."""
-    now = total(after, name)
-    return None if now is None else now - (total(before, name) or 0.0)
+    """By how much a counter grew; one that came into being meanwhile, or fell with its server, began at 0."""
+    now, then = total(after, name), total(before, name) or 0.0
+    return None if now is None else now - (then if then <= now else 0.0)
 
 
 def quantile_ms(before: Samples, after: Samples, name: str, share: float) -> float | None:
@@ -80,7 +81,6 @@ def cost(before: Samples, after: Samples, calls: int, minutes: float) -> ServerC
         resident_mib=None if resident_bytes is None else resident_bytes / BYTES_PER_MIB,
         capacity_sessions=total(after, CAPACITY),
         fullness_ratio=total(after, FULLNESS),
-        refused_sessions=increase(before, after, REFUSED),
         loop_lag_p99_ms=quantile_ms(before, after, LOOP_LAG, 0.99),
     )
 

@@ -1,7 +1,8 @@
 """Looks at the server from outside during a run: its metrics port, and its process if it is on this machine."""
 
 import asyncio
-import urllib.error
+import http.client
+import time
 import urllib.request
 from dataclasses import dataclass, replace
 from typing import Final
@@ -12,6 +13,9 @@ from voice_client.load.metrics import BYTES_PER_MIB
 from voice_client.load.scores import ServerCost
 
 FETCH_S: Final = 5.0
+MAX_BYTES: Final = 16 * BYTES_PER_MIB
+"""A gateway's own exposition has less than a hundredth of it."""
+PART_BYTES: Final = 65_536
 
 
 class MeterError(VoiceClientError):
@@ -54,6 +58,8 @@ class ServerMeter:
 def cost(idle: Reading, before: Reading, after: Reading, calls: int, minutes: float) -> ServerCost:
     """What `calls` calls cost between `before` and `after`; `idle` is the server without them."""
     told = metrics.cost(before.samples, after.samples, calls, minutes)
+    # calls are refused when they are opened, which is before the first look at a server under load
+    told = replace(told, refused_sessions=metrics.increase(idle.samples, after.samples, metrics.REFUSED))
     if before.cpu_s is not None and after.cpu_s is not None and calls:
         told = replace(told, cpu_s_per_call_minute=(after.cpu_s - before.cpu_s) / calls / minutes)
     if after.resident_bytes is not None:
@@ -67,7 +73,19 @@ def cost(idle: Reading, before: Reading, after: Reading, calls: int, minutes: fl
 def _fetch(url: str) -> metrics.Samples:
     try:
         with urllib.request.urlopen(url, timeout=FETCH_S) as answer:  # noqa: S310 - the caller's own address, http only
-            return metrics.parse(answer.read().decode())
-    except (OSError, ValueError, urllib.error.URLError) as error:
+            return metrics.parse(_whole(answer).decode())
+    except (OSError, ValueError, http.client.HTTPException) as error:
         why = getattr(error, "reason", None) or error
         raise MeterError(f"no metrics from {url}: {getattr(why, 'strerror', None) or why}") from error
+
+
+def _whole(answer: http.client.HTTPResponse) -> bytes:
+    """The body: within `FETCH_S` also from who sends it byte by byte, and no endless one."""
+    until_s, found = time.monotonic() + FETCH_S, bytearray()
+    while part := answer.read1(PART_BYTES):
+        found += part
+        if len(found) > MAX_BYTES:
+            raise ValueError(f"more than {MAX_BYTES // BYTES_PER_MIB} MiB")
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"not sent within {FETCH_S:g} s")
+    return bytes(found)
