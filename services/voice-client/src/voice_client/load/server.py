@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import time
+import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
 from typing import Final
@@ -75,8 +76,10 @@ def _fetch(url: str) -> metrics.Samples:
         with urllib.request.urlopen(url, timeout=FETCH_S) as answer:  # noqa: S310 - the caller's own address, http only
             return metrics.parse(_whole(answer).decode())
     except (OSError, ValueError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         why = getattr(error, "reason", None) or error
-        raise MeterError(f"no metrics from {url}: {getattr(why, 'strerror', None) or why}") from error
+        raise MeterError(f"no metrics from {url}: {getattr(why, 'strerror', None) or str(why).strip()}") from error
 
 
 def _whole(answer: http.client.HTTPResponse) -> bytes:
