@@ -119,6 +119,42 @@ def test_client_load_exit_status_says_whether_to_trust_it(
     assert command.exit_status(record, silent, is_whole=not missing) == expected
 
 
+async def test_client_load_keeps_results_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A disk that is full at the end of an hour costs that file: the other one and the table are there, status 2."""
+    said, html = tmp_path / "hello.wav", tmp_path / "run.html"
+    save_wav(said, (synthetic_speech(240, RATE_HZ, seed=1),), RATE_HZ)
+    async with serving(answers) as (_, target):
+        files = ["--json", "/dev/full", "--html", str(html)]
+        status = await run(["load", target.address, "--seconds", "0.6", "--wav", str(said), *files])
+    assert status == 2
+    assert html.exists()
+    output = capsys.readouterr()
+    assert "voice to voice" in output.out
+    assert "cannot write /dev/full: No space left on device" in output.err
+
+
+@pytest.mark.parametrize(
+    ("gaps", "is_stopped", "has_echo", "expected"),
+    [
+        ((), False, False, True),
+        ((), False, True, False),
+        ((), True, True, True),
+        ((0,), False, False, True),
+        ((0,), True, False, False),
+        ((1,), True, False, True),
+    ],
+)
+def test_client_load_half_a_run_keeps_no_gate(
+    gaps: tuple[int, ...], *, is_stopped: bool, has_echo: bool, expected: bool
+) -> None:
+    """Stopped by a timeout, gates that were kept until then are not known to be kept; one that failed has failed."""
+    gates = tuple(Gate("gaps", gap, 0) for gap in gaps)
+    record = Record("", "a:1", "native", "", 0.0, None, 1.0, 2, (summary(),), gates=gates)
+    assert command.is_all_measured(record, has_echo=has_echo, is_stopped=is_stopped) is expected
+
+
 def options(*argv: str) -> LoadOptions:
     """A command line, understood."""
     root = parser()
@@ -201,4 +237,5 @@ async def test_client_load_refuses_bad_usage(capsys: pytest.CaptureFixture[str])
     assert "'2' is not a share from 0 to 1" in await usage(capsys, "a:1", "--interruptions", "2")
     assert "is not an http URL" in await usage(capsys, "a:1", "--metrics", "file:///etc/passwd")
     assert "there is no folder /none" in await usage(capsys, "a:1", "--json", "/none/a.json")
+    assert "it is a folder, or not yours" in await usage(capsys, "a:1", "--html", "/")
     assert "--limit-ms needs --find-knee" in await usage(capsys, "a:1", "--limit-ms", "5")

@@ -46,7 +46,7 @@ def test_client_load_report_json_has_no_number_that_json_has_not() -> None:
     assert (found["address"], found["main"]) == ("gateway:50051", 0)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": "other"}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"format": "other"}', '{"format": "voice-client load 1"}'])
 def test_client_load_report_refuses_other_files(text: str) -> None:
     """A file of something else is told as such, not compared as nothing."""
     with pytest.raises(RecordError):

@@ -125,9 +125,9 @@ def test_client_load_gates_use_added_latency_where_the_floor_is_known() -> None:
 
 
 def test_client_load_gates_fail_without_a_measurement() -> None:
-    """A run without a turn keeps no limit of its latency."""
-    (gate,) = judge(summary(voice_to_voice=spread([])), Limits(max_p95_ms=30.0))
-    assert not gate.is_kept
+    """A run without a turn keeps no limit of its latency, and has not answered everybody."""
+    nobody = summary(turns=0, voice_to_voice=spread([]))
+    assert [gate.is_kept for gate in judge(nobody, Limits(max_p95_ms=30.0, max_unanswered=0))] == [False, False]
 
 
 def search(knee: int, max_calls: int) -> tuple[list[int], KneeSearch]:

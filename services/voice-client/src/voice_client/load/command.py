@@ -44,7 +44,7 @@ async def load(options: LoadOptions, screen: Screen) -> ExitStatus:
     """Measure, show and keep.
 
     Raises:
-        LoadError, MeterError, EchoError: nothing could be measured, or the report not be written.
+        LoadError, MeterError: nothing could be measured.
     """
     began_at = datetime.now(UTC).isoformat(timespec="seconds")
     with _stopped_by_ctrl_c() as stop, _as_load_error():
@@ -60,10 +60,9 @@ async def load(options: LoadOptions, screen: Screen) -> ExitStatus:
         record = await _measure(options, plan, began_at, stop, screen)
         if stop.is_set():
             screen.say("stopped early: this is what was measured until then")
+        kept = [_write(options.json, to_json, record, screen), _write(options.html, page, record, screen)]
         screen.show(tables(record))
-        _write(options.json, to_json(record))
-        _write(options.html, page(record))
-    is_whole = record.echo is not None or stop.is_set() or not options.has_echo
+    is_whole = all(kept) and is_all_measured(record, has_echo=options.has_echo, is_stopped=stop.is_set())
     return exit_status(record, screen, is_whole=is_whole)
 
 
@@ -156,8 +155,15 @@ async def find_knee(
     return Knee(search.good_calls, limit_ms, floor_ms or 0.0, is_certain, faults), runs
 
 
+def is_all_measured(record: Record, *, has_echo: bool, is_stopped: bool) -> bool:
+    """Whether a script may rely on it: gates that half a run has kept are not kept."""
+    if is_stopped:
+        return not record.gates or not all(gate.is_kept for gate in record.gates)
+    return record.echo is not None or not has_echo
+
+
 def exit_status(record: Record, screen: Screen, *, is_whole: bool) -> ExitStatus:
-    """What a script is told; `is_whole`: everything that was asked for has been measured."""
+    """What a script is told; `is_whole`: everything that was asked for has been measured and kept."""
     run = record.main
     if not run.is_valid:
         what = f"{run.late_share:.1%} of this tool's own frames were late" if run.frames else "no call was answered"
@@ -172,9 +178,15 @@ def _utterances(wavs: tuple[Path, ...]) -> tuple[Utterance, ...]:
     return recorded(wavs) if wavs else synthetic()
 
 
-def _write(path: Path | None, text: str) -> None:
-    if path is not None:
-        path.write_text(text, encoding="utf-8")
+def _write(path: Path | None, form: Callable[[Record], str], record: Record, screen: Screen) -> bool:
+    """Whether it is kept, if it was to be: a file that cannot be written takes nothing else with it."""
+    try:
+        if path is not None:
+            path.write_text(form(record), encoding="utf-8")
+    except OSError as error:
+        screen.fail(f"cannot write {path}: {error.strerror}")
+        return False
+    return True
 
 
 @contextlib.contextmanager

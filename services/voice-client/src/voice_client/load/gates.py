@@ -37,7 +37,7 @@ def judge(run: Summary, limits: Limits) -> Sequence[Gate]:
     latency = ("added p95, ms", run.added) if run.added is not None else ("voice to voice p95, ms", run.voice_to_voice)
     gates = (
         (latency[0], round(latency[1].p95_ms, 1), limits.max_p95_ms),
-        ("turns unanswered", run.unanswered, limits.max_unanswered),
+        ("turns unanswered", run.unanswered if run.turns else math.nan, limits.max_unanswered),
         ("calls failed", run.failed_calls, limits.max_failed),
         ("gaps", run.gaps, limits.max_gaps),
     )

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,8 @@ def load_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace,
     for path in filter(None, (arguments.json, arguments.html)):
         if not path.parent.is_dir():
             parser.error(f"cannot write {path}: there is no folder {path.parent}")
+        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+            parser.error(f"cannot write {path}: it is a folder, or not yours to write")
     return LoadOptions(
         target=target,
         door=arguments.door,

@@ -62,6 +62,9 @@ def from_json(text: str) -> dict[str, Any]:
         raise RecordError(f"not JSON: {error}") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise RecordError("not written by `voice-client load --json` of this version")
+    runs, main = found.get("runs"), found.get("main")
+    if not (isinstance(runs, list) and isinstance(main, int) and 0 <= main < len(runs)):
+        raise RecordError("it has no run")
     return found
 
 

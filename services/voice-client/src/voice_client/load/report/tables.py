@@ -142,7 +142,7 @@ def gates_table(gates: Iterable[Gate]) -> Table:
     rows = tuple(
         (
             gate.name,
-            NEVER if math.isinf(gate.measured) else f"{gate.measured:g}",
+            f"{gate.measured:g}" if math.isfinite(gate.measured) else _ms(gate.measured),
             f"at most {gate.limit:g}",
             "kept" if gate.is_kept else "FAILED",
         )
