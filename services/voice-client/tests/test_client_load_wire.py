@@ -100,6 +100,27 @@ async def test_client_load_wire_tells_a_server_that_leaves() -> None:
     assert line.failure.text == "the server ended the call"
 
 
+async def test_client_load_wire_gives_up_a_server_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call whose frames have piled up has failed: else its caller never speaks, and nobody is unanswered."""
+    monkeypatch.setattr(wire, "MAX_WAITING_FRAMES", 50)
+
+    async def listens(peer: Peer) -> None:
+        await peer.send(started())
+        await peer.until(lambda: False)
+
+    async with serving(listens) as (_, target):
+        line, _asked = frame_by_frame()
+        line._target = target
+        await line.open(DOOR.start())
+        for at_ns in range(50):  # no frame leaves meanwhile: nothing is waited for
+            line.tick(at_ns, at_ns)
+        assert line.is_up
+        line.tick(50, 50)
+        await line.end(DOOR.end())
+    assert line.failure is not None
+    assert line.failure.text == "not read for 1 s"
+
+
 async def test_client_load_wire_gives_up_a_server_that_does_not_end_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that was told to end and does not is named, and keeps nobody waiting."""
     monkeypatch.setattr(wire, "END_S", 0.05)

@@ -13,10 +13,13 @@ from voice_client.link import CONNECT_TIMEOUT_S, Target, open_channel
 from voice_client.load.doors import DoorError, Read
 from voice_client.load.playout import NS_PER_MS
 from voice_client.load.scores import Failure, Frames
+from voice_client.load.script import FRAME_MS
 from voice_client.true_status import TrueStatus
 
 LATE_NS: Final = 10 * NS_PER_MS
 """A frame that leaves later than that spoils the measurement if many do."""
+MAX_WAITING_FRAMES: Final = 500
+"""10 s of sound that the server has not taken: it is not going to."""
 END_S: Final = 3.0
 """How long a server has to end a call after it was told to."""
 # Otherwise all calls to one address would share a connection, which clients of a gateway never do.
@@ -79,6 +82,8 @@ class Wire:
         self._due_ns.append(due_ns)
         if not self._wake() and not is_late:
             self.frames.held_up += 1
+        if len(self._due_ns) > MAX_WAITING_FRAMES:
+            self.failure = Failure(f"not read for {MAX_WAITING_FRAMES * FRAME_MS // 1_000} s")
 
     async def end(self, last: bytes | None) -> None:
         """Say goodbye, and give up a server that does not end the call; nothing stays behind."""
@@ -123,7 +128,7 @@ class Wire:
         except (grpc.aio.AioRpcError, DoorError) as error:
             await self._fail(error)
             return
-        if not self._is_ending:
+        if self.is_up:
             self.failure = Failure("the server ended the call")
 
     async def _write_all(self) -> None:
