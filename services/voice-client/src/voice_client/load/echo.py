@@ -107,6 +107,7 @@ async def _serving(method: str, beside_pid: int) -> AsyncIterator[tuple[Target, 
         env=os.environ | {"GRPC_VERBOSITY": "NONE"},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl+C at the terminal is for this tool, which ends it
     )
     try:
         if process.stdin is None or process.stdout is None:
