@@ -173,7 +173,7 @@ async def knee_of(
         return outcome
 
     screen = Screen(Console(file=io.StringIO()), Console(file=io.StringIO()))
-    knee, runs = await command.find_knee(options(*argv), 60.0, one, asyncio.Event(), screen)
+    knee, runs = await command.find_knee(options(*argv), 60.0, one, asyncio.Event(), screen, settle_s=12.0)
     return knee, [run.calls for run in runs]
 
 
@@ -205,6 +205,14 @@ async def test_client_load_knee_does_not_blame_the_server_for_a_slow_tool(monkey
     knee, measured = await knee_of(outcomes, monkeypatch)
     assert (knee.calls, knee.is_certain, measured) == (2, False, [1, 2, 4, 3])
     assert knee.faults[3] == ["INVALID: this tool was late with 2.0% of its frames"]
+
+
+async def test_client_load_knee_blames_a_server_that_takes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 2 calls every one was refused and no frame was sent: the knee is 1 for certain, and the tool was not late."""
+    refused = summary(2, frames=0, turns=0, failed={"RESOURCE_EXHAUSTED": 2})
+    knee, _ = await knee_of({2: refused}, monkeypatch)
+    assert (knee.calls, knee.is_certain) == (1, True)
+    assert knee.faults[2] == ["2 calls failed", "0 of 0 turns unanswered"]
 
 
 async def test_client_load_knee_is_bounded_by_time(monkeypatch: pytest.MonkeyPatch) -> None:

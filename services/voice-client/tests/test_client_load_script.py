@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from voice_client.audio import AudioFileError, save_wav
-from voice_client.load.script import FRAME_BYTES, ScriptError, recorded, synthetic, utterance_of
+from voice_client.link import Target
+from voice_client.load.doors import NativeDoor
+from voice_client.load.run import Plan
+from voice_client.load.script import FRAME_BYTES, ScriptError, Utterance, recorded, synthetic, utterance_of
 from voice_client.load.voice import synthetic_speech
 from voice_client.speech_end import speech_end_samples
 
@@ -47,3 +50,9 @@ def test_client_load_script_synthetic_speech_fills_what_it_claims() -> None:
         pcm = b"".join(utterance.frames)
         assert abs(speech_end_samples(pcm, RATE_HZ) - utterance.speech_end_samples) <= 320
         assert any(pcm[:64])
+
+
+def test_client_load_script_of_long_recordings_is_heard_out() -> None:
+    """Begun just before the end of a run, 30 s of speech and 10 s of patience are waited for: 40 s."""
+    long = Utterance((bytes(FRAME_BYTES),) * 1_500, 0, 480_000)
+    assert Plan(Target("a:1"), NativeDoor(), (*synthetic(), long), seconds=5.0).settle_s == 40

@@ -23,7 +23,7 @@ from voice_client.load.report.comparison import compare
 from voice_client.load.report.page import page
 from voice_client.load.report.record import Record, RecordError, from_json, to_json
 from voice_client.load.report.tables import tables
-from voice_client.load.run import SETTLE_S, Plan, run
+from voice_client.load.run import Plan, run
 from voice_client.load.scores import Summary
 from voice_client.load.screen import Screen
 from voice_client.load.script import ScriptError, Utterance, recorded, synthetic
@@ -96,7 +96,7 @@ async def _measure(options: LoadOptions, plan: Plan, began_at: str, stop: asynci
     if options.limit_ms is None:
         runs.append(await one(options.calls))
     else:
-        knee, runs = await find_knee(options, options.limit_ms, one, stop, screen)
+        knee, runs = await find_knee(options, options.limit_ms, one, stop, screen, settle_s=plan.settle_s)
     record = Record(
         began_at=began_at,
         address=options.target.address,
@@ -124,13 +124,17 @@ async def find_knee(
     one: Callable[[int], Awaitable[Summary]],
     stop: asyncio.Event,
     screen: Screen,
+    *,
+    settle_s: float,
 ) -> tuple[Knee, list[Summary]]:
-    """Look for the knee with runs that `one` makes; gives the runs, too."""
+    """Look for the knee with runs that `one` makes; gives the runs, too. A run ends `settle_s` after its time
+    at the latest.
+    """
     search, runs, faults = KneeSearch(options.max_calls), list[Summary](), dict[int, list[str]]()
     until_s = time.monotonic() + options.max_minutes * 60
     floor_ms = options.floor_ms
     while (calls := search.next_calls()) is not None:
-        if runs and (stop.is_set() or time.monotonic() + options.seconds + SETTLE_S > until_s):
+        if runs and (stop.is_set() or time.monotonic() + options.seconds + settle_s > until_s):
             break
         try:
             found = await one(calls)
@@ -150,7 +154,7 @@ async def find_knee(
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), REST_S)
     # a number that was bad because this tool could not keep the pace is no bound of the server
-    failed = [run for run in runs if run.calls == search.bad_calls and run.is_valid]
+    failed = [run for run in runs if run.calls == search.bad_calls and run.is_in_time]
     is_certain = bool(failed) and search.next_calls() is None
     return Knee(search.good_calls, limit_ms, floor_ms or 0.0, is_certain, faults), runs
 

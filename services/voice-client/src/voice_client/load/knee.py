@@ -47,7 +47,7 @@ class Limit:
         """What a run did not keep, in words."""
         added_ms = run.voice_to_voice.p95_ms - self.floor_ms
         faults = []
-        if not run.is_valid:
+        if not run.is_in_time:
             faults.append(f"INVALID: this tool was late with {run.late_share:.1%} of its frames")
         if run.failed_calls:
             faults.append(f"{run.failed_calls} calls failed")

@@ -10,7 +10,7 @@ from typing import Final
 
 from voice_client.link import Target
 from voice_client.load import server as servers
-from voice_client.load.caller import Caller
+from voice_client.load.caller import ANSWER_PATIENCE_MS, Caller
 from voice_client.load.doors import Door
 from voice_client.load.playout import NS_PER_S
 from voice_client.load.scores import Heard, ServerCost, Summary, summarise
@@ -24,8 +24,6 @@ SPREAD_S: Final = 5.0
 PHASE_STEP_MS: Final = 13
 """From one call's frames to the next one's: shares no factor with a frame, so that any number of calls spreads."""
 OPENING_AT_ONCE: Final = 20
-SETTLE_S: Final = 12.0
-"""Longest wait for the last answers: a caller's patience, and the rest of an utterance."""
 LOOK_S: Final = 0.25
 LEAD_IN_S: Final = 0.2
 """Silence before the first words of a call, as when a telephone is lifted."""
@@ -44,6 +42,12 @@ class Plan:
     spoken_over_share: float = 0.0
     meter: ServerMeter = field(default_factory=ServerMeter)
     floor_ms: float | None = None
+
+    @property
+    def settle_s(self) -> float:
+        """Longest wait for the last answers: an utterance that has just begun, and a caller's patience."""
+        longest_ms = max(len(utterance.frames) for utterance in self.utterances) * FRAME_MS
+        return (longest_ms + ANSWER_PATIENCE_MS) / 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +163,8 @@ class _Run:
         await self._wait_until(self.spread_s)
         before, before_s, before_tool_s = await self._look(), time.monotonic(), time.process_time()
         await self._wait_until(self.plan.seconds)
-        tool_s, minutes = time.process_time() - before_tool_s, (time.monotonic() - before_s) / 60
-        after = await self._look()
+        after, after_s, after_tool_s = await self._look(), time.monotonic(), time.process_time()
+        tool_s, minutes = after_tool_s - before_tool_s, (after_s - before_s) / 60
         up = sum(call.wire.is_up for call in self.everybody)
         if self.stop.is_set() and minutes < MIN_MINUTES:
             return None, ServerCost()
@@ -187,7 +191,7 @@ class _Run:
     async def _settle(self) -> None:
         """Wait for the last answers."""
         now_ns = time.monotonic_ns()
-        until_ns = now_ns + round(SETTLE_S * NS_PER_S)
+        until_ns = now_ns + round(self.plan.settle_s * NS_PER_S)
         for call in self.everybody:
             call.caller.stop(now_ns)
         while not self.stop.is_set() and (now_ns := time.monotonic_ns()) < until_ns:

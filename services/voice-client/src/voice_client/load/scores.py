@@ -108,9 +108,14 @@ class Summary:
         return self.late_frames / self.frames if self.frames else 0.0
 
     @property
+    def is_in_time(self) -> bool:
+        """Whether the tool kept the pace."""
+        return self.late_share <= MAX_LATE_SHARE
+
+    @property
     def is_valid(self) -> bool:
         """Whether the tool kept the pace, and there is something to tell."""
-        return self.frames > 0 and self.late_share <= MAX_LATE_SHARE
+        return self.frames > 0 and self.is_in_time
 
     @property
     def failed_calls(self) -> int:
