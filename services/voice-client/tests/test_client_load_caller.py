@@ -75,21 +75,23 @@ def test_client_load_caller_takes_no_filler_for_an_answer() -> None:
     assert caller.turns[0].answered_ns is None
 
 
-@pytest.mark.parametrize("offset_ms", [0, 300])
-def test_client_load_caller_measures_the_time_to_silence(offset_ms: int) -> None:
-    """From the first speech sample of what is said over a reply to the reply's last audio; 0 if none came after it."""
+@pytest.mark.parametrize(("came_ms", "silent_ms"), [(None, 0), (300, 320), (395, 410)])
+def test_client_load_caller_measures_the_time_to_silence(came_ms: int | None, silent_ms: int) -> None:
+    """From the first speech sample of what is said over a reply to the last that is heard of it: 20 ms of sound that
+    come 300 ms after it end at 320, and are cut short by the order at 410; 0 if nothing was heard any more.
+    """
     caller = caller_at(1_000, share=1.0)
     send(caller, 20, 1_700)
     hear(caller, 1_700)
     (first_ms, *_) = send(caller, 1_700, 5_000)
     earliest_ms, latest_ms = SPOKEN_OVER_AFTER_MS
     assert 1_700 + earliest_ms <= first_ms <= 1_700 + latest_ms + FRAME_MS
-    if offset_ms:
-        hear(caller, first_ms - 10 + offset_ms, offset=320)
+    if came_ms:
+        hear(caller, first_ms - 10 + came_ms, offset=320)
     caller.interrupted("r1", (first_ms + 400) * NS_PER_MS)
     (interruption,) = caller.interruptions
     assert interruption.is_obeyed
-    assert (interruption.last_audio_ns - interruption.began_ns) // NS_PER_MS == offset_ms
+    assert max(0, interruption.silent_ns - interruption.began_ns) // NS_PER_MS == silent_ms
 
 
 def test_client_load_caller_knows_a_reply_that_went_on_regardless() -> None:

@@ -52,8 +52,8 @@ class Interruption:
     reply_id: str
     began_ns: int
     """Its first speech sample."""
-    last_audio_ns: int
-    """The last audio of the reply that came."""
+    silent_ns: int
+    """The last that was heard of the reply, once it has been obeyed."""
     is_obeyed: bool = False
     ended_by_itself: bool = False
 
@@ -119,14 +119,12 @@ class Caller:
 
     def audio(self, reply_id: str, offset_samples: int, pcm: bytes, at_ns: int, *, is_last: bool) -> None:
         """Reply audio came, s16le at `RATE_HZ`."""
-        if pcm and self.interruptions and self.interruptions[-1].reply_id == reply_id:
-            self.interruptions[-1].last_audio_ns = at_ns
         if reply_id in self._complete:
             return  # nobody plays what comes of a reply that is over
         self.playout.push(reply_id, offset_samples, len(pcm) // 2, at_ns, is_last=is_last)
-        if reply_id not in self._sounded and (sound_ns := _first_sound_ns(pcm, at_ns)) is not None:
+        if reply_id not in self._sounded and (sound := _first_sound_samples(pcm)) is not None:
             self._sounded.add(reply_id)
-            self._sound(reply_id, sound_ns)
+            self._sound(reply_id, self.playout.place_ns(reply_id, offset_samples + sound, at_ns + _ns(sound)))
         if is_last:
             self._come_whole(reply_id, at_ns)
 
@@ -143,6 +141,7 @@ class Caller:
         """The reply is over before its end."""
         if self.interruptions and self.interruptions[-1].reply_id == reply_id:
             self.interruptions[-1].is_obeyed = True
+            self.interruptions[-1].silent_ns = self.playout.silent_ns(reply_id, at_ns)
         self._report(self.playout.flush(reply_id, at_ns))
         self._end_reply(reply_id)
 
@@ -155,6 +154,7 @@ class Caller:
         last = self.interruptions[-1] if self.interruptions else None
         if last is not None and last.reply_id == reply_id:
             last.is_obeyed = at_ns - last.began_ns > ENDED_ANYWAY_MS * NS_PER_MS
+            last.silent_ns = self.playout.silent_ns(reply_id, NEVER_NS)  # nobody is told to drop what has come
         self.finished(reply_id, at_ns)
 
     def transcript(self, text: str) -> None:
@@ -173,8 +173,7 @@ class Caller:
     def _begin_utterance(self, start_ns: int) -> Utterance:
         utterance = self._rng.choice(self._utterances)
         began_ns, ended_ns = (
-            start_ns + at_samples * NS_PER_S // RATE_HZ
-            for at_samples in (utterance.speech_start_samples, utterance.speech_end_samples)
+            start_ns + _ns(at_samples) for at_samples in (utterance.speech_start_samples, utterance.speech_end_samples)
         )
         if self._running_id is not None:
             self.interruptions.append(Interruption(self._running_id, began_ns, began_ns))
@@ -231,7 +230,11 @@ class Caller:
             self._pending_reports.append(report)
 
 
-def _first_sound_ns(pcm: bytes, at_ns: int) -> int | None:
-    """When the first audible sample is heard, were the audio played as it comes."""
+def _first_sound_samples(pcm: bytes) -> int | None:
+    """Where the first audible sample is."""
     loud = np.flatnonzero(np.abs(np.frombuffer(pcm, np.dtype("<i2")).astype(np.int32)) >= AUDIBLE)
-    return at_ns + int(loud[0]) * NS_PER_S // RATE_HZ if loud.size else None
+    return int(loud[0]) if loud.size else None
+
+
+def _ns(samples: int) -> int:
+    return samples * NS_PER_S // RATE_HZ

@@ -87,7 +87,8 @@ class Playout:
         reply = self._find(reply_id)
         if reply is None or reply.is_paused:
             return None
-        reply.base_samples, reply.base_ns, reply.is_paused = self._played(reply, at_ns), at_ns, True
+        silent_ns = min(at_ns, self._dry_ns(reply))
+        reply.base_samples, reply.base_ns, reply.is_paused = self._played(reply, at_ns), silent_ns, True
         return Report(reply_id, reply.base_samples, is_final=True)
 
     def resume(self, reply_id: str, offset_samples: int, at_ns: int) -> None:
@@ -104,6 +105,18 @@ class Playout:
             return None
         self._replies.remove(reply)
         return Report(reply_id, self._played(reply, at_ns), is_final=True)
+
+    def place_ns(self, reply_id: str, offset_samples: int, at_ns: int) -> int:
+        """When a sample of a reply that came at `at_ns` would be played, were nothing held back."""
+        if (reply := self._find(reply_id)) is None:
+            return at_ns
+        return max(at_ns, reply.anchor_ns + self._ns(offset_samples - reply.anchor_samples))
+
+    def silent_ns(self, reply_id: str, at_ns: int) -> int:
+        """When a reply falls silent that is dropped at `at_ns`: then, or when it was paused or had run dry before."""
+        if (reply := self._find(reply_id)) is None:
+            return at_ns
+        return reply.base_ns if reply.is_paused else min(at_ns, self._dry_ns(reply))
 
     def ends_ns(self) -> int:
         """When the last sample of all replies will have been played; `NEVER_NS` while one has not come whole."""

@@ -221,7 +221,7 @@ def _latencies(heard: Heard) -> tuple[list[float], list[tuple[float, float]]]:
 def _silences(caller: Caller, began_ns: int) -> Iterable[tuple[float, float]]:
     for one in caller.interruptions:
         if one.is_obeyed:
-            silence_ms = max(0, one.last_audio_ns - one.began_ns) / NS_PER_MS
+            silence_ms = max(0, one.silent_ns - one.began_ns) / NS_PER_MS
             yield round((one.began_ns - began_ns) / NS_PER_S, 3), round(silence_ms, 2)
 
 
