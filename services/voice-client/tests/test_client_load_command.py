@@ -101,6 +101,17 @@ async def test_client_load_ends_calls_and_tells_what_it_has_on_ctrl_c(capsys: py
     assert "voice to voice" in capsys.readouterr().out
 
 
+async def test_client_load_waits_for_nobody_when_all_calls_have_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    """An hour's run whose calls all end in the first moment ends with them."""
+
+    async def leaves(peer: Peer) -> None:
+        await peer.send(greeting())
+
+    async with serving(leaves) as (_, target):
+        assert await run(["load", target.address, "--seconds", "3600"]) == 2
+    assert "1 x the server ended the call" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("run_of_it", "gaps", "missing", "expected"),
     [
@@ -204,7 +215,7 @@ async def test_client_load_knee_does_not_blame_the_server_for_a_slow_tool(monkey
     }
     knee, measured = await knee_of(outcomes, monkeypatch)
     assert (knee.calls, knee.is_certain, measured) == (2, False, [1, 2, 4, 3])
-    assert knee.faults[3] == ["INVALID: this tool was late with 2.0% of its frames"]
+    assert knee.faults[3] == ["INVALID: 2.0% of this tool's own frames were late"]
 
 
 async def test_client_load_knee_blames_a_server_that_takes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

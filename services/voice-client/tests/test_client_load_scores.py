@@ -83,9 +83,16 @@ def test_client_load_scores_failures_and_own_lateness() -> None:
     caller = Caller((SAID,), 0.0, 0)
     found = summarise(heard_by(caller), None)
     assert (found.failed, found.failed_calls) == ({"UNAVAILABLE / DRAINING": 1}, 1)
-    assert (found.late_share, found.is_valid) == (0.01, True)
-    assert not summary(frames=1_500, late_frames=16).is_valid
-    assert not summary(frames=0).is_valid
+    assert (found.late_share, found.is_in_time) == (0.01, True)
+    assert not summary(frames=1_500, late_frames=16).is_in_time
+
+
+def test_client_load_scores_say_why_a_run_tells_nothing() -> None:
+    """Nobody answered, a slow tool and no turn are told apart: only one of them is the tool's fault."""
+    assert summary().invalid_because == ""
+    assert summary(frames=0, turns=0).invalid_because == "no call was answered"
+    assert summary(frames=100, late_frames=2).invalid_because == "2.0% of this tool's own frames were late"
+    assert summary(turns=0).invalid_because == "no turn was heard out"
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,10 @@ def test_client_load_script_refuses_what_says_nothing(tmp_path: Path) -> None:
     """Silence would make turns that nobody can answer; a file that is not there is named."""
     with pytest.raises(ScriptError, match="nobody speaks"):
         utterance_of(bytes(FRAME_BYTES * 50))
+    save_wav(tmp_path / "one.wav", (synthetic_speech(300, RATE_HZ, seed=3),), RATE_HZ)
+    (tmp_path / "one.txt").write_bytes(b"\xff")
+    with pytest.raises(ScriptError, match=r"one\.wav: one\.txt is not UTF-8"):
+        recorded([tmp_path / "one.wav"])
     with pytest.raises(AudioFileError, match=r"none\.wav"):
         recorded([tmp_path / "none.wav"])
 

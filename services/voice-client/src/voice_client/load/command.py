@@ -169,9 +169,8 @@ def is_all_measured(record: Record, *, has_echo: bool, is_stopped: bool) -> bool
 def exit_status(record: Record, screen: Screen, *, is_whole: bool) -> ExitStatus:
     """What a script is told; `is_whole`: everything that was asked for has been measured and kept."""
     run = record.main
-    if not run.is_valid:
-        what = f"{run.late_share:.1%} of this tool's own frames were late" if run.frames else "no call was answered"
-        screen.fail(f"INVALID: {what}")
+    if run.invalid_because:
+        screen.fail(f"INVALID: {run.invalid_because}")
         return ExitStatus.USAGE
     if not is_whole:
         return ExitStatus.USAGE
@@ -200,9 +199,9 @@ def _as_load_error() -> Iterator[None]:
         yield
     except (AudioFileError, ScriptError, TlsError, UnreachableError) as error:
         raise LoadError(str(error)) from error
-    except (OSError, UnicodeError) as error:
-        where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-        raise LoadError(f"{where}{getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise LoadError(f"{where}{error.strerror or error}") from error
 
 
 @contextlib.contextmanager

@@ -48,7 +48,7 @@ class Limit:
         added_ms = run.voice_to_voice.p95_ms - self.floor_ms
         faults = []
         if not run.is_in_time:
-            faults.append(f"INVALID: this tool was late with {run.late_share:.1%} of its frames")
+            faults.append(f"INVALID: {run.invalid_because}")
         if run.failed_calls:
             faults.append(f"{run.failed_calls} calls failed")
         if run.unanswered or not run.turns:

@@ -168,10 +168,10 @@ class _Run:
         up = sum(call.wire.is_up for call in self.everybody)
         if self.stop.is_set() and minutes < MIN_MINUTES:
             return None, ServerCost()
-        tool_s /= max(up, 1) * minutes
+        tool_s_per_call_minute = tool_s / up / minutes if up else None
         if before is None or after is None:
-            return tool_s, ServerCost(trouble=self.trouble)
-        return tool_s, servers.cost(idle, before, after, up, minutes)
+            return tool_s_per_call_minute, ServerCost(trouble=self.trouble)
+        return tool_s_per_call_minute, servers.cost(idle, before, after, up, minutes)
 
     async def _look(self) -> Reading | None:
         """A server that breaks down under the load can no longer be looked at, and what callers heard still counts."""
@@ -183,10 +183,13 @@ class _Run:
 
     async def _wait_until(self, at_s: float) -> None:
         until_ns = self.began_ns + round(at_s * NS_PER_S)
-        while not self.stop.is_set() and (left_ns := until_ns - time.monotonic_ns()) > 0:
+        while not self.stop.is_set() and self._is_anybody_up() and (left_ns := until_ns - time.monotonic_ns()) > 0:
             self.tell(self._progress())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), min(LOOK_S, left_ns / NS_PER_S))
+
+    def _is_anybody_up(self) -> bool:
+        return any(call.wire.is_up for call in self.everybody)
 
     async def _settle(self) -> None:
         """Wait for the last answers."""

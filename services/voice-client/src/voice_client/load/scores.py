@@ -113,9 +113,13 @@ class Summary:
         return self.late_share <= MAX_LATE_SHARE
 
     @property
-    def is_valid(self) -> bool:
-        """Whether the tool kept the pace, and there is something to tell."""
-        return self.frames > 0 and self.is_in_time
+    def invalid_because(self) -> str:
+        """Why nothing of it can be trusted, or there is nothing to tell; empty: neither."""
+        if not self.frames:
+            return "no call was answered"
+        if not self.is_in_time:
+            return f"{self.late_share:.1%} of this tool's own frames were late"
+        return "" if self.turns else "no turn was heard out"
 
     @property
     def failed_calls(self) -> int:

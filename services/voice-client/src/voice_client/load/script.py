@@ -57,18 +57,24 @@ def recorded(paths: Sequence[Path]) -> tuple[Utterance, ...]:
 
     Raises:
         AudioFileError: a sound file cannot be read.
-        OSError, UnicodeError: a text file cannot be read.
-        ScriptError: nobody speaks in a file.
+        OSError: a text file cannot be read.
+        ScriptError: nobody speaks in a sound file, or a text file is none.
     """
     found = []
     for path in paths:
-        words = path.with_suffix(".txt")
-        text = words.read_text(encoding="utf-8").strip() if words.exists() else ""
         try:
-            found.append(utterance_of(load_pcm(path, RATE_HZ), text))
+            found.append(utterance_of(load_pcm(path, RATE_HZ), _words_beside(path)))
         except ScriptError as error:
             raise ScriptError(f"{path}: {error}") from error
     return tuple(found)
+
+
+def _words_beside(path: Path) -> str:
+    words = path.with_suffix(".txt")
+    try:
+        return words.read_text(encoding="utf-8").strip() if words.exists() else ""
+    except UnicodeError as error:
+        raise ScriptError(f"{words.name} is not UTF-8") from error
 
 
 def synthetic(seed: int = 0) -> tuple[Utterance, ...]:

@@ -35,7 +35,7 @@ MANY_COLUMNS: Final = 6
 def page(record: Record) -> str:
     """The whole page."""
     run = record.main
-    invalid = "" if run.is_valid else '<p class="bad">INVALID: the load tool itself was too slow.</p>'
+    invalid = f'<p class="bad">INVALID: {run.invalid_because}</p>' if run.invalid_because else ""
     sections = [*(_table(table) for table in tables(record)), *_plots(record)]
     return (
         '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'

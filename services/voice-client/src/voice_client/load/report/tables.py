@@ -105,7 +105,7 @@ def tool_table(record: Record) -> Table:
         ("own frames late", f"{run.late_share:.2%}", f"{run.late_frames} of {run.frames}"),
         ("own frames held up", f"{run.held_up_frames}", "not taken in time by the server"),
     ]
-    bad = frozenset() if run.is_valid else frozenset({len(rows) - 2})
+    bad = frozenset() if run.is_in_time else frozenset({len(rows) - 2})
     return Table("What to read it against", ("", "", ""), tuple(rows), bad)
 
 
