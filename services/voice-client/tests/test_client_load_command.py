@@ -15,7 +15,7 @@ from scripted_gateway import Peer, serving, started, tone
 from voice_client.audio import save_wav
 from voice_client.cli import parser, run
 from voice_client.errors import ExitStatus, UnreachableError, VoiceClientError
-from voice_client.link import Target
+from voice_client.link import CONNECT_TIMEOUT_S, Target
 from voice_client.load import command
 from voice_client.load.gates import Gate
 from voice_client.load.knee import Knee
@@ -99,6 +99,18 @@ async def test_client_load_ends_calls_and_tells_what_it_has_on_ctrl_c(capsys: py
         await run(["load", target.address, "--seconds", "3600"])
     assert all(peer.of("end") for peer in gateway.peers)
     assert "voice to voice" in capsys.readouterr().out
+
+
+async def test_client_load_leaves_a_server_that_never_answers_on_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
+    """A call that is not answered yet is not waited for."""
+
+    async def stays(_peer: Peer) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+
+    async with serving(stays) as (_, target):
+        assert await asyncio.wait_for(run(["load", target.address]), CONNECT_TIMEOUT_S / 2) == 2
+    assert "INVALID: no call was answered" in capsys.readouterr().err
 
 
 async def test_client_load_waits_for_nobody_when_all_calls_have_failed(capsys: pytest.CaptureFixture[str]) -> None:

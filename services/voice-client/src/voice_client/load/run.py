@@ -113,7 +113,7 @@ class _Run:
     async def hold(self, wheel: TimerWheel) -> Summary:
         """The whole of it."""
         idle = await self.plan.meter.read()
-        await self._open()
+        await self._open_unless_stopped()
         with _no_collection():
             self._begin(wheel)
             tool_s, server = await self._measure(idle)
@@ -136,6 +136,15 @@ class _Run:
     def spread_s(self) -> float:
         return min(SPREAD_S, self.plan.seconds / 3)
 
+    async def _open_unless_stopped(self) -> None:
+        opening, stopping = asyncio.create_task(self._open()), asyncio.create_task(self.stop.wait())
+        await asyncio.wait((opening, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not opening.done():
+            opening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await opening
+
     async def _open(self) -> None:
         start, slots = self.plan.door.start(), asyncio.Semaphore(OPENING_AT_ONCE)
         first = self.everybody[0].wire
@@ -145,8 +154,7 @@ class _Run:
 
         async def open_one(call: _Call) -> None:
             async with slots:
-                if not self.stop.is_set():
-                    await call.wire.open(start)
+                await call.wire.open(start)
 
         await asyncio.gather(*map(open_one, self.everybody[1:]))
 
