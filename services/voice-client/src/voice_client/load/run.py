@@ -115,6 +115,7 @@ class _Run:
         idle = await self.plan.meter.read()
         await self._open_unless_stopped()
         with _no_collection():
+            await asyncio.sleep(FRAME_MS / 1_000)  # the wheel stood still while that collected, and catches up
             self._begin(wheel)
             tool_s, server = await self._measure(idle)
             await self._settle()
