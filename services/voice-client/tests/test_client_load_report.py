@@ -103,6 +103,16 @@ def test_client_load_report_compares_two_files() -> None:
     assert "added p50, ms" not in rows
 
 
+def test_client_load_report_compares_what_never_came() -> None:
+    """A p95 of turns without an answer is `never` in the file that has it, and has no ratio."""
+    never = replace(RECORD, runs=(summary(10, voice_to_voice=Spread(50, 550.0, math.inf, math.inf)),))
+    first, second = (from_json(to_json(record)) for record in (never, RECORD))
+    rows = {row[0]: row[1:] for row in compare(first, second, "a", "b").rows}
+    assert rows["voice to voice p95, ms"] == ("never", "600.0", "")
+    rows = {row[0]: row[1:] for row in compare(first, first, "a", "b").rows}
+    assert rows["voice to voice p95, ms"] == ("never", "never", "")
+
+
 def test_client_load_report_page_stands_alone() -> None:
     """One file: nothing is fetched, what servers and files are called cannot become markup, every plot is there."""
     points = ((1.0, 500.0), (2.0, 600.0))

@@ -1,10 +1,11 @@
 """Two records of `--json` side by side."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from voice_client.load.report.tables import Table
+from voice_client.load.report.tables import NEVER, Table
 
 NOTHING: Final = "-"
 
@@ -51,7 +52,8 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any], first_name: str
 
 
 def _row(line: _Line, first: Any, second: Any) -> tuple[str, str, str, str]:
-    ratio = f"{second / first:.2f}" if isinstance(first, int | float) and first and second is not None else ""
+    is_both = all(value is not None and math.isfinite(value) for value in (first, second))
+    ratio = f"{second / first:.2f}" if is_both and first else ""
     return (line.name, _shown(first, line.spec), _shown(second, line.spec), ratio)
 
 
@@ -63,13 +65,17 @@ def _echoes(record: Mapping[str, Any]) -> float | None:
 
 
 def _find(record: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    """None: not known; infinite: a percentile of what came to an end too seldom."""
     found: Any = record
     for name in path:
+        outer = found
         found = found["runs"][found["main"]] if found is record and name == "main" else found.get(name)
         if found is None:
-            return None
+            return math.inf if outer.get("count") else None
     return found
 
 
 def _shown(value: Any, spec: str) -> str:
-    return NOTHING if value is None else f"{value:{spec}}"
+    if value is None:
+        return NOTHING
+    return f"{value:{spec}}" if math.isfinite(value) else NEVER
