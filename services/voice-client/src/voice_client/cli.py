@@ -1,4 +1,4 @@
-"""The command line: `voice-client talk` and `voice-client capabilities`."""
+"""The command line: `voice-client talk`, `voice-client capabilities` and `voice-client load`."""
 
 import argparse
 import asyncio
@@ -7,10 +7,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
 from voicegateway.v1 import audio_pb2, voice_gateway_service_pb2
 
 from voice_client.errors import ExitStatus, VoiceClientError
+from voice_client.event_loop import loop_factory
 from voice_client.link import Target, fetch_capabilities
+from voice_client.load.command import load, show_comparison
+from voice_client.load.options import LOAD_STATUSES, add_arguments, load_options
+from voice_client.load.screen import Screen
 from voice_client.modes import TalkOptions, talk
 from voice_client.screen import printable
 from voice_client.session import start_message
@@ -27,11 +32,12 @@ EXIT_STATUSES = (
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of both commands."""
-    server = argparse.ArgumentParser(add_help=False)
+    """The options of all commands."""
+    safety = argparse.ArgumentParser(add_help=False)
+    safety.add_argument("--tls", action="store_true", help="encrypt; the server's certificate is checked")
+    safety.add_argument("--ca", type=Path, metavar="FILE", help="PEM roots to check it against, not the system's")
+    server = argparse.ArgumentParser(add_help=False, parents=[safety])
     server.add_argument("--server", default=DEFAULT_SERVER, metavar="HOST:PORT", help="default %(default)s")
-    server.add_argument("--tls", action="store_true", help="encrypt; the server's certificate is checked")
-    server.add_argument("--ca", type=Path, metavar="FILE", help="PEM roots to check it against, not the system's")
     root = argparse.ArgumentParser(prog="voice-client", description=__doc__, epilog=EXIT_STATUSES)
     commands = root.add_subparsers(dest="command", required=True)
     commands.add_parser("capabilities", parents=[server], help="what the server can do", epilog=EXIT_STATUSES)
@@ -46,13 +52,19 @@ def parser() -> argparse.ArgumentParser:
     talking.add_argument("--stereo", action="store_true", help="--out with the user left and the agent right")
     talking.add_argument("--fast", action="store_true", help="send --wav as fast as the server takes it")
     talking.add_argument("--verbose", action="store_true", help="show the session id and underruns")
+    loading = commands.add_parser("load", parents=[safety], help="measure a gateway under load", epilog=LOAD_STATUSES)
+    add_arguments(loading)
     return root
 
 
 def main() -> int:
     """Run the command of this process."""
     try:
-        return asyncio.run(run(sys.argv[1:]))
+        argv = sys.argv[1:]
+        if argv[:1] != ["load"]:
+            return asyncio.run(run(argv))
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(run(argv))
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     except BrokenPipeError:
@@ -71,10 +83,11 @@ async def run(argv: Sequence[str]) -> ExitStatus:
     arguments = options.parse_args(argv)
     if arguments.ca and not arguments.tls:
         options.error("--ca needs --tls")
-    target = Target(
-        arguments.server, tls=arguments.tls, ca_file=arguments.ca, token=os.environ.get(TOKEN_VARIABLE, "").strip()
-    )
+    address = arguments.address if arguments.command == "load" else arguments.server
+    target = Target(address, tls=arguments.tls, ca_file=arguments.ca, token=os.environ.get(TOKEN_VARIABLE, "").strip())
     try:
+        if arguments.command == "load":
+            return await _load(options, arguments, target)
         if arguments.command == "capabilities":
             return await _capabilities(target)
         return await talk(_talk_options(options, arguments, target), Terminal(sys.stdout), sys.stdin)
@@ -102,6 +115,13 @@ def _talk_options(options: argparse.ArgumentParser, arguments: argparse.Namespac
         is_fast=arguments.fast,
         is_verbose=arguments.verbose,
     )
+
+
+async def _load(options: argparse.ArgumentParser, arguments: argparse.Namespace, target: Target) -> ExitStatus:
+    screen = Screen(Console(), Console(stderr=True))
+    if arguments.compare:
+        return show_comparison(arguments.compare, screen)
+    return await load(load_options(options, arguments, target), screen)
 
 
 async def _capabilities(target: Target) -> ExitStatus:

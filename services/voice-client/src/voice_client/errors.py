@@ -9,6 +9,7 @@ VoiceClientError
   AudioDeviceError     (microphone.py) no sounddevice, no PortAudio, no device
   AudioFileError       (audio.py) a sound file cannot be read or written
   InputTextError       (modes.py) standard input is closed or not text
+  LoadError, MeterError, EchoError   (load/command.py, server.py, echo.py) nothing can be measured
 """
 
 import enum
@@ -20,9 +21,10 @@ from grpc_status import rpc_status
 
 
 class ExitStatus(enum.IntEnum):
-    """Exit statuses of the command line; 2 is argparse's own for wrong usage."""
+    """Exit statuses of the command line; 2 is argparse's own for wrong usage. `load` has 0, 1 and 2 only."""
 
     OK = 0
+    GATE = 1
     USAGE = 2
     UNREACHABLE = 3
     TLS = 4

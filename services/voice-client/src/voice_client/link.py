@@ -1,7 +1,7 @@
 """The gRPC shell: one call, one writer, one reader. Knows messages, not conversations."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -63,19 +63,20 @@ class Target:
         return (("authorization", f"Bearer {self.token}"),) if self.token else ()
 
 
-def open_channel(target: Target) -> grpc.aio.Channel:
-    """Make a channel; nothing is connected yet.
+def open_channel(target: Target, options: Sequence[tuple[str, int]] = ()) -> grpc.aio.Channel:
+    """Make a channel with options of gRPC; nothing is connected yet.
 
     Raises:
         TlsError: the CA file cannot be read.
     """
     if not target.tls:
-        return grpc.aio.insecure_channel(target.address)
+        return grpc.aio.insecure_channel(target.address, options=options)
     try:
         roots = target.ca_file.read_bytes() if target.ca_file else None
     except OSError as error:
         raise TlsError(f"cannot read the CA file {target.ca_file}: {error.strerror}") from error
-    return grpc.aio.secure_channel(target.address, grpc.ssl_channel_credentials(root_certificates=roots))
+    credentials = grpc.ssl_channel_credentials(root_certificates=roots)
+    return grpc.aio.secure_channel(target.address, credentials, options=options)
 
 
 async def fetch_capabilities(target: Target) -> voice_gateway_service_pb2.GetCapabilitiesResponse:
