@@ -130,6 +130,10 @@ up: setup ## start local-models and the gateway and leave them running
 accept: setup ## every real-time acceptance line, as a table
 	$(BIN)/python -m accept
 
+.PHONY: soak
+soak: setup ## ten minutes of everything at once, and what is left of it (HOURS=1 for longer)
+	GRPC_ENABLE_FORK_SUPPORT=0 $(BIN)/python -m accept.soak $(if $(HOURS),--minutes $$(( $(HOURS) * 60 )))
+
 .PHONY: issuer
 issuer: setup ## JWTs of an issuer that others wrote (oauth2-mock-server, through npm), with rotation under a live call
 	$(BIN)/pytest -m npm services/voice-gateway/tests/e2e/test_e2e_real_issuer.py

@@ -307,7 +307,8 @@ def test_underruns_notices_and_bounds_are_counted() -> None:
 def test_the_audio_clock_is_watched() -> None:
     """Late ticks are counted, and the lead of each speaking agent lands in its bucket; so does a batch of voices."""
     metrics = Metrics()
-    metrics.second_passed(2, [180, 10])
+    metrics.second_passed(2, [180, 10], tasks=31)
+    assert value(metrics, "voicegateway_tasks") == 31
     metrics.voices_judged(0.0007)
     assert value(metrics, "voicegateway_late_ticks_total") == 2
     assert value(metrics, "voicegateway_playout_lead_seconds_bucket", le="0.02") == 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -19,6 +19,15 @@ or until that comes (grpcio 1.85.1, seen 2026-11-21; `set_internal_error` in its
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
+
+
+def channel(
+    address: str, credentials: grpc.ChannelCredentials | None, options: Sequence[tuple[str, int]] = ()
+) -> grpc.aio.Channel:
+    """Gives a channel to host and port, by TLS where there are credentials."""
+    if credentials is None:
+        return grpc.aio.insecure_channel(address, options=options)
+    return grpc.aio.secure_channel(address, credentials, options=options)
 
 
 class PeerCall(Generic[RequestT, ResponseT]):

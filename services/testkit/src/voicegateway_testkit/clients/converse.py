@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
+import grpc
 import grpc.aio
 from voicegateway.v1 import audio_pb2, client_pb2, server_pb2, voice_gateway_service_pb2_grpc
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 
-from voicegateway_testkit.clients.call import PeerCall
+from voicegateway_testkit.clients.call import PeerCall, channel
 from voicegateway_testkit.clients.log import CallLog, CallStatus, Entry
 from voicegateway_testkit.clients.microphone import Microphone, Said
 from voicegateway_testkit.clients.player import Player, PlayerSettings
@@ -35,11 +36,12 @@ class ConverseClient:
         metadata: Sequence[tuple[str, str]] = (),
         frame_ms: int = 20,
         own_connection: bool = False,
+        credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         """Makes a client for host and port; `player` None plays nothing and reports nothing.
 
-        Clients of one process share a connection to one address, and with it the pod behind a Service, unless they
-        have one of their own.
+        With `credentials` it speaks TLS. Clients of one process share a connection to one address, and with it the pod
+        behind a Service, unless they have one of their own.
         """
         self.log: CallLog[service_pb2.ConverseResponse] = CallLog("payload")
         self.player: Player | None = None
@@ -49,12 +51,13 @@ class ConverseClient:
         self._frame_ms = frame_ms
         self._options = (("grpc.use_local_subchannel_pool", 1),) if own_connection else ()
         self._address = address
+        self._credentials = credentials
         self._next_samples = 0
         self._audio_in = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_LINEAR_PCM, sample_rate_hz=16000)
         self._microphone: Microphone | None = None
 
     async def __aenter__(self) -> Self:
-        self._channel = grpc.aio.insecure_channel(self._address, options=self._options)
+        self._channel = channel(self._address, self._credentials, self._options)
         stub = voice_gateway_service_pb2_grpc.VoiceGatewayServiceStub(self._channel)
         self.call: PeerCall[service_pb2.ConverseRequest, service_pb2.ConverseResponse] = PeerCall(
             stub.Converse(metadata=self._metadata), self.log, self._on_entry

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+import grpc
 import grpc.aio
 import voice_workflow_pb2 as workflow_pb2
 
-from voicegateway_testkit.clients.call import PeerCall
+from voicegateway_testkit.clients.call import PeerCall, channel
 from voicegateway_testkit.clients.log import CallLog, CallStatus, Entry
 
 METHOD = "/voice_workflow.VoiceGateway/StreamAudio"
@@ -21,20 +23,30 @@ LegacyEntry = Entry[workflow_pb2.ServerMessage]
 class LegacyClient:
     """One StreamAudio call; an async context manager, which on leaving gives the call up if it is still open."""
 
-    def __init__(self, address: str) -> None:
-        """Makes a client for host and port."""
+    def __init__(
+        self,
+        address: str,
+        *,
+        metadata: Sequence[tuple[str, str]] = (),
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        """Makes a client for host and port; with `credentials` it speaks TLS."""
+        self._metadata = tuple(metadata)
+        self._credentials = credentials
         self.log: CallLog[workflow_pb2.ServerMessage] = CallLog("content")
         self._address = address
         self._rate_hz = DEFAULT_RATE_HZ
 
     async def __aenter__(self) -> Self:
-        self._channel = grpc.aio.insecure_channel(self._address)
+        self._channel = channel(self._address, self._credentials)
         method = self._channel.stream_stream(
             METHOD,
             request_serializer=workflow_pb2.ClientMessage.SerializeToString,
             response_deserializer=workflow_pb2.ServerMessage.FromString,
         )
-        self.call: PeerCall[workflow_pb2.ClientMessage, workflow_pb2.ServerMessage] = PeerCall(method(), self.log)
+        self.call: PeerCall[workflow_pb2.ClientMessage, workflow_pb2.ServerMessage] = PeerCall(
+            method(metadata=self._metadata), self.log
+        )
         return self
 
     async def __aexit__(

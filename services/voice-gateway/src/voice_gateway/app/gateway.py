@@ -182,7 +182,7 @@ class Gateway:
 
     async def _loaded(self, load: Load) -> None:
         self._admission.observe(load)
-        self._metrics.second_passed(load.late_ticks, self._roster.leads_ms())
+        self._metrics.second_passed(load.late_ticks, self._roster.leads_ms(), len(asyncio.all_tasks()))
         self._readiness.observe_fullness(self._admission.fullness, clock.now())
 
     async def drain(self) -> None:

@@ -144,6 +144,11 @@ PLAYOUT_LEAD = Metric(
     unit="s",
     buckets=LEAD_BUCKETS_S,
 )
+TASKS = Metric(
+    "voicegateway_tasks",
+    MetricKind.GAUGE,
+    "tasks of the event loop: some ten a session, and some fifteen without one",
+)
 VOICE_BATCH = Metric(
     "voicegateway_voice_batch_seconds",
     MetricKind.HISTOGRAM,
@@ -227,6 +232,7 @@ METRICS = (
     LATE_TICKS,
     PLAYOUT_LEAD,
     VOICE_BATCH,
+    TASKS,
     BOUNDS_REACHED,
     BACKEND_CALLS,
     BACKEND_FIRST_OUTPUT,

@@ -80,8 +80,9 @@ class Metrics:
         """Take how long a batch of voice detection took."""
         self._made[names.VOICE_BATCH].observe(took_s)
 
-    def second_passed(self, late_ticks: int, leads_ms: Iterable[int]) -> None:
-        """Take how the audio clock has kept time in the last second, and how far audio is ahead now."""
+    def second_passed(self, late_ticks: int, leads_ms: Iterable[int], tasks: int) -> None:
+        """Take how the audio clock has kept time in the last second, and how far audio is ahead and what runs now."""
+        self._made[names.TASKS].set(tasks)
         self._made[names.LATE_TICKS].inc(late_ticks)
         for lead_ms in leads_ms:
             self._made[names.PLAYOUT_LEAD].observe(lead_ms / _MS_PER_S)
