@@ -4,7 +4,7 @@ import pytest
 
 from accept.soak import judged, slope_a_minute
 
-BEFORE = {"resident MiB": 100.0, "descriptors": 40.0, "sessions": 0.0, "backend calls": 0.0}
+BEFORE = {"resident MiB": 100.0, "descriptors": 40.0, "threads": 11.0, "sessions": 0.0, "backend calls": 0.0}
 
 
 def judge(after: dict[str, float], rise_mib_a_minute: float = 0.0) -> bool:
@@ -27,6 +27,8 @@ def test_a_slope_is_that_of_the_line_through_all_samples() -> None:
         ({"resident MiB": 105.0, "descriptors": 42.0}, True),
         ({"resident MiB": 105.1}, False),
         ({"descriptors": 43.0}, False),
+        ({"threads": 13.0}, True),
+        ({"threads": 14.0}, False),
         ({"sessions": 1.0}, False),
         ({"backend calls": 1.0}, False),
     ],
