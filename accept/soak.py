@@ -10,6 +10,7 @@ import asyncio
 import gc
 import itertools
 import json
+import logging
 import random
 import subprocess
 import sys
@@ -351,6 +352,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="soak", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0, help="how long, after a minute (default: %(default)s)")
     minutes = parser.parse_args().minutes
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # a fake that is stopped breaks its answers off
     core = take_cores()
     with tempfile.TemporaryDirectory(prefix="voice-gateway-soak-") as folder:
         before, after, samples, outcomes = uvloop.run(soak(Path(folder), core, minutes * 60))

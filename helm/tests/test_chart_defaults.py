@@ -89,6 +89,8 @@ def test_every_setting_of_the_gateway_can_be_reached() -> None:
     opentelemetrys = {
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
         "OTEL_TRACES_EXPORTER",
         "OTEL_SDK_DISABLED",
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",

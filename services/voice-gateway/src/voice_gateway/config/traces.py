@@ -32,6 +32,19 @@ def _share(name: str, doc: str) -> Setting[float]:
     return Setting(name, "1.0", parse, doc, "", "0 to 1")
 
 
+def _of_traces(name: str, every: Setting[T]) -> Setting[T | None]:
+    """What stands above the setting of all signals; None: that counts."""
+    return Setting(
+        name,
+        "",
+        lambda raw: every.parse(raw) if raw else None,
+        "the same for traces alone",
+        every.unit,
+        every.allowed,
+        "that of all signals",
+    )
+
+
 def _endpoint(name: str, doc: str) -> Setting[str]:
     url = web_address(name, "", doc)
     return replace(url, parse=lambda raw: url.parse(raw) if raw else "", default_note="none")
@@ -40,24 +53,17 @@ def _endpoint(name: str, doc: str) -> Setting[str]:
 ENDPOINT = _endpoint(
     "OTEL_EXPORTER_OTLP_ENDPOINT", f"collector that spans are sent to; with HTTP {_HTTP_PATH} is appended"
 )
-TRACES_ENDPOINT = _endpoint(
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "the same for traces alone, taken as it is; stands above the other"
+TRACES_ENDPOINT = replace(
+    _of_traces("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", ENDPOINT), doc="the same for traces alone, taken as it is"
 )
 PROTOCOL = word("OTEL_EXPORTER_OTLP_PROTOCOL", Protocol.GRPC, _PROTOCOLS, "how spans travel")
-TRACES_PROTOCOL = replace(
-    word("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "", _PROTOCOLS, "the same for traces alone"),
-    default_note="that of the other",
-)
+TRACES_PROTOCOL = _of_traces("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", PROTOCOL)
 EXPORTER = word("OTEL_TRACES_EXPORTER", "otlp", ("otlp", "none"), "`none`: there are no traces, whatever else is set")
 DISABLED = _flag("OTEL_SDK_DISABLED", "`true`: there are no traces, whatever else is set")
 TIMEOUT = integer(
     "OTEL_EXPORTER_OTLP_TIMEOUT", 10_000, (1, 600_000), "ms", "spans that the collector has not taken by then are lost"
 )
-TRACES_TIMEOUT = replace(
-    integer("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", 10_000, (1, 600_000), "ms", "the same for traces alone"),
-    default="",
-    default_note="that of the other",
-)
+TRACES_TIMEOUT = _of_traces("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", TIMEOUT)
 SAMPLER = word("OTEL_TRACES_SAMPLER", "parentbased_always_on", SAMPLERS, "which calls are traced")
 SAMPLER_ARG = _share("OTEL_TRACES_SAMPLER_ARG", "share of calls that are traced, for the samplers that take one")
 TRUST_CLIENTS = switch(
@@ -108,8 +114,9 @@ def read_tracing(reader: Reader) -> TracingSettings | None:
 def _read(reader: Reader) -> TracingSettings:
     """What stands above another setting is read alone: the other may be for other signals."""
 
-    def above(own: Setting[T], other: Setting[T]) -> T:
-        return reader.read(own if reader.raw(own) else other)
+    def above(own: Setting[T | None], every: Setting[T]) -> T:
+        told = reader.read(own)
+        return reader.read(every) if told is None else told
 
     protocol = Protocol(above(TRACES_PROTOCOL, PROTOCOL))
     endpoint = above(TRACES_ENDPOINT, ENDPOINT)
