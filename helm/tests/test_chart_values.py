@@ -400,6 +400,8 @@ CASES = [
 ]
 THRESHOLDS = {"slowReplySeconds": 1, "backendErrorsPerSecond": 0, "loopLagSeconds": 2}
 """Alert thresholds, and which rule has them."""
+OF_RULES = ("answeredPercent", "promptPercent", "promptSeconds", "nearCapacityPercent", "certificateDays")
+"""More of them, which test_chart_rules.py tries."""
 
 
 def _seen(made: dict[str, Any], where: str) -> Any:
@@ -436,5 +438,5 @@ def test_every_value_has_a_case() -> None:
     """A value that nobody tests is a value that does nothing one day."""
     source = (GATEWAY / "values.yaml").read_text(encoding="utf-8")
     paths = {path for path, _ in gen_charts.leaves(yaml.safe_load(source), gen_charts.docs(source))}
-    tested = {case.path for case in CASES} | {f"metrics.prometheusRule.{name}" for name in THRESHOLDS}
+    tested = {case.path for case in CASES} | {f"metrics.prometheusRule.{name}" for name in (*THRESHOLDS, *OF_RULES)}
     assert tested == paths
