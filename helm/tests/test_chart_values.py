@@ -7,6 +7,7 @@ import gen_charts
 import pytest
 import yaml
 from chart_kit import (
+    DASHBOARDS,
     DOOR,
     ENVOY,
     GATEWAY,
@@ -379,6 +380,9 @@ CASES = [
         "https://x/voice-gateway-loop-lag.md",
         RULE,
     ),
+    Case("metrics.dashboards.enabled", True, "ConfigMap-dashboards:metadata.labels.grafana_dashboard", "1"),
+    Case("metrics.dashboards.labels", {"p": "q"}, "ConfigMap-dashboards:metadata.labels.p", "q", DASHBOARDS),
+    Case("metrics.dashboards.annotations", {"p": "q"}, "ConfigMap-dashboards:metadata.annotations.p", "q", DASHBOARDS),
     Case("traces.endpoint", "http://otel:4317", "env:OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel:4317"),
     Case("traces.protocol", "http/protobuf", "env:OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", TRACED),
     Case("traces.sampleRatio", 0.05, "env:OTEL_TRACES_SAMPLER_ARG", "0.05", TRACED),
