@@ -135,9 +135,10 @@ issuer: setup ## JWTs of an issuer that others wrote (oauth2-mock-server, throug
 	$(BIN)/pytest -m npm services/voice-gateway/tests/e2e/test_e2e_real_issuer.py
 
 .PHONY: dashboards
-dashboards: setup ## every alert fires and does not, by promtool; installs Debian's prometheus where it may
+dashboards: setup ## every alert by promtool, every panel by a Prometheus that reads a gateway with calls; installs them
 	scripts/install_prometheus.sh
-	$(BIN)/pytest helm/tests/test_chart_rules.py
+	$(BIN)/pytest helm/tests/test_chart_rules.py helm/tests/test_chart_dashboards.py
+	GRPC_ENABLE_FORK_SUPPORT=0 PYTHONPATH=. $(BIN)/python scripts/check_dashboards.py
 
 .PHONY: bench
 bench: setup ## the gateway under load, as a table; SECTION=barge-in, SESSIONS=1,10 LENGTH=20 (seconds) for less

@@ -8,8 +8,9 @@ from monitoring.panels import WHERE, WINDOW, Chart, Query, Unit
 BY_ADDRESS = ("backend", "address")
 OF_ADDRESS = "{{backend}} {{address}}"
 SLOWEST = Query(
-    f"sort_desc({queries.quantile(0.95, names.BACKEND_FIRST_OUTPUT, WHERE, '5m', *BY_ADDRESS)})", OF_ADDRESS
+    f"sort_desc({queries.quantile(0.95, names.BACKEND_FIRST_OUTPUT, WHERE, '5m', *BY_ADDRESS)} > 0)", OF_ADDRESS
 )
+"""Without addresses that were not asked: they have no number."""
 CHARTS = (
     Chart(
         "The slowest address first, and the parts of a turn",

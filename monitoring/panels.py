@@ -4,7 +4,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from grafana_foundation_sdk.builders import bargauge, common, prometheus, timeseries
-from grafana_foundation_sdk.models.common import BarGaugeDisplayMode, VizOrientation
+from grafana_foundation_sdk.models.common import (
+    BarGaugeDisplayMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    SortOrder,
+    TooltipDisplayMode,
+    VizOrientation,
+)
 from grafana_foundation_sdk.models.dashboard import DataSourceRef, GridPos
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
@@ -60,7 +67,11 @@ class Chart:
         return made
 
     def _lines(self) -> timeseries.Panel:
-        return timeseries.Panel().fill_opacity(10).line_width(2).tooltip(common.VizTooltipOptions())
+        legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM)
+        tooltip = common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING)
+        return timeseries.Panel().fill_opacity(10).line_width(2).tooltip(tooltip).legend(legend.show_legend(True))
 
     def _bars(self) -> bargauge.Panel:
-        return bargauge.Panel().orientation(VizOrientation.HORIZONTAL).display_mode(BarGaugeDisplayMode.BASIC)
+        last = common.ReduceDataOptions().calcs(["lastNotNull"])
+        made = bargauge.Panel().orientation(VizOrientation.HORIZONTAL).reduce_options(last)
+        return made.display_mode(BarGaugeDisplayMode.BASIC)
