@@ -1,5 +1,6 @@
 """Alerts and recorded series, as the chart makes them, tried by Prometheus's own `promtool`."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from chart_kit import CHARTS, GATEWAY, RULE, at, merged, objects
-from voice_gateway.observability.metric_names import LATENCY_BUCKETS_S
+from voice_gateway.observability.metric_names import LATENCY_BUCKETS_S, METRICS
 
 from monitoring.rules import ALERTS, RECORDINGS
 
@@ -75,6 +76,14 @@ def test_every_alert_has_its_runbook() -> None:
         assert "## What to do\n" in page, alert.page
     assert {alert.page for alert in ALERTS} == {path.name for path in RUNBOOKS.glob("*.md")}
     assert "runbook_url" not in yaml.safe_dump(rules(RULE))
+
+
+def test_runbooks_ask_for_metrics_of_the_gateway() -> None:
+    """Who was woken does not type a query that finds nothing, because its metric was renamed."""
+    known = {metric.name for metric in METRICS} | {recording.record for recording in RECORDINGS}
+    text = "".join(path.read_text(encoding="utf-8") for path in RUNBOOKS.glob("*.md"))
+    asked = {re.sub("_(bucket|sum|count)$", "", name) for name in re.findall(r"\bvoicegateway[_:][\w:]+", text)}
+    assert asked <= known
 
 
 @pytest.mark.parametrize(
