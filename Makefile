@@ -48,7 +48,7 @@ proto: setup ## generate the stubs from the .proto files
 
 .PHONY: docs
 docs: setup ## generate the reference pages that come from the code
-	for generator in $(GENERATORS); do $(BIN)/python $$generator; done
+	for generator in $(GENERATORS); do PYTHONPATH=. $(BIN)/python $$generator; done
 
 .PHONY: fmt
 fmt: setup ## format the code
@@ -73,7 +73,7 @@ types: setup ## mypy, strict, one package at a time
 	$(BIN)/mypy --no-error-summary e2e-kube
 	$(BIN)/mypy --no-error-summary docs/examples/tests
 	$(BIN)/mypy --no-error-summary $(wildcard scripts/*.py)
-	$(BIN)/mypy --no-error-summary bench accept
+	$(BIN)/mypy --no-error-summary bench accept monitoring
 
 .PHONY: imports
 imports: setup ## which room may import which
@@ -82,7 +82,7 @@ imports: setup ## which room may import which
 .PHONY: generated
 generated: setup ## generated files are as their sources say
 	scripts/gen_proto.sh --check
-	for generator in $(GENERATORS); do $(BIN)/python $$generator --check; done
+	for generator in $(GENERATORS); do PYTHONPATH=. $(BIN)/python $$generator --check; done
 
 .PHONY: coverage
 coverage: setup ## the core's own tests cover every branch of it
@@ -137,6 +137,12 @@ soak: setup ## ten minutes of everything at once, and what is left of it (HOURS=
 .PHONY: issuer
 issuer: setup ## JWTs of an issuer that others wrote (oauth2-mock-server, through npm), with rotation under a live call
 	$(BIN)/pytest -m npm services/voice-gateway/tests/e2e/test_e2e_real_issuer.py
+
+.PHONY: dashboards
+dashboards: setup ## every alert by promtool, every panel by a Prometheus that reads a gateway with calls; installs them
+	scripts/install_prometheus.sh
+	$(BIN)/pytest helm/tests/test_chart_rules.py helm/tests/test_chart_dashboards.py
+	GRPC_ENABLE_FORK_SUPPORT=0 PYTHONPATH=. $(BIN)/python scripts/check_dashboards.py
 
 .PHONY: bench
 bench: setup ## the gateway under load, as a table; SECTION=barge-in, SESSIONS=1,10 LENGTH=20 (seconds) for less

@@ -177,4 +177,5 @@ HPA = {"autoscaling": {"type": "hpa"}}
 KEDA = {"autoscaling": {"type": "keda", "targetSessions": 30, "keda": {"prometheusAddress": "http://p:9090"}}}
 MONITOR = {"metrics": {"serviceMonitor": {"enabled": True}}}
 RULE = {"metrics": {"prometheusRule": {"enabled": True}}}
+DASHBOARDS = {"metrics": {"dashboards": {"enabled": True}}}
 """Values that several tests set."""

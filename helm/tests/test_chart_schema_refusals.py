@@ -46,7 +46,7 @@ def _broken(keyword: str, limit: Any) -> tuple[Any, str, str]:
     rows: dict[str, Callable[[], tuple[Any, str, str]]] = {
         "minimum": lambda: (limit - 1, "Must be greater than or equal to ", "minimum: got "),
         "maximum": lambda: (limit + 1, "Must be less than or equal to ", "maximum: got "),
-        "enum": lambda: (99 if isinstance(limit[0], int) else STRANGE, "", "value must be one of "),
+        "enum": lambda: (99 if isinstance(limit[0], int | float) else STRANGE, "", "value must be one of "),
         "pattern": lambda: ("a b", "Does not match pattern ", "'a b' does not match pattern "),
         "minLength": lambda: ("", "String length must be greater than or equal to ", "minLength: got 0, want "),
         "not": lambda: (limit["const"], "Must not validate the schema (not)", "'not' failed"),

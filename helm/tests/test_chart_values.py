@@ -7,6 +7,7 @@ import gen_charts
 import pytest
 import yaml
 from chart_kit import (
+    DASHBOARDS,
     DOOR,
     ENVOY,
     GATEWAY,
@@ -379,6 +380,9 @@ CASES = [
         "https://x/voice-gateway-loop-lag.md",
         RULE,
     ),
+    Case("metrics.dashboards.enabled", True, "ConfigMap-dashboards:metadata.labels.grafana_dashboard", "1"),
+    Case("metrics.dashboards.labels", {"p": "q"}, "ConfigMap-dashboards:metadata.labels.p", "q", DASHBOARDS),
+    Case("metrics.dashboards.annotations", {"p": "q"}, "ConfigMap-dashboards:metadata.annotations.p", "q", DASHBOARDS),
     Case("traces.endpoint", "http://otel:4317", "env:OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel:4317"),
     Case("traces.protocol", "http/protobuf", "env:OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", TRACED),
     Case("traces.sampleRatio", 0.05, "env:OTEL_TRACES_SAMPLER_ARG", "0.05", TRACED),
@@ -400,6 +404,8 @@ CASES = [
 ]
 THRESHOLDS = {"slowReplySeconds": 1, "backendErrorsPerSecond": 0, "loopLagSeconds": 2}
 """Alert thresholds, and which rule has them."""
+OF_RULES = ("answeredPercent", "promptPercent", "promptSeconds", "nearCapacityPercent", "certificateDays")
+"""More of them, which test_chart_rules.py tries."""
 
 
 def _seen(made: dict[str, Any], where: str) -> Any:
@@ -436,5 +442,5 @@ def test_every_value_has_a_case() -> None:
     """A value that nobody tests is a value that does nothing one day."""
     source = (GATEWAY / "values.yaml").read_text(encoding="utf-8")
     paths = {path for path, _ in gen_charts.leaves(yaml.safe_load(source), gen_charts.docs(source))}
-    tested = {case.path for case in CASES} | {f"metrics.prometheusRule.{name}" for name in THRESHOLDS}
+    tested = {case.path for case in CASES} | {f"metrics.prometheusRule.{name}" for name in (*THRESHOLDS, *OF_RULES)}
     assert tested == paths

@@ -134,6 +134,14 @@ def test_a_turn_is_timed_in_spans_that_add_up() -> None:
     assert value(metrics, "voicegateway_turn_span_seconds_sum", span="llm") is None
 
 
+def test_the_first_turn_without_an_answer_is_seen_to_rise() -> None:
+    """Prometheus counts no rise from nothing: without its 0 the first failure of a pod would be part of no alert."""
+    metrics = Metrics()
+    name = "voicegateway_turns_total"
+    assert value(metrics, name, kind="ANSWER", outcome="FAILED") == 0
+    assert value(metrics, name, kind="APOLOGY", outcome="COMPLETED") == 0
+
+
 def address(name: str, state: AddressState = AddressState.HEALTHY, *, is_leaving: bool = False) -> AddressStatus:
     """One address."""
     return AddressStatus(name, name, state, 0, is_leaving, 5_000, "", None)
@@ -201,7 +209,9 @@ def test_what_is_listed_keeps_its_count() -> None:
 
 def test_everything_declared_is_served_and_nothing_else() -> None:
     """The reference page, the alerts and the port speak of the same metrics, with their help."""
-    exposed = generate_latest(Metrics().registry).decode()
+    metrics = Metrics()
+    metrics.watch_certificate(lambda: 1.0)
+    exposed = generate_latest(metrics.registry).decode()
     served = {line.split()[2] for line in exposed.splitlines() if line.startswith("# TYPE")}
     of_process = {name for name in served if name.startswith("process_")}
     assert served - of_process == {metric.name for metric in METRICS}

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -91,9 +92,9 @@ class TlsWorld:
     folder: Path
     authority: trustme.CA
 
-    def write(self, *names: str) -> None:
+    def write(self, *names: str, ends: datetime | None = None) -> None:
         """Put another certificate and key in place."""
-        issued = self.authority.issue_cert(*names)
+        issued = self.authority.issue_cert(*names, not_after=ends)
         (self.folder / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         issued.private_key_pem.write_to_path(self.folder / "key.pem")
 
@@ -283,6 +284,22 @@ async def test_a_certificate_is_replaced_under_a_live_call(tmp_path: Path) -> No
         await call.goes_on()
         assert await outcome(channel) == "OK"
         assert await call.end() is grpc.StatusCode.OK
+
+
+async def test_the_end_of_the_certificate_is_measured(tmp_path: Path) -> None:
+    """Who is to renew it is told in time, and seen to have done so without a restart; without TLS nothing ends."""
+    name = "voicegateway_certificate_expiry_timestamp_seconds"
+    first, then = datetime(2040, 1, 1, tzinfo=UTC), datetime(2040, 1, 2, tzinfo=UTC)
+    async with tls_world(tmp_path) as on:
+        registry = on.around.gateway._metrics.registry
+        on.write("localhost", ends=first)
+        on.look()
+        assert registry.get_sample_value(name) == 2_208_988_800
+        on.write("localhost", ends=then)
+        on.look()
+        assert registry.get_sample_value(name) == 2_208_988_800 + 86_400
+    async with world() as around:
+        assert around.gateway._metrics.registry.get_sample_value(name) is None
 
 
 async def test_only_certificates_of_those_names_come_in(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

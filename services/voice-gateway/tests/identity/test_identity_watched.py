@@ -1,13 +1,21 @@
 """Files that change under a running gateway."""
 
 import logging
+import math
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
 import pytest
 import trustme
-from voice_gateway.identity.certificates import Certificates, ClientCaInvalid, server_context, watched_certificates
+from voice_gateway.identity.certificates import (
+    Certificates,
+    ClientCaInvalid,
+    ends_at_s,
+    server_context,
+    watched_certificates,
+)
 from voice_gateway.identity.settings import TlsFiles
 from voice_gateway.identity.watched import MAX_FILE_BYTES, WatchedFiles
 
@@ -117,6 +125,16 @@ def test_a_certificate_waits_for_its_key(tmp_path: Path, caplog: pytest.LogCaptu
     assert files.value == Certificates(new[1], new[0])
     assert lines(caplog) == [LEFT, TAKEN]
     assert "PRIVATE" not in caplog.text + repr(files.value.chain) + repr(files.value)
+
+
+def test_a_chain_ends_with_its_first_certificate() -> None:
+    """Clients refuse a chain once one of its certificates has ended; one that cannot be read stops nothing."""
+    january, march = (
+        AUTHORITY.issue_cert("a.example", not_after=datetime(2040, month, 1, tzinfo=UTC)) for month in (1, 3)
+    )
+    chain = march.cert_chain_pems[0].bytes() + january.cert_chain_pems[0].bytes()
+    assert ends_at_s(Certificates(b"", chain)) == 2_208_988_800
+    assert math.isnan(ends_at_s(Certificates(b"", b"none")))
 
 
 def test_the_authority_of_clients_changes_with_the_rest(tmp_path: Path) -> None:

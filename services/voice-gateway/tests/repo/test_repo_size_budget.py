@@ -13,7 +13,9 @@ FUNCTION_LINES, CLASS_LINES, MODULE_LINES = 60, 300, 500
 FOLDER_MODULES = 20
 """What a reader takes in at a glance, `__init__.py` counted. Tests are looked for by their names instead."""
 SOURCES = sorted(
-    path for where in ("services/*/src/**", "accept", "bench", "scripts") for path in ROOT.glob(f"{where}/*.py")
+    path
+    for where in ("services/*/src/**", "accept", "bench", "monitoring/**", "scripts")
+    for path in ROOT.glob(f"{where}/*.py")
 )
 
 

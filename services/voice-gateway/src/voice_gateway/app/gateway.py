@@ -23,7 +23,7 @@ from voice_gateway.backends.riva.tts import RivaSynthesizer
 from voice_gateway.backends.silero.model import SileroModel
 from voice_gateway.backends.spans import CallSpans
 from voice_gateway.domain.ids import SessionId
-from voice_gateway.identity.certificates import watched_certificates
+from voice_gateway.identity.certificates import ends_at_s, watched_certificates
 from voice_gateway.identity.entrance import Entrance
 from voice_gateway.observability.health import Readiness
 from voice_gateway.observability.health_page import HealthPage
@@ -111,6 +111,8 @@ class Gateway:
         tls = settings.server.tls
         self._certificates = watched_certificates(tls) if tls else None
         watched = [self._certificates] if self._certificates else []
+        if certificates := self._certificates:
+            self._metrics.watch_certificate(lambda: ends_at_s(certificates.value))
         self._entrance = Entrance(settings.identity, open_page=JwksPage, watched=watched)
         refusals = RefusalLog(self._metrics)
         self._server = grpc_server(settings.server, self._entrance, settings.admission.max_sessions, refusals)

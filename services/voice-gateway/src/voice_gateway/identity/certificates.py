@@ -1,5 +1,6 @@
 """The server's certificate, its key, and the authority of its clients, as every door takes them."""
 
+import math
 import os
 import ssl
 from codecs import BOM_UTF8
@@ -28,9 +29,10 @@ class ClientCaInvalid(ValueError):  # noqa: N818  said as the fact it is
 
 def watched_certificates(files: TlsFiles) -> WatchedFiles[Certificates]:
     """Certificates of those files, followed as they change. Raises OSError and ValueError as `WatchedFiles` does."""
-    if files.client_ca is not None:
-        # heavy, and most gateways ask for none: read now, or it would stop everybody when the first client shows one
-        from voice_gateway.identity import peer_names  # noqa: F401, PLC0415
+    # heavy, and who serves without TLS needs none of it: read now, or it would stop everybody when the first reader of
+    # metrics asks for the certificate's end, or the first client shows its own
+    from voice_gateway.identity import peer_names  # noqa: F401, PLC0415
+
     paths = (files.key, files.cert) if files.client_ca is None else (files.key, files.cert, files.client_ca)
     return WatchedFiles("certificates", paths, _read)
 
@@ -40,6 +42,17 @@ def _read(contents: tuple[bytes, ...]) -> Certificates:
     certificates = Certificates(*(content.replace(BOM_UTF8, b"") for content in contents))
     server_context(certificates)
     return certificates
+
+
+def ends_at_s(certificates: Certificates) -> float:
+    """When the first certificate of the chain ends, in seconds since 1970; NaN if only OpenSSL can read it."""
+    from cryptography import x509  # noqa: PLC0415  read by `watched_certificates`, if there is TLS
+
+    try:
+        chain = x509.load_pem_x509_certificates(certificates.chain)
+    except (ValueError, x509.InvalidVersion):
+        return math.nan
+    return min(one.not_valid_after_utc.timestamp() for one in chain)
 
 
 def server_context(certificates: Certificates) -> ssl.SSLContext:

@@ -202,6 +202,12 @@ LOOP_LAG = Metric(
     unit="s",
     buckets=LAG_BUCKETS_S,
 )
+CERTIFICATE_EXPIRY = Metric(
+    "voicegateway_certificate_expiry_timestamp_seconds",
+    MetricKind.GAUGE,
+    "when the first certificate of the served chain ends, in seconds since 1970, UTC; absent without TLS",
+    unit="s",
+)
 SPANS = Metric(
     "voicegateway_spans_total",
     MetricKind.COUNTER,
@@ -240,5 +246,6 @@ METRICS = (
     BACKEND_ODDITIES,
     BACKEND_ADDRESSES,
     LOOP_LAG,
+    CERTIFICATE_EXPIRY,
     SPANS,
 )

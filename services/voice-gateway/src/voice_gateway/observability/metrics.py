@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
+from itertools import product
 from typing import Any, ClassVar
 
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
@@ -47,10 +48,12 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type there
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._made = {metric: _make(metric, self.registry) for metric in METRICS}
+        self._made = {metric: _make(metric, self.registry) for metric in METRICS if metric != names.CERTIFICATE_EXPIRY}
         for metric, values in _CLOSED.items():
             for value in values:
                 self._made[metric].labels(value.value)
+        for kind, end in product(events.ReplyKind, events.ReplyOutcome):
+            self._made[names.TURNS].labels(kind.value, end.value)
         for outcome in (INTERRUPTED, *events.DisregardCause):
             self._made[names.BARGE_INS].labels(outcome)
         families = (names.BACKEND_ERRORS, names.BACKEND_CALLS, names.BACKEND_FIRST_OUTPUT)
@@ -62,6 +65,10 @@ class Metrics:
         """Tell how full the process is whenever somebody asks."""
         self._made[names.SESSIONS_CAPACITY].set(occupancy.capacity)
         self._made[names.FULLNESS].set_function(lambda: occupancy.fullness)
+
+    def watch_certificate(self, ends_at_s: Callable[[], float]) -> None:
+        """Tell when the certificate that is served ends whenever somebody asks, in seconds since 1970."""
+        _make(names.CERTIFICATE_EXPIRY, self.registry).set_function(ends_at_s)
 
     def session_refused(self, error: GatewayError) -> None:
         """See `AdmissionWatch`."""
