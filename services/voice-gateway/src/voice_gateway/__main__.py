@@ -17,12 +17,12 @@ def main() -> int:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # gRPC writes a plain line among our JSON for each failed handshake: every port scan would fill the log.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    from voice_gateway.app import commands  # noqa: PLC0415 - see above
-
     if arguments.verb == "top":
-        from voice_gateway.app.top.command import top  # noqa: PLC0415 - see above
+        from voice_gateway.app.top.command import top  # noqa: PLC0415 - see above; it needs less than the others
 
         return top(arguments.address, is_once=arguments.once)
+    from voice_gateway.app import commands  # noqa: PLC0415 - see above
+
     if arguments.verb == "serve":
         return commands.serve(arguments.ports_file, arguments.journal)
     if arguments.verb == "replay":

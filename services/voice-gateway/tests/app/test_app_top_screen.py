@@ -12,7 +12,7 @@ from voice_gateway.domain.overview.values import FloorSeen, Overview, RefusalsSe
 
 WIDTH, HEIGHT = 100, 40
 LINES = """\
-voice-gateway 1.2.3  ready  up 2 h 5 min  calls 1 of 100, 25% full
+voice-gateway 1.2.3  ready  up 2 h 5 min  calls 1 of 100, 25 % full
 CPU 34 %  memory 120 MiB  loop lag p50 0.1 ms, p99 2.3 ms
 Backends, the slowest first
      backend address        state   calls p50 ms p95 ms of failures last failure
@@ -58,7 +58,12 @@ def test_a_process_that_takes_no_calls_says_so() -> None:
     assert "not ready" in drawn(unready)[0]
     assert "draining" in drawn(replace(unready, is_draining=True))[0]
     assert "loop lag -" in drawn(unready)[1]
-    assert "Refused in the last 5 min: none" in drawn(unready)
+    assert drawn(unready)[-4:] == [
+        "Last turns: ms from the last word to the first sound: none",
+        "Refused in the last 5 min: none",
+        "Floor: nobody 0, user 0, agent 0, contested 0",
+        "Calls, the oldest first: none",
+    ]
 
 
 def test_a_long_list_is_cut_and_counted() -> None:

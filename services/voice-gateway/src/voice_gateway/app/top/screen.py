@@ -52,8 +52,8 @@ def screen(overview: Overview, width: int, height: int) -> RenderableType:
 
 
 def _height(part: Table | Text, width: int) -> int:
-    """Lines: a table has a title and a head, a text is wrapped."""
-    return part.row_count + 2 if isinstance(part, Table) else -(-part.cell_len // width)
+    """Lines: a table has a head, a text is wrapped."""
+    return part.row_count + 1 if isinstance(part, Table) else -(-part.cell_len // width)
 
 
 def _head(overview: Overview, rows: Sequence[AddressRow]) -> list[Text]:
@@ -61,7 +61,7 @@ def _head(overview: Overview, rows: Sequence[AddressRow]) -> list[Text]:
     head = Text(f"voice-gateway {plain(overview.version)}  ")
     head.append(state, "bold green" if state == "ready" else "bold red")
     head.append(f"  up {duration(overview.uptime_ms)}")
-    head.append(f"  calls {overview.sessions} of {overview.capacity}, {overview.fullness_ratio:.0%} full")
+    head.append(f"  calls {overview.sessions} of {overview.capacity}, {overview.fullness_ratio * 100:.0f} % full")
     lag = overview.loop_lag
     told = "-" if lag is None else f"p50 {lag.p50_us / 1_000:.1f} ms, p99 {lag.p99_us / 1_000:.1f} ms"
     load = Text(f"CPU {overview.cpu_percent:.0f} %  memory {overview.resident_bytes / _MIB:.0f} MiB  loop lag {told}")
@@ -74,8 +74,12 @@ def _first(lines: Sequence[Text], most: int, what: str) -> list[Text]:
     return [*lines[:most], *more]
 
 
-def _table(title: str, *columns: tuple[str, str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+def _titled(title: str, table: Table) -> list[Table | Text]:
+    return [Text(title, "bold"), table] if table.row_count else [Text(f"{title}: none", "bold")]
+
+
+def _table(*columns: tuple[str, str]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name, justify in columns:
         table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True, header_style="dim")
     return table
@@ -87,7 +91,6 @@ def _more(left_out: int, what: str) -> list[Text]:
 
 def _addresses(rows: Sequence[AddressRow]) -> Iterable[Table | Text]:
     table = _table(
-        "Backends, the slowest first",
         ("", "left"),
         ("backend", "left"),
         ("address", "left"),
@@ -115,7 +118,7 @@ def _addresses(rows: Sequence[AddressRow]) -> Iterable[Table | Text]:
             Text(plain(status.cause)),
             style="bold red" if is_bad else "",
         )
-    return [table, *_more(len(rows) - MAX_ADDRESSES, "addresses")]
+    return [*_titled("Backends, the slowest first", table), *_more(len(rows) - MAX_ADDRESSES, "addresses")]
 
 
 def _number(value: int | None) -> str:
@@ -123,7 +126,7 @@ def _number(value: int | None) -> str:
 
 
 def _turns(turns: Sequence[TurnSeen], width: int) -> Iterable[Table | Text]:
-    table = _table("Last turns: ms from the last word to the first sound", ("session", "left"), ("turn", "right"))
+    table = _table(("session", "left"), ("turn", "right"))
     table.add_column("ms", justify="right", no_wrap=True, header_style="dim")
     table.add_column("where they went", no_wrap=True, header_style="dim")
     shown = turns[:MAX_TURNS]
@@ -135,7 +138,7 @@ def _turns(turns: Sequence[TurnSeen], width: int) -> Iterable[Table | Text]:
     for turn in shown:
         bar = _bar(turn, longest_ms, bar_width)
         table.add_row(Text(plain(turn.session_id)), str(turn.turn), str(turn.total_ms), bar)
-    return [table]
+    return _titled("Last turns: ms from the last word to the first sound", table)
 
 
 def _bar(turn: TurnSeen, longest_ms: int, width: int) -> Text:
@@ -162,7 +165,6 @@ def _refusals(overview: Overview) -> Iterable[Table | Text]:
 def _calls(calls: Sequence[CallSeen], room: int) -> Iterable[Table | Text]:
     has_text = any(call.user_text or call.agent_text for call in calls)
     table = _table(
-        "Calls, the oldest first",
         ("session", "left"),
         ("floor", "left"),
         ("age", "right"),
@@ -186,4 +188,5 @@ def _calls(calls: Sequence[CallSeen], room: int) -> Iterable[Table | Text]:
             Text(plain(call.client_label)),
             *texts,
         )
-    return [Text(f"Floor: {floors(calls)}", "bold"), table, *_more(len(calls) - room, "calls")]
+    floor = Text(f"Floor: {floors(calls)}")
+    return [floor, *_titled("Calls, the oldest first", table), *_more(len(calls) - room, "calls")]
