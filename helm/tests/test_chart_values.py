@@ -435,6 +435,12 @@ def test_thresholds_reach_their_alert(name: str) -> None:
     assert made["PrometheusRule"]["spec"]["groups"][0]["rules"][THRESHOLDS[name]]["expr"].endswith("> 7.5")
 
 
+def test_the_admin_port_is_in_no_service_and_no_policy() -> None:
+    """Whoever watches forwards a port of the pod: nothing in the cluster leads there."""
+    made = objects(GATEWAY, merged(WALL, {"admin": {"port": 50_060}}))
+    assert [name for name, one in made.items() if "50060" in yaml.safe_dump(one)] == ["Deployment"]
+
+
 def test_every_value_has_a_case() -> None:
     """A value that nobody tests is a value that does nothing one day."""
     source = (GATEWAY / "values.yaml").read_text(encoding="utf-8")

@@ -139,7 +139,7 @@ class Snapshot(_message.Message):
 
     @_builtins.property
     def turns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Turn]:
-        """Last turns that were answered, the newest first; at most 200."""
+        """Last turns that were answered, the newest first; at most 100."""
 
     @_builtins.property
     def backends(self) -> _containers.RepeatedCompositeFieldContainer[Global___BackendState]:
