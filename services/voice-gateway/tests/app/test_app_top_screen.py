@@ -91,3 +91,14 @@ def test_words_are_a_column_only_where_they_are_told() -> None:
     lines = drawn(replace(OVERVIEW, calls=(said,)), width=140)
     assert lines[-2].endswith("user said      agent said")
     assert lines[-1].endswith("[bold]stop [2J Certainly.")
+
+
+def test_long_texts_give_way_to_what_is_looked_for() -> None:
+    """Who is called by a long name, says or fails for long, costs no line its session, floor, address or numbers."""
+    wordy = replace(CALL, account="x" * 80, client_label="y" * 80, user_text="a b " * 50, agent_text="c d " * 50)
+    cause = replace(address("10.0.0.9:80").status, cause="no reason at all " * 12)
+    failing = replace(address("10.0.0.9:80"), status=cause)
+    lines = drawn(replace(OVERVIEW, calls=(wordy,), backends=(backend(Backend.LLM, failing),)), width=80)
+    assert lines[4].split()[:3] == ["llm", "10.0.0.9:80", "healthy"]
+    assert lines[-1].startswith("79cdef0b1687d043 agent 1 min 15 s     3     600 grpc_v1 x")
+    assert len(lines) == len(LINES) - 2

@@ -44,8 +44,9 @@ def test_units_on_the_wire_are_those_of_the_names() -> None:
     assert (told.backends[1].addresses[0].first_output_p50_ms, told.turns[0].spans[3].duration_ms) == (40, 100)
 
 
-async def test_whoever_asks_is_told() -> None:
-    """The client of `top` and the server understand one another over a real socket."""
+async def test_whoever_asks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client of `top` and the server understand one another on a real socket, whatever the environment's proxy."""
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     async with listening(admin_server(lambda: OVERVIEW)) as address:
         assert await asyncio.to_thread(ask, address) == OVERVIEW
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -79,10 +79,17 @@ def _titled(title: str, table: Table) -> list[Table | Text]:
 
 
 def _table(*columns: tuple[str, str]) -> Table:
+    """Columns to the `left` or `right`; those that are `soft` give way where the screen is too narrow for all."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for name, justify in columns:
-        table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True, header_style="dim")
+    for name, kind in columns:
+        justify: JustifyMethod = "right" if kind == "right" else "left"
+        table.add_column(_soft(name), justify=justify, no_wrap=kind != "soft", header_style="dim")
     return table
+
+
+def _soft(text: str) -> Text:
+    """A cell that is one line, whatever is in it."""
+    return Text(plain(text), no_wrap=True, overflow="ellipsis")
 
 
 def _more(left_out: int, what: str) -> list[Text]:
@@ -100,7 +107,7 @@ def _addresses(rows: Sequence[AddressRow]) -> Iterable[Table | Text]:
         ("p95 ms", "right"),
         ("of", "right"),
         ("failures", "right"),
-        ("last failure", "left"),
+        ("last failure", "soft"),
     )
     for row in rows[:MAX_ADDRESSES]:
         seen, status = row.seen, row.seen.status
@@ -115,7 +122,7 @@ def _addresses(rows: Sequence[AddressRow]) -> Iterable[Table | Text]:
             _number(row.p95_ms),
             str(row.measured),
             str(seen.failures),
-            Text(plain(status.cause)),
+            _soft(status.cause),
             style="bold red" if is_bad else "",
         )
     return [*_titled("Backends, the slowest first", table), *_more(len(rows) - MAX_ADDRESSES, "addresses")]
@@ -171,12 +178,12 @@ def _calls(calls: Sequence[CallSeen], room: int) -> Iterable[Table | Text]:
         ("turns", "right"),
         ("last ms", "right"),
         ("door", "left"),
-        ("account", "left"),
-        ("label", "left"),
-        *((("user said", "left"), ("agent said", "left")) if has_text else ()),
+        ("account", "soft"),
+        ("label", "soft"),
+        *((("user said", "soft"), ("agent said", "soft")) if has_text else ()),
     )
     for call in calls[:room]:
-        texts = (Text(plain(call.user_text)), Text(plain(call.agent_text))) if has_text else ()
+        texts = (_soft(call.user_text), _soft(call.agent_text)) if has_text else ()
         table.add_row(
             Text(plain(call.session_id)),
             Text(call.floor.value, _FLOOR_STYLES.get(call.floor, "")),
@@ -184,8 +191,8 @@ def _calls(calls: Sequence[CallSeen], room: int) -> Iterable[Table | Text]:
             str(call.turns),
             _number(None if call.last_turn is None else call.last_turn.total_ms),
             Text(plain(call.transport)),
-            Text(plain(call.account)),
-            Text(plain(call.client_label)),
+            _soft(call.account),
+            _soft(call.client_label),
             *texts,
         )
     floor = Text(f"Floor: {floors(calls)}")
