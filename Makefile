@@ -28,8 +28,8 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 
 .PHONY: lock
 lock: ## resolve the dependencies again, into requirements.lock and those of the images
-	$(LOCK) --group dev $(LOCAL:%=--no-emit-package %) $(MANIFESTS) --output-file requirements.lock
-	$(LOCK) $(LOCAL:%=--no-emit-package %) --constraint requirements.lock --output-file services/voice-gateway/requirements.lock \
+	$(LOCK) --group dev --extra top $(LOCAL:%=--no-emit-package %) $(MANIFESTS) --output-file requirements.lock
+	$(LOCK) --extra top $(LOCAL:%=--no-emit-package %) --constraint requirements.lock --output-file services/voice-gateway/requirements.lock \
 	  proto/pyproject.toml services/voice-gateway/pyproject.toml services/voice-client/pyproject.toml
 	$(LOCK) --constraint requirements.lock --output-file services/local-models/requirements.lock services/local-models/pyproject.toml
 	$(LOCK) $(LOCAL:%=--no-emit-package %) --constraint requirements.lock --output-file services/testkit/requirements.lock \

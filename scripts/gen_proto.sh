@@ -14,8 +14,8 @@ PATH=$bin:$PATH "$bin/python" -m grpc_tools.protoc -I proto --python_out="$targe
 find "$target" -name '*_pb2_grpc.py' | while read -r stub; do
   grep -q '^class .*Stub' "$stub" || rm -f "$stub" "${stub}i"
 done
-mkdir -p "$target/voicegateway/v1"
-touch "$target/voicegateway/__init__.py" "$target/voicegateway/v1/__init__.py" "$target/voicegateway/py.typed"
+find "$target/voicegateway" -type d -not -name __pycache__ -exec touch {}/__init__.py \;
+touch "$target/voicegateway/py.typed"
 if [ "${1:-}" = "--check" ]; then
   diff -r --exclude=__pycache__ "$out" "$target" || { echo "stubs are stale: run make proto" >&2; exit 1; }
 fi

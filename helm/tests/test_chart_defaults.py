@@ -81,6 +81,7 @@ def test_every_setting_of_the_gateway_can_be_reached() -> None:
         "tls": {"existingSecret": "cert", "clientCaSecret": "ca"},
         "config": {"tools": {"existingSecret": "tools"}},
         "backends": {"llm": {"apiKey": "k"}, "riva": {"metadata": "a=b", "tls": {"enabled": True, "caSecret": "ca"}}},
+        "admin": {"port": 50_060},
         **TRACED,
     }
     made = objects(GATEWAY, everything)

@@ -84,6 +84,16 @@ GUARDS: tuple[tuple[dict[str, Any], str], ...] = (
         {"metrics": {"port": 50_052}},
         "metrics.port 50052 is taken: calls have service.port, and with TLS the probes have the port after it.",
     ),
+    *(
+        (
+            {"admin": {"port": port}},
+            (
+                f"admin.port {port} is taken: calls have service.port, with TLS the probes have the port after it,"
+                " and metrics have metrics.port."
+            ),
+        )
+        for port in (8_080, 50_051, 50_052)
+    ),
     (
         {"terminationGracePeriodSeconds": 39},
         (

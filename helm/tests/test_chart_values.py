@@ -383,6 +383,9 @@ CASES = [
     Case("metrics.dashboards.enabled", True, "ConfigMap-dashboards:metadata.labels.grafana_dashboard", "1"),
     Case("metrics.dashboards.labels", {"p": "q"}, "ConfigMap-dashboards:metadata.labels.p", "q", DASHBOARDS),
     Case("metrics.dashboards.annotations", {"p": "q"}, "ConfigMap-dashboards:metadata.annotations.p", "q", DASHBOARDS),
+    Case("admin.port", 50_060, "env:ADMIN_PORT", "50060"),
+    Case("admin.port", 50_060, f"{BOX}.ports.2", {"name": "admin", "containerPort": 50_060}),
+    Case("admin.text", True, "env:ADMIN_TEXT", "true", {"admin": {"port": 50_060}}),
     Case("traces.endpoint", "http://otel:4317", "env:OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel:4317"),
     Case("traces.protocol", "http/protobuf", "env:OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", TRACED),
     Case("traces.sampleRatio", 0.05, "env:OTEL_TRACES_SAMPLER_ARG", "0.05", TRACED),
@@ -436,6 +439,12 @@ def test_thresholds_reach_their_alert(name: str) -> None:
     """An alert fires at the number that the operator gave."""
     made = objects(GATEWAY, merged(RULE, nested(f"metrics.prometheusRule.{name}", 7.5)))
     assert made["PrometheusRule"]["spec"]["groups"][0]["rules"][THRESHOLDS[name]]["expr"].endswith("> 7.5")
+
+
+def test_the_admin_port_is_in_no_service_and_no_policy() -> None:
+    """Whoever watches forwards a port of the pod: nothing in the cluster leads there."""
+    made = objects(GATEWAY, merged(WALL, {"admin": {"port": 50_060}}))
+    assert [name for name, one in made.items() if "50060" in yaml.safe_dump(one)] == ["Deployment"]
 
 
 def test_every_value_has_a_case() -> None:

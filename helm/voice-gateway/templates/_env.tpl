@@ -4,6 +4,14 @@
   value: {{ .Values.service.port | int64 | toString | quote }}
 - name: METRICS_PORT
   value: {{ .Values.metrics.port | int64 | toString | quote }}
+{{- with .Values.admin }}
+{{- if .port }}
+- name: ADMIN_PORT
+  value: {{ .port | int64 | toString | quote }}
+- name: ADMIN_TEXT
+  value: {{ .text | quote }}
+{{- end }}
+{{- end }}
 - name: LOG_LEVEL
   value: {{ .Values.logLevel | quote }}
 - name: SHUTDOWN_GRACE_PERIOD

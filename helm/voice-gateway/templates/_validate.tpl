@@ -81,6 +81,10 @@
 {{- if has $port (list (int .Values.service.port) (int (include "voice-gateway.plainHealthPort" .))) }}
 {{- fail (printf "metrics.port %d is taken: calls have service.port, and with TLS the probes have the port after it." $port) }}
 {{- end }}
+{{- $admin := int .Values.admin.port }}
+{{- if and $admin (has $admin (list $port (int .Values.service.port) (int (include "voice-gateway.plainHealthPort" .)))) }}
+{{- fail (printf "admin.port %d is taken: calls have service.port, with TLS the probes have the port after it, and metrics have metrics.port." $admin) }}
+{{- end }}
 {{- end }}
 
 {{- define "voice-gateway.validateDrain" -}}

@@ -1,4 +1,4 @@
-"""The command line: `voice-gateway serve`, `health`, `check-config` and `replay`."""
+"""The command line: `voice-gateway serve`, `health`, `top`, `check-config` and `replay`."""
 
 import argparse
 import os
@@ -17,6 +17,10 @@ def main() -> int:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # gRPC writes a plain line among our JSON for each failed handshake: every port scan would fill the log.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    if arguments.verb == "top":
+        from voice_gateway.app.top.command import top  # noqa: PLC0415 - see above; it needs less than the others
+
+        return top(arguments.address, is_once=arguments.once)
     from voice_gateway.app import commands  # noqa: PLC0415 - see above
 
     if arguments.verb == "serve":
@@ -50,6 +54,15 @@ def _parser() -> argparse.ArgumentParser:
     health.add_argument(
         "--address", default="", metavar="HOST:PORT", help="its metrics port (default: METRICS_PORT on this host)"
     )
+    top = verbs.add_parser("top", help="show what a running gateway does, each second until Ctrl+C")
+    top.add_argument(
+        "address",
+        nargs="?",
+        default="",
+        metavar="HOST:PORT",
+        help="its admin port (default: ADMIN_PORT on this host, or 50052)",
+    )
+    top.add_argument("--once", action="store_true", help="print one screen and end")
     replay = verbs.add_parser("replay", help="print recorded conversations and check that the core does the same again")
     replay.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a journal")
     check = verbs.add_parser("check-config", help="check the environment and print what it sets")

@@ -13,6 +13,7 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 
 from voice_gateway import config
 from voice_gateway.app import reflection
+from voice_gateway.app.admin import Admin
 from voice_gateway.app.process import give_back_memory
 from voice_gateway.app.servers import add_health, grpc_server, health_server, open_plain_port, open_port, taken
 from voice_gateway.backends.http_tools.client import HttpTools
@@ -31,7 +32,6 @@ from voice_gateway.observability.health_service import HealthService
 from voice_gateway.observability.metrics import Metrics
 from voice_gateway.observability.metrics_server import serve_metrics
 from voice_gateway.observability.prober import HealthReporter, Prober
-from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
 from voice_gateway.observability.trace_settings import TracingSettings
 from voice_gateway.observability.watchers import GivenUpError, keep_going
 from voice_gateway.session import clock
@@ -74,6 +74,7 @@ class Gateway:
     def __init__(self, settings: config.Settings) -> None:
         self._settings = settings
         self._metrics = Metrics()
+        self._admin = Admin(settings.server, self._metrics)
         self._traces, spans, tracing = _traces(settings.tracing, self._metrics)
         recognizer = RivaRecognizer(settings.asr, spans=spans)
         synthesizer = RivaSynthesizer(settings.tts, spans=spans)
@@ -81,14 +82,15 @@ class Gateway:
         self._backends = backends = (recognizer.pool, llm.pool, synthesizer.pool)
         self._tools = HttpTools(settings.tools, spans)
         self._roster = Roster()
+        watch = self._admin.watch()
         for backend in backends:
-            backend.watch(self._metrics)
+            backend.watch(watch)
         pacer = Pacer()
         shared = Shared(
             recognizer=recognizer,
             llm=llm,
             synthesizer=StandingSpeech(synthesizer, spoken_sentences(settings.session.persona.unheard)),
-            telemetry=SharedTelemetry(LogTelemetry(), self._metrics),
+            telemetry=self._admin.telemetry(),
             pacer=pacer,
             roster=self._roster,
             voices=VoiceBank(SileroModel(), pacer, self._metrics.voices_judged),
@@ -114,7 +116,7 @@ class Gateway:
         if certificates := self._certificates:
             self._metrics.watch_certificate(lambda: ends_at_s(certificates.value))
         self._entrance = Entrance(settings.identity, open_page=JwksPage, watched=watched)
-        refusals = RefusalLog(self._metrics)
+        refusals = RefusalLog(watch)
         self._server = grpc_server(settings.server, self._entrance, settings.admission.max_sessions, refusals)
         self._health_server = health_server() if settings.server.health_port else None
         self._metrics_server: asyncio.Server | None = None
@@ -147,12 +149,13 @@ class Gateway:
         if self._health_server is not None:
             open_plain_port(self._health_server, server.health_port)
             await self._health_server.start()
+        await self._admin.start(self._readiness, self._backends, self._admission, VERSION)
         await self._server.start()
         return port
 
     def loop_lagged(self, lag_s: float) -> None:
         """Take one measurement of the event loop that this runs in."""
-        self._metrics.loop_lagged(lag_s)
+        self._admin.loop_lagged(lag_s)
 
     @property
     def metrics_port(self) -> int:
@@ -184,6 +187,7 @@ class Gateway:
 
     async def _loaded(self, load: Load) -> None:
         self._admission.observe(load)
+        self._admin.used(load.cpu_percent)
         self._metrics.second_passed(load.late_ticks, self._roster.leads_ms(), len(asyncio.all_tasks()))
         self._readiness.observe_fullness(self._admission.fullness, clock.now())
 
@@ -208,6 +212,7 @@ class Gateway:
                 await self._roster.wait_empty()
         if self._health_server is not None:
             await self._health_server.stop(None)
+        await self._admin.stop()
         if self._metrics_server is not None:
             self._metrics_server.close()
         await asyncio.gather(

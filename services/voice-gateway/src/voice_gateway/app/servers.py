@@ -1,14 +1,18 @@
 """gRPC servers and their ports."""
 
+from collections.abc import Callable
+
 import grpc.aio
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 
 from voice_gateway import config
+from voice_gateway.domain.overview.values import Overview
 from voice_gateway.identity.certificates import Certificates
 from voice_gateway.identity.watched import WatchedFiles
 from voice_gateway.observability.health_service import HealthService
 from voice_gateway.session.admission.unstarted import Unstarted
+from voice_gateway.transports.grpc_admin import server as grpc_admin
 from voice_gateway.transports.grpc_wire.auth import CallerInterceptor, Identifies
 from voice_gateway.transports.grpc_wire.parsing import parse
 from voice_gateway.transports.grpc_wire.unary import server_stream, unary
@@ -29,6 +33,10 @@ HEALTH_MESSAGE_BYTES = 4_096
 HEALTH_UNSTARTED = 60
 """Questions that may be waited for on a port, beside the calls: whoever asks for health is not known."""
 HEALTH_RETRY_MS = 1_000
+ADMIN_MESSAGE_BYTES = 1_024
+"""Received at most by the admin service, whose request has no fields."""
+ADMIN_UNSTARTED = 20
+"""Questions to it that may be waited for."""
 PORT_OPTIONS = (
     # The name that gRPC knows; `min_recv_ping_interval_...`, as the constant is called in C, it takes without effect.
     ("grpc.http2.min_ping_interval_without_data_ms", PING_INTERVAL_MS),
@@ -74,6 +82,18 @@ def add_health(server: grpc.aio.Server, health: HealthService) -> None:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(HEALTH_NAME, handlers),))
 
 
+def admin_server(look: Callable[[], Overview]) -> grpc.aio.Server:
+    """A server that tells what the process does, and nothing else."""
+    own = (
+        ("grpc.max_receive_message_length", ADMIN_MESSAGE_BYTES),
+        ("grpc.max_concurrent_streams", ADMIN_UNSTARTED),
+    )
+    server = grpc.aio.server(options=(*KEEPALIVE_OPTIONS, *PORT_OPTIONS, *own))
+    expect = Unstarted(lambda: ADMIN_UNSTARTED, lambda: HEALTH_RETRY_MS).expecting
+    grpc_admin.add_to_server(server, look, expect)
+    return server
+
+
 def age_options(max_age_ms: int) -> tuple[tuple[str, int], ...]:
     """Options that end old connections and no call on them; none for 0."""
     if not max_age_ms:
@@ -112,9 +132,9 @@ def _configuration(shown: Certificates) -> grpc.ServerCertificateConfiguration:
     return grpc.ssl_server_certificate_configuration([(shown.key, shown.chain)], shown.client_ca)
 
 
-def open_plain_port(server: grpc.aio.Server, port: int) -> int:
+def open_plain_port(server: grpc.aio.Server, port: int, host: str = "[::]") -> int:
     try:
-        return server.add_insecure_port(f"[::]:{port}")
+        return server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
         raise taken(port) from error
 

@@ -21,7 +21,7 @@ from voice_gateway.observability.trace_settings import TracingSettings
 from voice_gateway.session.admission.gate import AdmissionSettings
 from voice_gateway.session.negotiation import SessionSettings
 
-__all__ = ["SECTIONS", "ConfigError", "ServerSettings", "Settings", "describe", "load", "metrics_port"]
+__all__ = ["SECTIONS", "ConfigError", "ServerSettings", "Settings", "admin_port", "describe", "load", "metrics_port"]
 
 SECTIONS = (
     *server.SECTIONS,
@@ -91,6 +91,19 @@ def metrics_port(environment: Mapping[str, str] = os.environ) -> int:
             tuple(reader.mistakes) or (f"{server.METRICS_PORT.name} is 0: which port was picked must be said",)
         )
     return port
+
+
+def admin_port(environment: Mapping[str, str] = os.environ) -> int:
+    """The port of the admin service, which nothing else need be right for; DEFAULT_ADMIN_PORT if there is none here.
+
+    Raises:
+        ConfigError: it is wrong.
+    """
+    reader = Reader(environment)
+    port = reader.read(server.ADMIN_PORT)
+    if reader.mistakes:
+        raise ConfigError(tuple(reader.mistakes))
+    return port or server.DEFAULT_ADMIN_PORT
 
 
 def describe(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:

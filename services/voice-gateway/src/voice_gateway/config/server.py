@@ -6,7 +6,7 @@ from pathlib import Path
 from voice_gateway.config.reader import Reader, Section
 from voice_gateway.identity.certificates import ClientCaInvalid, watched_certificates
 from voice_gateway.identity.settings import TlsFiles
-from voice_gateway.setting_kinds import MAX_PORT, choice, file, folder, integer
+from voice_gateway.setting_kinds import MAX_PORT, choice, file, folder, integer, switch
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -31,6 +31,16 @@ METRICS_PORT = integer(
     "",
     "port of the metrics, over HTTP at /metrics, and of /health; 0 picks a free one",
 )
+ADMIN_PORT = integer(
+    "ADMIN_PORT",
+    0,
+    (0, MAX_PORT),
+    "",
+    "port of 127.0.0.1 alone, without TLS, that `voice-gateway top` asks what the process does; 0: none",
+)
+DEFAULT_ADMIN_PORT = 50_052
+"""Where `voice-gateway top` looks unless it is told: the port after that of the calls."""
+ADMIN_TEXT = switch("ADMIN_TEXT", default=False, doc="whether that port tells what was said last in each call")
 MAX_CONNECTION_AGE_MS = integer(
     "MAX_CONNECTION_AGE_MS",
     600_000,
@@ -61,6 +71,8 @@ SECTIONS = (
             GRPC_TLS_CLIENT_CA,
             HEALTH_PORT,
             METRICS_PORT,
+            ADMIN_PORT,
+            ADMIN_TEXT,
             MAX_CONNECTION_AGE_MS,
             START_TIMEOUT_MS,
             SHUTDOWN_GRACE_PERIOD,
@@ -82,6 +94,9 @@ class ServerSettings:
     """0: there is no such port."""
     metrics_port: int
     """0: the operating system chooses."""
+    admin_port: int
+    """0: there is no such port."""
+    has_admin_text: bool
     max_connection_age_ms: int
     """0: connections live as long as their clients want."""
     start_timeout_ms: int
@@ -98,6 +113,8 @@ def read_server(reader: Reader) -> ServerSettings:
         tls=tls,
         health_port=reader.read(HEALTH_PORT),
         metrics_port=reader.read(METRICS_PORT),
+        admin_port=reader.read(ADMIN_PORT),
+        has_admin_text=reader.read(ADMIN_TEXT),
         max_connection_age_ms=reader.read(MAX_CONNECTION_AGE_MS),
         start_timeout_ms=reader.read(START_TIMEOUT_MS),
         grace_s=reader.read(SHUTDOWN_GRACE_PERIOD),

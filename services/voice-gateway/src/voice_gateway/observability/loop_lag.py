@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 EVERY_MS = 50
@@ -45,16 +45,17 @@ async def watch_loop_lag(observe: Callable[[float], None]) -> None:
         _tell(lags_ms)
 
 
-def summary(lags_ms: Sequence[float]) -> LoopLag | None:
+def summary(lags_ms: Collection[float]) -> LoopLag | None:
     """What the samples amount to; None when there is no sample."""
     if not lags_ms:
         return None
     ordered = sorted(lags_ms)
+    return LoopLag(percentile(ordered, 50), percentile(ordered, 99), ordered[-1], len(ordered))
 
-    def percentile(percent: int) -> float:
-        return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
-    return LoopLag(percentile(50), percentile(99), ordered[-1], len(ordered))
+def percentile(ordered: Sequence[float], percent: int) -> float:
+    """The least of some values, in ascending order, that so many percent of them do not exceed."""
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def _tell(lags_ms: Sequence[float]) -> None:

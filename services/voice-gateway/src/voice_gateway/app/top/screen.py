@@ -1,0 +1,199 @@
+"""The screen of `voice-gateway top`, from an overview. Pure: the terminal is `command.py`'s."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Group, JustifyMethod, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from voice_gateway.app.top.rows import (
+    AddressRow,
+    address_rows,
+    cells,
+    duration,
+    floors,
+    plain,
+    typical,
+    verdict,
+)
+from voice_gateway.domain.backend_status import AddressState
+from voice_gateway.domain.overview.values import CallSeen, FloorSeen, Overview, TurnSeen
+
+MAX_VERDICTS, MAX_ADDRESSES, MAX_TURNS, MAX_REFUSALS = 3, 8, 8, 3
+"""Lines of each part; calls get what is left of the screen."""
+LEAST_CALLS = 5
+BESIDE_BAR = 30
+"""Characters of a turn's line that are not its bar."""
+LEAST_BAR = 20
+_COLOURS = {
+    "endpointing": "cyan",
+    "asr_final": "blue",
+    "hold": "yellow",
+    "llm_first_token": "magenta",
+    "llm_tool_call": "bright_magenta",
+    "tools": "bright_yellow",
+    "first_sentence": "bright_cyan",
+    "tts_first_audio": "green",
+    "playout": "white",
+    "contested": "red",
+}
+_OTHER_COLOUR = "bright_black"
+_FLOOR_STYLES = {FloorSeen.USER: "cyan", FloorSeen.AGENT: "green", FloorSeen.CONTESTED: "bold red"}
+_MIB = 1 << 20
+
+
+def screen(overview: Overview, width: int, height: int) -> RenderableType:
+    """Everything, in about `height` lines of `width` characters."""
+    rows = address_rows(overview)
+    used = [*_head(overview, rows), *_addresses(rows), *_turns(overview.turns, width), *_refusals(overview)]
+    lines_used = sum(_height(part, width) for part in used)
+    room = max(LEAST_CALLS, height - lines_used - 4)
+    return Group(*used, *_calls(overview.calls, room))
+
+
+def _height(part: Table | Text, width: int) -> int:
+    """Lines: a table has a head, a text is wrapped."""
+    return part.row_count + 1 if isinstance(part, Table) else -(-part.cell_len // width)
+
+
+def _head(overview: Overview, rows: Sequence[AddressRow]) -> list[Text]:
+    state = "draining" if overview.is_draining else "ready" if overview.is_ready else "not ready"
+    head = Text(f"voice-gateway {plain(overview.version)}  ")
+    head.append(state, "bold green" if state == "ready" else "bold red")
+    head.append(f"  up {duration(overview.uptime_ms)}")
+    head.append(f"  calls {overview.sessions} of {overview.capacity}, {overview.fullness_ratio * 100:.0f} % full")
+    lag = overview.loop_lag
+    told = "-" if lag is None else f"p50 {lag.p50_us / 1_000:.1f} ms, p99 {lag.p99_us / 1_000:.1f} ms"
+    load = Text(f"CPU {overview.cpu_percent:.0f} %  memory {overview.resident_bytes / _MIB:.0f} MiB  loop lag {told}")
+    verdicts = [Text(plain(line), "bold red") for line in verdict(rows)]
+    return [head, load, *_first(verdicts, MAX_VERDICTS, "addresses that are slow or ejected")]
+
+
+def _first(lines: Sequence[Text], most: int, what: str) -> list[Text]:
+    more = [Text(f"and {len(lines) - most} more {what}", "dim")] if len(lines) > most else []
+    return [*lines[:most], *more]
+
+
+def _titled(title: str, table: Table) -> list[Table | Text]:
+    return [Text(title, "bold"), table] if table.row_count else [Text(f"{title}: none", "bold")]
+
+
+def _table(*columns: tuple[str, str]) -> Table:
+    """Columns to the `left` or `right`; those that are `soft` give way where the screen is too narrow for all."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for name, kind in columns:
+        justify: JustifyMethod = "right" if kind == "right" else "left"
+        table.add_column(_soft(name), justify=justify, no_wrap=kind != "soft", header_style="dim")
+    return table
+
+
+def _soft(text: str) -> Text:
+    """A cell that is one line, whatever is in it."""
+    return Text(plain(text), no_wrap=True, overflow="ellipsis")
+
+
+def _more(left_out: int, what: str) -> list[Text]:
+    return [Text(f"and {left_out} more {what}", "dim")] if left_out > 0 else []
+
+
+def _addresses(rows: Sequence[AddressRow]) -> Iterable[Table | Text]:
+    table = _table(
+        ("", "left"),
+        ("backend", "left"),
+        ("address", "left"),
+        ("state", "left"),
+        ("calls", "right"),
+        ("p50 ms", "right"),
+        ("p95 ms", "right"),
+        ("of", "right"),
+        ("failures", "right"),
+        ("last failure", "soft"),
+    )
+    for row in rows[:MAX_ADDRESSES]:
+        seen, status = row.seen, row.seen.status
+        is_bad = row.is_slow or status.state is AddressState.EJECTED
+        table.add_row(
+            "SLOW" if row.is_slow else " " * 4,
+            row.backend.value,
+            Text(plain(status.address)),
+            "leaving" if status.is_leaving else status.state.value,
+            str(status.calls),
+            _number(row.p50_ms),
+            _number(row.p95_ms),
+            str(row.measured),
+            str(seen.failures),
+            _soft(status.cause),
+            style="bold red" if is_bad else "",
+        )
+    return [*_titled("Backends, the slowest first", table), *_more(len(rows) - MAX_ADDRESSES, "addresses")]
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else str(value)
+
+
+def _turns(turns: Sequence[TurnSeen], width: int) -> Iterable[Table | Text]:
+    table = _table(("session", "left"), ("turn", "right"))
+    table.add_column("ms", justify="right", no_wrap=True, header_style="dim")
+    table.add_column("where they went", no_wrap=True, header_style="dim")
+    shown = turns[:MAX_TURNS]
+    mean = typical(turns)
+    bar_width = max(LEAST_BAR, width - BESIDE_BAR)
+    longest_ms = max((turn.total_ms for turn in (*shown, *([mean] if mean else []))), default=0) or 1
+    if mean is not None:
+        table.add_row(f"mean of {len(turns)}", "", str(mean.total_ms), _bar(mean, longest_ms, bar_width))
+    for turn in shown:
+        bar = _bar(turn, longest_ms, bar_width)
+        table.add_row(Text(plain(turn.session_id)), str(turn.turn), str(turn.total_ms), bar)
+    return _titled("Last turns: ms from the last word to the first sound", table)
+
+
+def _bar(turn: TurnSeen, longest_ms: int, width: int) -> Text:
+    """Each span with its name and milliseconds as far as they fit; a stroke begins it, for eyes without colours."""
+    bar = Text(no_wrap=True)
+    for span, length in cells(turn, longest_ms, width):
+        label = f"|{plain(span.name)} {span.duration_ms}"[:length]
+        bar.append(label.ljust(length), f"black on {_COLOURS.get(span.name, _OTHER_COLOUR)}")
+    return bar
+
+
+def _refusals(overview: Overview) -> Iterable[Table | Text]:
+    title = f"Refused in the last {duration(overview.refusals_window_ms)}"
+    if not overview.refusals:
+        return [Text(f"{title}: none")]
+    shown = overview.refusals[:MAX_REFUSALS]
+    parts = (f"{each.calls} {plain(each.reason)} {plain(each.limit)}".rstrip() for each in shown)
+    left_out = sum(each.calls for each in overview.refusals[MAX_REFUSALS:])
+    return [
+        Text(", ".join((f"{title}: {next(parts)}", *parts, *([f"{left_out} others"] if left_out else []))), "yellow")
+    ]
+
+
+def _calls(calls: Sequence[CallSeen], room: int) -> Iterable[Table | Text]:
+    has_text = any(call.user_text or call.agent_text for call in calls)
+    table = _table(
+        ("session", "left"),
+        ("floor", "left"),
+        ("age", "right"),
+        ("turns", "right"),
+        ("last ms", "right"),
+        ("door", "left"),
+        ("account", "soft"),
+        ("label", "soft"),
+        *((("user said", "soft"), ("agent said", "soft")) if has_text else ()),
+    )
+    for call in calls[:room]:
+        texts = (_soft(call.user_text), _soft(call.agent_text)) if has_text else ()
+        table.add_row(
+            Text(plain(call.session_id)),
+            Text(call.floor.value, _FLOOR_STYLES.get(call.floor, "")),
+            duration(call.age_ms),
+            str(call.turns),
+            _number(None if call.last_turn is None else call.last_turn.total_ms),
+            Text(plain(call.transport)),
+            _soft(call.account),
+            _soft(call.client_label),
+            *texts,
+        )
+    floor = Text(f"Floor: {floors(calls)}")
+    return [floor, *_titled("Calls, the oldest first", table), *_more(len(calls) - room, "calls")]
