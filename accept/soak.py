@@ -57,7 +57,7 @@ RELOAD_EVERY_S: Final = 30.0
 SAMPLE_EVERY_S: Final = 5.0
 MAX_SLOPE_MIB_A_MINUTE: Final = 1.0
 MAX_MORE: Final = 0.05
-"""How much more may be left than there was at rest before: issue 10, acceptance 5."""
+"""How much more may be left than there was at rest before."""
 PATIENCE_S: Final = 20.0
 MIB: Final = 2**20
 TOKEN: Final = "soak"  # noqa: S105  of a server that lives for some minutes, on loopback
