@@ -20,7 +20,7 @@ CALLERS: Final = 30
 PAIRS: Final = 5
 SAMPLED_SHARE: Final = 0.1
 MAX_COST: Final = 1.03
-"""CPU with a tenth of the calls sampled, in CPU without traces: issue 10, acceptance 1."""
+"""CPU with a tenth of the calls sampled, in CPU without traces."""
 TILING_MS: Final = 5
 """How far the spans of a turn may be from its time from voice to voice: the same."""
 PREPARED: Final = policy_pb2.TurnPolicy(stop_history_ms=WINDOW_MS)

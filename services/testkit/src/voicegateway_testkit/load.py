@@ -23,7 +23,7 @@ RATE_HZ = 16000
 """Sample rate of the audio both ways."""
 FRAME_MS = 20
 LATE_MS = 10
-"""A frame that leaves later than this spoils the measurement if many do: issue 4, acceptance 3."""
+"""A frame that leaves later than this spoils the measurement if many do."""
 AUDIO_LATE_MS = 40
 """Reply audio later than its place in the reply plus this, counted from the reply's first frame, is late."""
 METHOD = "/voicegateway.v1.VoiceGatewayService/Converse"
