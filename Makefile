@@ -138,6 +138,11 @@ soak: setup ## ten minutes of everything at once, and what is left of it (HOURS=
 issuer: setup ## JWTs of an issuer that others wrote (oauth2-mock-server, through npm), with rotation under a live call
 	$(BIN)/pytest -m npm services/voice-gateway/tests/e2e/test_e2e_real_issuer.py
 
+.PHONY: rules
+rules: setup ## every alert by promtool, which it installs where it can
+	scripts/install_prometheus.sh || echo 'no promtool here: no alert is tried'
+	$(BIN)/pytest helm/tests/test_chart_rules.py
+
 .PHONY: dashboards
 dashboards: setup ## every alert by promtool, every panel by a Prometheus that reads a gateway with calls; installs them
 	scripts/install_prometheus.sh

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from monitoring.alerts.backend_ejected import BACKEND_EJECTED
 from monitoring.alerts.backend_errors import BACKEND_ERRORS
 from monitoring.alerts.certificate_ends import CERTIFICATE_ENDS
+from monitoring.alerts.certificate_ends_now import CERTIFICATE_ENDS_NOW
+from monitoring.alerts.down import DOWN
 from monitoring.alerts.loop_lag import LOOP_LAG
 from monitoring.alerts.near_capacity import NEAR_CAPACITY
 from monitoring.alerts.no_healthy_backend import NO_HEALTHY_BACKEND
@@ -29,6 +31,8 @@ ALERTS = (
     BACKEND_EJECTED,
     NEAR_CAPACITY,
     CERTIFICATE_ENDS,
+    CERTIFICATE_ENDS_NOW,
+    DOWN,
 )
 RECORDINGS = tuple(recording for objective in OBJECTIVES for recording in objective.recordings())
 HEAD = """\
@@ -44,10 +48,8 @@ metadata:
   name: {{ include "voice-gateway.fullname" . | quote }}
   namespace: {{ .Release.Namespace | quote }}
   labels:
-    {{- include "voice-gateway.labels" . | nindent 4 }}
-    {{- with $rule.labels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- $labels := include "voice-gateway.labels" . | fromYaml }}
+    {{- toYaml (mergeOverwrite $labels ($rule.labels | default dict)) | nindent 4 }}
 spec:
   groups:
 """

@@ -8,7 +8,12 @@ if ! command -v apt-get > /dev/null || [[ $(id -u) != 0 ]]; then
   echo 'prometheus is missing, and only root of a Debian machine can install it here' >&2
   exit 1
 fi
-# a package starts its service unless this file forbids it
+# a package starts its service, and lets it start at boot, unless these files forbid it
+unit=/etc/systemd/system/prometheus.service
+if [[ ! -e $unit && ! -L $unit ]]; then
+  mkdir -p "${unit%/*}"
+  ln -s /dev/null "$unit"
+fi
 policy=/usr/sbin/policy-rc.d
 if [[ ! -e $policy ]]; then
   trap 'rm -f "$policy"' EXIT

@@ -3,7 +3,7 @@
 import json
 import re
 
-from chart_kit import DASHBOARDS, GATEWAY, objects
+from chart_kit import DASHBOARDS, GATEWAY, merged, objects, template
 from voice_gateway.observability.metric_names import METRICS
 
 from monitoring.dashboards import pages
@@ -14,6 +14,12 @@ def test_the_chart_ships_every_dashboard() -> None:
     shipped = objects(GATEWAY, DASHBOARDS)["ConfigMap-dashboards"]["data"]
     assert shipped == {name: page.rstrip("\n") for name, page in pages().items()}
     assert "ConfigMap-dashboards" not in objects(GATEWAY)
+
+
+def test_a_label_of_the_operator_takes_the_place_of_the_charts() -> None:
+    """A sidecar that looks for another value finds it, and the label is there once: strict readers refuse two."""
+    made = template(GATEWAY, merged(DASHBOARDS, {"metrics": {"dashboards": {"labels": {"grafana_dashboard": "yes"}}}}))
+    assert re.findall("grafana_dashboard: .*", made) == ['grafana_dashboard: "yes"']
 
 
 def test_dashboards_keep_their_links() -> None:

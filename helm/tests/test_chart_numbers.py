@@ -96,6 +96,8 @@ def test_whatever_is_a_number_is_written_out(helm: str) -> None:
     _made(
         helm,
         GATEWAY,
-        values=merged(EVERYTHING, {"metrics": {"prometheusRule": {"enabled": True, "slowReplySeconds": MILLION}}}),
+        values=merged(
+            EVERYTHING, {"metrics": {"prometheusRule": {"enabled": True, "backendErrorsPerSecond": MILLION}}}
+        ),
     )
     _made(helm, LOCAL_MODELS, values={"replicaCount": MILLION})

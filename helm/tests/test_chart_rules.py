@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_kit import CHARTS, GATEWAY, RULE, at, merged, objects
+from chart_kit import CHARTS, GATEWAY, RULE, at, merged, objects, refusal
 from voice_gateway.observability.metric_names import LATENCY_BUCKETS_S, METRICS
 
+from monitoring.queries import RELEASE
 from monitoring.rules import ALERTS, RECORDINGS
 
 CASES = sorted((CHARTS / "tests" / "rules").glob("*.yaml"))
@@ -54,6 +55,15 @@ def test_every_rule_is_tried_both_ways() -> None:
     asked = [(one["expr"], bool(one["exp_samples"])) for test in tests for one in test.get("promql_expr_test", ())]
     for recording in RECORDINGS:
         assert {has_data for expr, has_data in asked if recording.record in expr.split("{")[0]} >= {True, False}
+
+
+def test_every_alert_says_of_which_release_it_is() -> None:
+    """Alertmanager keeps two releases apart, because each alert has the labels of its own."""
+    tests = [test for case in CASES for test in yaml.safe_load(case.read_text(encoding="utf-8"))["tests"]]
+    asked = [one for test in tests for one in test.get("alert_rule_test", ())]
+    fired = [(one["alertname"], alert["exp_labels"]) for one in asked for alert in one["exp_alerts"]]
+    assert {name for name, _ in fired} == {alert.name for alert in ALERTS}
+    assert not [name for name, labels in fired if not set(RELEASE) <= set(labels)]
 
 
 def test_the_chart_has_every_rule() -> None:
@@ -107,3 +117,10 @@ def test_prompt_replies_can_be_counted() -> None:
     schema = (GATEWAY / "values.schema.json").read_text(encoding="utf-8")
     path = "properties.metrics.properties.prometheusRule.properties.promptSeconds.enum"
     assert at(yaml.safe_load(schema), path) == list(LATENCY_BUCKETS_S)
+
+
+@pytest.mark.parametrize("name", ["promptSeconds", "answeredPercent", "certificateDays"])
+def test_a_threshold_that_is_taken_away_is_refused(name: str) -> None:
+    """`null` takes a value away, and an alert that compares with nothing is never heard of again."""
+    taken = merged(RULE, {"metrics": {"prometheusRule": {name: None}}})
+    assert "a threshold must not be null" in refusal(GATEWAY, taken)

@@ -7,7 +7,7 @@ from monitoring.rule import WHERE, Alert
 
 BACKEND_EJECTED = Alert(
     "VoiceGatewayBackendEjected",
-    f"max by (backend) ({queries.addresses(WHERE, AddressState.EJECTED)}) > 0",
+    f"max by ({', '.join((*queries.RELEASE, 'backend'))}) ({queries.addresses(WHERE, AddressState.EJECTED)}) > 0",
     wait="5m",
     severity="warning",
     summary="{{ $value }} addresses of <backend> get no calls, because they failed",

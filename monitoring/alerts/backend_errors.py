@@ -5,11 +5,11 @@ from voice_gateway.observability import metric_names as names
 from monitoring import queries
 from monitoring.rule import WHERE, Alert, value
 
+ERRORS = queries.rate(queries.select(names.BACKEND_ERRORS, WHERE), "5m")
 BACKEND_ERRORS = Alert(
     "VoiceGatewayBackendErrors",
-    f"{queries.summed(queries.rate(queries.select(names.BACKEND_ERRORS, WHERE), '5m'), 'backend', 'address')}"
-    f" > {value('backendErrorsPerSecond')}",
+    f"{queries.summed(ERRORS, *queries.RELEASE, 'backend', 'address')} > {value('backendErrorsPerSecond')}",
     wait="5m",
-    severity="critical",
+    severity="warning",
     summary="Calls to <backend> at <address> fail",
 )

@@ -7,9 +7,9 @@ from monitoring.rule import WHERE, Alert, value
 
 CERTIFICATE_ENDS = Alert(
     "VoiceGatewayCertificateEnds",
-    f"min by (namespace, service) ({queries.select(names.CERTIFICATE_EXPIRY, WHERE)}) - time()"
-    f" < 86400 * {value('certificateDays')}",
+    f"min by ({', '.join(queries.RELEASE)}) ({queries.select(names.CERTIFICATE_EXPIRY, WHERE)})"
+    f" < time() + 86400 * {value('certificateDays')}",
     wait="15m",
     severity="warning",
-    summary="The certificate ends in {{ $value | humanizeDuration }}",
+    summary="The certificate ends, or ended, at {{ $value | humanizeTimestamp }}",
 )

@@ -7,7 +7,7 @@ from monitoring.rule import WHERE, Alert, value
 
 LOOP_LAG = Alert(
     "VoiceGatewayLoopLag",
-    f"{queries.quantile(0.99, names.LOOP_LAG, WHERE, '5m', 'pod')} > {value('loopLagSeconds')}",
+    f"{queries.quantile(0.99, names.LOOP_LAG, WHERE, '5m', *queries.RELEASE, 'pod')} > {value('loopLagSeconds')}",
     wait="5m",
     severity="warning",
     summary="<pod> is over its capacity, and speech stutters",

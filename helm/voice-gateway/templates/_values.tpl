@@ -28,5 +28,6 @@ for those of this one. First in every file. */}}
 
 {{/* A number that need not be whole, without an exponent where it is. */}}
 {{- define "voice-gateway.number" -}}
+{{- if kindIs "invalid" . }}{{ fail "metrics.prometheusRule: a threshold must not be null" }}{{ end }}
 {{- if eq (floor .) (float64 .) }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
 {{- end }}

@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         default="",
         metavar="HOST:PORT",
-        help="its admin port (default: ADMIN_PORT on this host, or 50052)",
+        help="its admin port (default: ADMIN_PORT on this host, or 50060)",
     )
     top.add_argument("--once", action="store_true", help="print one screen and end")
     replay = verbs.add_parser("replay", help="print recorded conversations and check that the core does the same again")

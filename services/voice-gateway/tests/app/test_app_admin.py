@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from gateway_kit.overviews import address
@@ -18,10 +19,12 @@ from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.overview.values import AddressSeen, Overview
 from voice_gateway.observability.health import Readiness
+from voice_gateway.observability.listeners import Listeners
 from voice_gateway.observability.metrics import Metrics
 from voice_gateway.observability.overview.collector import Collector
 from voice_gateway.observability.overview.lookout import Lookout
-from voice_gateway.observability.telemetry import LogTelemetry
+from voice_gateway.observability.overview.watches import SharedWatch
+from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
 from voice_gateway.transports.grpc_admin.client import AdminClient
 
 START = Instant(7_000_000_000)
@@ -34,15 +37,18 @@ def server_settings(**environment: str) -> config.ServerSettings:
     return config.load({**backends, **environment}).server
 
 
+def told_to(shared: SharedTelemetry | SharedWatch) -> list[type]:
+    """Who is told."""
+    listeners: Listeners[Any] = shared._listeners
+    return [type(each) for each in listeners._listeners]
+
+
 async def test_nothing_is_collected_while_there_is_no_port() -> None:
     """Without ADMIN_PORT sessions, backends and refusals are told to log and metrics alone."""
-    metrics = Metrics()
-    off = Admin(server_settings(), metrics)
-    assert off.watch() is metrics
-    assert [type(each) for each in off.telemetry()._listeners] == [LogTelemetry, Metrics]
+    off, on = (Admin(server_settings(**port), Metrics()) for port in ({}, {"ADMIN_PORT": "50060"}))
+    assert (told_to(off.telemetry()), told_to(off.watch())) == ([LogTelemetry, Metrics], [Metrics])
     assert off._collector is None
-    on = Admin(server_settings(ADMIN_PORT="50060"), metrics)
-    assert [type(each) for each in on.telemetry()._listeners] == [LogTelemetry, Metrics, Collector]
+    assert (told_to(on.telemetry()), told_to(on.watch())) == ([LogTelemetry, Metrics, Collector], [Metrics, Collector])
 
 
 @pytest.mark.parametrize(("value", "is_kept"), [("on", True), ("off", False), ("", False)])

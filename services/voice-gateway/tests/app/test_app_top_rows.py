@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 from gateway_kit.overviews import CALL, OVERVIEW, SPANS, TURN, address, backend
-from voice_gateway.app.top.rows import SLOW_MS, address_rows, cells, duration, floors, plain, typical, verdict
+from voice_gateway.app.top.rows import SLOW_MS, Measured, address_rows, cells, duration, floors, plain, typical, verdict
 from voice_gateway.domain.backend_status import AddressState
 from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.events import LatencySpan
-from voice_gateway.domain.overview.values import BackendSeen, FloorSeen, TurnSeen
+from voice_gateway.domain.overview.values import AddressSeen, BackendSeen, FloorSeen, TurnSeen
 
 
 def marked(*backends: BackendSeen, turns: tuple[TurnSeen, ...] = ()) -> list[tuple[str, bool]]:
@@ -23,7 +23,7 @@ def test_a_backend_that_is_slow_by_half_a_second_stands_first() -> None:
     quick = backend(Backend.LLM, address("10.0.0.2:1", p50_ms=90, p95_ms=95))
     assert marked(quick, slow) == [("10.0.0.3:1", True), ("10.0.0.2:1", False)]
     rows = address_rows(replace(OVERVIEW, backends=(quick, slow)))
-    assert verdict(rows) == ("slow: tts 10.0.0.3:1: first output p50 600 ms, p95 640 ms",)
+    assert verdict(rows, ()) == ("slow: tts 10.0.0.3:1: first output p50 600 ms, p95 640 ms",)
 
 
 @pytest.mark.parametrize(
@@ -49,16 +49,59 @@ def test_one_without_a_peer_and_without_calls_is_not_slow() -> None:
 
 
 def test_recognition_is_judged_by_what_turns_wait_for_it() -> None:
-    """Recognition has no first output: the median of `asr_final` stands for it, and 0 where a turn had none."""
+    """Recognition has no first output: the median of `asr_final` stands for it, of the turns that had one."""
     asr = backend(Backend.ASR, address("10.0.0.1:1"))
-    waits = tuple(replace(TURN, spans=(LatencySpan("asr_final", 480, ms),)) for ms in (510, 530))
+    waits = tuple(replace(TURN, spans=(LatencySpan("asr_final", 480, ms),)) for ms in (510, 530, 520))
     none = replace(TURN, spans=(LatencySpan("endpointing", 0, 480),))
     overview = replace(OVERVIEW, backends=(asr,), turns=(*waits, none))
     (row,) = address_rows(overview)
-    assert (row.p50_ms, row.p95_ms, row.measured, row.is_slow) == (510, 530, 3, True)
-    assert verdict((row,)) == ("slow: asr 10.0.0.1:1: asr_final of the last turns p50 510 ms, p95 530 ms",)
-    (unknown,) = address_rows(replace(overview, turns=()))
-    assert (unknown.p50_ms, unknown.is_slow) == (None, False)
+    assert (row.measured, row.is_slow) == (Measured(520, 530, 3), True)
+    told = ("slow: asr 10.0.0.1:1: asr_final of the last turns p50 520 ms, p95 530 ms",)
+    assert verdict((row,), overview.turns) == told
+    (unknown,) = address_rows(replace(overview, turns=(none,)))
+    assert (unknown.measured, unknown.is_slow) == (None, False)
+
+
+def test_recognition_of_many_addresses_is_judged_as_one() -> None:
+    """Nobody knows which address a turn had: no row has a number or a mark, and one line names the backend."""
+    asr = backend(Backend.ASR, address("10.0.0.1:1"), address("10.0.0.2:1"))
+    llm = backend(Backend.LLM, address("10.0.0.3:1", p50_ms=450, p95_ms=470))
+    waits = tuple(replace(TURN, spans=(LatencySpan("asr_final", 480, ms),)) for ms in (950, 900, 880))
+    rows = address_rows(replace(OVERVIEW, backends=(asr, llm), turns=waits))
+    assert [(row.backend, row.measured is None, row.is_slow) for row in rows] == [
+        (Backend.LLM, False, True),
+        (Backend.ASR, True, False),
+        (Backend.ASR, True, False),
+    ]
+    assert verdict(rows, waits) == (
+        "slow: asr: asr_final p50 900 ms, p95 950 ms",
+        "slow: llm 10.0.0.3:1: first output p50 450 ms, p95 470 ms",
+    )
+    assert verdict(rows, waits[:2]) == ("slow: llm 10.0.0.3:1: first output p50 450 ms, p95 470 ms",)
+
+
+def leaving(seen: AddressSeen) -> AddressSeen:
+    """The same address after its name no longer resolves to it."""
+    return replace(seen, status=replace(seen.status, is_leaving=True))
+
+
+def test_who_leaves_is_neither_judged_nor_a_measure() -> None:
+    """An address that gets no more calls makes no other one slow, and is no reason to wake anybody."""
+    gone = leaving(address("10.0.0.1:1", p50_ms=50))
+    lost = leaving(address("10.0.0.3:1", state=AddressState.EJECTED))
+    late = leaving(address("10.0.0.4:1", p50_ms=900))
+    peers = backend(Backend.LLM, gone, address("10.0.0.2:1", p50_ms=300), lost, late)
+    rows = address_rows(replace(OVERVIEW, backends=(peers,)))
+    assert not any(row.is_slow or row.is_ejected for row in rows)
+    assert verdict(rows, ()) == ()
+
+
+@pytest.mark.parametrize(("measured", "is_slow"), [(2, False), (3, True)])
+def test_two_slow_calls_are_no_slow_address(measured: int, is_slow: bool) -> None:  # noqa: FBT001
+    """The first calls after a start are slow for everybody: an address is marked from the third on."""
+    assert marked(backend(Backend.TTS, address("10.0.0.1:1", p50_ms=900, measured=measured))) == [
+        ("10.0.0.1:1", is_slow)
+    ]
 
 
 def test_an_ejected_address_comes_before_a_slow_one() -> None:
@@ -66,7 +109,7 @@ def test_an_ejected_address_comes_before_a_slow_one() -> None:
     ejected = address("10.0.0.9:1", state=AddressState.EJECTED)
     both = (backend(Backend.LLM, address("10.0.0.2:1", p50_ms=900, p95_ms=950)), backend(Backend.TTS, ejected))
     rows = address_rows(replace(OVERVIEW, backends=both))
-    assert verdict(rows) == (
+    assert verdict(rows, ()) == (
         "ejected: tts 10.0.0.9:1: UNAVAILABLE",
         "slow: llm 10.0.0.2:1: first output p50 900 ms, p95 950 ms",
     )

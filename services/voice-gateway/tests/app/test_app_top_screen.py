@@ -31,10 +31,10 @@ session          floor        age turns last ms door    account label
 """.splitlines()
 
 
-def drawn(overview: Overview, height: int = HEIGHT, width: int = WIDTH) -> list[str]:
+def drawn(overview: Overview, height: int = HEIGHT, width: int = WIDTH, trouble: str = "") -> list[str]:
     """The lines of a screen."""
     console = Console(width=width, height=height, record=True, file=StringIO())
-    console.print(screen(overview, width, height))
+    console.print(screen(overview, width, height, trouble))
     return [line.rstrip() for line in console.export_text().splitlines()]
 
 
@@ -82,6 +82,31 @@ def test_a_long_list_is_cut_and_counted() -> None:
     assert "and 2 more addresses" in lines
     assert "1 AT_CAPACITY added_latency, 4 others" in " ".join(lines)
     assert lines[-1] == "and 94 more calls"
+
+
+def test_a_small_terminal_shows_every_part() -> None:
+    """On 80x24, with the most of everything and no answer, nothing is scrolled away: floor and calls are seen."""
+    ejected = [address(f"10.0.0.{host}:80", state=AddressState.EJECTED) for host in range(11)]
+    overview = replace(
+        OVERVIEW,
+        backends=(backend(Backend.LLM, *ejected),),
+        turns=(TURN,) * 20,
+        refusals=tuple(RefusalsSeen(Reason.AT_CAPACITY, limit, 1) for limit in Limit),
+        calls=(CALL,) * 5,
+    )
+    lines = drawn(overview, height=24, width=80, trouble="no answer for 3 s: " + "nobody " * 20)
+    assert len(lines) <= 24
+    assert lines[0].startswith("no answer for 3 s: nobody")
+    assert "Floor: nobody 0, user 0, agent 5, contested 0" in lines
+    assert "and 8 more addresses" in lines
+    assert sum(line.startswith("79cdef0b1687d043    3 600") for line in lines) == 3
+    assert sum("1 min 15 s" in line for line in lines) == 1
+    assert lines[-1] == "and 4 more calls"
+
+
+def test_a_screen_without_columns_is_no_crash() -> None:
+    """A terminal that says it has no columns costs nobody the command."""
+    screen(OVERVIEW, 0, 0)
 
 
 def test_words_are_a_column_only_where_they_are_told() -> None:

@@ -166,6 +166,19 @@ def test_the_first_outputs_of_an_address_are_the_last_hundred() -> None:
     assert (unknown.first_outputs, unknown.first_output_p50_ms, unknown.failures) == (0, 0, 0)
 
 
+def test_the_first_outputs_of_an_address_are_those_of_five_minutes() -> None:
+    """An address that was slow and is spared since is not called slow for ever."""
+    collector, clock = collecting()
+    collector.backend_began(Backend.TTS, "10.0.0.3:1", 2.0)
+    clock.passes(200_000)
+    collector.backend_began(Backend.TTS, "10.0.0.3:1", 0.1)
+    clock.passes(100_001)
+    seen = collector.addresses.seen(Backend.TTS, status("10.0.0.3:1"))
+    assert (seen.first_outputs, seen.first_output_p50_ms) == (1, 100)
+    clock.passes(200_000)
+    assert collector.addresses.seen(Backend.TTS, status("10.0.0.3:1")).first_outputs == 0
+
+
 def test_refusals_are_those_of_the_last_five_minutes() -> None:
     """Refusals are counted by reason and limit, the most frequent first, and forgotten after five minutes."""
     collector, clock = collecting()

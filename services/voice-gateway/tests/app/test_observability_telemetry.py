@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from gateway_kit.phone_call import AGREEMENT
+from gateway_kit.port_fakes import FakeTelemetry
+from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.caller import Caller, Proof
 from voice_gateway.domain.errors import Backend, BackendError, ClientError, GatewayError, InternalError, Reason
 from voice_gateway.domain.events import (
     EndCause,
     Ended,
+    Event,
     LatencySpan,
     ReplyFinished,
     ReplyKind,
@@ -18,6 +21,8 @@ from voice_gateway.domain.events import (
     Speculation,
     SpeculationOutcome,
     SpeculationTrigger,
+    SpeechEnded,
+    SpeechStarted,
     TurnRecord,
     TurnReport,
 )
@@ -26,8 +31,8 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.trace_context import TraceContext
 from voice_gateway.observability.logs import fields_of
-from voice_gateway.observability.telemetry import LogTelemetry
-from voice_gateway.session.ports import Telemetry
+from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
+from voice_gateway.session.ports import Bound, Telemetry
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 AGREED = replace(
@@ -200,3 +205,26 @@ def test_trouble_names_its_backend(caplog: pytest.LogCaptureFixture) -> None:
     assert (fields["detail"], fields["session"]) == ("no audio for 3000 ms", "s1")
     telemetry.trouble(AGREED, InternalError("KeyError"))
     assert read(caplog)[-1][0] == "ERROR"
+
+
+def test_a_listener_that_fails_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever watches a call cannot end it: the next is told all the same, and the log has one line of each fault."""
+
+    class Broken(FakeTelemetry):
+        def told(self, agreement: Agreement, event: Event) -> None:
+            del agreement, event
+            raise ValueError("a fault of ours")
+
+        def bound_reached(self, agreement: Agreement, bound: Bound) -> None:
+            del agreement, bound
+            raise KeyError("another")
+
+    last = FakeTelemetry()
+    telemetry: Telemetry = SharedTelemetry(Broken(), last)
+    events: list[Event] = [SpeechStarted(0), SpeechEnded(8_000)]
+    for event in events:
+        telemetry.told(AGREED, event)
+    telemetry.bound_reached(AGREED, Bound.REPORTS)
+    assert (last.events, last.bounds) == (events, [Bound.REPORTS])
+    assert [line.exc_info and line.exc_info[0] for line in caplog.records] == [ValueError, KeyError]
+    assert read(caplog) == [("ERROR", "listener_failed", {"listener": "Broken"})] * 2

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import grpc
 import grpc.aio
@@ -51,25 +50,33 @@ async def test_whoever_asks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await asyncio.to_thread(ask, address) == OVERVIEW
 
 
-async def test_too_many_at_once_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever asks faster than answers are written gets a status, and the gateway no heap of answers."""
-    goes_on = threading.Event()
+async def test_those_who_ask_at_once_are_given_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks faster than answers are written takes no second thread, and who gives up ends it for nobody."""
+    goes_on, written, looks = threading.Event(), asyncio.Event(), [0]
+    loop = asyncio.get_running_loop()
+
+    def look() -> Overview:
+        looks[0] += 1
+        return OVERVIEW
 
     def encode_later(overview: Overview) -> bytes:
+        loop.call_soon_threadsafe(written.set)
         goes_on.wait(30)
         return encode(overview)
 
     monkeypatch.setattr(grpc_admin, "encode", encode_later)
-    async with listening(admin_server(lambda: OVERVIEW)) as address, grpc.aio.insecure_channel(address) as channel:
-        method: Any = channel.unary_unary(grpc_admin.METHOD)
-        asked = [asyncio.ensure_future(method(b"")) for _ in range(grpc_admin.MAX_AT_ONCE + 1)]
-        done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-        (refused,) = done
-        error = refused.exception()
-        assert isinstance(error, grpc.aio.AioRpcError)
-        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        goes_on.set()
-        assert len(await asyncio.gather(*waiting)) == grpc_admin.MAX_AT_ONCE
+    answer = grpc_admin.SharedAnswer(look)
+    leaving, *asked = [asyncio.create_task(answer.get()) for _ in range(5)]
+    await written.wait()
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    asked.append(asyncio.create_task(answer.get()))
+    await asyncio.sleep(0)
+    goes_on.set()
+    assert {decode(each) == OVERVIEW for each in await asyncio.gather(*asked)} == {True}
+    assert looks == [1]
+    await answer.get()
+    assert looks == [2]
 
 
 @contextmanager

@@ -135,7 +135,7 @@ class Snapshot(_message.Message):
     """Resident memory of the process. 0: the system does not tell."""
     @_builtins.property
     def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___Call]:
-        """Calls in progress, the oldest first; at most 1000."""
+        """Calls in progress, the oldest first; at most 200."""
 
     @_builtins.property
     def turns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Turn]:
@@ -367,7 +367,7 @@ class Address(_message.Message):
     address: _builtins.str
     """IP address and port."""
     state: _builtins.str
-    """`new`, `healthy` or `ejected`. May grow."""
+    """`new`, `healthy` or `ejected`."""
     is_leaving: _builtins.bool
     """Whether it finishes its calls and gets no others."""
     calls: _builtins.int
@@ -375,7 +375,7 @@ class Address(_message.Message):
     failures: _builtins.int
     """Failures of calls and health checks since the process began."""
     first_outputs: _builtins.int
-    """Last calls whose first output was measured; 100 at most. 0: the next two say nothing."""
+    """Last calls of five minutes whose first output was measured; 100 at most. 0: the next two say nothing."""
     first_output_p50_ms: _builtins.int
     """Median of the time from the call to its first output."""
     first_output_p95_ms: _builtins.int

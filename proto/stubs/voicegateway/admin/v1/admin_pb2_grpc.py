@@ -51,7 +51,7 @@ class AdminServiceServicer:
     """
 
     def GetSnapshot(self, request, context):
-        """Tells the state of this moment. RESOURCE_EXHAUSTED when too many ask at once.
+        """Tells the state of this moment. Those who ask at once are given one answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,7 @@ class AdminServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     GetSnapshot: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetSnapshotRequest, _admin_pb2.GetSnapshotResponse]
-    """Tells the state of this moment. RESOURCE_EXHAUSTED when too many ask at once."""
+    """Tells the state of this moment. Those who ask at once are given one answer."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -48,7 +48,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSnapshot: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetSnapshotRequest, _admin_pb2.GetSnapshotResponse]  # type: ignore[assignment]
-    """Tells the state of this moment. RESOURCE_EXHAUSTED when too many ask at once."""
+    """Tells the state of this moment. Those who ask at once are given one answer."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Tells whoever runs the gateway what one process does now. Served on ADMIN_PORT of 127.0.0.1 alone, without TLS.
@@ -62,6 +62,6 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.GetSnapshotRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.GetSnapshotResponse, _abc.Awaitable[_admin_pb2.GetSnapshotResponse]]:
-        """Tells the state of this moment. RESOURCE_EXHAUSTED when too many ask at once."""
+        """Tells the state of this moment. Those who ask at once are given one answer."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

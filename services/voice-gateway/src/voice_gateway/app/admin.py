@@ -10,13 +10,13 @@ from voice_gateway.observability.health import Readiness
 from voice_gateway.observability.metrics import Metrics
 from voice_gateway.observability.overview.collector import Collector
 from voice_gateway.observability.overview.lookout import Lookout
-from voice_gateway.observability.overview.watches import ProcessWatch, SharedWatch
+from voice_gateway.observability.overview.watches import SharedWatch
 from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
 from voice_gateway.session import clock
 from voice_gateway.session.ports import BackendHealth, Occupancy
 
 LOOPBACK = "127.0.0.1"
-"""Where it listens: whoever may forward a port of the pod may watch it, and nobody else."""
+"""Where it listens: whoever may forward a port of the pod may watch it, and so may what runs beside it on this host."""
 
 
 class Admin:
@@ -31,12 +31,14 @@ class Admin:
 
     def telemetry(self) -> SharedTelemetry:
         """What is told of sessions."""
-        collecting = () if self._collector is None else (self._collector,)
-        return SharedTelemetry(LogTelemetry(), self._metrics, *collecting)
+        return SharedTelemetry(LogTelemetry(), self._metrics, *self._collecting())
 
-    def watch(self) -> ProcessWatch:
+    def watch(self) -> SharedWatch:
         """What is told of backends and refusals."""
-        return self._metrics if self._collector is None else SharedWatch(self._metrics, self._collector)
+        return SharedWatch(self._metrics, *self._collecting())
+
+    def _collecting(self) -> tuple[Collector, ...]:
+        return () if self._collector is None else (self._collector,)
 
     def loop_lagged(self, lag_s: float) -> None:
         """Take one measurement of the event loop."""

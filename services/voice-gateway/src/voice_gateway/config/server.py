@@ -38,8 +38,8 @@ ADMIN_PORT = integer(
     "",
     "port of 127.0.0.1 alone, without TLS, that `voice-gateway top` asks what the process does; 0: none",
 )
-DEFAULT_ADMIN_PORT = 50_052
-"""Where `voice-gateway top` looks unless it is told: the port after that of the calls."""
+DEFAULT_ADMIN_PORT = 50_060
+"""Where `voice-gateway top` looks unless it is told."""
 ADMIN_TEXT = switch("ADMIN_TEXT", default=False, doc="whether that port tells what was said last in each call")
 MAX_CONNECTION_AGE_MS = integer(
     "MAX_CONNECTION_AGE_MS",

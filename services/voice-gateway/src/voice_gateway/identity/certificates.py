@@ -50,9 +50,9 @@ def ends_at_s(certificates: Certificates) -> float:
 
     try:
         chain = x509.load_pem_x509_certificates(certificates.chain)
-    except (ValueError, x509.InvalidVersion):
+        return min(one.not_valid_after_utc.timestamp() for one in chain)
+    except (ValueError, OverflowError, x509.InvalidVersion):
         return math.nan
-    return min(one.not_valid_after_utc.timestamp() for one in chain)
 
 
 def server_context(certificates: Certificates) -> ssl.SSLContext:

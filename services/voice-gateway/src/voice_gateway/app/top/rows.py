@@ -33,8 +33,24 @@ ORDER = (
     "playout",
 )
 """Spans in the order in which a turn has them (docs/explanation/latency-budget.md)."""
+LEAST_MEASURED = 3
+"""One slow call, or two, are no slow address."""
 _ASR_SPAN = "asr_final"
 """What a turn waits for recognition; its addresses measure nothing by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The median and the 95th percentile of some times."""
+
+    p50_ms: int
+    p95_ms: int
+    count: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether they say something of who took the times."""
+        return self.count >= LEAST_MEASURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,61 +59,77 @@ class AddressRow:
 
     backend: Backend
     seen: AddressSeen
-    p50_ms: int | None
-    """Of its first outputs; of `asr` the turns' waits for it, at whatever address. None: nothing is measured."""
-    p95_ms: int | None
-    measured: int
-    """Calls, or turns, that these are of."""
+    measured: Measured | None
+    """Its first outputs; for the only address of `asr` the turns' waits for it. None: nothing is measured."""
     is_slow: bool
+
+    @property
+    def is_ejected(self) -> bool:
+        """Whether it gets no calls though it should."""
+        return self.seen.status.state is AddressState.EJECTED and not self.seen.status.is_leaving
 
 
 def address_rows(overview: Overview) -> tuple[AddressRow, ...]:
     """Ejected addresses first, then the slowest."""
-    waits_ms = sorted(
-        sum(span.duration_ms for span in turn.spans if span.name == _ASR_SPAN and not span.is_overlapped)
-        for turn in overview.turns
-    )
-    rows = [row for backend in overview.backends for row in _rows(backend, waits_ms)]
+    waited = _waits(overview.turns)
+    rows = [row for backend in overview.backends for row in _rows(backend, waited)]
     return tuple(sorted(rows, key=_urgency))
 
 
-def _rows(backend: BackendSeen, waits_ms: Sequence[int]) -> Iterable[AddressRow]:
-    measured = [each.first_output_p50_ms for each in backend.addresses if each.first_outputs]
-    fastest_ms = min(measured, default=0)
-    for seen in backend.addresses:
-        p50_ms: int | None = None
-        p95_ms: int | None = None
-        count = seen.first_outputs
-        if count:
-            p50_ms, p95_ms = seen.first_output_p50_ms, seen.first_output_p95_ms
-        elif backend.backend is Backend.ASR and waits_ms:
-            count = len(waits_ms)
-            p50_ms, p95_ms = (round(percentile(waits_ms, percent)) for percent in (50, 95))
-        yield AddressRow(backend.backend, seen, p50_ms, p95_ms, count, _is_slow(p50_ms, fastest_ms))
+def _waits(turns: Iterable[TurnSeen]) -> Measured | None:
+    """How long turns waited for recognition, of those that did."""
+    spans = ([span for span in turn.spans if span.name == _ASR_SPAN and not span.is_overlapped] for turn in turns)
+    waits_ms = sorted(sum(span.duration_ms for span in each) for each in spans if each)
+    if not waits_ms:
+        return None
+    p50_ms, p95_ms = (round(percentile(waits_ms, percent)) for percent in (50, 95))
+    return Measured(p50_ms, p95_ms, len(waits_ms))
 
 
-def _is_slow(p50_ms: int | None, fastest_ms: int) -> bool:
-    if p50_ms is None:
+def _rows(backend: BackendSeen, waited: Measured | None) -> Iterable[AddressRow]:
+    is_only_asr = backend.backend is Backend.ASR and len(backend.addresses) == 1
+    found = [(seen, _first_outputs(seen) or (waited if is_only_asr else None)) for seen in backend.addresses]
+    peers = [each for seen, each in found if each is not None and each.enough and not seen.status.is_leaving]
+    fastest_ms = min((each.p50_ms for each in peers), default=0)
+    for seen, each in found:
+        is_slow = not seen.status.is_leaving and _is_slow(each, fastest_ms)
+        yield AddressRow(backend.backend, seen, each, is_slow)
+
+
+def _first_outputs(seen: AddressSeen) -> Measured | None:
+    if not seen.first_outputs:
+        return None
+    return Measured(seen.first_output_p50_ms, seen.first_output_p95_ms, seen.first_outputs)
+
+
+def _is_slow(measured: Measured | None, fastest_ms: int) -> bool:
+    if measured is None or not measured.enough:
         return False
+    p50_ms = measured.p50_ms
     return p50_ms >= SLOW_MS or (fastest_ms > 0 and p50_ms >= max(SLOWER_TIMES * fastest_ms, fastest_ms + SLOWER_MS))
 
 
 def _urgency(row: AddressRow) -> tuple[bool, bool, int, str]:
-    p50_ms = -1 if row.p50_ms is None else row.p50_ms
-    return row.seen.status.state is not AddressState.EJECTED, not row.is_slow, -p50_ms, row.seen.status.address
+    p50_ms = -1 if row.measured is None else row.measured.p50_ms
+    return not row.is_ejected, not row.is_slow, -p50_ms, row.seen.status.address
 
 
-def verdict(rows: Sequence[AddressRow]) -> tuple[str, ...]:
-    """A line for each address that stands out, the most urgent first."""
-    lines = []
-    for row in rows:
-        status = row.seen.status
-        if status.state is AddressState.EJECTED:
-            lines.append(f"ejected: {row.backend} {status.address}: {status.cause}")
-        elif row.is_slow:
-            what = f"{_ASR_SPAN} of the last turns" if row.backend is Backend.ASR else "first output"
-            lines.append(f"slow: {row.backend} {status.address}: {what} p50 {row.p50_ms} ms, p95 {row.p95_ms} ms")
-    return tuple(lines)
+def verdict(rows: Sequence[AddressRow], turns: Iterable[TurnSeen]) -> tuple[str, ...]:
+    """A line for each address that stands out, the most urgent first; one for all addresses of recognition."""
+    statuses = [(row.backend, row.seen.status) for row in rows if row.is_ejected]
+    ejected = [f"ejected: {backend} {status.address}: {status.cause}" for backend, status in statuses]
+    slow = [(row.measured, _who(row)) for row in rows if row.is_slow and row.measured is not None]
+    recognition = [row for row in rows if row.backend is Backend.ASR]
+    waited = _waits(turns)
+    if len(recognition) > 1 and waited is not None and _is_slow(waited, 0):
+        slow.append((waited, f"{Backend.ASR}: {_ASR_SPAN}"))
+    slow.sort(key=lambda each: -each[0].p50_ms)
+    return (*ejected, *(f"slow: {who} p50 {took.p50_ms} ms, p95 {took.p95_ms} ms" for took, who in slow))
+
+
+def _who(row: AddressRow) -> str:
+    what = f"{_ASR_SPAN} of the last turns" if row.backend is Backend.ASR else "first output"
+    return f"{row.backend} {row.seen.status.address}: {what}"
 
 
 def typical(turns: Sequence[TurnSeen]) -> TurnSeen | None:

@@ -1,6 +1,7 @@
 """The screen of `voice-gateway top`, from an overview. Pure: the terminal is `command.py`'s."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
@@ -16,12 +17,24 @@ from voice_gateway.app.top.rows import (
     typical,
     verdict,
 )
-from voice_gateway.domain.backend_status import AddressState
 from voice_gateway.domain.overview.values import CallSeen, FloorSeen, Overview, TurnSeen
 
-MAX_VERDICTS, MAX_ADDRESSES, MAX_TURNS, MAX_REFUSALS = 3, 8, 8, 3
-"""Lines of each part; calls get what is left of the screen."""
-LEAST_CALLS = 5
+MAX_REFUSALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Lines that each part may have; calls get what is left of the screen, but so many at least."""
+
+    verdicts: int
+    addresses: int
+    turns: int
+    least_calls: int
+
+
+LARGE, SMALL = Share(3, 8, 8, 5), Share(2, 3, 3, 1)
+LARGE_HEIGHT = 38
+"""A screen that has room for the large share of every part."""
 BESIDE_BAR = 30
 """Characters of a turn's line that are not its bar."""
 LEAST_BAR = 20
@@ -42,21 +55,38 @@ _FLOOR_STYLES = {FloorSeen.USER: "cyan", FloorSeen.AGENT: "green", FloorSeen.CON
 _MIB = 1 << 20
 
 
-def screen(overview: Overview, width: int, height: int) -> RenderableType:
-    """Everything, in about `height` lines of `width` characters."""
+def screen(overview: Overview, width: int, height: int, trouble: str = "") -> RenderableType:
+    """Everything, in about `height` lines of `width` characters; the first is `trouble`, if there is any."""
     rows = address_rows(overview)
-    used = [*_head(overview, rows), *_addresses(rows), *_turns(overview.turns, width), *_refusals(overview)]
+    share = LARGE if height >= LARGE_HEIGHT else SMALL
+    used = [
+        *([_soft(trouble, "bold red")] if trouble else []),
+        *_head(overview, rows, share.verdicts),
+        *_addresses(rows, share.addresses),
+        *_turns(overview.turns, share.turns, width),
+        *_refusals(overview),
+    ]
+    if share is SMALL:
+        _keep_to_a_line(used)
     lines_used = sum(_height(part, width) for part in used)
-    room = max(LEAST_CALLS, height - lines_used - 4)
+    room = max(share.least_calls, height - lines_used - 4)
     return Group(*used, *_calls(overview.calls, room))
 
 
+def _keep_to_a_line(parts: Iterable[Table | Text]) -> None:
+    for part in parts:
+        if isinstance(part, Text):
+            part.no_wrap, part.overflow = True, "ellipsis"
+
+
 def _height(part: Table | Text, width: int) -> int:
-    """Lines: a table has a head, a text is wrapped."""
-    return part.row_count + 1 if isinstance(part, Table) else -(-part.cell_len // width)
+    """Lines: a table has a head, a text is wrapped, or cut."""
+    if isinstance(part, Table):
+        return part.row_count + 1
+    return 1 if part.no_wrap else -(-part.cell_len // max(1, width))
 
 
-def _head(overview: Overview, rows: Sequence[AddressRow]) -> list[Text]:
+def _head(overview: Overview, rows: Sequence[AddressRow], most: int) -> list[Text]:
     state = "draining" if overview.is_draining else "ready" if overview.is_ready else "not ready"
     head = Text(f"voice-gateway {plain(overview.version)}  ")
     head.append(state, "bold green" if state == "ready" else "bold red")
@@ -65,8 +95,8 @@ def _head(overview: Overview, rows: Sequence[AddressRow]) -> list[Text]:
     lag = overview.loop_lag
     told = "-" if lag is None else f"p50 {lag.p50_us / 1_000:.1f} ms, p99 {lag.p99_us / 1_000:.1f} ms"
     load = Text(f"CPU {overview.cpu_percent:.0f} %  memory {overview.resident_bytes / _MIB:.0f} MiB  loop lag {told}")
-    verdicts = [Text(plain(line), "bold red") for line in verdict(rows)]
-    return [head, load, *_first(verdicts, MAX_VERDICTS, "addresses that are slow or ejected")]
+    verdicts = [Text(plain(line), "bold red") for line in verdict(rows, overview.turns)]
+    return [head, load, *_first(verdicts, most, "addresses that are slow or ejected")]
 
 
 def _first(lines: Sequence[Text], most: int, what: str) -> list[Text]:
@@ -87,16 +117,16 @@ def _table(*columns: tuple[str, str]) -> Table:
     return table
 
 
-def _soft(text: str) -> Text:
-    """A cell that is one line, whatever is in it."""
-    return Text(plain(text), no_wrap=True, overflow="ellipsis")
+def _soft(text: str, style: str = "") -> Text:
+    """One line, whatever is in it."""
+    return Text(plain(text), style, no_wrap=True, overflow="ellipsis")
 
 
 def _more(left_out: int, what: str) -> list[Text]:
     return [Text(f"and {left_out} more {what}", "dim")] if left_out > 0 else []
 
 
-def _addresses(rows: Sequence[AddressRow]) -> Iterable[Table | Text]:
+def _addresses(rows: Sequence[AddressRow], most: int) -> Iterable[Table | Text]:
     table = _table(
         ("", "left"),
         ("backend", "left"),
@@ -109,34 +139,36 @@ def _addresses(rows: Sequence[AddressRow]) -> Iterable[Table | Text]:
         ("failures", "right"),
         ("last failure", "soft"),
     )
-    for row in rows[:MAX_ADDRESSES]:
-        seen, status = row.seen, row.seen.status
-        is_bad = row.is_slow or status.state is AddressState.EJECTED
-        table.add_row(
-            "SLOW" if row.is_slow else " " * 4,
-            row.backend.value,
-            Text(plain(status.address)),
-            "leaving" if status.is_leaving else status.state.value,
-            str(status.calls),
-            _number(row.p50_ms),
-            _number(row.p95_ms),
-            str(row.measured),
-            str(seen.failures),
-            _soft(status.cause),
-            style="bold red" if is_bad else "",
-        )
-    return [*_titled("Backends, the slowest first", table), *_more(len(rows) - MAX_ADDRESSES, "addresses")]
+    for row in rows[:most]:
+        table.add_row(*_address(row), style="bold red" if row.is_slow or row.is_ejected else "")
+    return [*_titled("Backends, the slowest first", table), *_more(len(rows) - most, "addresses")]
+
+
+def _address(row: AddressRow) -> Iterable[str | Text]:
+    status, measured = row.seen.status, row.measured
+    return (
+        "SLOW" if row.is_slow else " " * 4,
+        row.backend.value,
+        Text(plain(status.address)),
+        "leaving" if status.is_leaving else status.state.value,
+        str(status.calls),
+        _number(None if measured is None else measured.p50_ms),
+        _number(None if measured is None else measured.p95_ms),
+        str(0 if measured is None else measured.count),
+        str(row.seen.failures),
+        _soft(status.cause),
+    )
 
 
 def _number(value: int | None) -> str:
     return "-" if value is None else str(value)
 
 
-def _turns(turns: Sequence[TurnSeen], width: int) -> Iterable[Table | Text]:
+def _turns(turns: Sequence[TurnSeen], most: int, width: int) -> Iterable[Table | Text]:
     table = _table(("session", "left"), ("turn", "right"))
     table.add_column("ms", justify="right", no_wrap=True, header_style="dim")
     table.add_column("where they went", no_wrap=True, header_style="dim")
-    shown = turns[:MAX_TURNS]
+    shown = turns[:most]
     mean = typical(turns)
     bar_width = max(LEAST_BAR, width - BESIDE_BAR)
     longest_ms = max((turn.total_ms for turn in (*shown, *([mean] if mean else []))), default=0) or 1

@@ -30,7 +30,7 @@ class Collector:
     def __init__(self, clock: Callable[[], Instant], *, has_text: bool) -> None:
         """Words are kept only if `has_text`."""
         self.calls = Calls(clock, has_text=has_text)
-        self.addresses = Addresses()
+        self.addresses = Addresses(clock)
         self.refusals = Refusals(clock)
         self.cpu_percent = 0.0
         """Of what the process can use, in the last second."""

@@ -11,6 +11,10 @@ from voice_gateway.transports.grpc_admin.codec import decode
 from voice_gateway.transports.grpc_admin.server import METHOD
 
 TIMEOUT_S: Final = 5.0
+OPTIONS: Final = (
+    ("grpc.enable_http_proxy", 0),  # a proxy of the environment knows no way to a port of this host
+    ("grpc.max_reconnect_backoff_ms", 1_000),  # gRPC's two minutes are long for somebody who looks at a screen
+)
 
 
 class OverviewUnknown(Exception):  # noqa: N818  said as the fact it is
@@ -23,8 +27,7 @@ class AdminClient:
     def __init__(self, address: str) -> None:
         """`address` is `host:port`."""
         self._address = address
-        # a proxy of the environment knows no way to a port of this host
-        self._channel = grpc.insecure_channel(address, options=(("grpc.enable_http_proxy", 0),))
+        self._channel = grpc.insecure_channel(address, options=OPTIONS)
         self._ask: Any = self._channel.unary_unary(METHOD)  # bytes both ways, which the stubs do not know
 
     def __enter__(self) -> Self:

@@ -14,28 +14,34 @@ from voice_gateway.transports.grpc_wire.unary import unary
 
 SERVICE_NAME: Final[str] = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 METHOD: Final = f"/{SERVICE_NAME}/GetSnapshot"
-MAX_AT_ONCE: Final = 4
-"""Answers that are written at the same time, 400 kB each at most; whoever watches asks once a second."""
 
 
 def _nothing(_: bytes) -> None:
     """The request has no fields; its bytes are not kept."""
 
 
+class SharedAnswer:
+    """The answer that is being written, which whoever asks meanwhile is given, too: one thread at most writes."""
+
+    def __init__(self, look: Callable[[], Overview]) -> None:
+        self._look = look
+        self._writing: asyncio.Future[bytes] | None = None
+
+    async def get(self) -> bytes:
+        """What the process does now; whoever is cancelled ends it for nobody else."""
+        if self._writing is None or self._writing.done():
+            # writing it takes a few milliseconds with many calls, which audio should not wait for
+            self._writing = asyncio.ensure_future(asyncio.to_thread(encode, self._look()))
+        return await asyncio.shield(self._writing)
+
+
 def add_to_server(server: grpc.aio.Server, look: Callable[[], Overview], expect: ExpectStart) -> None:
     """Serve AdminService on `server`."""
-    written = 0
+    answer = SharedAnswer(look)
 
     async def get_snapshot(_: None, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
-        nonlocal written
-        if written >= MAX_AT_ONCE:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many ask at once")
-        written += 1
-        try:
-            # writing it takes a few milliseconds with many calls, which audio should not wait for
-            return await asyncio.to_thread(encode, look())
-        finally:
-            written -= 1
+        del context
+        return await answer.get()
 
     handlers = {"GetSnapshot": unary(get_snapshot, parse=_nothing, expect=expect)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, handlers),))
