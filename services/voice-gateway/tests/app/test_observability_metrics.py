@@ -134,6 +134,15 @@ def test_a_turn_is_timed_in_spans_that_add_up() -> None:
     assert value(metrics, "voicegateway_turn_span_seconds_sum", span="llm") is None
 
 
+def test_a_turn_with_tools_is_one_turn() -> None:
+    """What only called a tool is no answer: it would be a good turn beside the failed one that it belongs to."""
+    metrics, called = Metrics(), record(None)
+    metrics.turn_ended(AGREEMENT, replace(called, finished=replace(called.finished, goes_on=True)))
+    assert value(metrics, "voicegateway_turns_total", kind="ANSWER", outcome="INTERRUPTED") == 0
+    metrics.turn_ended(AGREEMENT, called)
+    assert value(metrics, "voicegateway_turns_total", kind="ANSWER", outcome="INTERRUPTED") == 1
+
+
 def test_the_first_turn_without_an_answer_is_seen_to_rise() -> None:
     """Prometheus counts no rise from nothing: without its 0 the first failure of a pod would be part of no alert."""
     metrics = Metrics()

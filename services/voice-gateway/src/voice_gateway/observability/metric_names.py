@@ -66,7 +66,12 @@ SESSIONS_ENDED = Metric(
     "sessions that are over, by why: a cause of ended, a reason of error, or CLIENT_VANISHED",
     ("transport", "reason"),
 )
-TURNS = Metric("voicegateway_turns_total", MetricKind.COUNTER, "replies that came to an end", ("kind", "outcome"))
+TURNS = Metric(
+    "voicegateway_turns_total",
+    MetricKind.COUNTER,
+    "replies that came to an end, without those that go on once a tool has answered",
+    ("kind", "outcome"),
+)
 VOICE_TO_VOICE = Metric(
     "voicegateway_voice_to_voice_seconds",
     MetricKind.HISTOGRAM,

@@ -114,7 +114,9 @@ class Metrics:
 
     def turn_ended(self, agreement: Agreement, record: TurnRecord) -> None:  # noqa: ARG002  of the Protocol
         """See `Telemetry`."""
-        self._made[names.TURNS].labels(record.finished.kind.value, record.finished.outcome.value).inc()
+        finished = record.finished
+        if not finished.goes_on:
+            self._made[names.TURNS].labels(finished.kind.value, finished.outcome.value).inc()
         self._made[names.UNDERRUNS].inc(record.underruns)
         if record.report is None:
             return
