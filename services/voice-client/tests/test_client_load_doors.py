@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import voice_workflow_pb2 as workflow_pb2
 from voice_client.load.doors import DoorError, LegacyDoor, NativeDoor
-from voice_client.load.playout import Report
 from voice_client.load.script import FRAME_BYTES, FRAME_SAMPLES
+from voice_client.player import PlaybackReport
 from voicegateway.v1 import audio_pb2, error_pb2, server_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 
@@ -42,7 +42,7 @@ def test_client_load_native_speaks_the_contract() -> None:
     door = NativeDoor()
     start = service_pb2.ConverseRequest.FromString(door.start()).start
     assert (start.audio_in.sample_rate_hz, start.audio_out.sample_rate_hz) == (16_000, 16_000)
-    told = door.playback(Report("r", 320, is_final=True))
+    told = door.playback(PlaybackReport("r", 320, is_final=True))
     assert told is not None
     playback = service_pb2.ConverseRequest.FromString(told).playback
     assert (playback.reply_id, playback.played_samples, playback.is_final) == ("r", 320, True)
@@ -101,7 +101,7 @@ def test_client_load_legacy_sends_audio_alone() -> None:
     door = LegacyDoor()
     assert workflow_pb2.ClientMessage.FromString(door.start()).config.sample_rate == 16_000
     assert workflow_pb2.ClientMessage.FromString(door.placed(door.frame(SOUND), 9)).audio_chunk == SOUND
-    assert (door.playback(Report("r", 1, is_final=True)), door.end()) == (None, None)
+    assert (door.playback(PlaybackReport("r", 1, is_final=True)), door.end()) == (None, None)
 
 
 @pytest.mark.parametrize("door", [NativeDoor(), LegacyDoor()])

@@ -1,6 +1,7 @@
 """The player that plays nothing: positions, gaps, lateness and reports. Times in ms, 16 samples each."""
 
-from voice_client.load.playout import NEVER_NS, Playout, Report
+from voice_client.load.playout import NEVER_NS, Playout
+from voice_client.player import PlaybackReport
 
 NS_PER_MS = 1_000_000
 RATE_HZ = 16_000
@@ -44,7 +45,7 @@ def test_client_load_playout_does_not_blame_the_server_for_a_pause() -> None:
     """What comes after a pause is neither late nor a gap: the place counts anew from what comes first."""
     playout = Playout(RATE_HZ)
     push(playout, 0, 1_000)
-    assert playout.pause("r", 1_070 * NS_PER_MS) == Report("r", 10 * MS, is_final=True)
+    assert playout.pause("r", 1_070 * NS_PER_MS) == PlaybackReport("r", 10 * MS, is_final=True)
     playout.resume("r", 10 * MS, 2_000 * NS_PER_MS)
     push(playout, 20, 2_005)
     push(playout, 40, 2_064)
@@ -64,9 +65,9 @@ def test_client_load_playout_reports_as_the_contract_asks() -> None:
     playout = Playout(RATE_HZ)
     push(playout, 0, 1_000, 300, is_last=True)
     assert playout.report_ns == 1_260 * NS_PER_MS
-    assert playout.reports(playout.report_ns) == [Report("r", 200 * MS, is_final=False)]
+    assert playout.reports(playout.report_ns) == [PlaybackReport("r", 200 * MS, is_final=False)]
     assert playout.report_ns == 1_360 * NS_PER_MS
-    assert playout.reports(playout.report_ns) == [Report("r", 300 * MS, is_final=True)]
+    assert playout.reports(playout.report_ns) == [PlaybackReport("r", 300 * MS, is_final=True)]
     assert playout.report_ns == NEVER_NS
 
 
@@ -74,7 +75,7 @@ def test_client_load_playout_reports_where_a_flush_met_it() -> None:
     """A flush is reported once, with the position at that moment, and never again."""
     playout = Playout(RATE_HZ)
     push(playout, 0, 1_000, 300)
-    assert playout.flush("r", 1_100 * NS_PER_MS) == Report("r", 40 * MS, is_final=True)
+    assert playout.flush("r", 1_100 * NS_PER_MS) == PlaybackReport("r", 40 * MS, is_final=True)
     assert playout.flush("r", 1_100 * NS_PER_MS) is None
     assert playout.reports(1_260 * NS_PER_MS) == []
 

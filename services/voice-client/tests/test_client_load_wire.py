@@ -93,8 +93,8 @@ async def test_client_load_wire_tells_a_server_that_leaves() -> None:
         line, _asked = frame_by_frame()
         line._target = target
         await line.open(DOOR.start())
-        while line.is_up:  # noqa: ASYNC110 - nothing tells when
-            await asyncio.sleep(0.001)
+        assert line._reader is not None
+        await line._reader
         await line.end(None)
     assert line.failure is not None
     assert line.failure.text == "the server ended the call"

@@ -4,13 +4,13 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 import pytest
 from gateway_kit.overviews import address
 from gateway_kit.replicas import free_port
 from gateway_kit.whole_gateway import NOWHERE, world
-from voice_gateway import config
+from voice_gateway import __main__, config
 from voice_gateway.app.admin import Admin
 from voice_gateway.app.servers import CannotListen
 from voice_gateway.config.server import DEFAULT_ADMIN_PORT
@@ -19,14 +19,11 @@ from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.instant import Instant, after_ms
 from voice_gateway.domain.overview.values import AddressSeen, Overview
 from voice_gateway.observability.health import Readiness
-from voice_gateway.observability.listeners import Listeners
-from voice_gateway.observability.metrics import Metrics
 from voice_gateway.observability.overview.collector import Collector
 from voice_gateway.observability.overview.lookout import Lookout
-from voice_gateway.observability.overview.watches import SharedWatch
-from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
 from voice_gateway.transports.grpc_admin.client import AdminClient
 
+ROOT = Path(__file__).resolve().parents[4]
 START = Instant(7_000_000_000)
 ADDRESS = address("10.0.0.2:8000").status
 
@@ -37,24 +34,17 @@ def server_settings(**environment: str) -> config.ServerSettings:
     return config.load({**backends, **environment}).server
 
 
-def told_to(shared: SharedTelemetry | SharedWatch) -> list[type]:
-    """Who is told."""
-    listeners: Listeners[Any] = shared._listeners
-    return [type(each) for each in listeners._listeners]
-
-
 async def test_nothing_is_collected_while_there_is_no_port() -> None:
-    """Without ADMIN_PORT sessions, backends and refusals are told to log and metrics alone."""
-    off, on = (Admin(server_settings(**port), Metrics()) for port in ({}, {"ADMIN_PORT": "50060"}))
-    assert (told_to(off.telemetry()), told_to(off.watch())) == ([LogTelemetry, Metrics], [Metrics])
-    assert off._collector is None
-    assert (told_to(on.telemetry()), told_to(on.watch())) == ([LogTelemetry, Metrics, Collector], [Metrics, Collector])
+    """Without ADMIN_PORT what sessions, backends and admission do is told to nobody for this service."""
+    off, on = (Admin(server_settings(**port)) for port in ({}, {"ADMIN_PORT": "50060"}))
+    assert off.listeners == ()
+    assert [type(each) for each in on.listeners] == [Collector]
 
 
 @pytest.mark.parametrize(("value", "is_kept"), [("on", True), ("off", False), ("", False)])
 async def test_words_are_collected_where_that_is_asked_for(value: str, is_kept: bool) -> None:  # noqa: FBT001
     """ADMIN_TEXT is off unless it is set to on."""
-    admin = Admin(server_settings(ADMIN_PORT="50060", ADMIN_TEXT=value), Metrics())
+    admin = Admin(server_settings(ADMIN_PORT="50060", ADMIN_TEXT=value))
     assert admin._collector is not None
     assert admin._collector.calls._has_text is is_kept
 
@@ -74,7 +64,7 @@ async def test_a_taken_port_is_told() -> None:
     """A gateway whose admin port is in use does not start without a word."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        admin = Admin(server_settings(ADMIN_PORT=str(port)), Metrics())
+        admin = Admin(server_settings(ADMIN_PORT=str(port)))
         with pytest.raises(CannotListen, match=f"port {port} cannot be opened"):
             await admin.start(Readiness(()), (), FakeOccupancy(), "1.2.3")
         await admin.stop()
@@ -103,6 +93,10 @@ def test_top_looks_where_the_gateway_of_this_environment_listens() -> None:
     """ADMIN_PORT, or the default where it is unset or 0; nothing else in the environment need be right."""
     assert config.admin_port({"ADMIN_PORT": "50060", "LLM_TEMPERATURE": "hot"}) == 50_060
     assert [config.admin_port({}), config.admin_port({"ADMIN_PORT": "0"})] == [DEFAULT_ADMIN_PORT] * 2
+    said = f"ADMIN_PORT on this host, or {DEFAULT_ADMIN_PORT}"
+    assert said in Path(__main__.__file__).read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "how-to" / "watch-a-running-gateway.md").read_text(encoding="utf-8")
+    assert f"`ADMIN_PORT` of the environment on this host, or {DEFAULT_ADMIN_PORT}." in page
     with pytest.raises(config.ConfigError):
         config.admin_port({"ADMIN_PORT": "high"})
 

@@ -84,6 +84,14 @@ def test_a_long_list_is_cut_and_counted() -> None:
     assert lines[-1] == "and 94 more calls"
 
 
+def test_calls_that_were_not_told_are_counted_too() -> None:
+    """The answer holds the oldest calls alone: the screen says so, and how many it leaves out of all."""
+    lines = drawn(replace(OVERVIEW, sessions=250, calls=(CALL,) * 200))
+    shown = sum(line.startswith(CALL.session_id) for line in lines[lines.index("Calls, the oldest first") :])
+    assert lines[-1] == f"and {250 - shown} more calls"
+    assert any(line.startswith("Floor of the 200 oldest calls: ") for line in lines)
+
+
 def test_a_small_terminal_shows_every_part() -> None:
     """On 80x24, with the most of everything and no answer, nothing is scrolled away: floor and calls are seen."""
     ejected = [address(f"10.0.0.{host}:80", state=AddressState.EJECTED) for host in range(11)]

@@ -41,9 +41,9 @@ from voice_gateway.domain.events import (
 )
 from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
 from voice_gateway.observability.address_series import MAX_ADDRESSES
+from voice_gateway.observability.listeners import SharedTelemetry
 from voice_gateway.observability.metric_names import METRICS, MetricKind
 from voice_gateway.observability.metrics import Metrics
-from voice_gateway.observability.telemetry import SharedTelemetry
 from voice_gateway.session.ports import AdmissionWatch, BackendWatch, Bound, Telemetry
 
 

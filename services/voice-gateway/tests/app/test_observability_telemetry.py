@@ -30,8 +30,9 @@ from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.trace_context import TraceContext
+from voice_gateway.observability.listeners import SharedTelemetry
 from voice_gateway.observability.logs import fields_of
-from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
+from voice_gateway.observability.telemetry import LogTelemetry
 from voice_gateway.session.ports import Bound, Telemetry
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

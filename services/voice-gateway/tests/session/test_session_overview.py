@@ -8,7 +8,8 @@ from gateway_kit import virtual_time
 from gateway_kit.port_fakes import FakeTelemetry
 from gateway_kit.session_world import FRAME, World, heard
 from voice_gateway.domain.agreement import Agreement
-from voice_gateway.domain.events import Event, ReplyFinished
+from voice_gateway.domain.errors import GatewayError
+from voice_gateway.domain.events import Ended, Event, ReplyFinished
 from voice_gateway.domain.overview.values import FloorSeen
 from voice_gateway.observability.overview.collector import Collector
 from voice_gateway.session import clock
@@ -29,6 +30,13 @@ class Watched(FakeTelemetry):
         super().session_started(agreement)
         self.collector.session_started(agreement)
 
+    def session_ended(
+        self, agreement: Agreement, outcome: Ended | GatewayError | None, duration_ms: int, turns: int
+    ) -> None:
+        """Tell both."""
+        super().session_ended(agreement, outcome, duration_ms, turns)
+        self.collector.session_ended(agreement, outcome, duration_ms, turns)
+
     def told(self, agreement: Agreement, event: Event) -> None:
         """Tell both, and look."""
         super().told(agreement, event)
@@ -39,7 +47,7 @@ class Watched(FakeTelemetry):
 
 
 def test_the_floor_of_a_call_follows_the_conversation() -> None:
-    """The agent speaks, the user speaks over it and takes the floor, falls silent, and is answered."""
+    """The agent speaks, the user speaks over it and takes the floor, is silent, is answered; and the call is gone."""
 
     async def main() -> None:
         world = World(telemetry=Watched())
@@ -65,5 +73,6 @@ def test_the_floor_of_a_call_follows_the_conversation() -> None:
         assert call.turns == 2
         session.end()
         await run
+        assert world.telemetry.collector.calls.seen(clock.now()) == ()
 
     virtual_time.run(main())

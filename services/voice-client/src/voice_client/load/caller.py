@@ -12,8 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from voice_client.load.playout import NEVER_NS, NS_PER_MS, NS_PER_S, Playout, Report
+from voice_client.load.playout import NEVER_NS, NS_PER_MS, NS_PER_S, Playout
 from voice_client.load.script import FRAME_MS, RATE_HZ, Utterance
+from voice_client.player import PlaybackReport
 
 FRAME_NS: Final = FRAME_MS * NS_PER_MS
 GAP_MS: Final = (300, 1_500)
@@ -67,7 +68,7 @@ class Caller:
         self.interruptions: list[Interruption] = []
         self.notices: Counter[str] = Counter()
         self.playout = Playout(RATE_HZ)
-        self._pending_reports: list[Report] = []
+        self._pending_reports: list[PlaybackReport] = []
         """Of players that were stopped; to be sent before anything else."""
         self._utterances = utterances
         self._share = spoken_over_share
@@ -112,7 +113,7 @@ class Caller:
             self._next_ns = self._resume_ns(self.turns[-1])
         return frame
 
-    def reports(self, now_ns: int) -> list[Report]:
+    def reports(self, now_ns: int) -> list[PlaybackReport]:
         """Playback reports that are due."""
         due, self._pending_reports = self._pending_reports, []
         return due + self.playout.reports(now_ns) if now_ns >= self.playout.report_ns else due
@@ -225,7 +226,7 @@ class Caller:
             return NEVER_NS
         return max(ends_ns, turn.answered_ns) + self._rng.randint(*GAP_MS) * NS_PER_MS
 
-    def _report(self, report: Report | None) -> None:
+    def _report(self, report: PlaybackReport | None) -> None:
         if report is not None:
             self._pending_reports.append(report)
 

@@ -8,8 +8,8 @@ from google.protobuf.message import DecodeError, Message
 from voicegateway.v1 import audio_pb2, client_pb2, server_pb2
 from voicegateway.v1 import voice_gateway_service_pb2 as service_pb2
 
-from voice_client.load.playout import Report
 from voice_client.load.script import FRAME_SAMPLES, RATE_HZ
+from voice_client.player import PlaybackReport
 from voice_client.screen import reason_name
 
 _ANSWERS: Final = (server_pb2.REPLY_KIND_ANSWER, server_pb2.REPLY_KIND_UNSPECIFIED)
@@ -57,7 +57,7 @@ class Door(Protocol):
     def placed(self, frame: bytes, number: int) -> bytes:
         """That frame as the one of this number in its call."""
 
-    def playback(self, report: Report) -> bytes | None:
+    def playback(self, report: PlaybackReport) -> bytes | None:
         """A playback report; None: this contract has none."""
 
     def end(self) -> bytes | None:
@@ -91,7 +91,7 @@ class NativeDoor:
             places.append(service_pb2.ConverseRequest(audio=audio).SerializeToString())
         return frame + places[number]
 
-    def playback(self, report: Report) -> bytes | None:
+    def playback(self, report: PlaybackReport) -> bytes | None:
         told = client_pb2.Playback(
             reply_id=report.reply_id, played_samples=report.played_samples, is_final=report.is_final
         )
@@ -177,7 +177,7 @@ class LegacyDoor:
     def placed(self, frame: bytes, number: int) -> bytes:  # noqa: ARG002 - in this contract audio has no place
         return frame
 
-    def playback(self, report: Report) -> bytes | None:  # noqa: ARG002 - nor is playback reported
+    def playback(self, report: PlaybackReport) -> bytes | None:  # noqa: ARG002 - nor is playback reported
         return None
 
     def end(self) -> bytes | None:

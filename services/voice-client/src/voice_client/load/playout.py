@@ -6,6 +6,8 @@ It holds back the first audio of a reply for `JITTER_MS`, as real players do, an
 from dataclasses import dataclass, field
 from typing import Final
 
+from voice_client.player import PlaybackReport
+
 NS_PER_S: Final = 1_000_000_000
 NS_PER_MS: Final = 1_000_000
 JITTER_MS: Final = 60
@@ -14,15 +16,6 @@ LATE_MS: Final = 40
 REPORT_MS: Final = 200
 """The contract's longest time between two reports of a reply that plays."""
 NEVER_NS: Final = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """How far a reply has been played."""
-
-    reply_id: str
-    played_samples: int
-    is_final: bool
 
 
 @dataclass(slots=True)
@@ -82,14 +75,14 @@ class Playout:
         if (reply := self._find(reply_id)) is not None:
             self._complete(reply)
 
-    def pause(self, reply_id: str, at_ns: int) -> Report | None:
+    def pause(self, reply_id: str, at_ns: int) -> PlaybackReport | None:
         """Hold a reply where it is; gives what is to be reported."""
         reply = self._find(reply_id)
         if reply is None or reply.is_paused:
             return None
         silent_ns = min(at_ns, self._dry_ns(reply))
         reply.base_samples, reply.base_ns, reply.is_paused = self._played(reply, at_ns), silent_ns, True
-        return Report(reply_id, reply.base_samples, is_final=True)
+        return PlaybackReport(reply_id, reply.base_samples, is_final=True)
 
     def resume(self, reply_id: str, offset_samples: int, at_ns: int) -> None:
         """Go on with a held reply at a position of it."""
@@ -99,12 +92,12 @@ class Playout:
             reply.is_paused, reply.has_resumed = False, True
             self.report_ns = min(self.report_ns, at_ns + REPORT_MS * NS_PER_MS, self._due_ns(reply))
 
-    def flush(self, reply_id: str, at_ns: int) -> Report | None:
+    def flush(self, reply_id: str, at_ns: int) -> PlaybackReport | None:
         """Drop a reply; gives what is to be reported."""
         if (reply := self._find(reply_id)) is None:
             return None
         self._replies.remove(reply)
-        return Report(reply_id, self._played(reply, at_ns), is_final=True)
+        return PlaybackReport(reply_id, self._played(reply, at_ns), is_final=True)
 
     def place_ns(self, reply_id: str, offset_samples: int, at_ns: int) -> int:
         """When a sample of a reply that came at `at_ns` would be played, were nothing held back."""
@@ -124,7 +117,7 @@ class Playout:
             return NEVER_NS
         return self._free_ns()
 
-    def reports(self, at_ns: int) -> list[Report]:
+    def reports(self, at_ns: int) -> list[PlaybackReport]:
         """What is due to be reported, to be asked for at `report_ns`."""
         found, self.report_ns = [], NEVER_NS
         for reply in tuple(self._replies):
@@ -138,7 +131,7 @@ class Playout:
                 self.report_ns = min(self.report_ns, at_ns + REPORT_MS * NS_PER_MS, self._due_ns(reply))
             if is_final or played_samples > reply.told_samples:
                 reply.told_samples = played_samples
-                found.append(Report(reply.reply_id, played_samples, is_final))
+                found.append(PlaybackReport(reply.reply_id, played_samples, is_final))
         return found
 
     def close(self, at_ns: int) -> None:

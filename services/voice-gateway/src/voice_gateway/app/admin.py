@@ -7,11 +7,8 @@ import grpc.aio
 from voice_gateway import config
 from voice_gateway.app.servers import admin_server, open_plain_port
 from voice_gateway.observability.health import Readiness
-from voice_gateway.observability.metrics import Metrics
 from voice_gateway.observability.overview.collector import Collector
 from voice_gateway.observability.overview.lookout import Lookout
-from voice_gateway.observability.overview.watches import SharedWatch
-from voice_gateway.observability.telemetry import LogTelemetry, SharedTelemetry
 from voice_gateway.session import clock
 from voice_gateway.session.ports import BackendHealth, Occupancy
 
@@ -20,29 +17,21 @@ LOOPBACK = "127.0.0.1"
 
 
 class Admin:
-    """The admin service; beside it, whoever watches a process by its metrics and its log."""
+    """The admin service."""
 
-    def __init__(self, settings: config.ServerSettings, metrics: Metrics) -> None:
+    def __init__(self, settings: config.ServerSettings) -> None:
         """Nothing listens yet."""
         self._port = settings.admin_port
         self._collector = Collector(clock.now, has_text=settings.has_admin_text) if self._port else None
-        self._metrics = metrics
         self._server: grpc.aio.Server | None = None
 
-    def telemetry(self) -> SharedTelemetry:
-        """What is told of sessions."""
-        return SharedTelemetry(LogTelemetry(), self._metrics, *self._collecting())
-
-    def watch(self) -> SharedWatch:
-        """What is told of backends and refusals."""
-        return SharedWatch(self._metrics, *self._collecting())
-
-    def _collecting(self) -> tuple[Collector, ...]:
+    @property
+    def listeners(self) -> tuple[Collector, ...]:
+        """Who is told, for this service, what sessions, backends and admission do."""
         return () if self._collector is None else (self._collector,)
 
     def loop_lagged(self, lag_s: float) -> None:
         """Take one measurement of the event loop."""
-        self._metrics.loop_lagged(lag_s)
         if self._collector is not None:
             self._collector.loop_lagged(lag_s)
 

@@ -29,9 +29,11 @@ from voice_gateway.identity.entrance import Entrance
 from voice_gateway.observability.health import Readiness
 from voice_gateway.observability.health_page import HealthPage
 from voice_gateway.observability.health_service import HealthService
+from voice_gateway.observability.listeners import SharedTelemetry, SharedWatch
 from voice_gateway.observability.metrics import Metrics
 from voice_gateway.observability.metrics_server import serve_metrics
 from voice_gateway.observability.prober import HealthReporter, Prober
+from voice_gateway.observability.telemetry import LogTelemetry
 from voice_gateway.observability.trace_settings import TracingSettings
 from voice_gateway.observability.watchers import GivenUpError, keep_going
 from voice_gateway.session import clock
@@ -74,7 +76,7 @@ class Gateway:
     def __init__(self, settings: config.Settings) -> None:
         self._settings = settings
         self._metrics = Metrics()
-        self._admin = Admin(settings.server, self._metrics)
+        self._admin = Admin(settings.server)
         self._traces, spans, tracing = _traces(settings.tracing, self._metrics)
         recognizer = RivaRecognizer(settings.asr, spans=spans)
         synthesizer = RivaSynthesizer(settings.tts, spans=spans)
@@ -82,7 +84,7 @@ class Gateway:
         self._backends = backends = (recognizer.pool, llm.pool, synthesizer.pool)
         self._tools = HttpTools(settings.tools, spans)
         self._roster = Roster()
-        watch = self._admin.watch()
+        watch = SharedWatch(self._metrics, *self._admin.listeners)
         for backend in backends:
             backend.watch(watch)
         pacer = Pacer()
@@ -90,7 +92,7 @@ class Gateway:
             recognizer=recognizer,
             llm=llm,
             synthesizer=StandingSpeech(synthesizer, spoken_sentences(settings.session.persona.unheard)),
-            telemetry=self._admin.telemetry(),
+            telemetry=SharedTelemetry(LogTelemetry(), self._metrics, *self._admin.listeners),
             pacer=pacer,
             roster=self._roster,
             voices=VoiceBank(SileroModel(), pacer, self._metrics.voices_judged),
@@ -155,6 +157,7 @@ class Gateway:
 
     def loop_lagged(self, lag_s: float) -> None:
         """Take one measurement of the event loop that this runs in."""
+        self._metrics.loop_lagged(lag_s)
         self._admin.loop_lagged(lag_s)
 
     @property

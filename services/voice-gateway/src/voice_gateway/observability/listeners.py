@@ -2,7 +2,13 @@
 
 import logging
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from voice_gateway.domain.agreement import Agreement
+from voice_gateway.domain.backend_status import BackendStatus
+from voice_gateway.domain.errors import Backend, GatewayError
+from voice_gateway.domain.events import DisregardCause, Ended, Event, TurnRecord
+from voice_gateway.session.ports import AdmissionWatch, BackendWatch, Bound, Telemetry
 
 _log = logging.getLogger("voice_gateway.observability")
 T = TypeVar("T")
@@ -29,3 +35,75 @@ class Listeners(Generic[T]):
         if kind not in self._failed:
             self._failed.add(kind)
             _log.error("listener_failed", extra={"listener": kind[0]}, exc_info=error)
+
+
+class SharedTelemetry:
+    """Implements `Telemetry` by telling several, each of which may fail."""
+
+    def __init__(self, *listeners: Telemetry) -> None:
+        self._listeners = Listeners(*listeners)
+
+    def session_started(self, agreement: Agreement) -> None:
+        """See `Telemetry`."""
+        self._listeners.tell(lambda each: each.session_started(agreement))
+
+    def session_ended(
+        self, agreement: Agreement, outcome: Ended | GatewayError | None, duration_ms: int, turns: int
+    ) -> None:
+        """See `Telemetry`."""
+        self._listeners.tell(lambda each: each.session_ended(agreement, outcome, duration_ms, turns))
+
+    def turn_ended(self, agreement: Agreement, record: TurnRecord) -> None:
+        """See `Telemetry`."""
+        self._listeners.tell(lambda each: each.turn_ended(agreement, record))
+
+    def trouble(self, agreement: Agreement, error: GatewayError) -> None:
+        """See `Telemetry`."""
+        self._listeners.tell(lambda each: each.trouble(agreement, error))
+
+    def told(self, agreement: Agreement, event: Event) -> None:
+        """See `Telemetry`."""
+        self._listeners.tell(lambda each: each.told(agreement, event))
+
+    def silenced(self, agreement: Agreement, after_ms: int) -> None:
+        """See `Telemetry`."""
+        self._listeners.tell(lambda each: each.silenced(agreement, after_ms))
+
+    def disregarded(self, agreement: Agreement, cause: DisregardCause, words: int) -> None:
+        """See `Telemetry`."""
+        self._listeners.tell(lambda each: each.disregarded(agreement, cause, words))
+
+    def bound_reached(self, agreement: Agreement, bound: Bound) -> None:
+        """See `Telemetry`."""
+        self._listeners.tell(lambda each: each.bound_reached(agreement, bound))
+
+
+class ProcessWatch(BackendWatch, AdmissionWatch, Protocol):
+    """Watches both."""
+
+
+class SharedWatch:
+    """Implements `BackendWatch` and `AdmissionWatch` by telling several, each of which may fail."""
+
+    def __init__(self, *listeners: ProcessWatch) -> None:
+        self._listeners = Listeners(*listeners)
+
+    def session_refused(self, error: GatewayError) -> None:
+        """See `AdmissionWatch`."""
+        self._listeners.tell(lambda each: each.session_refused(error))
+
+    def backend_failed(self, backend: Backend, address: str) -> None:
+        """See `BackendWatch`."""
+        self._listeners.tell(lambda each: each.backend_failed(backend, address))
+
+    def backend_began(self, backend: Backend, address: str, after_s: float) -> None:
+        """See `BackendWatch`."""
+        self._listeners.tell(lambda each: each.backend_began(backend, address, after_s))
+
+    def backend_skipped(self, backend: Backend, kind: str) -> None:
+        """See `BackendWatch`."""
+        self._listeners.tell(lambda each: each.backend_skipped(backend, kind))
+
+    def backend_seen(self, backend: Backend, status: BackendStatus) -> None:
+        """See `BackendWatch`."""
+        self._listeners.tell(lambda each: each.backend_seen(backend, status))

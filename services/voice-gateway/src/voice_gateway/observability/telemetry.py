@@ -7,51 +7,9 @@ from dataclasses import asdict
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.errors import BackendError, ClientError, GatewayError, InternalError
 from voice_gateway.domain.events import DisregardCause, Ended, Event, TurnRecord, TurnReport
-from voice_gateway.observability.listeners import Listeners
-from voice_gateway.session.ports import Bound, Telemetry
+from voice_gateway.session.ports import Bound
 
 _log = logging.getLogger("voice_gateway.session")
-
-
-class SharedTelemetry:
-    """Implements `Telemetry` by telling several, each of which may fail."""
-
-    def __init__(self, *listeners: Telemetry) -> None:
-        self._listeners = Listeners(*listeners)
-
-    def session_started(self, agreement: Agreement) -> None:
-        """See `Telemetry`."""
-        self._listeners.tell(lambda each: each.session_started(agreement))
-
-    def session_ended(
-        self, agreement: Agreement, outcome: Ended | GatewayError | None, duration_ms: int, turns: int
-    ) -> None:
-        """See `Telemetry`."""
-        self._listeners.tell(lambda each: each.session_ended(agreement, outcome, duration_ms, turns))
-
-    def turn_ended(self, agreement: Agreement, record: TurnRecord) -> None:
-        """See `Telemetry`."""
-        self._listeners.tell(lambda each: each.turn_ended(agreement, record))
-
-    def trouble(self, agreement: Agreement, error: GatewayError) -> None:
-        """See `Telemetry`."""
-        self._listeners.tell(lambda each: each.trouble(agreement, error))
-
-    def told(self, agreement: Agreement, event: Event) -> None:
-        """See `Telemetry`."""
-        self._listeners.tell(lambda each: each.told(agreement, event))
-
-    def silenced(self, agreement: Agreement, after_ms: int) -> None:
-        """See `Telemetry`."""
-        self._listeners.tell(lambda each: each.silenced(agreement, after_ms))
-
-    def disregarded(self, agreement: Agreement, cause: DisregardCause, words: int) -> None:
-        """See `Telemetry`."""
-        self._listeners.tell(lambda each: each.disregarded(agreement, cause, words))
-
-    def bound_reached(self, agreement: Agreement, bound: Bound) -> None:
-        """See `Telemetry`."""
-        self._listeners.tell(lambda each: each.bound_reached(agreement, bound))
 
 
 class LogTelemetry:

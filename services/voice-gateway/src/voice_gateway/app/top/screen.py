@@ -17,7 +17,7 @@ from voice_gateway.app.top.rows import (
     typical,
     verdict,
 )
-from voice_gateway.domain.overview.values import CallSeen, FloorSeen, Overview, TurnSeen
+from voice_gateway.domain.overview.values import MAX_CALLS, FloorSeen, Overview, TurnSeen
 
 MAX_REFUSALS = 3
 
@@ -70,7 +70,7 @@ def screen(overview: Overview, width: int, height: int, trouble: str = "") -> Re
         _keep_to_a_line(used)
     lines_used = sum(_height(part, width) for part in used)
     room = max(share.least_calls, height - lines_used - 4)
-    return Group(*used, *_calls(overview.calls, room))
+    return Group(*used, *_calls(overview, room))
 
 
 def _keep_to_a_line(parts: Iterable[Table | Text]) -> None:
@@ -201,7 +201,14 @@ def _refusals(overview: Overview) -> Iterable[Table | Text]:
     ]
 
 
-def _calls(calls: Sequence[CallSeen], room: int) -> Iterable[Table | Text]:
+def _floor(overview: Overview) -> Text:
+    calls = overview.calls
+    of = f" of the {len(calls)} oldest calls" if len(calls) == MAX_CALLS else ""
+    return Text(f"Floor{of}: {floors(calls)}")
+
+
+def _calls(overview: Overview, room: int) -> Iterable[Table | Text]:
+    calls = overview.calls
     has_text = any(call.user_text or call.agent_text for call in calls)
     table = _table(
         ("session", "left"),
@@ -227,5 +234,5 @@ def _calls(calls: Sequence[CallSeen], room: int) -> Iterable[Table | Text]:
             _soft(call.client_label),
             *texts,
         )
-    floor = Text(f"Floor: {floors(calls)}")
-    return [floor, *_titled("Calls, the oldest first", table), *_more(len(calls) - room, "calls")]
+    known = max(overview.sessions, len(calls)) if len(calls) == MAX_CALLS else len(calls)
+    return [_floor(overview), *_titled("Calls, the oldest first", table), *_more(known - room, "calls")]

@@ -7,6 +7,10 @@ from voice_gateway.domain.backend_status import AddressStatus
 from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.events import LatencySpan
 
+MAX_CALLS = 200
+"""Calls that are shown, more than a screen has lines for: with words and long turns 3 kB each, and gRPC's clients take
+4 MB."""
+
 
 class FloorSeen(StrEnum):
     """Who has the floor, as far as what the client was told shows it."""

@@ -10,11 +10,8 @@ from voice_gateway.domain import events
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.ids import ReplyId, SessionId
 from voice_gateway.domain.instant import Instant, ms_between
-from voice_gateway.domain.overview.values import CallSeen, FloorSeen, TurnSeen
+from voice_gateway.domain.overview.values import MAX_CALLS, CallSeen, FloorSeen, TurnSeen
 
-MAX_CALLS = 200
-"""Calls that are shown, more than a screen has lines for: with words and long turns 3 kB each, and gRPC's clients take
-4 MB."""
 MAX_TURNS = 100
 """Turns that are kept, about 1 kB each. With 100 calls to write them takes 8 ms of a thread (2026-11-30, a busy
 machine)."""
