@@ -36,8 +36,8 @@ class Version:
 def main() -> int:
     """Measure both versions in pairs, and judge them."""
     wanted = _command_line().parse_args()
-    commit = _output("git", "rev-parse", "--verify", f"{wanted.base}^{{commit}}")[:12]
-    base = Version("base", _set_up(commit))
+    base = Version("base", set_up(wanted.base))
+    commit = commit_of(wanted.base)
     new = Version("new", Path(sys.executable))
     files = FOLDER / f"{commit}-runs"
     files.mkdir(exist_ok=True)
@@ -74,8 +74,14 @@ def _bench_arguments(wanted: argparse.Namespace) -> Sequence[str]:
     return (*sections, "--sessions", wanted.sessions, "--seconds", wanted.seconds)
 
 
-def _set_up(commit: str) -> Path:
+def commit_of(base: str) -> str:
+    """The commit of that name, by twelve digits."""
+    return _output("git", "rev-parse", "--verify", f"{base}^{{commit}}")[:12]
+
+
+def set_up(base: str) -> Path:
     """A clean clone of the commit and its environment, kept for the next time; gives its interpreter."""
+    commit = commit_of(base)
     tree = FOLDER / commit
     if not (tree / ".git").exists():
         _call("git", "clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(tree))

@@ -5,6 +5,11 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
+
+GRPC_EXPERIMENTS: Final = "-event_engine_client,-event_engine_listener"
+"""With gRPC's event engine a message passes through two threads on its way to our loop, without it through one: a tenth
+less CPU, and two thirds less added latency at the 95th percentile (measured 2026-12-01, docs/adr/0052)."""
 
 
 def main() -> int:
@@ -17,6 +22,7 @@ def main() -> int:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # gRPC writes a plain line among our JSON for each failed handshake: every port scan would fill the log.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("GRPC_EXPERIMENTS", GRPC_EXPERIMENTS)
     if arguments.verb == "top":
         from voice_gateway.app.top.command import top  # noqa: PLC0415 - see above; it needs less than the others
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from voice_gateway.__main__ import GRPC_EXPERIMENTS
 
 HEAPS = """
 import ctypes, sys, threading
@@ -85,3 +86,17 @@ def test_the_collector_does_not_look_at_what_stays() -> None:
     frozen, watched = map(int, told_by(STAYS).split())
     assert frozen > 10_000
     assert watched < 1_000
+
+
+def _said_by_grpc(experiments: str) -> str:
+    """What gRPC writes in a process that makes its first channel."""
+    code = "import grpc; grpc.insecure_channel('127.0.0.1:1').close()"
+    environment = {"GRPC_VERBOSITY": "ERROR", "GRPC_EXPERIMENTS": experiments}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    return done.stderr
+
+
+def test_grpc_knows_what_it_is_to_leave_out() -> None:
+    """A gRPC that has no event engine to switch off any more, or only that one, is noticed when it is upgraded."""
+    assert _said_by_grpc(GRPC_EXPERIMENTS) == ""
+    assert "Unknown experiment: nonsense" in _said_by_grpc("-nonsense")

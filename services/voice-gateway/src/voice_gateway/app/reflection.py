@@ -8,6 +8,7 @@ Tools ask a few questions and leave. A stream that asks nothing any more ends, a
 `MAX_STREAMS_OF_AN_ACCOUNT` of them.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from voice_gateway.domain.errors import GatewayError
 from voice_gateway.domain.limits import Tally, TokenBucket
-from voice_gateway.transports.call import paced
+from voice_gateway.transports.call import Pace
 from voice_gateway.transports.failures import without_frames
 from voice_gateway.transports.grpc_wire.auth import account_of
 from voice_gateway.transports.grpc_wire.parsing import parse
@@ -106,9 +107,10 @@ class _Bounded:
             await wire.fail(failure)
 
     async def _answer(self, wire: GrpcWire, context: RawContext) -> None:
-        pace = QUESTIONS
+        pace = Pace(QUESTIONS)
         while (raw := await read_within(wire, IDLE_MS)) is not None:
-            pace = await paced(pace)
+            if wait_s := pace.spend():
+                await asyncio.sleep(wait_s)
             question = parse(raw, _Question)
             async for answer in self._servicer.ServerReflectionInfo(_one(question), context):
                 await write_within(wire, answer.SerializeToString(), IDLE_MS)

@@ -45,7 +45,7 @@ class Backlog:
         elapsed_ns = 0 if self._heard_at is None else now - self._heard_at
         self._heard_at = now
         lead_ns = self._lead_ns - elapsed_ns
-        self._lead_ns = max(lead_ns, min(lead_ns + gap_ns, self._level_ns))
+        self._lead_ns = max(lead_ns, min(lead_ns + gap_ns, self._level_ns)) if gap_ns else lead_ns
         if self._is_on and unread_ns >= UNREAD_MS * NS_PER_MS:
             self._calm_since = now
         if self._is_on and now - self._calm_since >= CALM_MS * NS_PER_MS:

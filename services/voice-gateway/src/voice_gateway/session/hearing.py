@@ -40,6 +40,11 @@ class Hearing:
         self._tape = bytearray()
         self._base = 0
         """Tape position of the first sample kept."""
+        self._end = 0
+        """End of the tape."""
+        self._most = MAX_TAPE_MS * asr_rate_hz // 1_000
+        self._most_ahead = MAX_AHEAD_MS * asr_rate_hz // 1_000
+        """MAX_TAPE_MS and MAX_AHEAD_MS in samples."""
         self._anchors: list[tuple[int, int]] = [(0, 0)]
         """(tape position, input position) pairs from which the clocks run together."""
         self._silence = 0
@@ -60,6 +65,11 @@ class Hearing:
         self.patience = Patience()
 
     @property
+    def input_rate_hz(self) -> int:
+        """Rate of the input clock."""
+        return self._input_rate_hz
+
+    @property
     def asr_rate_hz(self) -> int:
         """Rate of the tape."""
         return self._asr_rate_hz
@@ -67,16 +77,20 @@ class Hearing:
     @property
     def received_samples(self) -> int:
         """End of the audio received, in the input clock."""
-        return self.to_input(self._end)
+        tape, position = self._anchors[-1]
+        return position + (self._end - tape) * self._input_rate_hz // self._asr_rate_hz
 
     def hear(self, pcm: bytes, offset_samples: int) -> None:
         """Take audio that begins at `offset_samples`; a gap before it becomes silence."""
         gap = offset_samples - self.received_samples
         if gap * 1_000 > JITTER_MS * self._input_rate_hz:
             self._fill(gap, offset_samples)
+        samples = len(pcm) // PCM_SAMPLE_BYTES
         self._tape += pcm
-        self._unbroken += len(pcm) // PCM_SAMPLE_BYTES
-        self._forget_oldest()
+        self._end += samples
+        self._unbroken += samples
+        if self._end - self._base > self._most:
+            self._forget_oldest()
         if self._feed is not None:
             self._feed.audio_added()
         self._update_room()
@@ -175,16 +189,13 @@ class Hearing:
         """A feed has moved on."""
         self._update_room()
 
-    @property
-    def _end(self) -> int:
-        return self._base + len(self._tape) // PCM_SAMPLE_BYTES
-
     def _fill(self, gap: int, offset_samples: int) -> None:
         """Make the silence that a gap stands for; less where the tape ends in silence already."""
         most, sound = MAX_SILENCE_MS * self._asr_rate_hz // 1_000, SOUND_MS * self._asr_rate_hz // 1_000
         self._silence = 0 if self._unbroken >= sound else max(0, self._silence - self._unbroken)
         made = min(gap * self._asr_rate_hz // self._input_rate_hz, most - self._silence)
         self._tape += bytes(made * PCM_SAMPLE_BYTES)
+        self._end += made
         if self._unbroken < sound and len(self._anchors) > 1:
             self._anchors.pop()  # positions in what is no speech are not needed, and there may be any number
         self._anchors.append((self._end, offset_samples))
@@ -192,7 +203,7 @@ class Hearing:
         self._unbroken = 0
 
     def _forget_oldest(self) -> None:
-        excess = self._end - self._base - MAX_TAPE_MS * self._asr_rate_hz // 1_000
+        excess = self._end - self._base - self._most
         self._drop(min(excess, self._taken() - self._base))  # one message may hold more than the tape does
 
     def _drop(self, samples: int) -> None:
@@ -212,9 +223,9 @@ class Hearing:
         return listened if self._feed is None else min(listened, max(self._feed.position, self.base()))
 
     def _update_room(self) -> None:
-        if self.unread_ms >= MAX_AHEAD_MS:
+        if self._end - self._taken() >= self._most_ahead:
             self._room.clear()
-        else:
+        elif not self._room.is_set():
             self._room.set()
 
 

@@ -1,6 +1,6 @@
 """Notices that nothing has happened in a session for some time.
 
-A mark only reads the clock; the one timer is armed again only when it rings.
+A mark only keeps the time; the one timer is armed again only when it rings.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ class IdleWatch:
         self._active_at = Instant(0)
         self._timer: asyncio.TimerHandle | None = None
 
-    def mark(self) -> None:
+    def mark(self, now: Instant) -> None:
         """Something happens now."""
-        self._active_at = clock.now()
+        self._active_at = now
 
     def start(self) -> None:
         """Watch from now on."""
-        self.mark()
+        self.mark(clock.now())
         if self._limit_ms:
             self._arm()
 
@@ -41,5 +41,5 @@ class IdleWatch:
     def _ring(self) -> None:
         if after_ms(self._active_at, self._limit_ms) <= clock.now():
             self._tell()
-            self.mark()
+            self.mark(clock.now())
         self._arm()

@@ -88,9 +88,15 @@ def _prepared(pcm: bytes, rate_hz: int) -> Samples:
     return np.asarray(samples[1:] - EMPHASIS * samples[:-1], np.float32)
 
 
+def _transformed(samples: int) -> int:
+    """The size of a fast transform of at least so many samples: a small number times a power of two."""
+    unit = 1 << max(0, samples.bit_length() - 4)
+    return -(-samples // unit) * unit
+
+
 def _best_match(sound: Samples, sent: Samples) -> tuple[float, int]:
     """The largest normalised correlation, from 0 to about 1, and where in `sent` that match ends."""
-    size = 1 << (len(sent) + len(sound)).bit_length()
+    size = _transformed(len(sent))  # beyond its end only places would be wrong where `sound` reaches over it
     spectrum = np.fft.rfft(sent, size) * np.conj(np.fft.rfft(sound, size))
     places = len(sent) - len(sound) + 1
     products = np.abs(np.fft.irfft(spectrum, STEPS * size)[: STEPS * places]) * STEPS

@@ -121,10 +121,17 @@ class SessionRunner:
 
     def hear(self, pcm: bytes, offset_samples: int) -> None:
         """Take audio; it goes to the tape and to recognition, never to the conversation."""
-        self._idle.mark()
-        for edge in _paced(self._backlog, self._hearing, self.agreement, pcm, offset_samples):
+        now, hearing, received = clock.now(), self._hearing, self._hearing.received_samples
+        self._idle.mark(now)
+        for edge in self._backlog.heard(
+            audio_ns=samples_to_ns(len(pcm) // PCM_SAMPLE_BYTES, hearing.asr_rate_hz),
+            gap_ns=samples_to_ns(max(0, offset_samples - received), hearing.input_rate_hz),
+            unread_ns=hearing.unread_ms * NS_PER_MS,
+            received_samples=received,
+            now=now,
+        ):
             self._post(edge)
-        self._hearing.hear(pcm, offset_samples)
+        hearing.hear(pcm, offset_samples)
 
     def heard_ms(self) -> int:
         """Length on the tape of all audio that was heard so far."""
@@ -143,13 +150,13 @@ class SessionRunner:
     def type_text(self, text: str) -> None:
         """Take a typed turn."""
         self._deeds.spend(DEAR)
-        self._idle.mark()
+        self._idle.mark(clock.now())
         self._post(inputs.TextTyped(text))
 
     def press(self, digits: str) -> None:
         """Take telephone keys; each `END_KEY` among them costs a token more."""
         self._deeds.spend(PLAIN + digits.count(inputs.END_KEY))
-        self._idle.mark()
+        self._idle.mark(clock.now())
         self._post(inputs.DigitsPressed(digits))
 
     def update(self, update: SessionUpdate) -> None:
@@ -162,7 +169,7 @@ class SessionRunner:
     def request_reply(self, options: ReplyOptions) -> None:
         """Give a reply to the conversation as it is; see `ports.Session`."""
         self._deeds.spend(DEAR)
-        self._idle.mark()
+        self._idle.mark(clock.now())
         self._post(inputs.ReplyRequested(self._negotiator.reply_options(options)))
 
     def report_playback(self, reply: ReplyId, played_samples: int, *, is_final: bool) -> None:
@@ -191,7 +198,7 @@ class SessionRunner:
     def return_tool(self, call: CallId, output: str, *, is_error: bool) -> None:
         """Take the outcome of a tool that the client executed."""
         self._deeds.spend(PLAIN)
-        self._idle.mark()
+        self._idle.mark(clock.now())
         self._post(inputs.ToolReturned(call, output, is_error))
 
     def finish(self) -> None:
@@ -262,8 +269,9 @@ class SessionRunner:
         return self._performer.outcome
 
     def _play(self, audio: ReplyAudio) -> None:
-        self._idle.mark()
-        self._own_voice.sent(audio.pcm, clock.now())
+        now = clock.now()
+        self._idle.mark(now)
+        self._own_voice.sent(audio.pcm, now)
         self._sink.play(audio)
 
     def _post(self, fact: inputs.Input) -> None:
@@ -307,17 +315,3 @@ class SessionRunner:
     def _ring(self) -> None:
         self._armed_for = None
         self._wake.set()
-
-
-def _paced(
-    backlog: Backlog, hearing: Hearing, agreement: Agreement, pcm: bytes, offset_samples: int
-) -> list[inputs.BacklogBegan | inputs.CaughtUp]:
-    """What is to be posted if this audio, not yet on the tape, begins a backlog or is the first after one."""
-    received = hearing.received_samples
-    return backlog.heard(
-        audio_ns=samples_to_ns(len(pcm) // PCM_SAMPLE_BYTES, agreement.asr_rate_hz),
-        gap_ns=samples_to_ns(max(0, offset_samples - received), agreement.input_rate_hz),
-        unread_ns=hearing.unread_ms * NS_PER_MS,
-        received_samples=received,
-        now=clock.now(),
-    )

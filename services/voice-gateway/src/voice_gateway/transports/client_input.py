@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from voice_gateway.domain.audio import Encoding
 from voice_gateway.domain.errors import ClientError, Reason
@@ -31,9 +31,8 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Unicode category Cc but for tab and newline."""
 
 
-@dataclass(frozen=True, slots=True)
-class Audio:
-    """Microphone audio in the client's format."""
+class Audio(NamedTuple):
+    """Microphone audio in the client's format; a tuple, because one is made for each frame of every call."""
 
     data: bytes
     offset_samples: int
@@ -130,9 +129,8 @@ Input = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class InputClock:
-    """How far the client's own sample clock has come."""
+class InputClock(NamedTuple):
+    """How far the client's own sample clock has come; a tuple as `Audio` is."""
 
     end_samples: int = 0
 

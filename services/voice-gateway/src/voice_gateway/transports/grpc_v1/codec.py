@@ -133,7 +133,8 @@ class Codec:
         return (self._RECEIVERS[payload](self, request),)
 
     def _audio(self, request: ConverseRequest) -> client_input.Input:
-        data, offset_samples = request.audio.data, request.audio.offset_samples
+        audio = request.audio
+        data, offset_samples = audio.data, audio.offset_samples
         count = client_input.count_samples(data, self._audio_in.encoding)
         if count == 0:
             raise ClientError(Reason.AUDIO_MISALIGNED, "audio data is empty")
