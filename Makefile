@@ -153,6 +153,10 @@ dashboards: setup ## every alert by promtool, every panel by a Prometheus that r
 bench: setup ## the gateway under load, as a table; SECTION=barge-in, SESSIONS=1,10 LENGTH=20 (seconds) for less
 	GRPC_ENABLE_FORK_SUPPORT=0 $(BIN)/python -m bench $(SECTION) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(LENGTH),--seconds $(LENGTH))
 
+.PHONY: knee
+knee: setup ## what voice-client load finds: a lone caller, a hundred beside the echo, the most; BASE=COMMIT beside another
+	$(BIN)/python -m bench.knee $(BASE) $(if $(LENGTH),--seconds $(LENGTH))
+
 .PHONY: bench-compare
 bench-compare: setup ## the bench against the gateway of BASE=COMMIT, in PAIRS=5; SECTION, SESSIONS and LENGTH as above
 	@test -n "$(BASE)" || { echo 'make bench-compare BASE=COMMIT' >&2; exit 1; }
