@@ -18,6 +18,8 @@ TRACED_CALLERS: Final = 10
 CALLERS: Final = 30
 """Far from where a core is full: what is compared is what a call costs."""
 PAIRS: Final = 5
+MAX_MORE: Final = 3
+"""Pairs that are measured again, because the callers were late in one of its runs."""
 SAMPLED_SHARE: Final = 0.1
 MAX_COST: Final = 1.03
 """CPU with a tenth of the calls sampled, in CPU without traces."""
@@ -34,10 +36,10 @@ async def measure_traces(bench: Bench) -> tuple[list[str], list[Line]]:
         await backends.start(ends)
         await ends.enter_async_context(collector)
         lines = await _measure_tiles(bench, backends, collector)
-        pairs = [await _measure_pair(bench, backends, collector, number) for number in range(PAIRS)]
+        pairs = await _measure_pairs(bench, backends, collector)
     ratios = [sampled.cpu_per_session_minute / plain.cpu_per_session_minute for plain, sampled in pairs]
     told = [f"traces: CPU with a tenth sampled, in CPU without: {', '.join(f'{ratio:.3f}' for ratio in ratios)}"]
-    is_valid = all(run.late_share < MAX_LATE_SHARE for pair in pairs for run in pair)
+    is_valid = all(map(_is_in_time, pairs))
     cost = Line(f"traces: median of {PAIRS} pairs", statistics.median(ratios), "times the CPU", MAX_COST, is_valid)
     return told, [*lines, cost, *_added(pairs)]
 
@@ -64,6 +66,20 @@ async def _measure_tiles(bench: Bench, backends: Backends, collector: FakeCollec
         Line(f"traces: spans of {len(turns)} turns from voice to voice, worst", max(apart), "ms", TILING_MS),
         Line("traces: turns without a request below their reply", unasked, "turns", 0),
     ]
+
+
+async def _measure_pairs(bench: Bench, backends: Backends, collector: FakeCollector) -> list[tuple[Callers, Callers]]:
+    """As many as are needed; with the last ones that were late, if there were too many of these."""
+    pairs: list[tuple[Callers, Callers]] = []
+    late: list[tuple[Callers, Callers]] = []
+    while len(pairs) < PAIRS and len(late) <= MAX_MORE:
+        pair = await _measure_pair(bench, backends, collector, len(pairs) + len(late))
+        (pairs if _is_in_time(pair) else late).append(pair)
+    return pairs + late[: PAIRS - len(pairs)]
+
+
+def _is_in_time(pair: tuple[Callers, Callers]) -> bool:
+    return all(run.late_share < MAX_LATE_SHARE for run in pair)
 
 
 async def _measure_pair(
