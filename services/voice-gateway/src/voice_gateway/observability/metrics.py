@@ -20,6 +20,7 @@ from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.backend_status import AddressState, BackendStatus
 from voice_gateway.domain.errors import Backend, GatewayError, Reason, Refused
 from voice_gateway.domain.events import REPLY_REQUEST, Ended, TurnRecord
+from voice_gateway.domain.ids import TurnId
 from voice_gateway.observability import metric_names as names
 from voice_gateway.observability.address_series import AddressSeries
 from voice_gateway.observability.metric_names import METRICS, Metric, MetricKind
@@ -30,6 +31,7 @@ VANISHED = "CLIENT_VANISHED"
 INTERRUPTED = "INTERRUPTED"
 _MS_PER_S = 1_000
 _CLOSED: Mapping[Metric, Iterable[StrEnum]] = {
+    names.TURNS: events.TurnOutcome,
     names.WORDS_DISREGARDED: events.DisregardCause,
     names.SPECULATIONS: events.SpeculationOutcome,
     names.REPLY_INTERRUPTIONS: events.InterruptCause,
@@ -53,7 +55,7 @@ class Metrics:
             for value in values:
                 self._made[metric].labels(value.value)
         for kind, end in product(events.ReplyKind, events.ReplyOutcome):
-            self._made[names.TURNS].labels(kind.value, end.value)
+            self._made[names.REPLIES].labels(kind.value, end.value)
         for outcome in (INTERRUPTED, *events.DisregardCause):
             self._made[names.BARGE_INS].labels(outcome)
         families = (names.BACKEND_ERRORS, names.BACKEND_CALLS, names.BACKEND_FIRST_OUTPUT)
@@ -116,7 +118,7 @@ class Metrics:
         """See `Telemetry`."""
         finished = record.finished
         if not finished.goes_on:
-            self._made[names.TURNS].labels(finished.kind.value, finished.outcome.value).inc()
+            self._made[names.REPLIES].labels(finished.kind.value, finished.outcome.value).inc()
         self._made[names.UNDERRUNS].inc(record.underruns)
         if record.report is None:
             return
@@ -126,6 +128,10 @@ class Metrics:
         for span in record.report.spans:
             if not span.is_overlapped:
                 self._made[names.TURN_SPAN].labels(span.name).observe(span.duration_ms / _MS_PER_S, exemplar)
+
+    def turn_counted(self, agreement: Agreement, turn: TurnId, outcome: events.TurnOutcome) -> None:  # noqa: ARG002
+        """See `Telemetry`."""
+        self._made[names.TURNS].labels(outcome.value).inc()
 
     def trouble(self, agreement: Agreement, error: GatewayError) -> None:
         """See `Telemetry`. Addresses tell themselves what they do wrong, also when the session never notices."""
