@@ -4,6 +4,7 @@
 """
 
 from voice_gateway.domain.backend_status import AddressState
+from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import TurnOutcome
 from voice_gateway.observability import metric_names as names
 from voice_gateway.observability.metric_names import Metric
@@ -57,6 +58,11 @@ def turns(where: str) -> str:
 def answered(where: str) -> str:
     """Those that got one, or the beginning of one."""
     return select(names.TURNS, where, one_of("outcome", *ANSWERED))
+
+
+def refused(where: str, *reasons: Reason) -> str:
+    """Calls that were refused for one of these reasons."""
+    return select(names.SESSIONS_REFUSED, where, one_of("reason", *reasons))
 
 
 def replies(where: str) -> str:

@@ -162,6 +162,17 @@ def test_the_first_turn_without_an_answer_is_seen_to_rise() -> None:
     assert value(metrics, "voicegateway_replies_total", kind="APOLOGY", outcome="COMPLETED") == 0
 
 
+def test_the_first_caller_who_is_refused_is_seen_to_rise() -> None:
+    """Each refusal that raises an alert has its 0 from the start, by every limit that it may come of."""
+    metrics = Metrics()
+    name = "voicegateway_sessions_refused_total"
+    limits = ("sessions", "cpu", "added_latency", "unstarted")
+    assert [value(metrics, name, reason="AT_CAPACITY", limit=limit) for limit in limits] == [0, 0, 0, 0]
+    assert value(metrics, name, reason="BACKEND_UNAVAILABLE", limit="") == 0
+    assert value(metrics, name, reason="INTERNAL", limit="") == 0
+    assert value(metrics, name, reason="TOKEN_INVALID", limit="") is None
+
+
 def address(name: str, state: AddressState = AddressState.HEALTHY, *, is_leaving: bool = False) -> AddressStatus:
     """One address."""
     return AddressStatus(name, name, state, 0, is_leaving, 5_000, "", None)

@@ -18,7 +18,7 @@ from prometheus_client import (
 from voice_gateway.domain import events
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.backend_status import AddressState, BackendStatus
-from voice_gateway.domain.errors import Backend, GatewayError, Reason, Refused
+from voice_gateway.domain.errors import Backend, GatewayError, Limit, Reason, Refused
 from voice_gateway.domain.events import REPLY_REQUEST, Ended, TurnRecord
 from voice_gateway.domain.ids import TurnId
 from voice_gateway.observability import metric_names as names
@@ -41,6 +41,14 @@ _CLOSED: Mapping[Metric, Iterable[StrEnum]] = {
 }
 """All values of the only label of these. A series that is there from the start can be seen to rise."""
 
+_OF_ROOM = (Limit.SESSIONS, Limit.CPU, Limit.ADDED_LATENCY, Limit.UNSTARTED)
+_REFUSED = (
+    *((Reason.AT_CAPACITY, limit.value) for limit in _OF_ROOM),
+    (Reason.BACKEND_UNAVAILABLE, ""),
+    (Reason.INTERNAL, ""),
+)
+"""The same of refusals that are no fault of who calls."""
+
 
 class Metrics:
     """All metrics of the process."""
@@ -56,6 +64,8 @@ class Metrics:
                 self._made[metric].labels(value.value)
         for kind, end in product(events.ReplyKind, events.ReplyOutcome):
             self._made[names.REPLIES].labels(kind.value, end.value)
+        for reason, limit in _REFUSED:
+            self._made[names.SESSIONS_REFUSED].labels(reason.value, limit)
         for outcome in (INTERRUPTED, *events.DisregardCause):
             self._made[names.BARGE_INS].labels(outcome)
         families = (names.BACKEND_ERRORS, names.BACKEND_CALLS, names.BACKEND_FIRST_OUTPUT)
