@@ -22,6 +22,17 @@ CHARTS = (
         ),
     ),
     Chart(
+        "Calls that are refused",
+        "By reason. AT_CAPACITY, BACKEND_UNAVAILABLE and INTERNAL raise an alert; the others are the callers' own.",
+        Unit.PER_SECOND,
+        (
+            Query(
+                queries.summed(queries.rate(queries.select(names.SESSIONS_REFUSED, WHERE), WINDOW), "reason"),
+                "{{reason}}",
+            ),
+        ),
+    ),
+    Chart(
         "CPU of each pod",
         "In cores. One event loop uses one core, and libraries some of a second one.",
         Unit.NUMBER,

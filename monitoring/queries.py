@@ -4,10 +4,15 @@
 """
 
 from voice_gateway.domain.backend_status import AddressState
-from voice_gateway.domain.events import ReplyKind, ReplyOutcome
+from voice_gateway.domain.errors import Reason
+from voice_gateway.domain.events import TurnOutcome
 from voice_gateway.observability import metric_names as names
 from voice_gateway.observability.metric_names import Metric
 
+ANSWERED = (TurnOutcome.ANSWERED, TurnOutcome.INTERRUPTED)
+UNANSWERED = (TurnOutcome.FAILED, TurnOutcome.ABANDONED)
+"""The other two say nothing of the service: a turn that was taken back is a part of the next one, and who goes on early
+might have left an answer that was on its way."""
 RELEASE = ("namespace", "service")
 """Labels of one release: the Prometheus operator takes them from the Service that it found the pods by."""
 
@@ -16,6 +21,11 @@ def select(metric: Metric, where: str, *matchers: str, part: str = "") -> str:
     """A selector of a metric, or of a histogram's `part`: `_bucket`, `_count` or `_sum`."""
     assert bool(metric.buckets) is bool(part), metric.name  # noqa: S101  a histogram has parts, and nothing else has
     return f"{metric.name}{part}{{{', '.join((*matchers, where))}}}"
+
+
+def one_of(label: str, *values: str) -> str:
+    """A matcher of any of these values."""
+    return f'{label}=~"{"|".join(values)}"'
 
 
 def rate(selector: str, window: str) -> str:
@@ -41,13 +51,18 @@ def mean(metric: Metric, where: str, window: str, *by: str) -> str:
 
 
 def turns(where: str) -> str:
-    """Turns that wanted an answer: they got one, or one that failed, or an apology in its place."""
-    return select(names.TURNS, where, f'kind=~"{ReplyKind.ANSWER}|{ReplyKind.APOLOGY}"')
+    """Turns that got an answer, and those that should have got one."""
+    return select(names.TURNS, where, one_of("outcome", *ANSWERED, *UNANSWERED))
 
 
 def answered(where: str) -> str:
-    """Those that got one. One that was interrupted had begun to be heard."""
-    return select(names.TURNS, where, f'kind="{ReplyKind.ANSWER}"', f'outcome!="{ReplyOutcome.FAILED}"')
+    """Those that got one, or the beginning of one."""
+    return select(names.TURNS, where, one_of("outcome", *ANSWERED))
+
+
+def refused(where: str, *reasons: Reason) -> str:
+    """Calls that were refused for one of these reasons."""
+    return select(names.SESSIONS_REFUSED, where, one_of("reason", *reasons))
 
 
 def replies(where: str) -> str:

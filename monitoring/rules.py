@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from monitoring.alerts.backend_ejected import BACKEND_EJECTED
 from monitoring.alerts.backend_errors import BACKEND_ERRORS
+from monitoring.alerts.callers_refused import CALLERS_REFUSED
 from monitoring.alerts.certificate_ends import CERTIFICATE_ENDS
 from monitoring.alerts.certificate_ends_now import CERTIFICATE_ENDS_NOW
 from monitoring.alerts.down import DOWN
@@ -30,6 +31,7 @@ ALERTS = (
     NO_HEALTHY_BACKEND,
     BACKEND_EJECTED,
     NEAR_CAPACITY,
+    CALLERS_REFUSED,
     CERTIFICATE_ENDS,
     CERTIFICATE_ENDS_NOW,
     DOWN,

@@ -38,15 +38,10 @@ CHARTS = (
         ),
     ),
     Chart(
-        "Turns and prompts",
-        "By kind and outcome. FAILED answers and apologies are what callers suffer.",
+        "Turns",
+        "By what became of them. FAILED and ABANDONED are what callers suffer; TAKEN_BACK are no turns of their own.",
         Unit.PER_SECOND,
-        (
-            Query(
-                queries.summed(queries.rate(queries.select(names.TURNS, WHERE), WINDOW), "kind", "outcome"),
-                "{{kind}} {{outcome}}",
-            ),
-        ),
+        (Query(queries.summed(queries.rate(queries.select(names.TURNS, WHERE), WINDOW), "outcome"), "{{outcome}}"),),
     ),
     Chart(
         "Words over the agent",

@@ -103,6 +103,7 @@ def test_runbooks_ask_for_metrics_of_the_gateway() -> None:
         ("promptPercent", 97, ("VoiceGatewayRepliesLate", "VoiceGatewayRepliesLateSlowly"), "(100 - 97)"),
         ("promptSeconds", 0.8, ("VoiceGatewayRepliesLate", "voicegateway:replies_late:ratio_rate5m"), '"0.8([.]0)?"'),
         ("nearCapacityPercent", 70, ("VoiceGatewayNearCapacity",), "> 70"),
+        ("refusedPercent", 2.5, ("VoiceGatewayCallersRefused",), "> 2.5"),
         ("certificateDays", 21, ("VoiceGatewayCertificateEnds",), "86400 * 21"),
     ],
 )

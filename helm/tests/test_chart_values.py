@@ -407,7 +407,14 @@ CASES = [
 ]
 THRESHOLDS = {"slowReplySeconds": 1, "backendErrorsPerSecond": 0, "loopLagSeconds": 2}
 """Alert thresholds, and which rule has them."""
-OF_RULES = ("answeredPercent", "promptPercent", "promptSeconds", "nearCapacityPercent", "certificateDays")
+OF_RULES = (
+    "answeredPercent",
+    "promptPercent",
+    "promptSeconds",
+    "nearCapacityPercent",
+    "refusedPercent",
+    "certificateDays",
+)
 """More of them, which test_chart_rules.py tries."""
 
 

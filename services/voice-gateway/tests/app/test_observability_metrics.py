@@ -36,6 +36,7 @@ from voice_gateway.domain.events import (
     SpeculationOutcome,
     SpeculationTrigger,
     Transcript,
+    TurnOutcome,
     TurnRecord,
     TurnReport,
 )
@@ -126,7 +127,7 @@ def test_a_turn_is_timed_in_spans_that_add_up() -> None:
     tiled = (*spans, LatencySpan("tts_first_audio", 240, 100))
     metrics.turn_ended(AGREEMENT, record(TurnReport(TurnId(1), ReplyId(2), 340, tiled)))
     metrics.turn_ended(AGREEMENT, record(None))
-    assert value(metrics, "voicegateway_turns_total", kind="ANSWER", outcome="INTERRUPTED") == 2
+    assert value(metrics, "voicegateway_replies_total", kind="ANSWER", outcome="INTERRUPTED") == 2
     assert value(metrics, "voicegateway_voice_to_voice_seconds_sum") == 0.34
     assert value(metrics, "voicegateway_voice_to_voice_seconds_count") == 1
     assert value(metrics, "voicegateway_turn_span_seconds_sum", span="endpointing") == 0.24
@@ -134,21 +135,42 @@ def test_a_turn_is_timed_in_spans_that_add_up() -> None:
     assert value(metrics, "voicegateway_turn_span_seconds_sum", span="llm") is None
 
 
-def test_a_turn_with_tools_is_one_turn() -> None:
-    """What only called a tool is no answer: it would be a good turn beside the failed one that it belongs to."""
+def test_a_turn_with_tools_is_one_reply() -> None:
+    """What only called a tool is no answer: it would be a good reply beside the failed one that it belongs to."""
     metrics, called = Metrics(), record(None)
     metrics.turn_ended(AGREEMENT, replace(called, finished=replace(called.finished, goes_on=True)))
-    assert value(metrics, "voicegateway_turns_total", kind="ANSWER", outcome="INTERRUPTED") == 0
+    assert value(metrics, "voicegateway_replies_total", kind="ANSWER", outcome="INTERRUPTED") == 0
     metrics.turn_ended(AGREEMENT, called)
-    assert value(metrics, "voicegateway_turns_total", kind="ANSWER", outcome="INTERRUPTED") == 1
+    assert value(metrics, "voicegateway_replies_total", kind="ANSWER", outcome="INTERRUPTED") == 1
+
+
+def test_a_turn_is_counted_by_what_became_of_it() -> None:
+    """Turns are apart from replies: one that was taken back has a reply that was interrupted, and is no turn."""
+    metrics = Metrics()
+    for outcome in (TurnOutcome.ABANDONED, TurnOutcome.TAKEN_BACK, TurnOutcome.ABANDONED):
+        metrics.turn_counted(AGREEMENT, TurnId(1), outcome)
+    assert value(metrics, "voicegateway_turns_total", outcome="ABANDONED") == 2
+    assert value(metrics, "voicegateway_turns_total", outcome="TAKEN_BACK") == 1
+    assert value(metrics, "voicegateway_turns_total", outcome="ANSWERED") == 0
 
 
 def test_the_first_turn_without_an_answer_is_seen_to_rise() -> None:
     """Prometheus counts no rise from nothing: without its 0 the first failure of a pod would be part of no alert."""
     metrics = Metrics()
-    name = "voicegateway_turns_total"
-    assert value(metrics, name, kind="ANSWER", outcome="FAILED") == 0
-    assert value(metrics, name, kind="APOLOGY", outcome="COMPLETED") == 0
+    for outcome in TurnOutcome:
+        assert value(metrics, "voicegateway_turns_total", outcome=outcome) == 0
+    assert value(metrics, "voicegateway_replies_total", kind="APOLOGY", outcome="COMPLETED") == 0
+
+
+def test_the_first_caller_who_is_refused_is_seen_to_rise() -> None:
+    """Each refusal that raises an alert has its 0 from the start, by every limit that it may come of."""
+    metrics = Metrics()
+    name = "voicegateway_sessions_refused_total"
+    limits = ("sessions", "cpu", "added_latency", "unstarted")
+    assert [value(metrics, name, reason="AT_CAPACITY", limit=limit) for limit in limits] == [0, 0, 0, 0]
+    assert value(metrics, name, reason="BACKEND_UNAVAILABLE", limit="") == 0
+    assert value(metrics, name, reason="INTERNAL", limit="") == 0
+    assert value(metrics, name, reason="TOKEN_INVALID", limit="") is None
 
 
 def address(name: str, state: AddressState = AddressState.HEALTHY, *, is_leaving: bool = False) -> AddressStatus:
@@ -237,6 +259,7 @@ def test_telemetry_is_told_to_everybody() -> None:
     shared: Telemetry = SharedTelemetry(one, other)
     shared.session_started(AGREEMENT)
     shared.turn_ended(AGREEMENT, record(None))
+    shared.turn_counted(AGREEMENT, TurnId(1), TurnOutcome.INTERRUPTED)
     shared.trouble(AGREEMENT, BackendError(Backend.LLM, Reason.LLM_FAILED, "no"))
     shared.told(AGREEMENT, ReplyPaused(ReplyId(1)))
     shared.silenced(AGREEMENT, 100)
@@ -250,7 +273,8 @@ def test_telemetry_is_told_to_everybody() -> None:
     assert ours[0] == ours[1]
     assert value(one, "voicegateway_barge_ins_total", outcome="NOISE") == 1
     assert value(one, "voicegateway_bounds_reached_total", bound="input") == 1
-    assert value(other, "voicegateway_turns_total", kind="ANSWER", outcome="INTERRUPTED") == 1
+    assert value(other, "voicegateway_replies_total", kind="ANSWER", outcome="INTERRUPTED") == 1
+    assert value(other, "voicegateway_turns_total", outcome="INTERRUPTED") == 1
     assert value(other, "voicegateway_sessions_in_progress") == 0
 
 

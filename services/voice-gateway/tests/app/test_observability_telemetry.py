@@ -23,6 +23,7 @@ from voice_gateway.domain.events import (
     SpeculationTrigger,
     SpeechEnded,
     SpeechStarted,
+    TurnOutcome,
     TurnRecord,
     TurnReport,
 )
@@ -135,6 +136,16 @@ def test_a_turn_without_audio_has_no_latency(caplog: pytest.LogCaptureFixture) -
     telemetry.turn_ended(AGREED, record(None))
     fields = read(caplog)[-1][2]
     assert (fields["latency_ms"], fields["spans"]) == (None, [])
+
+
+def test_a_caller_who_gave_up_is_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Who looks for a backend that hangs finds the sessions that suffered from it; other outcomes have their lines."""
+    caplog.set_level(logging.INFO)
+    telemetry = LogTelemetry()
+    for outcome in TurnOutcome:
+        telemetry.turn_counted(AGREED, TurnId(7), outcome)
+    who = {"session": "s1", "transport": "grpc_v1", "client_label": "line 4"}
+    assert read(caplog) == [("WARNING", "turn_abandoned", who | {"turn": 7})]
 
 
 def test_a_prompt_is_a_line_of_its_own(caplog: pytest.LogCaptureFixture) -> None:

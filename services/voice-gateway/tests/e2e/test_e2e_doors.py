@@ -93,7 +93,7 @@ async def test_a_conversation_is_counted() -> None:
     assert "\nvoicegateway_sessions_in_progress 1.0" in during
     assert "\nvoicegateway_sessions_in_progress 0.0" in after
     assert 'voicegateway_sessions_ended_total{reason="CLIENT_HALF_CLOSED",transport="grpc_v1"} 1.0' in after
-    assert 'voicegateway_turns_total{kind="ANSWER",outcome="COMPLETED"} 1.0' in after
+    assert 'voicegateway_turns_total{outcome="ANSWERED"} 1.0' in after
     assert "\nvoicegateway_voice_to_voice_seconds_count 1.0" in after
     assert f'voicegateway_backend_errors_total{{address="{around.asr.address}",backend="asr"}} 0.0' in after
     model = around.llm.base_url.removeprefix("http://").removesuffix("/v1")

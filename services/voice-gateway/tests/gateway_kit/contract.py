@@ -1,6 +1,6 @@
 """The contract of a batch, sentence by sentence as `effects.py` has it, for the batches of one core in their order."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from voice_gateway.domain import events
@@ -50,27 +50,28 @@ def what_ends_comes_before_what_begins(batches: Batches) -> None:
             assert (reply_of(effect) or begun) >= begun
 
 
+_OF_AN_END: Mapping[type[object], int] = {
+    effects.CancelTool: 1,
+    effects.CancelReply: 2,
+    effects.Flush: 3,
+    events.ReplyInterrupted: 4,
+    events.ReplyHeard: 4,
+    events.ReplyFinished: 4,
+    effects.CountTurn: 5,
+}
+
+
 def an_end_has_its_order(batches: Batches) -> None:
-    """1: CancelTool, CancelReply, Flush, the events of the ended reply."""
+    """1: CancelTool, CancelReply, Flush, the events of the ended reply, CountTurn."""
     for batch in batches:
         reached = 0
         for effect in batch.effects:
-            match effect:
-                case effects.StartReply() | effects.BeginReply():
-                    reached = 0
-                    continue
-                case effects.CancelTool():
-                    place = 1
-                case effects.CancelReply():
-                    place = 2
-                case effects.Flush():
-                    place = 3
-                case effects.Emit(events.ReplyInterrupted() | events.ReplyHeard() | events.ReplyFinished()):
-                    place = 4
-                case _:
-                    continue
-            assert place >= reached
-            reached = place
+            if isinstance(effect, _Begun):
+                reached = 0
+            place = _OF_AN_END.get(type(effect.event if isinstance(effect, effects.Emit) else effect))
+            if place is not None:
+                assert place >= reached
+                reached = place
 
 
 def a_flush_precedes_later_plays(batches: Batches) -> None:

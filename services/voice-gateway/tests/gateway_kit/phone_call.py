@@ -351,6 +351,8 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for
             return (
                 f"[record reply {record.finished.reply}: {record.finished.outcome}, {_ms(record.heard_samples)} heard]"
             )
+        case effects.CountTurn(turn, outcome):
+            return f"[count turn {turn}: {outcome}]"
         case effects.Remember(item):
             return f"[remember {_item(item)}]"
         case effects.Forget(item):

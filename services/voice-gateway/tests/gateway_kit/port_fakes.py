@@ -10,8 +10,8 @@ from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.chat import PROMPT_TOKENS, ChatMessage, Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, ToolError
-from voice_gateway.domain.events import DisregardCause, Ended, Event, ReplyAudio, TurnRecord
-from voice_gateway.domain.ids import ReplyId, SessionId
+from voice_gateway.domain.events import DisregardCause, Ended, Event, ReplyAudio, TurnOutcome, TurnRecord
+from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
 from voice_gateway.domain.transcript import RecognitionResult
 from voice_gateway.session.ports import (
     AnswerWithin,
@@ -212,6 +212,7 @@ class FakeTelemetry:
     started: list[Agreement] = field(default_factory=list)
     ended: list[Ended | GatewayError | None] = field(default_factory=list)
     turns: list[TurnRecord] = field(default_factory=list)
+    outcomes: list[tuple[TurnId, TurnOutcome]] = field(default_factory=list)
     troubles: list[GatewayError] = field(default_factory=list)
     answered: list[int] = field(default_factory=list)
     """Turns of each session that is over."""
@@ -237,6 +238,11 @@ class FakeTelemetry:
         """Keep."""
         del agreement
         self.turns.append(record)
+
+    def turn_counted(self, agreement: Agreement, turn: TurnId, outcome: TurnOutcome) -> None:
+        """Keep."""
+        del agreement
+        self.outcomes.append((turn, outcome))
 
     def trouble(self, agreement: Agreement, error: GatewayError) -> None:
         """Keep."""

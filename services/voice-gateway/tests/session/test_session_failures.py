@@ -23,6 +23,7 @@ from voice_gateway.domain.events import (
     ReplyOutcome,
     ReplyText,
     Transcript,
+    TurnOutcome,
     TurnReport,
 )
 from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
@@ -271,6 +272,26 @@ def test_a_client_that_vanishes_leaves_nothing_behind() -> None:
         with pytest.raises(asyncio.CancelledError):
             await run
         assert world.nothing_is_left()
+        assert world.telemetry.ended == [None]
+        assert world.telemetry.outcomes == [(1, TurnOutcome.INTERRUPTED)]
+
+    virtual_time.run(main())
+
+
+def test_a_client_that_vanishes_while_the_model_hangs_has_no_answer() -> None:
+    """Who hangs up has nobody tell so: the turn that was waited for is counted, and not one more."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [[3_600.0]]
+        session, run = await world.open()
+        session.type_text("Count.")
+        await asyncio.sleep(3)
+        assert world.telemetry.outcomes == []
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        assert world.telemetry.outcomes == [(1, TurnOutcome.ABANDONED)]
         assert world.telemetry.ended == [None]
 
     virtual_time.run(main())

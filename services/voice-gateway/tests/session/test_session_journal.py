@@ -45,7 +45,7 @@ from voice_gateway.session.journal.replay import replay
 from voice_gateway.session.journal.writer import Journal, JournalFolder
 from voice_gateway.turn import inputs
 from voice_gateway.turn.core import Core
-from voice_gateway.turn.effects import Emit, Flush
+from voice_gateway.turn.effects import CountTurn, Emit, Flush
 
 AGREED = replace(
     AGREEMENT,
@@ -123,6 +123,22 @@ def test_fingerprints_tell_effects_apart() -> None:
     prints = fingerprint(batch)
     assert len({line.split()[-1] for line in prints}) == 4
     assert (prints[0].rsplit(" ", 1)[0], prints[3]) == ("Emit SpeechStarted", "Flush d27e5e10a9cc")
+
+
+def test_what_is_only_counted_is_in_no_journal() -> None:
+    """A journal of before turns were counted replays without a difference; where there is one, it is named right."""
+    core, now = Core(AGREED), HEADER.clock_ns
+    facts: tuple[inputs.Input, ...] = (inputs.SessionStarted(), inputs.TextTyped("Hi."), inputs.EndRequested())
+    batches = [core.handle(fact, now) for fact in facts]
+    uncounted = [tuple(effect for effect in batch if not isinstance(effect, CountTurn)) for batch in batches]
+    assert batches[2] != uncounted[2]
+    prints = [fingerprint(batch) for batch in uncounted]
+    calls = [CoreCall(now, "now", fact, each) for fact, each in zip(facts, prints, strict=True)]
+    assert replay(Recording(HEADER, tuple(calls), is_cut=False), Core).difference is None
+    calls[2] = replace(calls[2], effects=prints[2][:-1])
+    difference = replay(Recording(HEADER, tuple(calls), is_cut=False), Core).difference
+    assert difference is not None
+    assert difference.endswith(f"is not in the journal, it is {uncounted[2][-1]}")
 
 
 def test_text_that_is_no_text_is_read_as_it_was_written(tmp_path: Path) -> None:

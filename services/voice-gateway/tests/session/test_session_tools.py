@@ -21,7 +21,7 @@ from gateway_kit.port_fakes import (
 )
 from voice_gateway.domain.chat import Role, Tool, ToolCall, ToolPlace
 from voice_gateway.domain.errors import Backend, ClientError, Reason, ToolError
-from voice_gateway.domain.events import Ended, ReplyFinished, ReplyKind, ReplyText, ToolCalled
+from voice_gateway.domain.events import Ended, ReplyFinished, ReplyKind, ReplyText, ToolCalled, TurnOutcome
 from voice_gateway.domain.ids import CallId, SessionId
 from voice_gateway.domain.persona import Persona
 from voice_gateway.domain.policy import TurnPolicy
@@ -170,7 +170,7 @@ def test_a_filler_is_spoken_while_a_tool_takes_long(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("way", ["interrupt", "end", "type_text", "vanish"])
 def test_an_interruption_stops_the_tool(tmp_path: Path, way: str) -> None:
-    """The request is cancelled, not only forgotten."""
+    """The request is cancelled, not only forgotten, and the turn is counted, which no reply ends."""
 
     async def main() -> None:
         world = World(tmp_path)
@@ -189,6 +189,7 @@ def test_an_interruption_stops_the_tool(tmp_path: Path, way: str) -> None:
         ways[way]()
         await asyncio.sleep(0.01)
         assert world.tools.open_calls == 0
+        assert world.telemetry.outcomes[:1] == [(1, TurnOutcome.ABANDONED_EARLY)]
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
 

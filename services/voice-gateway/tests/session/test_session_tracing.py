@@ -55,6 +55,15 @@ def recorded(
     return effects.RecordTurn(events.TurnRecord(finished, None, 5, 40, 2, 800, 1))
 
 
+def over(
+    reply: int, turn: TurnId = ONE, outcome: events.ReplyOutcome = events.ReplyOutcome.COMPLETED
+) -> tuple[Effect, ...]:
+    """A reply is over, and its turn."""
+    interrupted = outcome is events.ReplyOutcome.INTERRUPTED
+    counted = events.TurnOutcome.INTERRUPTED if interrupted else events.TurnOutcome.ANSWERED
+    return recorded(reply, turn, outcome), effects.CountTurn(turn, counted)
+
+
 def trace(
     steps: Sequence[Step],
     recorder: Recorder,
@@ -93,7 +102,7 @@ A_TURN: tuple[Step, ...] = (
     (600, None, (said(ONE, "is it", is_final=False),)),
     (900, None, (said(ONE, "Is it open?"), starts(1))),
     (1_000, None, (Emit(REPORT),)),
-    (2_000, None, (recorded(1),)),
+    (2_000, None, over(1)),
 )
 
 
@@ -134,7 +143,7 @@ def test_a_turn_and_its_reply_say_how_they_ended() -> None:
     trace(A_TURN, recorder)
     turn, reply = attributes(recorder.one("turn")), attributes(recorder.one("reply"))
     assert (turn["voicegateway.turn.id"], turn["voicegateway.user.chars"]) == (1, 11)
-    assert turn["voicegateway.outcome"] == reply["voicegateway.outcome"] == "COMPLETED"
+    assert (turn["voicegateway.outcome"], reply["voicegateway.outcome"]) == ("ANSWERED", "COMPLETED")
     assert (reply["voicegateway.reply.heard_samples"], reply["voicegateway.reply.underruns"]) == (800, 1)
     assert not [value for span in recorder.spans for value in attributes(span).values() if "open" in str(value)]
 
@@ -160,7 +169,7 @@ def test_a_reply_that_was_prepared_and_dropped_is_linked_from_its_turn() -> None
             (300, None, (effects.CancelReply(ReplyId(1)), effects.Flush(ReplyId(1)))),
             (400, None, (said(ONE, "a b", is_final=False), starts(2))),
             (500, None, (said(ONE, "a b"), Emit(report))),
-            (900, None, (recorded(2),)),
+            (900, None, over(2)),
         ],
         recorder,
     )
@@ -189,7 +198,7 @@ def test_an_interruption_is_no_drop() -> None:
             (0, None, (said(ONE, "a"), starts(1))),
             (500, None, (Emit(events.ReplyPaused(ReplyId(1))),)),
             (700, None, (effects.CancelReply(ReplyId(1)), effects.Flush(ReplyId(1)), stopped)),
-            (800, None, (recorded(1, outcome=events.ReplyOutcome.INTERRUPTED),)),
+            (800, None, over(1, outcome=events.ReplyOutcome.INTERRUPTED)),
         ],
         recorder,
     )
@@ -211,7 +220,7 @@ def test_tools_stand_below_their_turn() -> None:
             (150, None, (effects.BeginReply(ReplyId(2), ONE),)),
             (200, inputs.ToolReturned(CallId(1), "sunny", is_error=False), ()),
             (300, inputs.ToolReturned(CallId(2), "jammed", is_error=True), (recorded(2, kind=filler), starts(3))),
-            (900, None, (recorded(3),)),
+            (900, None, over(3)),
         ],
         recorder,
     )
@@ -236,17 +245,42 @@ def test_tools_that_nobody_awaits_end_with_their_turn() -> None:
     """A tool of the server that is cancelled ends then, one of the client when its turn is over."""
     recorder = Recorder()
     door = Emit(events.ToolCalled(CallId(2), ONE, "door", "{}"))
-    stopped = recorded(1, outcome=events.ReplyOutcome.INTERRUPTED)
+    stopped = over(1, outcome=events.ReplyOutcome.INTERRUPTED)
     trace(
         [
             (0, None, (said(ONE, "a"), starts(1), effects.RunTool(CallId(1), "weather", "{}"), door)),
             (100, None, (effects.CancelTool(CallId(1)),)),
-            (200, inputs.ToolReturned(CallId(1), "late", is_error=False), (stopped,)),
+            (200, inputs.ToolReturned(CallId(1), "late", is_error=False), stopped),
             (300, None, ()),
         ],
         recorder,
     )
     assert recorder.tree()[2:] == ["    execute_tool weather 0+100", "    reply 0+200", "    execute_tool door 0+200"]
+
+
+def test_a_turn_whose_tool_is_stopped_ends_by_its_count() -> None:
+    """No reply ends a turn whose tools were interrupted: it is over when it is counted, with what it is counted as."""
+    recorder = Recorder()
+    trace(
+        [
+            (0, None, (said(ONE, "a"), starts(1))),
+            (100, None, (recorded(1, goes_on=True), effects.RunTool(CallId(1), "weather", "{}"))),
+            (
+                3_000,
+                None,
+                (effects.CancelTool(CallId(1)), effects.CountTurn(ONE, events.TurnOutcome.ABANDONED)),
+            ),
+            (9_000, None, ()),
+        ],
+        recorder,
+    )
+    assert recorder.tree() == [
+        "session 0+9000",
+        "  turn 0+3000",
+        "    reply 0+100",
+        "    execute_tool weather 100+2900",
+    ]
+    assert attributes(recorder.one("turn"))["voicegateway.outcome"] == "ABANDONED"
 
 
 def test_text_of_tools_is_kept_where_that_is_wished() -> None:
@@ -266,9 +300,9 @@ def test_a_turn_that_waits_is_answered_in_the_same_span() -> None:
             (0, None, (said(ONE, "a"), starts(1))),
             (100, None, (said(TWO, "b"),)),
             (200, None, (said(THREE, "c"),)),
-            (300, None, (recorded(1), starts(2, TWO))),
-            (400, None, (recorded(2, TWO), starts(3, THREE))),
-            (500, None, (recorded(3, THREE),)),
+            (300, None, (*over(1), starts(2, TWO))),
+            (400, None, (*over(2, TWO), starts(3, THREE))),
+            (500, None, over(3, THREE)),
         ],
         recorder,
     )
@@ -296,7 +330,7 @@ def test_open_turns_are_bounded() -> None:
     """A session of hours in which no reply is asked for keeps the newest; those that are being answered stay."""
     recorder = Recorder()
     many = [(number, None, (said(TurnId(number), "a"),)) for number in range(2, MAX_OPEN + 3)]
-    trace([(1, None, (said(ONE, "a"), starts(1))), *many, (99, None, (recorded(1),))], recorder)
+    trace([(1, None, (said(ONE, "a"), starts(1))), *many, (99, None, over(1))], recorder)
     ended = [attributes(span)["voicegateway.turn.id"] for span in recorder.spans if span.name == "turn"]
     assert ended[:3] == [2, 3, 1]
     assert len(ended) == MAX_OPEN + 2
@@ -323,7 +357,7 @@ def test_words_that_are_taken_back_are_no_turn() -> None:
             (300, None, (said(ONE, "", is_final=False),)),
             (9_000, None, (sound,)),
             (9_400, None, (said(ONE, "Stop."), starts(1))),
-            (9_500, None, (recorded(1),)),
+            (9_500, None, over(1)),
         ],
         recorder,
     )
@@ -353,7 +387,7 @@ def test_a_cough_before_a_turn_is_no_part_of_it() -> None:
             (1_200, None, (said(ONE, "is", is_final=False),)),
             (1_500, None, (sound,)),
             (1_700, None, (said(ONE, "is it"), starts(1))),
-            (2_000, None, (recorded(1),)),
+            (2_000, None, over(1)),
         ],
         recorder,
     )
@@ -449,7 +483,7 @@ def test_a_trusted_caller_decides_whether_its_call_is_sampled(flags: str, spans:
     for is_trusted, kept in ((True, spans), (False, 0)):
         recorder = Recorder(NONE_SAMPLED)
         told = TraceContext(CALLER.parent[:-2] + flags)
-        steps: tuple[Step, ...] = ((0, None, (said(ONE, "a"), starts(1))), (1, None, (recorded(1),)))
+        steps: tuple[Step, ...] = ((0, None, (said(ONE, "a"), starts(1))), (1, None, over(1)))
         trace(steps, recorder, replace(AGREEMENT, trace=told), trusts_clients=is_trusted)
         assert len(recorder.spans) == kept
 
@@ -469,7 +503,7 @@ def test_tasks_find_the_span_that_they_work_for() -> None:
             assert get_current_span() is session
             names = [context.run(get_current_span).name for context in (reply, tool)]  # type: ignore[attr-defined]
             assert names == ["reply", "execute_tool weather"]
-            told.record(None, clock.now(), (recorded(1),))
+            told.record(None, clock.now(), over(1))
             assert told.in_reply(ReplyId(1)) is not None
             told.record(None, clock.now(), ())
             assert told.in_reply(ReplyId(1)) is None

@@ -35,6 +35,7 @@ from voice_gateway.domain.events import (
     ReplyOutcome,
     ReplyText,
     Transcript,
+    TurnOutcome,
     TurnRecord,
 )
 from voice_gateway.domain.ids import CallId, ItemId, ReplyId, SentenceId, StreamId, TurnId
@@ -47,6 +48,7 @@ from voice_gateway.turn.effects import (
     CancelSynthesis,
     CancelTool,
     Close,
+    CountTurn,
     Effect,
     Emit,
     EndPlay,
@@ -104,6 +106,7 @@ WRONG: list[tuple[Sentence, list[Batch]]] = [
     (an_end_has_its_order, [made(CancelReply(ONE), CancelTool(CALL))]),
     (an_end_has_its_order, [made(Flush(ONE), CancelReply(ONE))]),
     (an_end_has_its_order, [made(STOPPED, Flush(ONE))]),
+    (an_end_has_its_order, [made(CountTurn(TURN, TurnOutcome.INTERRUPTED), STOPPED)]),
     (a_flush_precedes_later_plays, [made(Play(ONE, FIRST)), made(Play(TWO, FIRST))]),
     (a_flush_precedes_later_plays, [made(Play(TWO, FIRST)), made(Flush(ONE))]),
     (nothing_is_ordered_for_a_cancelled_reply, [made(CancelReply(ONE))]),

@@ -30,6 +30,23 @@ class ReplyOutcome(StrEnum):
     FAILED = "FAILED"
 
 
+class TurnOutcome(StrEnum):
+    """What became of a turn for which an answer was begun, by one reply or, after tools, by several."""
+
+    ANSWERED = "ANSWERED"
+    """The answer was heard, or shown, to its end."""
+    INTERRUPTED = "INTERRUPTED"
+    """The answer was stopped once it had begun."""
+    FAILED = "FAILED"
+    """A part of the answer is missing, or an apology stands in its place."""
+    ABANDONED = "ABANDONED"
+    """The user went on, or left, before the answer had begun, and had waited long."""
+    ABANDONED_EARLY = "ABANDONED_EARLY"
+    """The same after so short a wait that the answer may have been well on its way."""
+    TAKEN_BACK = "TAKEN_BACK"
+    """The user had not ended: what was said is a part of the next turn."""
+
+
 class InterruptCause(StrEnum):
     """Why a reply was interrupted."""
 

@@ -7,7 +7,8 @@ from typing import Generic, Protocol, TypeVar
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend, GatewayError
-from voice_gateway.domain.events import DisregardCause, Ended, Event, TurnRecord
+from voice_gateway.domain.events import DisregardCause, Ended, Event, TurnOutcome, TurnRecord
+from voice_gateway.domain.ids import TurnId
 from voice_gateway.session.ports import AdmissionWatch, BackendWatch, Bound, Telemetry
 
 _log = logging.getLogger("voice_gateway.observability")
@@ -56,6 +57,10 @@ class SharedTelemetry:
     def turn_ended(self, agreement: Agreement, record: TurnRecord) -> None:
         """See `Telemetry`."""
         self._listeners.tell(lambda each: each.turn_ended(agreement, record))
+
+    def turn_counted(self, agreement: Agreement, turn: TurnId, outcome: TurnOutcome) -> None:
+        """See `Telemetry`."""
+        self._listeners.tell(lambda each: each.turn_counted(agreement, turn, outcome))
 
     def trouble(self, agreement: Agreement, error: GatewayError) -> None:
         """See `Telemetry`."""

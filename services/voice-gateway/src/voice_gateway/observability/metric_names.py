@@ -69,7 +69,15 @@ SESSIONS_ENDED = Metric(
 TURNS = Metric(
     "voicegateway_turns_total",
     MetricKind.COUNTER,
-    "replies that came to an end, without those that go on once a tool has answered",
+    "turns for which an answer was begun, by what became of them: ANSWERED, INTERRUPTED (after the answer had begun), "
+    "FAILED (a part is missing, or it was an apology), ABANDONED (the caller went on or left when none had begun in "
+    "two seconds), ABANDONED_EARLY (before that), TAKEN_BACK (the caller had not ended: a part of the next turn)",
+    ("outcome",),
+)
+REPLIES = Metric(
+    "voicegateway_replies_total",
+    MetricKind.COUNTER,
+    "replies that came to an end, prompts among them, without those that go on once a tool has answered",
     ("kind", "outcome"),
 )
 VOICE_TO_VOICE = Metric(
@@ -228,6 +236,7 @@ METRICS = (
     SESSIONS_REFUSED,
     SESSIONS_ENDED,
     TURNS,
+    REPLIES,
     VOICE_TO_VOICE,
     TURN_SPAN,
     SPECULATIONS,

@@ -18,8 +18,9 @@ from prometheus_client import (
 from voice_gateway.domain import events
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.backend_status import AddressState, BackendStatus
-from voice_gateway.domain.errors import Backend, GatewayError, Reason, Refused
+from voice_gateway.domain.errors import Backend, GatewayError, Limit, Reason, Refused
 from voice_gateway.domain.events import REPLY_REQUEST, Ended, TurnRecord
+from voice_gateway.domain.ids import TurnId
 from voice_gateway.observability import metric_names as names
 from voice_gateway.observability.address_series import AddressSeries
 from voice_gateway.observability.metric_names import METRICS, Metric, MetricKind
@@ -30,6 +31,7 @@ VANISHED = "CLIENT_VANISHED"
 INTERRUPTED = "INTERRUPTED"
 _MS_PER_S = 1_000
 _CLOSED: Mapping[Metric, Iterable[StrEnum]] = {
+    names.TURNS: events.TurnOutcome,
     names.WORDS_DISREGARDED: events.DisregardCause,
     names.SPECULATIONS: events.SpeculationOutcome,
     names.REPLY_INTERRUPTIONS: events.InterruptCause,
@@ -38,6 +40,14 @@ _CLOSED: Mapping[Metric, Iterable[StrEnum]] = {
     names.SPANS: SpanFate,
 }
 """All values of the only label of these. A series that is there from the start can be seen to rise."""
+
+_OF_ROOM = (Limit.SESSIONS, Limit.CPU, Limit.ADDED_LATENCY, Limit.UNSTARTED)
+_REFUSED = (
+    *((Reason.AT_CAPACITY, limit.value) for limit in _OF_ROOM),
+    (Reason.BACKEND_UNAVAILABLE, ""),
+    (Reason.INTERNAL, ""),
+)
+"""The same of refusals that are no fault of who calls."""
 
 
 class Metrics:
@@ -53,7 +63,9 @@ class Metrics:
             for value in values:
                 self._made[metric].labels(value.value)
         for kind, end in product(events.ReplyKind, events.ReplyOutcome):
-            self._made[names.TURNS].labels(kind.value, end.value)
+            self._made[names.REPLIES].labels(kind.value, end.value)
+        for reason, limit in _REFUSED:
+            self._made[names.SESSIONS_REFUSED].labels(reason.value, limit)
         for outcome in (INTERRUPTED, *events.DisregardCause):
             self._made[names.BARGE_INS].labels(outcome)
         families = (names.BACKEND_ERRORS, names.BACKEND_CALLS, names.BACKEND_FIRST_OUTPUT)
@@ -116,7 +128,7 @@ class Metrics:
         """See `Telemetry`."""
         finished = record.finished
         if not finished.goes_on:
-            self._made[names.TURNS].labels(finished.kind.value, finished.outcome.value).inc()
+            self._made[names.REPLIES].labels(finished.kind.value, finished.outcome.value).inc()
         self._made[names.UNDERRUNS].inc(record.underruns)
         if record.report is None:
             return
@@ -126,6 +138,10 @@ class Metrics:
         for span in record.report.spans:
             if not span.is_overlapped:
                 self._made[names.TURN_SPAN].labels(span.name).observe(span.duration_ms / _MS_PER_S, exemplar)
+
+    def turn_counted(self, agreement: Agreement, turn: TurnId, outcome: events.TurnOutcome) -> None:  # noqa: ARG002
+        """See `Telemetry`."""
+        self._made[names.TURNS].labels(outcome.value).inc()
 
     def trouble(self, agreement: Agreement, error: GatewayError) -> None:
         """See `Telemetry`. Addresses tell themselves what they do wrong, also when the session never notices."""

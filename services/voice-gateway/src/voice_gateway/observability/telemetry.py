@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.errors import BackendError, ClientError, GatewayError, InternalError
-from voice_gateway.domain.events import DisregardCause, Ended, Event, TurnRecord, TurnReport
+from voice_gateway.domain.events import DisregardCause, Ended, Event, TurnOutcome, TurnRecord, TurnReport
+from voice_gateway.domain.ids import TurnId
 from voice_gateway.session.ports import Bound
 
 _log = logging.getLogger("voice_gateway.session")
@@ -56,6 +57,11 @@ class LogTelemetry:
         }
         event = "prompt" if finished.turn is None else "turn"
         self._write(logging.INFO, event, agreement, fields | _latency(record.report))
+
+    def turn_counted(self, agreement: Agreement, turn: TurnId, outcome: TurnOutcome) -> None:
+        """Log a caller who waited long and gave up: a backend that hangs is no trouble that anybody else tells."""
+        if outcome is TurnOutcome.ABANDONED:
+            self._write(logging.WARNING, "turn_abandoned", agreement, {"turn": turn})
 
     def trouble(self, agreement: Agreement, error: GatewayError) -> None:
         """Log a call that failed inside a session."""

@@ -91,6 +91,10 @@ class Performer:
         within = self._trace.in_reply(finished.reply) or contextvars.copy_context()
         within.run(self._telemetry.turn_ended, self._calls.agreement, effect.record)
 
+    def count_turn(self, effect: effects.CountTurn) -> None:
+        """Tell telemetry what became of a turn."""
+        self._telemetry.turn_counted(self._calls.agreement, effect.turn, effect.outcome)
+
     def _emit(self, effect: effects.Emit) -> None:
         event = effect.event
         self._sink.emit(event)
@@ -143,6 +147,7 @@ class Performer:
         effects.Reconfigure: _reconfigure,
         effects.Emit: _emit,
         effects.RecordTurn: _record_turn,
+        effects.CountTurn: count_turn,
         effects.Remember: _note,
         effects.Forget: _note,
         effects.Disregard: lambda self, effect: self._telemetry.disregarded(

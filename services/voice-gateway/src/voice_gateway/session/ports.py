@@ -15,8 +15,8 @@ from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.caller import UNKNOWN, Caller
 from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, Reason, Refused
-from voice_gateway.domain.events import DisregardCause, Ended, Event, ReplyAudio, TurnRecord
-from voice_gateway.domain.ids import CallId, ReplyId, SessionId
+from voice_gateway.domain.events import DisregardCause, Ended, Event, ReplyAudio, TurnOutcome, TurnRecord
+from voice_gateway.domain.ids import CallId, ReplyId, SessionId, TurnId
 from voice_gateway.domain.player import Player
 from voice_gateway.domain.reply_options import Modality, ReplyOptions
 from voice_gateway.domain.trace_context import NO_TRACE, TraceContext
@@ -436,6 +436,9 @@ class Telemetry(Protocol):
 
     def turn_ended(self, agreement: Agreement, record: TurnRecord) -> None:
         """A reply came to its end."""
+
+    def turn_counted(self, agreement: Agreement, turn: TurnId, outcome: TurnOutcome) -> None:
+        """It is known what became of a turn for which an answer was begun."""
 
     def trouble(self, agreement: Agreement, error: GatewayError) -> None:
         """Something failed inside a session, which may go on."""

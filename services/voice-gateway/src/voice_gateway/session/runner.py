@@ -6,6 +6,7 @@ Backend calls are tasks; what they deliver, and how they fail, comes back as fac
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
@@ -265,8 +266,19 @@ class SessionRunner:
             self._playout.close()
             if self._journal is not None:
                 self._journal.close()
+            self._count_last_turn()
             await self._calls.close()
         return self._performer.outcome
+
+    def _count_last_turn(self) -> None:
+        """Count the turn that was being answered when the client vanished, or the session broke.
+
+        The conversation is over: nothing else that it orders is performed, and nobody records it.
+        """
+        with suppress(Exception):  # it may be the one that has just raised an error
+            for effect in self._conversation.handle(inputs.EndRequested(), clock.now()):
+                if isinstance(effect, effects.CountTurn):
+                    self._performer.count_turn(effect)
 
     def _play(self, audio: ReplyAudio) -> None:
         now = clock.now()

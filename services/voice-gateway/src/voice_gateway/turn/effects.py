@@ -2,8 +2,8 @@
 
 The contract of a batch, which `tests/gateway_kit/contract.py` checks sentence by sentence:
 
-1. What ends comes before what begins: CancelTool, CancelReply, Flush, the events of the ended reply, then StartReply
-   or BeginReply.
+1. What ends comes before what begins: CancelTool, CancelReply, Flush, the events of the ended reply, CountTurn, then
+   StartReply or BeginReply.
 2. `Flush(n)` precedes every `Play` of a later reply; it follows `CancelReply(n)` at once, and nothing more is ordered
    for reply n.
 3. `Emit(ReplyText)` of a sentence precedes its `Play`; sentences are played in order of their ids.
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.chat import ChatMessage, Tool
 from voice_gateway.domain.errors import Backend, Reason
-from voice_gateway.domain.events import DisregardCause, Ended, Event, TurnRecord
+from voice_gateway.domain.events import DisregardCause, Ended, Event, TurnOutcome, TurnRecord
 from voice_gateway.domain.ids import CallId, ItemId, ReplyId, SentenceId, StreamId, TurnId
 from voice_gateway.domain.items import Item
 
@@ -207,6 +207,14 @@ class RecordTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class CountTurn:
+    """Hand to telemetry what became of a turn, once for each time that an answer to it is begun."""
+
+    turn: TurnId
+    outcome: TurnOutcome
+
+
+@dataclass(frozen=True, slots=True)
 class Remember:
     """The conversation has this item, as a whole and for good, unless it is forgotten."""
 
@@ -268,6 +276,7 @@ Effect = (
     | Reconfigure
     | Emit
     | RecordTurn
+    | CountTurn
     | Remember
     | Forget
     | Disregard

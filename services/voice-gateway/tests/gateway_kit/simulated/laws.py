@@ -67,6 +67,18 @@ def a_finished_reply_is_recorded(call: Call) -> None:
                 assert following.record.finished == finished
 
 
+def an_answer_is_counted_once(call: Call) -> None:
+    """Each answer that ended, by one reply or after tools by several, is one turn for telemetry; nothing else is."""
+    uncounted = set[TurnId]()
+    for effect in flat(call):
+        match effect:
+            case effects.Emit(events.ReplyFinished(_, turn, kind)) if kind is not events.ReplyKind.FILLER:
+                uncounted |= {turn} if turn is not None else set()
+            case effects.CountTurn(turn):
+                uncounted.remove(turn)
+    assert not uncounted
+
+
 def a_prepared_reply_is_silent(call: Call) -> None:
     """Before the turn is final nothing of a reply to it is told or played."""
     turns: dict[ReplyId, TurnId] = {}
@@ -149,6 +161,7 @@ OF_ANY_CALL = (
     a_store_has_the_conversation,
     one_reply_is_in_flight_and_each_ends_once,
     a_finished_reply_is_recorded,
+    an_answer_is_counted_once,
     a_prepared_reply_is_silent,
     a_turn_is_final_once,
     deadlines_advance,

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.backend_status import BackendStatus
 from voice_gateway.domain.errors import Backend, GatewayError
-from voice_gateway.domain.events import DisregardCause, Ended, Event, TurnRecord
+from voice_gateway.domain.events import DisregardCause, Ended, Event, TurnOutcome, TurnRecord
+from voice_gateway.domain.ids import TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.overview.values import LagSeen
 from voice_gateway.observability.loop_lag import EVERY_MS, summary
@@ -73,6 +74,9 @@ class Collector:
 
     def turn_ended(self, agreement: Agreement, record: TurnRecord) -> None:
         """See `Telemetry`. Its report was told when the answer began."""
+
+    def turn_counted(self, agreement: Agreement, turn: TurnId, outcome: TurnOutcome) -> None:
+        """See `Telemetry`. Metrics tell of it."""
 
     def trouble(self, agreement: Agreement, error: GatewayError) -> None:
         """See `Telemetry`. Addresses tell themselves what they do wrong."""

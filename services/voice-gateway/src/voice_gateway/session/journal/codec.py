@@ -66,9 +66,14 @@ class Recording:
     """Whether the last line is incomplete: whoever wrote it was killed."""
 
 
+def kept(batch: tuple[effects.Effect, ...]) -> tuple[effects.Effect, ...]:
+    """The effects that a journal has: what is only counted is no part of the conversation."""
+    return tuple(effect for effect in batch if not isinstance(effect, effects.CountTurn))
+
+
 def fingerprint(batch: tuple[effects.Effect, ...]) -> tuple[str, ...]:
-    """Name and digest of each effect; equal for equal effects in any process and on any machine."""
-    return tuple(_fingerprint(effect) for effect in batch)
+    """Name and digest of each effect that is kept; equal for equal effects in any process and on any machine."""
+    return tuple(_fingerprint(effect) for effect in kept(batch))
 
 
 def header_line(header: Header) -> str:

@@ -6,7 +6,7 @@ from voice_gateway.domain import events
 from voice_gateway.domain.agreement import Agreement, Change
 from voice_gateway.domain.instant import Instant, ms_between
 from voice_gateway.domain.policy import TurnPolicy
-from voice_gateway.session.journal.codec import CoreCall, Header, Recording, fingerprint
+from voice_gateway.session.journal.codec import CoreCall, Header, Recording, fingerprint, kept
 from voice_gateway.turn import effects
 from voice_gateway.turn.conversation import Conversation, MakeConversation
 
@@ -57,7 +57,7 @@ def _difference(call: CoreCall, batch: tuple[effects.Effect, ...] | None, raised
         return f"the journal has {len(call.effects)} effects, the conversation raised {raised}"
     if call.effects is None:
         return f"the journal has an error of the conversation, the replay {len(batch)} effects"
-    ours = fingerprint(batch)
+    batch, ours = kept(batch), fingerprint(batch)
     for index, (was, now) in enumerate(zip(call.effects, ours, strict=False)):
         if was != now:
             return f"effect {index + 1} was {was}, it is {now}: {batch[index]}"

@@ -163,12 +163,9 @@ class SessionTrace:
                 reply.span.set_status(StatusCode.ERROR)
             self._pen.end(reply.span)
             self._over[finished.reply] = reply
-        if finished.goes_on or finished.kind is events.ReplyKind.FILLER:
-            return
-        if finished.turn is None:
+        is_last = not finished.goes_on and finished.kind is not events.ReplyKind.FILLER
+        if is_last and finished.turn is None:
             self._tools.turn_ended(None)
-        else:
-            self._turns.end(finished.turn, finished.outcome.value)
 
     def _end_dropped(self) -> None:
         """What was cancelled and not interrupted had been prepared early, or was an apology without a sound."""
@@ -211,6 +208,7 @@ class SessionTrace:
         effects.BeginReply: _on_begun,
         effects.CancelReply: lambda self, order: self._cancelled.add(order.reply),
         effects.RecordTurn: _on_recorded,
+        effects.CountTurn: lambda self, order: self._turns.end(order.turn, order.outcome.value),
         effects.RunTool: lambda self, order: self._on_tool(order, self._asked),
         effects.CancelTool: _on_tool_cancelled,
     }

@@ -287,7 +287,7 @@ class Agent:
             return
         self._history.called(over.outcomes)
         if over.is_interrupted:
-            self._endings.given_up(over.caller)
+            self._endings.given_up(over.caller, now)
             return
         caller, rounds = over.caller, over.caller.brief.rounds + 1
         reply = self._factory.make(

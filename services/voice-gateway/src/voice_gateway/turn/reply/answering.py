@@ -31,6 +31,8 @@ class Answering:
         """Whether its report was told, which is done once."""
         self.is_answered = False
         """Whether some of an answer to it was heard; a reply of which a part failed does not count."""
+        self.is_over = False
+        """Whether nothing more follows to answer it."""
 
     @property
     def turn_that_may_go_on(self) -> CommittedTurn | None:
@@ -44,3 +46,7 @@ class Answering:
     def answered(self) -> None:
         """Some of an answer was heard."""
         self.is_answered = True
+
+    def ended(self) -> None:
+        """Nothing more follows to answer it."""
+        self.is_over = True
