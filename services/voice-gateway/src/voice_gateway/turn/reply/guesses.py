@@ -35,14 +35,15 @@ class Guesses:
         self._reply = reply
         self._clock = clock
         self._orders = orders
-        self._wrong = 0
+        self.wrong = 0
+        """How many were wrong so far."""
         self._guess: _Guess | None = None
         self._confirmed: tuple[inputs.SpeechInput, ...] = ()
 
     @property
     def take(self) -> int:
         """Which take of its sentences the reply has synthesised."""
-        return self._wrong + 1
+        return self.wrong + 1
 
     @property
     def spoken(self) -> str:
@@ -52,7 +53,7 @@ class Guesses:
     @property
     def are_over(self) -> bool:
         """Whether too many were wrong."""
-        return self._wrong >= MAX_WRONG
+        return self.wrong >= MAX_WRONG
 
     @property
     def may_begin(self) -> bool:
@@ -69,7 +70,7 @@ class Guesses:
         if self._guess is not None and self._guess.spoken != spoken:
             self._orders.add(DropSpeech(self._reply, self._guess.sentence))
             self._guess = None
-            self._wrong += 1
+            self.wrong += 1
 
     def claim(self, spoken: str, now: Instant) -> bool:
         """Whether the sentence that has ended, which says this, is being synthesised already.
