@@ -220,8 +220,9 @@ class Wording:
 
     def _look_ahead(self, now: Instant) -> None:
         """Guess the first sentence that sounds, of which it is open whether it has ended."""
-        end = self._splitter.open_end()
-        spoken = self._speakable.would_be(end.text) if end is not None else ""
+        end, spoken = self._splitter.open_end(), ""
+        if end is not None and (end.looks_ended or self.guesses.spoken):
+            spoken = self._speakable.would_be(end.text)
         self.guesses.review(spoken)
         if spoken and end is not None and end.looks_ended and self.guesses.may_begin:
             self.guesses.begin(SentenceId(len(self._sentences) + 1), spoken, now)

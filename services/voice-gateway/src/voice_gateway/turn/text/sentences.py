@@ -202,8 +202,13 @@ class _Window:
         return OpenEnd(self.text, looks_ended=True) if is_clause else None
 
     def _looks_ended(self, match: re.Match[str]) -> bool:
-        """Whether the mark at the very end would end the sentence before white space, whatever follows that."""
+        """Whether the mark at the very end would end the sentence before white space, whatever follows that.
+
+        Marks alone are no sentence that anybody waits for.
+        """
         mark, start, end = match.group(), match.start(), match.end()
+        if _WORD.search(self.text, self.start, start) is None:
+            return False
         is_after_digit = self.text[:start][-1:].isdecimal()
         if match.lastgroup == "clause":
             return end >= self.start + FIRST_CLAUSE_CHARS and not is_after_digit
