@@ -43,6 +43,7 @@ WITNESS_S: Final = 16
 ATTACK_S: Final = 10
 WINDOW_MS: Final = 480
 FIRST_SENTENCE_TOKENS: Final = 5
+"""With the last of them it looks ended, and is given to synthesis."""
 MAX_ADDED_MS: Final = 50
 """Added latency of the witnesses, p95."""
 MAX_PEAK_MIB: Final = 96
@@ -208,7 +209,7 @@ class Fakes:
     def floor_ms(self) -> int:
         """From the frame that completes the window to the first audio, if nobody took any time but the backends."""
         timing = self.llm.timing
-        first_sentence_ms = timing.ttft_ms + FIRST_SENTENCE_TOKENS * timing.token_ms
+        first_sentence_ms = timing.ttft_ms + (FIRST_SENTENCE_TOKENS - 1) * timing.token_ms
         return self.asr.timing.final_ms + first_sentence_ms + self.tts.timing.first_audio_ms
 
     @asynccontextmanager

@@ -43,6 +43,8 @@ class Ordered:
     def __init__(self) -> None:
         self.purposes: dict[tuple[str, Any], Any] = {}
         """(kind, id) to purpose."""
+        self.takes: dict[tuple[int, int], int] = {}
+        """The latest take of each sentence."""
 
     def texts(self, reply: int) -> dict[int, str]:
         """The sentences of a reply, in order of their numbers."""
@@ -58,7 +60,9 @@ class Ordered:
                     self.purposes["reply", effect["reply"]] = _question(effect["messages"])
                 case "Synthesize":
                     self.purposes.setdefault(("reply", effect["reply"]), effect["text"])
-                    self.purposes["sentence", (effect["reply"], effect["sentence"])] = effect["text"]
+                    sentence = effect["reply"], effect["sentence"]
+                    self.purposes["sentence", sentence] = effect["text"]
+                    self.takes[sentence] = effect.get("take", 1)
                 case "RunTool":
                     self.purposes["call", effect["call"]] = effect["name"], effect["arguments_json"]
                 case "Emit" if effect["event"][""] == "ToolCalled":
@@ -124,6 +128,7 @@ class Twin:
                 ids[kind] = self._paired(kind, old)
         if (sentence := getattr(fact, "sentence", None)) is not None and ids["reply"] is not None:
             ids["sentence"] = self._sentence(fact.reply, sentence, ids["reply"])  # type: ignore[union-attr]  # it has one
+            ids["take"] = self._new.takes.get((ids["reply"], ids["sentence"]), 1)
         if None in ids.values():
             return None
         order = REPLY_ORDERED.get(type(fact))

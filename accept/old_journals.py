@@ -18,7 +18,7 @@ from voice_gateway.domain.plain import from_plain, to_plain
 from voice_gateway.domain.player import Player
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.session.backlog import Backlog
-from voice_gateway.session.journal.codec import FACTS, RESERVED
+from voice_gateway.session.journal.codec import FACTS, LATER, RESERVED
 from voice_gateway.turn import inputs
 
 VERSION = 1
@@ -78,7 +78,7 @@ def agreement(head: Plain) -> Agreement:
 def fact(line: Plain, received_samples: int) -> inputs.Input:
     """The fact of a line; input had been received up to `received_samples`."""
     name = line["fact"]
-    told = {key: value for key, value in line.items() if key not in RESERVED}
+    told = {**LATER.get(name, {}), **{key: value for key, value in line.items() if key not in RESERVED}}
     if name in HEARD:
         told["received_samples"] = received_samples
     if name == "SettingsChanged":

@@ -28,7 +28,7 @@ SERIAL: Final = policy_pb2.TurnPolicy(stop_history_ms=WINDOW_MS, speculation=Fal
 ANSWER: Final = "It is twelve o'clock now. The sun is high."
 """2.5 s of audio: the agent speaks half of the time."""
 FIRST_SENTENCE_TOKENS: Final = 5
-"""The sixth begins the next sentence, which shows that the first has ended."""
+"""With the fifth it looks ended, and is given to synthesis; the sixth confirms it, before there is audio."""
 PHASE_STEP_MS: Final = 13
 """From one caller's frames to the next one's; shares no factor with a frame, so that any number of callers spreads."""
 ECHO_S: Final = 10
@@ -38,8 +38,8 @@ LONE_CALLER_RUNS: Final = 2.5
 DEFAULT_TTFT_MS: Final = 60
 EARLY_CALLERS: Final = 10
 EARLY_WINDOW_MS, EARLY_FIRST_PASS_MS = 400, 160
-EARLY_TTFT_MS: Final = 108
-"""With five tokens of 6 ms a first sentence after 138 ms: the parts of design.md, section 8."""
+EARLY_TTFT_MS: Final = 114
+"""With four more tokens of 6 ms a first sentence after 138 ms: the parts of design.md, section 8."""
 
 
 class Backends:
@@ -54,8 +54,8 @@ class Backends:
 
     @property
     def first_sentence_ms(self) -> int:
-        """From the request to the token that shows that the first sentence has ended."""
-        return self.llm.timing.ttft_ms + FIRST_SENTENCE_TOKENS * self.llm.timing.token_ms
+        """From the request to the token with which the first sentence looks ended."""
+        return self.llm.timing.ttft_ms + (FIRST_SENTENCE_TOKENS - 1) * self.llm.timing.token_ms
 
     @property
     def floor_ms(self) -> int:

@@ -339,10 +339,11 @@ def test_speculations_are_counted_by_how_they_ended() -> None:
 def test_underruns_notices_and_bounds_are_counted() -> None:
     """What callers hear, what they are told, and what was full."""
     metrics = Metrics()
-    metrics.turn_ended(AGREEMENT, replace(record(None), underruns=3))
+    metrics.turn_ended(AGREEMENT, replace(record(None), underruns=3, retakes=2))
     metrics.told(AGREEMENT, Notice(Reason.TTS_FAILED, "no"))
     metrics.bound_reached(AGREEMENT, Bound.SYNTHESIS)
     assert value(metrics, "voicegateway_underruns_total") == 3
+    assert value(metrics, "voicegateway_retakes_total") == 2
     assert value(metrics, "voicegateway_notices_total", reason="TTS_FAILED") == 1
     assert value(metrics, "voicegateway_bounds_reached_total", bound="synthesis") == 1
 

@@ -123,6 +123,26 @@ def sentences_are_told_then_played_in_order(batches: Batches) -> None:
                 unplayed.remove((reply, sentence))
 
 
+def what_is_dropped_was_not_told(batches: Batches) -> None:
+    """3: DropSpeech is of the one sentence of its reply that was given to synthesis, and nothing of that was told; what
+    is synthesised of the reply after it is of the next take.
+    """
+    takes: dict[ReplyId, int] = {}
+    asked: dict[ReplyId, set[SentenceId]] = {}
+    told: dict[ReplyId, SentenceId] = {}
+    for effect in _flat(batches):
+        match effect:
+            case effects.Synthesize(reply, sentence, _, take):
+                assert take == takes.setdefault(reply, 1)
+                asked.setdefault(reply, set()).add(sentence)
+            case effects.Emit(events.ReplyText(reply, _, _, sentence)):
+                told[reply] = sentence
+            case effects.DropSpeech(reply, sentence):
+                assert asked.pop(reply, set()) == {sentence}
+                assert sentence > told.get(reply, 0)
+                takes[reply] += 1
+
+
 def end_play_follows_the_last_play(batches: Batches) -> None:
     """4: EndPlay comes once, after something was played, and nothing is played after it."""
     played, over = set[ReplyId](), set[ReplyId]()
@@ -145,7 +165,7 @@ def synthesis_is_blamed_for_a_silent_reply(batches: Batches) -> None:
         match effect:
             case effects.Synthesize(reply):
                 asked.add(reply)
-            case effects.CancelSynthesis(reply):
+            case effects.CancelSynthesis(reply) | effects.DropSpeech(reply):
                 asked.discard(reply)
             case effects.Play(reply):
                 assert reply not in blamed
@@ -268,6 +288,7 @@ SENTENCES: tuple[Sentence, ...] = (
     a_flush_precedes_later_plays,
     nothing_is_ordered_for_a_cancelled_reply,
     sentences_are_told_then_played_in_order,
+    what_is_dropped_was_not_told,
     end_play_follows_the_last_play,
     synthesis_is_blamed_for_a_silent_reply,
     finish_precedes_open,

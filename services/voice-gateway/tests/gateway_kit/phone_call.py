@@ -137,6 +137,7 @@ def at(milliseconds: int) -> Instant:
 # --- facts -----------------------------------------------------------------------------------------------------------
 
 _RECEIVED = r"(?:, (?P<received>\d+) ms received)?"
+_TAKE = r"(?:, take (?P<take>\d+))?"
 _Facts = Callable[[re.Match[str], int], inputs.Input]
 
 
@@ -174,7 +175,7 @@ def _received(match: re.Match[str], now_ms: int, end_samples: int) -> int:
 
 def _speech_done(match: re.Match[str], _: int) -> inputs.Input:
     reply, sentence, samples = _part(match)
-    return inputs.SpeechCompleted(reply, sentence, samples)
+    return inputs.SpeechCompleted(reply, sentence, samples, take=int(match["take"] or 1))
 
 
 def _speech_timed(match: re.Match[str], _: int) -> inputs.Input:
@@ -256,11 +257,13 @@ _FACTS: dict[str, _Facts] = {
     ),
     r"model (\d+) fails": lambda m, _: inputs.ReplyFailed(ReplyId(int(m[1])), Reason.LLM_FAILED, "connection lost"),
     r"model (\d+) finds the question too long": lambda m, _: inputs.ReplyTooLong(ReplyId(int(m[1]))),
-    r"speech (\d+)\.(\d+) comes": lambda m, _: inputs.SpeechReady(ReplyId(int(m[1])), SentenceId(int(m[2]))),
-    r"speech (\d+)\.(\d+) is complete, (\d+) ms": _speech_done,
+    rf"speech (\d+)\.(\d+) comes{_TAKE}": lambda m, _: inputs.SpeechReady(
+        ReplyId(int(m[1])), SentenceId(int(m[2])), int(m["take"] or 1)
+    ),
+    rf"speech (\d+)\.(\d+) is complete, (\d+) ms{_TAKE}": _speech_done,
     r'speech (\d+)\.(\d+) is complete, (\d+) ms, words "(.*)"': _speech_timed,
-    r"speech (\d+)\.(\d+) fails after (\d+) ms": lambda m, _: inputs.SpeechFailed(
-        *_part(m), Reason.TTS_FAILED, "connection lost"
+    rf"speech (\d+)\.(\d+) fails after (\d+) ms{_TAKE}": lambda m, _: inputs.SpeechFailed(
+        *_part(m), Reason.TTS_FAILED, "connection lost", int(m["take"] or 1)
     ),
     r"playout (\d+) starts at (\d+) ms": lambda m, _: inputs.PlayoutStarted(ReplyId(int(m[1])), int(m[2]) * PER_MS),
     r"playout (\d+) starves at (\d+) ms": lambda m, _: inputs.PlayoutStarved(ReplyId(int(m[1])), int(m[2]) * PER_MS),
@@ -339,8 +342,10 @@ def _effect(effect: effects.Effect) -> str:  # noqa: C901, PLR0912  one line for
             return f"[run tool {call}: {name} {arguments_json}]"
         case effects.CancelTool(call):
             return f"[cancel tool {call}]"
-        case effects.Synthesize(reply, sentence, text):
-            return f"[synthesize {reply}.{sentence}: {text!r}]"
+        case effects.Synthesize(reply, sentence, text, take):
+            return f"[synthesize {reply}.{sentence}{f', take {take}' if take > 1 else ''}: {text!r}]"
+        case effects.DropSpeech(reply, sentence):
+            return f"[drop speech {reply}.{sentence}]"
         case effects.ResumePlay(reply, start):
             return f"[resume play {reply} from {_ms(start)}]"
         case effects.Play(reply, sentence):

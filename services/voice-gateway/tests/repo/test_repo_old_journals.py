@@ -129,6 +129,27 @@ def test_facts_follow_the_orders_of_todays_core() -> None:
     assert compare(_journal(*CALL)).difference == ()
 
 
+def test_facts_are_of_the_take_that_todays_core_has_synthesised() -> None:
+    """The old core ordered a sentence once, and today's drops one that looked ended: its sound is of the next."""
+    whole = "See example.com. "
+    silent = (
+        _said("Notice", reason="SENTENCE_SKIPPED"),
+        _said("ReplyText", reply=7, sentence=1, text=whole),
+        _said("Notice", reason="TTS_FAILED"),
+        _said("ReplyFinished", reply=7, kind="ANSWER", outcome="FAILED"),
+    )
+    synthesize = {"": "Synthesize", "reply": 7, "sentence": 1, "text": whole.strip()}
+    calls = (
+        *CALL[:2],
+        _line(200, "ReplyDelta", reply=7, text="See example."),
+        _line(210, "ReplyDelta", [synthesize], reply=7, text="com. "),
+        _line(220, "ReplyCompleted", reply=7),
+        _line(300, "SpeechCompleted", [*silent], reply=7, sentence=1, samples=0, words=[]),
+    )
+    compared = compare(_journal(*calls))
+    assert (compared.difference, compared.untold) == ((), 0)
+
+
 def test_another_conversation_is_told_line_by_line() -> None:
     """Words that today's core never says stand on one side, its own on the other; facts of no order are counted."""
     other = {"": "StartReply", "reply": 8, "messages": [{"role": "user", "text": "Ho."}]}

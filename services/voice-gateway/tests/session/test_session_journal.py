@@ -23,7 +23,7 @@ from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.caller import Caller, Proof
 from voice_gateway.domain.errors import Reason
 from voice_gateway.domain.events import SpeechEnded, SpeechStarted, Transcript
-from voice_gateway.domain.ids import ReplyId, TurnId
+from voice_gateway.domain.ids import ReplyId, SentenceId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.domain.trace_context import TraceContext
@@ -103,6 +103,22 @@ def test_every_fact_is_read_as_it_was_written(kind: type[inputs.Input], data: st
     recording = read(HEAD + call_line(call, HEADER.clock_ns))
     assert repr(recording.calls) == repr((call,))  # as text, since nan is not equal to itself
     assert (recording.header, recording.is_cut) == (HEADER, False)
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        inputs.SpeechReady(ReplyId(1), SentenceId(2)),
+        inputs.SpeechCompleted(ReplyId(1), SentenceId(2), 800),
+        inputs.SpeechFailed(ReplyId(1), SentenceId(2), 800, Reason.TTS_FAILED, "gone"),
+    ],
+)
+def test_a_fact_of_before_there_were_takes_is_of_the_first(fact: inputs.SpeechInput) -> None:
+    """Journals of this version were written without them, and are read all the same."""
+    line = call_line(CoreCall(HEADER.clock_ns, "now", fact, ()), HEADER.clock_ns)
+    assert ',"take":1' in line
+    (call,) = read(HEAD + line.replace(',"take":1', "")).calls
+    assert call.fact == fact
 
 
 @pytest.mark.parametrize("call", [CoreCall(Instant(9), "now", None, ()), CoreCall(Instant(9), "now", None, None)])

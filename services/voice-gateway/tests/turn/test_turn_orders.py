@@ -19,6 +19,7 @@ from gateway_kit.contract import (
     synthesis_is_blamed_for_a_silent_reply,
     the_end_is_last,
     what_ends_comes_before_what_begins,
+    what_is_dropped_was_not_told,
     who_is_answered_is_remembered,
     who_is_asked_again_is_asked_less,
 )
@@ -49,6 +50,7 @@ from voice_gateway.turn.effects import (
     CancelTool,
     Close,
     CountTurn,
+    DropSpeech,
     Effect,
     Emit,
     EndPlay,
@@ -79,6 +81,7 @@ CLOSED = Close(Ended(EndCause.CLIENT_ENDED))
 OPENED, CLOSED_STREAM = OpenRecognition(StreamId(2), 0), FinishRecognition(StreamId(1), 0)
 GERMAN = Reconfigure(Change(heard_language="de-DE"))
 FINISHED = ReplyFinished(ONE, TURN, ReplyKind.ANSWER, ReplyOutcome.COMPLETED, 0)
+LOOKED_ENDED = Synthesize(ONE, FIRST, "Well.")
 FINAL = Emit(Transcript(TURN, "Hello.", is_final=True))
 
 
@@ -117,6 +120,11 @@ WRONG: list[tuple[Sentence, list[Batch]]] = [
     (sentences_are_told_then_played_in_order, [made(told(SECOND))]),
     (sentences_are_told_then_played_in_order, [made(told(FIRST), told(SECOND), Play(ONE, SECOND), Play(ONE, FIRST))]),
     (sentences_are_told_then_played_in_order, [made(told(FIRST), Play(ONE, FIRST), Play(ONE, FIRST))]),
+    (what_is_dropped_was_not_told, [made(DropSpeech(ONE, FIRST))]),
+    (what_is_dropped_was_not_told, [made(LOOKED_ENDED), made(DropSpeech(ONE, SECOND))]),
+    (what_is_dropped_was_not_told, [made(LOOKED_ENDED, Synthesize(ONE, SECOND, "No.")), made(DropSpeech(ONE, FIRST))]),
+    (what_is_dropped_was_not_told, [made(LOOKED_ENDED, told(FIRST)), made(DropSpeech(ONE, FIRST))]),
+    (what_is_dropped_was_not_told, [made(LOOKED_ENDED), made(DropSpeech(ONE, FIRST), LOOKED_ENDED)]),
     (end_play_follows_the_last_play, [made(EndPlay(ONE))]),
     (end_play_follows_the_last_play, [made(Play(ONE, FIRST), EndPlay(ONE)), made(EndPlay(ONE))]),
     (end_play_follows_the_last_play, [made(Play(ONE, FIRST), EndPlay(ONE), Play(ONE, SECOND))]),
@@ -178,7 +186,9 @@ def test_a_right_call_is_not_blamed() -> None:
             made(GERMAN, CLOSED_STREAM, OPENED),
             made(FINAL, ASKED, remember(1)),
             made(AskAgain(ONE, SHORT), fact=REFUSED),
-            made(Synthesize(ONE, FIRST, "Well."), told(FIRST), Play(ONE, FIRST), EndPlay(ONE)),
+            made(LOOKED_ENDED),
+            made(DropSpeech(ONE, FIRST), Synthesize(ONE, FIRST, "Well...", 2)),
+            made(Synthesize(ONE, SECOND, "No.", 2), told(FIRST), Play(ONE, FIRST), EndPlay(ONE)),
             made(RunTool(CALL, "weather", "{}")),
             made(CancelTool(CALL), CancelReply(ONE), Flush(ONE), STOPPED, BeginReply(TWO), Forget(ItemId(1)), CLOSED),
         ]

@@ -302,3 +302,5 @@ class TurnRecord:
     heard_samples: int
     underruns: int = 0
     """How often playout had to wait for more audio: synthesis, or the model, did not keep up."""
+    retakes: int = 0
+    """How often its first sentence was synthesised in vain: it looked ended, and had not."""

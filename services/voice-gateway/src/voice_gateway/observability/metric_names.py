@@ -145,6 +145,11 @@ UNDERRUNS = Metric(
     MetricKind.COUNTER,
     "times that a reply had no audio to send while it was being played: synthesis or the model did not keep up",
 )
+RETAKES = Metric(
+    "voicegateway_retakes_total",
+    MetricKind.COUNTER,
+    "first sentences of replies that were synthesised in vain: they looked ended, and went on",
+)
 LATE_TICKS = Metric(
     "voicegateway_late_ticks_total",
     MetricKind.COUNTER,
@@ -249,6 +254,7 @@ METRICS = (
     WORDS_DISREGARDED,
     NOTICES,
     UNDERRUNS,
+    RETAKES,
     LATE_TICKS,
     PLAYOUT_LEAD,
     VOICE_BATCH,

@@ -130,6 +130,7 @@ class Metrics:
         if not finished.goes_on:
             self._made[names.REPLIES].labels(finished.kind.value, finished.outcome.value).inc()
         self._made[names.UNDERRUNS].inc(record.underruns)
+        self._made[names.RETAKES].inc(record.retakes)
         if record.report is None:
             return
         exemplar = _exemplar()

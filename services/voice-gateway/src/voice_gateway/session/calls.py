@@ -158,8 +158,8 @@ class BackendCalls:
         """Synthesise a sentence after those of the same reply that were ordered before."""
         speech = self._speeches.get(order.reply)
         if speech is None:
-            speech = self._speeches[order.reply] = _Speech()
-            self._spawn(f"tts-{order.reply}", self._speak_all(speech), self._trace.in_reply(order.reply))
+            speech = self._speeches[order.reply] = _Speech(f"tts-{order.reply}-{order.take}")
+            self._spawn(speech.name, self._speak_all(speech), self._trace.in_reply(order.reply))
         speech.orders.put_nowait(order)
 
     def blame_synthesis(self, reply: ReplyId) -> None:
@@ -190,8 +190,8 @@ class BackendCalls:
 
     def cancel_speaking(self, reply: ReplyId) -> None:
         """Stop synthesis of a reply."""
-        self._speeches.pop(reply, None)
-        self._cancel(f"tts-{reply}")
+        if (speech := self._speeches.pop(reply, None)) is not None:
+            self._cancel(speech.name)
 
     async def close(self) -> None:
         """Cancel everything and wait until it is gone."""
@@ -312,7 +312,7 @@ class BackendCalls:
                 reason: Reason, message: str, order: Synthesize = order, so_far: _Progress = progress
             ) -> inputs.Input:
                 self._playout.complete(order.reply, order.sentence)
-                return inputs.SpeechFailed(order.reply, order.sentence, so_far.samples, reason, message)
+                return inputs.SpeechFailed(order.reply, order.sentence, so_far.samples, reason, message, order.take)
 
             await self._guard(partial(self._speak_or_skip, order, progress, speech), failed)
 
@@ -324,7 +324,7 @@ class BackendCalls:
             speech.blames.append(skipped.blame)
             self._shared.telemetry.trouble(self.agreement, skipped)
         self._playout.complete(order.reply, order.sentence)
-        self._post(inputs.SpeechCompleted(order.reply, order.sentence, progress.samples, words))
+        self._post(inputs.SpeechCompleted(order.reply, order.sentence, progress.samples, words, order.take))
 
     async def _speak(self, order: Synthesize, progress: "_Progress") -> tuple[SpokenWord, ...]:
         """Take the audio of a sentence as it comes; returns its words."""
@@ -334,7 +334,7 @@ class BackendCalls:
         async with aclosing(chunks), aclosing(breathing(chunks, PIECES, share_of_speech)) as paced:
             async for chunk in paced:
                 if chunk.pcm and not progress.samples:
-                    self._post(inputs.SpeechReady(order.reply, order.sentence))
+                    self._post(inputs.SpeechReady(order.reply, order.sentence, order.take))
                 room = pcm_bytes(MAX_SENTENCE_MS, spec.rate_hz) - progress.samples * PCM_SAMPLE_BYTES
                 pcm = chunk.pcm[:room]
                 progress.samples += len(pcm) // PCM_SAMPLE_BYTES
@@ -363,8 +363,9 @@ def _no_fact(_: Reason, __: str) -> None:
 
 @dataclass(slots=True)
 class _Speech:
-    """Synthesis of one reply."""
+    """Synthesis of one reply, by a task of its own: one that was cancelled may not be gone when the next one begins."""
 
+    name: str
     orders: asyncio.Queue[Synthesize] = field(default_factory=asyncio.Queue)
     blames: list[Callable[[], None]] = field(default_factory=list)
     """Those of skipped sentences; see `SentenceSkipped`."""

@@ -83,6 +83,10 @@ class Performer:
         self._playout.flush(effect.reply)
         self._sink.flush(effect.reply)
 
+    def _drop_speech(self, effect: effects.DropSpeech) -> None:
+        self._calls.cancel_speaking(effect.reply)
+        self._playout.forget(effect.reply, effect.sentence)
+
     def _record_turn(self, effect: effects.RecordTurn) -> None:
         finished = effect.record.finished
         self._calls.cancel_writing(finished.reply)
@@ -137,6 +141,7 @@ class Performer:
         effects.CancelTool: lambda self, effect: self._calls.cancel_tool(effect.call),
         effects.CancelReply: _cancel_reply,
         effects.Synthesize: lambda self, effect: self._calls.speak(effect),
+        effects.DropSpeech: _drop_speech,
         effects.CancelSynthesis: lambda self, effect: self._calls.cancel_speaking(effect.reply),
         effects.BlameSynthesis: lambda self, effect: self._calls.blame_synthesis(effect.reply),
         effects.Play: lambda self, effect: self._playout.play(effect.reply, effect.sentence),

@@ -124,6 +124,12 @@ class Playout:
             self._sentences.setdefault(sentence, _Sentence()).is_complete = True
             self.tick(clock.now())
 
+    def forget(self, reply: ReplyId, sentence: SentenceId) -> None:
+        """This sentence, which was not to be played so far, is spoken anew, or not at all."""
+        if self._is_current(reply):
+            self._sentences.pop(sentence, None)
+            self._update_room()
+
     def play(self, reply: ReplyId, sentence: SentenceId) -> None:
         """Send this sentence, after those before."""
         if self._is_current(reply):

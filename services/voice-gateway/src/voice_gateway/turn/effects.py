@@ -7,6 +7,8 @@ The contract of a batch, which `tests/gateway_kit/contract.py` checks sentence b
 2. `Flush(n)` precedes every `Play` of a later reply; it follows `CancelReply(n)` at once, and nothing more is ordered
    for reply n.
 3. `Emit(ReplyText)` of a sentence precedes its `Play`; sentences are played in order of their ids.
+   `DropSpeech(n, s)` follows `Synthesize(n, s)` while nothing of reply n was ordered to be played and no other sentence
+   of it is being synthesised; what is synthesised of reply n after it is of the next take.
 4. `EndPlay(n)` follows the last `Play` of reply n; a reply without audio has neither, but `BlameSynthesis(n)` if there
    was something to be heard and no call failed.
 5. `FinishRecognition(n)` precedes `OpenRecognition(n + 1)` of the same batch.
@@ -116,11 +118,24 @@ class CancelReply:
 
 @dataclass(frozen=True, slots=True)
 class Synthesize:
-    """Speak a sentence; sentences of one reply are synthesised one after another, in order."""
+    """Speak a sentence; sentences of one reply are synthesised one after another, in order.
+
+    The first one may be ordered when it looks ended. It is told and played once it has.
+    """
 
     reply: ReplyId
     sentence: SentenceId
     text: str
+    take: int = 1
+    """Facts about it say it again: those of a take before are about a text that was dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropSpeech:
+    """Cancel the synthesis of a sentence that only looked ended, and forget its audio: none of it was played."""
+
+    reply: ReplyId
+    sentence: SentenceId
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +281,7 @@ Effect = (
     | CancelTool
     | CancelReply
     | Synthesize
+    | DropSpeech
     | CancelSynthesis
     | BlameSynthesis
     | Play

@@ -224,6 +224,8 @@ class SpeechReady:
 
     reply: ReplyId
     sentence: SentenceId
+    take: int = 1
+    """That of the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,8 @@ class SpeechCompleted:
     samples: int
     """0: synthesis has no sound for this text, or refuses it."""
     words: tuple[SpokenWord, ...] = ()
+    take: int = 1
+    """That of the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +250,8 @@ class SpeechFailed:
     samples: int
     reason: Reason
     message: str
+    take: int = 1
+    """That of the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,15 +311,15 @@ SpeakerInput = (
 """Facts about the user."""
 SessionInput = SessionStarted | SettingsChanged | InputEnded | EndRequested | SessionIdled | DrainRequested
 """Facts about the session as a whole."""
+SpeechInput = SpeechReady | SpeechCompleted | SpeechFailed
+"""Facts about the sound of a sentence."""
 ReplyInput = (
     ReplyDelta
     | ReplyCompleted
     | ToolsCalled
     | ReplyFailed
     | ReplyTooLong
-    | SpeechReady
-    | SpeechCompleted
-    | SpeechFailed
+    | SpeechInput
     | PlayoutStarted
     | PlayoutStarved
     | PlayoutCompleted

@@ -21,6 +21,9 @@ _ANSWERS = (
     ("Would you like a window ", "or an aisle seat?", " I can look for both."),
     ("Seven eight nine ten eleven twelve. ", "Then the gate closes and the boat leaves at four. ", "Good night."),
     ("See `kubectl` or\n", "```\nls -l\n```\n", "That is all."),
+    ("It is noon.", " Anything else?", " Just ask."),
+    ("See example.", "com. ", "It has all."),
+    ("Wait.", "..", " I will look.", " Here it is."),
     ("```\nls\n```\n",),
     (" ", "\n"),
     (),
@@ -72,44 +75,58 @@ class Voice:
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._ordered: set[ReplyId] = set()
+        self._ordered: set[effects.Synthesize] = set()
+        self._dropped: set[effects.Synthesize] = set()
         self._busy_until_ms = 0
         self.performs: dict[type, Callable[[Any], None]] = {
             effects.Synthesize: self._speak,
-            effects.CancelReply: lambda effect: self._ordered.discard(effect.reply),
-            effects.CancelSynthesis: lambda effect: self._ordered.discard(effect.reply),
+            effects.DropSpeech: self._drop,
+            effects.CancelReply: self._cancel,
+            effects.CancelSynthesis: self._cancel,
         }
 
+    def _cancel(self, effect: effects.CancelReply | effects.CancelSynthesis | effects.DropSpeech) -> None:
+        self._ordered = {order for order in self._ordered if order.reply != effect.reply}
+
+    def _drop(self, effect: effects.DropSpeech) -> None:
+        """No audio of it comes any more; what was told of it may still be on its way."""
+        self._dropped |= {order for order in self._ordered if order.reply == effect.reply}
+        self._cancel(effect)
+
     def _speak(self, effect: effects.Synthesize) -> None:
-        reply, sentence, choices = effect.reply, effect.sentence, self._call.choices
-        self._ordered.add(reply)
+        reply, sentence, take, choices = effect.reply, effect.sentence, effect.take, self._call.choices
+        self._ordered.add(effect)
         length_ms = 0 if choices.one_in(16) else len(effect.text) * _SPEECH_MS
         ready_ms = max(self._call.now_ms, self._busy_until_ms) + choices.ms(40, 300)
         done_ms = self._busy_until_ms = ready_ms + choices.ms(0, 600)
         is_failing, words = choices.one_in(12), _words(effect.text, length_ms) if choices.below(2) else ()
         samples = length_ms * PER_MS
 
+        def has(there_ms: int, *, is_all: bool) -> None:
+            if effect not in self._dropped:
+                self._call.player.has(reply, sentence, there_ms, is_all=is_all)
+
         def begin() -> None:
-            if self._is_awaited(reply) and length_ms:
-                self._call.player.has(reply, sentence, min(200, length_ms), is_all=False)
-                self._call.tell(inputs.SpeechReady(reply, sentence))
+            if self._is_awaited(effect) and length_ms:
+                has(min(200, length_ms), is_all=False)
+                self._call.tell(inputs.SpeechReady(reply, sentence, take))
 
         def end() -> None:
-            if not self._is_awaited(reply):
+            if not self._is_awaited(effect):
                 return
             if is_failing:
-                self._call.player.has(reply, sentence, min(200, length_ms), is_all=True)
+                has(min(200, length_ms), is_all=True)
                 failed = min(samples, 200 * PER_MS)
-                self._call.tell(inputs.SpeechFailed(reply, sentence, failed, Reason.TTS_FAILED, "gone"))
+                self._call.tell(inputs.SpeechFailed(reply, sentence, failed, Reason.TTS_FAILED, "gone", take))
             else:
-                self._call.player.has(reply, sentence, length_ms, is_all=True)
-                self._call.tell(inputs.SpeechCompleted(reply, sentence, samples, words))
+                has(length_ms, is_all=True)
+                self._call.tell(inputs.SpeechCompleted(reply, sentence, samples, words, take))
 
         self._call.in_ms(ready_ms - self._call.now_ms, begin)
         self._call.in_ms(done_ms - self._call.now_ms, end)
 
-    def _is_awaited(self, reply: ReplyId) -> bool:
-        return reply in self._ordered or self._call.choices.one_in(8)
+    def _is_awaited(self, order: effects.Synthesize) -> bool:
+        return order in self._ordered or self._call.choices.one_in(8)
 
 
 def _words(text: str, length_ms: int) -> tuple[SpokenWord, ...]:

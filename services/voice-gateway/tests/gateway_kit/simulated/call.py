@@ -79,6 +79,10 @@ class Step(NamedTuple):
     """How many samples of the latest reply the client has played."""
     is_taken: bool
     """Whether the fact was about something in flight."""
+    guess: str
+    """The sentence that is synthesised as it looks ended; "": there is none."""
+    has_sound_of_guess: bool
+    """Whether anything has come of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +226,8 @@ class Call:
         may_go_on = answering is not None and answering.turn.may_go_on
         utterance = core._user.utterance
         expecting = utterance._has_onset or utterance.may_become_turn
+        guesses = core._agent.current.reply.wording.guesses if core._agent.current.reply is not None else None
+        guess = guesses._guess if guesses is not None else None
         held, turn = so_far.hold_until is not None, core._user.turn
         self.steps.append(
             Step(
@@ -240,6 +246,8 @@ class Call:
                 sent,
                 played,
                 is_taken,
+                guess.spoken if guess is not None else "",
+                guess is not None and (guess.ready or guess.end) is not None,
             )
         )
         for effect in done:

@@ -55,6 +55,9 @@ class _Draw:
     def sentence(self) -> SentenceId:
         return SentenceId(self._choices.below(4))
 
+    def take(self) -> int:
+        return self._choices.of((1, 1, 2))
+
     def samples(self) -> int:
         return self._choices.below(256) * 5 * RATE_HZ // 256
 
@@ -118,12 +121,12 @@ _KINDS: dict[type[inputs.Input], Callable[[_Draw], inputs.Input]] = {
     inputs.ToolReturned: lambda draw: inputs.ToolReturned(draw.call(), draw.text(), draw.flag()),
     inputs.ReplyFailed: lambda draw: inputs.ReplyFailed(draw.reply(), Reason.LLM_FAILED, "gone"),
     inputs.ReplyTooLong: lambda draw: inputs.ReplyTooLong(draw.reply()),
-    inputs.SpeechReady: lambda draw: inputs.SpeechReady(draw.reply(), draw.sentence()),
+    inputs.SpeechReady: lambda draw: inputs.SpeechReady(draw.reply(), draw.sentence(), draw.take()),
     inputs.SpeechCompleted: lambda draw: inputs.SpeechCompleted(
-        draw.reply(), draw.sentence(), draw.samples(), draw.spoken()
+        draw.reply(), draw.sentence(), draw.samples(), draw.spoken(), draw.take()
     ),
     inputs.SpeechFailed: lambda draw: inputs.SpeechFailed(
-        draw.reply(), draw.sentence(), draw.samples(), Reason.TTS_FAILED, "gone"
+        draw.reply(), draw.sentence(), draw.samples(), Reason.TTS_FAILED, "gone", draw.take()
     ),
     inputs.PlayoutStarted: lambda draw: inputs.PlayoutStarted(draw.reply(), draw.samples()),
     inputs.PlayoutStarved: lambda draw: inputs.PlayoutStarved(draw.reply(), draw.samples()),

@@ -50,6 +50,7 @@ class ClientPlayer:
         self.performs: dict[type, Callable[[Any], None]] = {
             effects.StartReply: lambda effect: self._begin(effect.reply),
             effects.BeginReply: lambda effect: self._begin(effect.reply),
+            effects.DropSpeech: self._forget,
             effects.Play: self._play,
             effects.EndPlay: self._end,
             effects.PausePlay: lambda _: self._pause(),
@@ -76,6 +77,9 @@ class ClientPlayer:
         self._reply, self._order, self._sent_ms, self._since_ms = reply, [], 0, None
         self._run_ms, self._heard_before_ms = None, 0
         self._held_at_ms, self._is_held, self._is_ended, self._is_over = None, False, False, False
+
+    def _forget(self, effect: effects.DropSpeech) -> None:
+        self._audio.pop((effect.reply, effect.sentence), None)
 
     def _play(self, effect: effects.Play) -> None:
         self._order.append(effect.sentence)

@@ -219,6 +219,8 @@ class _Ledger:
     def __init__(self) -> None:
         self.sentences: dict[ReplyId, list[SpokenSentence]] = {}
         self._lengths: dict[tuple[ReplyId, int], inputs.SpeechCompleted | inputs.SpeechFailed] = {}
+        self._takes: dict[tuple[ReplyId, int], int] = {}
+        """Of what is synthesised, or was."""
         self._spoken: dict[tuple[ReplyId, int], str] = {}
         self._aloud: dict[ReplyId, Speakable] = {}
         self._cancelled: set[ReplyId] = set()
@@ -227,15 +229,20 @@ class _Ledger:
         """Whether synthesis had no sound for the next sentence that is told."""
 
     def take(self, fact: inputs.Input | None) -> None:
-        if isinstance(fact, inputs.SpeechCompleted | inputs.SpeechFailed) and fact.reply not in self._cancelled:
+        if not isinstance(fact, inputs.SpeechCompleted | inputs.SpeechFailed) or fact.reply in self._cancelled:
+            return
+        if fact.take == self._takes.get((fact.reply, fact.sentence)):
             self._lengths.setdefault((fact.reply, fact.sentence), fact)
 
     def perform(self, effect: effects.Effect) -> None:
         match effect:
             case effects.CancelReply(reply):
                 self._cancelled.add(reply)
-            case effects.Synthesize(reply, sentence, text):
-                self._spoken[reply, sentence] = text
+            case effects.Synthesize(reply, sentence, text, take):
+                self._spoken[reply, sentence], self._takes[reply, sentence] = text, take
+            case effects.DropSpeech(reply, sentence):
+                self._lengths.pop((reply, sentence), None)
+                del self._takes[reply, sentence]
             case effects.Emit(events.ReplyText(reply, _, _, _, text)):
                 ends = self._aloud.setdefault(reply, Speakable()).of(text).word_ends
                 shown = SpokenSentence(text, "", 0, word_ends=ends, is_skipped=self._is_skipped)

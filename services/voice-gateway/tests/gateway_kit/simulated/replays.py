@@ -53,10 +53,9 @@ def what_means_nothing_changes_nothing(call: Call) -> None:
 def _otherwise(step: Step) -> Iterator[Told]:
     now, fact = step.now, step.fact
     match fact:
-        case inputs.ReplyDelta(reply, text) if len(text) > 1:
-            half = len(text) // 2
-            yield now, inputs.ReplyDelta(reply, text[:half])
-            yield now, inputs.ReplyDelta(reply, text[half:])
+        case inputs.ReplyDelta(reply, text) if half := _half(text):
+            yield now, inputs.ReplyDelta(reply, half)
+            yield now, inputs.ReplyDelta(reply, text.removeprefix(half))
         case inputs.PlaybackReported() if not any(_is_notice(effect) for effect in step.effects):
             yield now, fact
             yield now, fact
@@ -69,6 +68,11 @@ def _otherwise(step: Step) -> Iterator[Told]:
             yield now, replace(fact, text=" ")
         case _:
             yield now, fact
+
+
+def _half(text: str) -> str:
+    """Half of a text, or less: up to a letter or digit, so that it does not look ended there."""
+    return next((text[:end] for end in range(len(text) // 2, 0, -1) if text[end - 1].isalnum()), "")
 
 
 def _apart(batches: list[Batch]) -> tuple[list[effects.Effect], ...]:

@@ -66,6 +66,18 @@ class Situation(StrEnum):
     """Synthesis has no sound for a sentence,"""
     SOUNDLESS = auto()
     """or for none of a reply."""
+    LOOKED_ENDED = auto()
+    """A first sentence is synthesised when it looks ended, and has,"""
+    SOUNDED_BEFORE_IT_ENDED = auto()
+    """also when there was sound of it before that was certain,"""
+    LOOKED_ENDED_IN_VAIN = auto()
+    """or has not,"""
+    DROPPED_WITH_ITS_SOUND = auto()
+    """also when there was sound of it."""
+    INTERRUPTED_BEFORE_IT_ENDED = auto()
+    """Its reply is stopped before that is known,"""
+    RELEASED_BEFORE_IT_ENDED = auto()
+    """or its turn becomes certain before that."""
 
 
 MEANT: tuple[object, ...] = (
@@ -91,6 +103,8 @@ def situations(call: Call) -> Iterator[object]:  # noqa: C901  one condition for
         yield from (step.state.floor, step.state.reply, step.state.listening, step.state.phase)
         if before is not None:
             yield from _between(before, step)
+            if before.guess:
+                yield from _of_a_guess(before, step)
             if before.state.reply is ReplyState.HELD:
                 yield from _while_held(step, call.line.player)
         if step.fact is None and _has(step, effects.FinishRecognition):
@@ -139,6 +153,17 @@ def _between(before: Step, step: Step) -> Iterator[Situation]:  # noqa: C901  on
     has_left = before.state.reply in (ReplyState.SPEAKING, ReplyState.HELD, ReplyState.DRAINING)
     if has_left and _has(step, effects.Forget):
         yield Situation.REOPENED_BEHIND_AUDIO
+
+
+def _of_a_guess(before: Step, step: Step) -> Iterator[Situation]:
+    if _has(step, effects.DropSpeech):
+        yield Situation.DROPPED_WITH_ITS_SOUND if before.has_sound_of_guess else Situation.LOOKED_ENDED_IN_VAIN
+    elif _has(step, effects.CancelReply):
+        yield Situation.INTERRUPTED_BEFORE_IT_ENDED
+    elif not step.guess:
+        yield Situation.SOUNDED_BEFORE_IT_ENDED if before.has_sound_of_guess else Situation.LOOKED_ENDED
+    elif before.state.reply is ReplyState.PREPARING is not step.state.reply:
+        yield Situation.RELEASED_BEFORE_IT_ENDED
 
 
 def _while_held(step: Step, player: Player) -> Iterator[Situation]:

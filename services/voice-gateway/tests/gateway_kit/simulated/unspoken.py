@@ -14,15 +14,16 @@ from voice_gateway.turn import effects, inputs
 class _Synthesis:
     """Of one reply."""
 
-    asked: set[SentenceId] = field(default_factory=set)
+    asked: set[tuple[SentenceId, int]] = field(default_factory=set)
+    """Sentences, each with its take."""
     sounding: set[SentenceId] = field(default_factory=set)
     soundless: set[SentenceId] = field(default_factory=set)
     is_over: bool = False
     """What comes now is too late to count."""
     has_failed: bool = False
 
-    def take(self, fact: inputs.SpeechReady | inputs.SpeechCompleted | inputs.SpeechFailed) -> None:
-        if self.is_over or fact.sentence not in self.asked:
+    def take(self, fact: inputs.SpeechInput) -> None:
+        if self.is_over or (fact.sentence, fact.take) not in self.asked:
             return
         match fact:
             case inputs.SpeechFailed():
@@ -52,8 +53,10 @@ def what_has_no_sound_is_told(call: Call) -> None:  # noqa: C901  one case for e
             replies.setdefault(step.fact.reply, _Synthesis()).take(step.fact)
         for effect in step.effects:
             match effect:
-                case effects.Synthesize(reply, sentence):
-                    replies.setdefault(reply, _Synthesis()).asked.add(sentence)
+                case effects.Synthesize(reply, sentence, _, take):
+                    replies.setdefault(reply, _Synthesis()).asked.add((sentence, take))
+                case effects.DropSpeech(reply):
+                    replies[reply] = _Synthesis()  # nothing else of it was asked for, and what came counts for nothing
                 case effects.CancelReply(reply) | effects.CancelSynthesis(reply):
                     replies.setdefault(reply, _Synthesis()).is_over = True
                 case effects.BlameSynthesis(reply):

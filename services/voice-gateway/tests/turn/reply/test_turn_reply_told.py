@@ -55,6 +55,14 @@ def report_of(*steps: str) -> TurnReport:
     return report
 
 
+def test_what_was_synthesised_in_vain_is_counted() -> None:
+    """Telemetry learns how often a first sentence looked ended and went on, of a reply that was stopped, too."""
+    steps = (*ASKED, '200 ms: model 1 writes "See example."', '210 ms: model 1 writes "com"')
+    assert last_record(*steps, "220 ms: interrupts").retakes == 1
+    assert last_record(*steps, '220 ms: model 1 writes "."', '230 ms: model 1 writes "x"', "240 ms: ends").retakes == 2
+    assert last_record(*SPEAKING, "400 ms: interrupts").retakes == 0
+
+
 def test_a_reply_that_was_heard_to_its_end_is_recorded_whole() -> None:
     """Telemetry counts characters and sentences of both sides, what was heard, and how often playout had to wait."""
     call = (

@@ -70,6 +70,11 @@ def text(sentence: int, words: str, kind: ReplyKind = ReplyKind.ANSWER) -> Emit:
     return Emit(ReplyText(ONE, TURN, kind, SentenceId(sentence), words))
 
 
+def ready(sentence: int, take: int = 1) -> inputs.SpeechReady:
+    """The first audio of a sentence has come."""
+    return inputs.SpeechReady(ONE, SentenceId(sentence), take)
+
+
 def synthesize(sentence: int, words: str) -> Synthesize:
     """Synthesis is given a sentence."""
     return Synthesize(ONE, SentenceId(sentence), words)
@@ -90,7 +95,7 @@ def test_before_the_model_has_written() -> None:
     assert not wording.has_written
     assert not wording.has_audio
     assert not wording.has_failed
-    assert not wording.awaits(SentenceId(1))
+    assert not wording.awaits(ready(1))
     assert (wording.pieces, wording.sentence_count, wording.kind) == (0, 0, ReplyKind.ANSWER)
     assert wording.heard_text(9) == wording.all_heard() == wording.whole_text() == wording.spoken_text(9) == ""
 
@@ -153,16 +158,16 @@ def test_sound_is_awaited_until_all_of_it_has_come() -> None:
     """What comes of a sentence that is not there, or is complete, is nobody's."""
     writer = Writer().release().write("Yes. No.")
     writer.came(1)
-    assert [writer.wording.awaits(SentenceId(number)) for number in range(4)] == [False, True, True, False]
+    assert [writer.wording.awaits(ready(number)) for number in range(4)] == [False, True, True, False]
     writer.ended(1, 300)
-    assert [writer.wording.awaits(SentenceId(number)) for number in range(4)] == [False, False, True, False]
+    assert [writer.wording.awaits(ready(number)) for number in range(4)] == [False, False, True, False]
 
 
 def test_what_has_no_voice_awaits_none() -> None:
     """A code block, and any sentence of a text, is told at once and is never played."""
     writer = Writer(Modality.TEXT).release().write("Yes. No.")
     assert writer.orders.drain() == (text(1, "Yes. "), text(2, "No."))
-    assert not writer.wording.awaits(SentenceId(1))
+    assert not writer.wording.awaits(ready(1))
     assert writer.wording.is_silent
     assert not writer.wording.has_failed
     assert writer.wording.heard_text(0) == writer.wording.all_heard() == "Yes. No."
@@ -202,7 +207,7 @@ def test_when_synthesis_fails_the_rest_is_shown(length_ms: int) -> None:
     lost = Emit(Notice(Reason.TTS_FAILED, "lost", Backend.TTS, TURN))
     assert told == (lost, CancelSynthesis(ONE), text(1, "Yes. "), *played, text(2, "No. "))
     assert writer.wording.has_failed
-    assert not any(writer.wording.awaits(SentenceId(number)) for number in (1, 2))
+    assert not any(writer.wording.awaits(ready(number)) for number in (1, 2))
     later = writer.write("ll.").orders.drain()
     assert not any(isinstance(effect, Synthesize | BlameSynthesis) for effect in later)
     assert (EndPlay(ONE) in later) is bool(length_ms)
@@ -214,7 +219,7 @@ def test_a_failure_of_a_later_sentence_waits_for_the_earlier_one() -> None:
     writer = Writer().release().write("Yes. No.")
     writer.orders.drain()
     assert text(1, "Yes. ") not in writer.failed(2, 0)
-    assert writer.wording.awaits(SentenceId(1))
+    assert writer.wording.awaits(ready(1))
     assert writer.ended(1, 300) == (text(1, "Yes. "), play(1), text(2, "No."), EndPlay(ONE))
 
 

@@ -142,3 +142,13 @@ def test_no_word_is_lost(words: list[str], data: st.DataObject) -> None:
 def test_the_letters_of_a_region_are_those_of_their_block(char: str, is_tag: bool) -> None:  # noqa: FBT001  one of the pair
     """The flag of a region is not read aloud with the letters that it is made of, and no other letter is left out."""
     assert is_tag_character(char) is is_tag
+
+
+@pytest.mark.parametrize(("sentence", "would_be"), [("```\nls\n", ""), ("- One.\n", "One."), ("Two.", "Two.")])
+def test_what_would_be_said_is_asked_in_advance(sentence: str, would_be: str) -> None:
+    """The answer is what `of` gives, and nothing of the question is remembered: no code block, no line begun."""
+    asked, never_asked = Speakable(), Speakable()
+    assert asked.would_be(sentence) == would_be
+    for following in ("- Three.", "- Four."):
+        assert asked.of(following) == never_asked.of(following)
+    assert asked.would_be("- Five.") == never_asked.of("- Five.").text

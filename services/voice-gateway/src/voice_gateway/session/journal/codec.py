@@ -19,6 +19,10 @@ VERSION = 3
 DIGEST_BYTES = 6
 """A wrong effect passes for the right one once in 2.8e14."""
 FACTS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in get_args(inputs.Input)}
+LATER: Mapping[str, Mapping[str, Any]] = {
+    name: {"take": 1} for name in ("SpeechReady", "SpeechCompleted", "SpeechFailed")
+}
+"""Fields of facts that the first journals of this version do not have, and what they stand for there."""
 RESERVED = frozenset({"t", "wall", "fact", "effects"})
 """Keys of a line; no field of a fact may have one of these names."""
 
@@ -156,5 +160,5 @@ def _call(value: dict[str, Any], header: Header, number: int) -> CoreCall:
 def _fact(name: object, value: dict[str, Any]) -> inputs.Input:
     if not isinstance(name, str) or name not in FACTS:
         raise JournalError("there is no such fact")
-    fact: inputs.Input = from_plain(FACTS[name], value, name)
+    fact: inputs.Input = from_plain(FACTS[name], {**LATER.get(name, {}), **value}, name)
     return fact

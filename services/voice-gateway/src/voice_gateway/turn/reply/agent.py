@@ -226,12 +226,19 @@ class Agent:
         self._tools.returned(fact)
 
     def on_reply_fact(self, fact: inputs.ReplyInput, now: Instant, step: Step) -> None:
-        """Take a fact about the current reply; one about another, or about a part of it that is over, is dropped."""
+        """Take a fact about the current reply; one about another, or about a part of it that is over, is dropped.
+
+        What comes of a sentence that only looks ended waits until it has.
+        """
         reply, (concerns, perform) = self.current.reply, step
         if reply is None or reply.id != fact.reply or not concerns(reply, fact):
             return
+        if reply.wording.guesses.keeps_back(fact):
+            return
         attempt = reply.attempt
         perform(reply, fact, now)
+        for kept in reply.wording.guesses.confirmed():
+            Reply.STEPS[type(kept)][1](reply, kept, now)
         reply.told(now)
         self._begin_tools(now)
         if attempt is not None and reply.state is ReplyState.OVER:

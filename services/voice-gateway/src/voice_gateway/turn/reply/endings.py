@@ -103,7 +103,8 @@ class Endings:
         wording = reply.wording
         finished = ReplyFinished(reply.id, reply.brief.turn, wording.kind, outcome, samples, goes_on)
         said = len(reply.answering.turn.text) if reply.answering is not None else 0
-        record = TurnRecord(finished, reply.report, said, chars, wording.sentence_count, samples, reply.underruns)
+        count, retakes = wording.sentence_count, wording.guesses.wrong
+        record = TurnRecord(finished, reply.report, said, chars, count, samples, reply.underruns, retakes)
         self._orders.add(Emit(finished), RecordTurn(record))
 
 

@@ -248,8 +248,8 @@ class Reply:
     def _is_being_written(self, _: inputs.ReplyInput) -> bool:
         return self.state in _MADE and self.wording.is_coming
 
-    def _is_being_spoken(self, fact: inputs.SpeechReady | inputs.SpeechCompleted | inputs.SpeechFailed) -> bool:
-        return self.state in _MADE and self.wording.awaits(fact.sentence)
+    def _is_being_spoken(self, fact: inputs.SpeechInput) -> bool:
+        return self.state in _MADE and self.wording.awaits(fact)
 
     def _may_start(self, _: inputs.PlayoutStarted) -> bool:
         return self.is_in_flight and self.wording.has_audio and not self.playback.is_completed

@@ -1,7 +1,8 @@
 """What a reply says: sentences on their way from the model's text to sound.
 
 Each is written, then ordered from synthesis, then told and played, in this order. Of a reply whose turn is not
-certain yet, the text is written and the first sentence is synthesised, and nothing is told.
+certain yet, the text is written and the first sentence is synthesised, and nothing is told. The first sentence, which
+is waited for, is ordered when it looks ended (`guesses.py`).
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from voice_gateway.domain.instant import Instant
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import BlameSynthesis, CancelSynthesis, Emit, EndPlay, Orders, Play, Synthesize
 from voice_gateway.turn.reply.brief import Brief
+from voice_gateway.turn.reply.guesses import Guesses
 from voice_gateway.turn.reply.latency import ReplyClock
 from voice_gateway.turn.reply.ledger import SpokenSentence, heard_text, last_heard, spoken_text
 from voice_gateway.turn.text.questions import is_question
@@ -63,6 +65,7 @@ class Wording:
         """Whether the model has written anything but white space."""
         self.has_audio = False
         """Whether any of it was ordered to be played."""
+        self.guesses = Guesses(brief.id, clock, orders)
         self._reply, self._turn = brief.id, brief.turn
         self._clock, self._rate_hz = clock, rate_hz
         self._orders = orders
@@ -72,7 +75,7 @@ class Wording:
         self._ordered = 0
         """How many sentences have been handed to synthesis, or need none."""
         self._has_voice = False
-        """Whether any was handed to synthesis."""
+        """Whether any was handed to synthesis, and had ended."""
         self._told = 0
         """How many sentences the client has been told."""
         self._untold: list[Notice] = []
@@ -107,9 +110,13 @@ class Wording:
         """Sentences so far."""
         return len(self._sentences)
 
-    def awaits(self, sentence: SentenceId) -> bool:
-        """Whether audio of this sentence is awaited."""
-        return 1 <= sentence <= len(self._sentences) and self._sentences[sentence - 1].sound is not _Sound.DONE
+    def awaits(self, fact: inputs.SpeechInput) -> bool:
+        """Whether this audio is awaited."""
+        if not self.guesses.awaits(fact):
+            return False
+        place = fact.sentence - 1
+        is_written = 0 <= place < len(self._sentences)
+        return bool(self.guesses.spoken) or (is_written and self._sentences[place].sound is not _Sound.DONE)
 
     def write(self, text: str, now: Instant) -> None:
         """The model wrote on."""
@@ -118,6 +125,9 @@ class Wording:
             self.has_written = True
             self._clock.wrote(now)
         self._take(self._splitter.feed(text), now)
+        is_open = self.is_coming and len(self._sentences) < MAX_SENTENCES
+        if is_open and not (self._has_voice or self._is_mute or self.guesses.are_over):
+            self._look_ahead(now)
 
     def finish(self, now: Instant) -> None:
         """The model has finished, or will write no more."""
@@ -208,14 +218,25 @@ class Wording:
         self._order(now)
         self._tell()
 
+    def _look_ahead(self, now: Instant) -> None:
+        """Guess the first sentence that sounds, of which it is open whether it has ended."""
+        end, spoken = self._splitter.open_end(), ""
+        if end is not None and (end.looks_ended or self.guesses.spoken):
+            spoken = self._speakable.would_be(end.text)
+        self.guesses.review(spoken)
+        if spoken and end is not None and end.looks_ended and self.guesses.may_begin:
+            self.guesses.begin(SentenceId(len(self._sentences) + 1), spoken, now)
+
     def _order(self, now: Instant) -> None:
         """Have the next sentences synthesised; before the turn is certain, the first one alone."""
         while self._ordered < len(self._sentences) and (self._is_certain or not self._has_voice):
             spoken = self._sentences[self._ordered].ledger.spoken
             self._ordered += 1
+            is_begun = self.guesses.claim(spoken, now)
             if spoken:
                 self._has_voice = True
-                self._orders.add(Synthesize(self._reply, SentenceId(self._ordered), spoken))
+            if spoken and not is_begun:
+                self._orders.add(Synthesize(self._reply, SentenceId(self._ordered), spoken, self.guesses.take))
             if spoken or self._is_text:
                 self._clock.ordered(now)
 

@@ -93,6 +93,9 @@ _ENDS_AND_CLAUSES = re.compile(f"{_END}|(?P<clause>{_CLAUSE})")
 _CLAUSES = re.compile(_CLAUSE)
 _INK = re.compile(r"\S")
 _SPACE = re.compile(r"\s")
+_LAST_CLAUSE = re.compile("(?<=[^\\W\\d_])[,;\u060c\u061b\u055d]\\Z")
+"""A clause mark behind a letter at the very end: white space follows it nearly always, as a colon or a dash may stand
+within a word."""
 _WORD = re.compile(r"[^\W_]++(?:['\u2019][^\W_]++)?")
 _DAY_DIGITS = 2
 _NO_LETTER = re.compile(r"[\W\d_]")
@@ -100,6 +103,15 @@ _CODE = re.compile(r"\(|\.[^\W\dA-Z_]")
 """Follows a name in a program: `System.Out.println`, `Console.Write(`."""
 _NO_SENTENCE = re.compile(r"[@/\\=&_]")
 """Stand in addresses, paths and code: nothing in a run with one of these ends a sentence without white space."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEnd:
+    """A text up to a mark of which it is open whether it ends the sentence."""
+
+    text: str
+    looks_ended: bool
+    """Whether the mark stands at the very end, and would end the sentence before white space without any doubt."""
 
 
 @dataclass(slots=True)
@@ -117,6 +129,14 @@ class SentenceSplitter:
     def feed(self, text: str) -> list[str]:
         """Sentences that are complete now, each with the white space before it and one character of that after it."""
         return list(self._sentences(self._rest + text, is_all=False))
+
+    def open_end(self) -> OpenEnd | None:
+        """The sentence that is not complete, up to the mark that may end it; None: there is no such mark."""
+        ink = _INK.search(self._rest)
+        if ink is None:
+            return None
+        window = _Window(self._rest, ink.start(), is_all=False)
+        return window.open_end(max(self._looked_at, ink.start()), is_first=self._is_first)
 
     def finish(self) -> list[str]:
         """What is left."""
@@ -170,6 +190,36 @@ class _Window:
             return self._forced_end(last), last
         # a clause mark may stand at the very end, or a dash with the space before it
         return None, max(looked_at, len(text) - 2)
+
+    def open_end(self, looked_at: int, *, is_first: bool) -> OpenEnd | None:
+        """The text up to the first mark from there on, which is the one that is open; None: there is none."""
+        last = self.start + LONGEST_CHARS
+        match = (_ENDS_AND_CLAUSES if is_first else _ENDS).search(self.text, looked_at, last)
+        if match is not None:
+            return OpenEnd(self.text[: match.end()], match.end() == len(self.text) and self._looks_ended(match))
+        is_long = FIRST_CLAUSE_CHARS <= len(self.text) - self.start <= LONGEST_CHARS
+        is_clause = is_first and is_long and _LAST_CLAUSE.search(self.text, looked_at) is not None
+        return OpenEnd(self.text, looks_ended=True) if is_clause else None
+
+    def _looks_ended(self, match: re.Match[str]) -> bool:
+        """Whether the mark at the very end would end the sentence before white space, whatever follows that.
+
+        Marks alone are no sentence that anybody waits for.
+        """
+        mark, start, end = match.group(), match.start(), match.end()
+        if _WORD.search(self.text, self.start, start) is None:
+            return False
+        is_after_digit = self.text[:start][-1:].isdecimal()
+        if match.lastgroup == "clause":
+            return end >= self.start + FIRST_CLAUSE_CHARS and not is_after_digit
+        if mark[0] in _UNSPACED:
+            return not (mark == _WIDE_STOP and is_after_digit)
+        word = self._word_before(start)
+        if word.startswith("www.") or _NO_SENTENCE.search(word) or mark == "..":
+            return False
+        if mark == "." and (is_after_digit or (len(word) == 1 and word.isalpha())):
+            return False
+        return self._ends_before_space(mark, start, end, word) is True
 
     def _is_end(self, match: re.Match[str]) -> bool | None:
         """Whether the mark ends the sentence; None while the text that decides has not come."""

@@ -62,6 +62,13 @@ class Speakable:
         text = _spaces(text)
         return Spoken(text.text, text.word_ends()) if any(map(str.isalnum, text.text)) else NOTHING
 
+    def would_be(self, sentence: str) -> str:
+        """What `of` would say of it, which it has yet to be given."""
+        fence, begins_line = self._fence, self._begins_line
+        spoken = self.of(sentence).text
+        self._fence, self._begins_line = fence, begins_line
+        return spoken
+
     def _without_code(self, sentence: str, first: int) -> Traced:
         kept: list[str] = []
         ends: list[int] = []
