@@ -40,6 +40,10 @@ _CLOSED: Mapping[Metric, Iterable[StrEnum]] = {
 """All values of the only label of these. A series that is there from the start can be seen to rise."""
 
 
+_LATER = (names.CERTIFICATE_EXPIRY, *names.OF_WORKERS)
+"""Made where there is a certificate, or by the process that has workers."""
+
+
 class Metrics:
     """All metrics of the process."""
 
@@ -48,7 +52,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type there
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._made = {metric: _make(metric, self.registry) for metric in METRICS if metric != names.CERTIFICATE_EXPIRY}
+        self._made = {metric: _make(metric, self.registry) for metric in METRICS if metric not in _LATER}
         for metric, values in _CLOSED.items():
             for value in values:
                 self._made[metric].labels(value.value)
