@@ -64,6 +64,18 @@ def test_a_port_that_another_gateway_holds_is_taken() -> None:
         pass
 
 
+def test_a_port_stays_held_when_every_worker_is_gone() -> None:
+    """No program takes it before they are back, though most ask for SO_REUSEADDR."""
+    with held({"GRPC_PORT": 0}) as ports:
+        port = ports["GRPC_PORT"]
+        with joining(port), joining(port):
+            pass
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("", port)).close()
+        with joining(port):
+            pass
+
+
 def test_ports_are_let_go_when_one_is_taken() -> None:
     """Whoever tries again finds the others free."""
     with socket.create_server(("", 0)) as other:

@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import pytest
-from app.gateway_process import BOUND_S, Gateway, outcome, start
+from app.gateway_process import BOUND_S, Gateway, is_serving, outcome, start
 from gateway_kit.overviews import OVERVIEW
 from gateway_kit.replicas import free_port
 from gateway_kit.whole_gateway import FAST_LLM, FAST_TTS, PATIENT
@@ -159,7 +160,10 @@ async def answered(client: ConverseClient) -> None:
 
 async def test_two_workers_serve_one_port_and_are_counted_as_one(tmp_path: Path) -> None:
     """Calls land on both, each is answered, metrics and health are the sums; the parent has neither gRPC nor numpy."""
-    async with whole(tmp_path) as made, AsyncExitStack() as stack:
+    port = free_port()
+    async with whole(tmp_path, HEALTH_PORT=str(port)) as made, AsyncExitStack() as stack:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            assert await is_serving(channel, "liveness")
         calls = await calls_on_both(stack, made)
         assert sum(await made.sessions()) == len(calls)
 

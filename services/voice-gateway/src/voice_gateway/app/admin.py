@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import grpc.aio
 
@@ -79,14 +79,19 @@ class Admin:
         if self._others is None or self._worker is None:
             return self._lookout.look()
         told = await self._others()
-        seen = {index: _read(index, raw) for index, raw in told.items()}
-        own = seen[self._worker] = self._lookout.look()
-        return merged(own, sorted(seen.items()))
+        # reading it takes longer than writing one, which audio should not wait for
+        return await asyncio.to_thread(_together, self._worker, self._lookout.look(), told)
 
     async def stop(self) -> None:
         """Close the port."""
         if self._server is not None:
             await self._server.stop(None)
+
+
+def _together(worker: int, own: Overview, told: Mapping[int, bytes | None]) -> Overview:
+    """What this worker and all others do."""
+    seen = {index: _read(index, raw) for index, raw in told.items()}
+    return merged(own, sorted([*seen.items(), (worker, own)], key=lambda each: each[0]))
 
 
 def _read(index: int, raw: bytes | None) -> Overview | None:

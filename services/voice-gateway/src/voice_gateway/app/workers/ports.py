@@ -2,8 +2,7 @@
 
 A port that another program uses must be an error, as it is for one process, though with SO_REUSEPORT the kernel lets
 any process of the same user join. So the parent listens on it once without, and lets go. Then it holds the number with
-a socket that does not listen, which gets no connection and stays when every worker is gone. As that keeps out nobody
-who shares, a name keeps out other parents: an abstract one (unix(7)), of the same network namespace as the port.
+a socket that does not listen, which gets no connection and stays when every worker is gone.
 """
 
 import socket
@@ -41,26 +40,26 @@ def held(wanted: Mapping[str, int]) -> Iterator[dict[str, int]]:
 
 def _hold(stack: ExitStack, port: int, host: str) -> int:
     try:
-        with closing(_socket(host)) as alone:
-            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gRPC: connections that linger do not count
-            alone.bind((host, port))
-            alone.listen(1)
-            port = alone.getsockname()[1]
-        name = stack.enter_context(closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)))
-        name.bind(f"\0voice-gateway-workers-{host}-{port}")
+        if port:  # otherwise the system chooses one that nobody has
+            with closing(_socket(host)) as alone:
+                alone.bind((host, port))
+                alone.listen(1)
         holder = stack.enter_context(closing(_socket(host)))
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         holder.bind((host, port))
+        # From now on nobody else can listen there while no worker does, not even who asks for SO_REUSEADDR (socket(7)).
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        port = holder.getsockname()[1]
     except OSError as error:
         raise PortTaken(port) from error
     return port
 
 
 def _socket(host: str) -> socket.socket:
-    """As gRPC's: on every interface, IPv6 and IPv4, unless a host is named."""
-    if host or not socket.has_dualstack_ipv6():
-        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    made = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    """As gRPC's: on every interface, IPv6 and IPv4, unless a host is named, and whatever lingers of old connections."""
+    is_dual = not host and socket.has_dualstack_ipv6()
+    made = socket.socket(socket.AF_INET6 if is_dual else socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_dual:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     return made
