@@ -13,7 +13,7 @@ from gateway_kit.loopback import listening
 from gateway_kit.overviews import CALL, OVERVIEW, telling
 from gateway_kit.replicas import free_port
 from voice_gateway.app.servers import admin_server
-from voice_gateway.domain.overview.values import FloorSeen, Overview
+from voice_gateway.domain.overview.values import FloorSeen, Overview, WorkerSeen
 from voice_gateway.transports.grpc_admin import server as grpc_admin
 from voice_gateway.transports.grpc_admin.client import AdminClient, OverviewUnknown
 from voice_gateway.transports.grpc_admin.codec import decode, encode
@@ -33,6 +33,12 @@ def test_an_overview_comes_back_as_it_was_sent(floor: FloorSeen) -> None:
     sent = replace(OVERVIEW, calls=(CALL, call), loop_lag=None)
     assert decode(encode(sent)) == sent
     assert decode(encode(OVERVIEW)) == OVERVIEW
+
+
+def test_workers_come_back_as_they_were_sent() -> None:
+    """Also one that did not answer, of which nothing else is known."""
+    sent = replace(OVERVIEW, workers=(WorkerSeen(0, True, 3, 50, 0.06, 12.5), WorkerSeen(1, False)))
+    assert decode(encode(sent)) == sent
 
 
 def test_units_on_the_wire_are_those_of_the_names() -> None:
