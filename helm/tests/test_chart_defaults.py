@@ -71,7 +71,7 @@ def test_defaults_are_the_gateways_own() -> None:
 
 
 def test_every_setting_of_the_gateway_can_be_reached() -> None:
-    """A setting that the gateway learns must come to the chart; the journal is on nobody's disk but a developer's."""
+    """A setting that the gateway learns must come to the chart; but a pod has one process, and no disk for journals."""
     everything = {
         "auth": {
             "tokens": ["t"],
@@ -96,7 +96,7 @@ def test_every_setting_of_the_gateway_can_be_reached() -> None:
         "OTEL_SDK_DISABLED",
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
     }  # other spellings of what has a value, for those who set them for all their pods
-    assert settings - reached == {"JOURNAL_DIR", "RIVA_URI", "AUTH_TOKENS", *opentelemetrys}
+    assert settings - reached == {"WORKERS", "JOURNAL_DIR", "RIVA_URI", "AUTH_TOKENS", *opentelemetrys}
     # ASR_URI and TTS_URI say it both; tokens come in a file
     assert reached - settings == {"POD_NAME", "OTEL_RESOURCE_ATTRIBUTES"}  # the SDK reads the second, made of the first
 

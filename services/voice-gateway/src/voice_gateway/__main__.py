@@ -27,15 +27,31 @@ def main() -> int:
         from voice_gateway.app.top.command import top  # noqa: PLC0415 - see above; it needs less than the others
 
         return top(arguments.address, is_once=arguments.once)
+    if arguments.verb == "serve":
+        return _serve(arguments)
     from voice_gateway.app import commands  # noqa: PLC0415 - see above
 
-    if arguments.verb == "serve":
-        return commands.serve(arguments.ports_file, arguments.journal)
     if arguments.verb == "replay":
         return commands.replay(arguments.files)
     if arguments.verb == "health":
         return commands.health(arguments.address)
     return commands.check_config(is_probed=arguments.probe)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    """Serve alone, with workers, or as one of them; who starts workers imports nothing of gRPC."""
+    from voice_gateway.app.workers import chosen  # noqa: PLC0415 - see `main`
+
+    overrides = chosen.overrides(journal=arguments.journal, workers=arguments.workers)
+    if arguments.worker is None and chosen.has_workers(overrides):
+        from voice_gateway.app.workers.command import serve_with_workers  # noqa: PLC0415 - see `main`
+
+        return serve_with_workers(arguments.ports_file, overrides)
+    from voice_gateway.app import commands  # noqa: PLC0415 - see `main`
+
+    if arguments.worker is not None:
+        return commands.serve_as_worker(arguments.worker)
+    return commands.serve(arguments.ports_file, overrides)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--journal", type=Path, metavar="DIR", help="keep a journal of each session, with what was said, in this folder"
     )
+    serve.add_argument(
+        "--workers", metavar="N", help="so many processes serve together, one for each core (default: WORKERS, or 1)"
+    )
+    serve.add_argument("--worker", help=argparse.SUPPRESS)  # how these are started: app/workers/place.py
     health = verbs.add_parser("health", help="ask a running gateway whether it is ready, and for whom it waits")
     health.add_argument(
         "--address", default="", metavar="HOST:PORT", help="its metrics port (default: METRICS_PORT on this host)"

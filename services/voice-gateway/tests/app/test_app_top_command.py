@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from app.gateway_process import BOUND_S, outcome
 from gateway_kit.loopback import listening
-from gateway_kit.overviews import CALL, OVERVIEW
+from gateway_kit.overviews import CALL, OVERVIEW, telling
 from gateway_kit.replicas import free_port
 from voice_gateway.app.servers import admin_server
 from voice_gateway.app.top import command
@@ -23,7 +23,7 @@ LEAVE_SCREEN = b"\x1b[?1049l"
 
 async def test_once_prints_one_screen_and_ends() -> None:
     """A script gets the screen as plain text of a fixed width, from the port of the environment."""
-    async with listening(admin_server(lambda: OVERVIEW)) as address:
+    async with listening(admin_server(telling(OVERVIEW))) as address:
         code, out, err = await outcome("top", "--once", ADMIN_PORT=address.rpartition(":")[2])
     assert (code, err) == (0, [])
     assert out[0].startswith("voice-gateway 1.2.3  ready")
@@ -70,7 +70,7 @@ async def test_without_a_terminal_it_takes_once() -> None:
 async def test_a_terminal_without_columns_and_letters_gets_a_screen() -> None:
     """COLUMNS=0 is no width, and a label of other letters is told as far as the output can."""
     other = replace(OVERVIEW, calls=(replace(CALL, client_label="линия"),))
-    async with listening(admin_server(lambda: other)) as address:
+    async with listening(admin_server(telling(other))) as address:
         narrow = {"COLUMNS": "0", "LINES": "0", "FORCE_COLOR": "1", "TERM": "xterm"}
         code, out, err = await outcome("top", "--once", address, PYTHONIOENCODING="latin-1", **narrow)
     assert (code, err) == (0, [])
@@ -79,7 +79,7 @@ async def test_a_terminal_without_columns_and_letters_gets_a_screen() -> None:
 
 async def test_an_output_that_is_full_is_one_line_and_exit_code_1() -> None:
     """A full disk is told as such, without a traceback at the end of the process."""
-    async with listening(admin_server(lambda: OVERVIEW)) as address, asyncio.timeout(BOUND_S):
+    async with listening(admin_server(telling(OVERVIEW))) as address, asyncio.timeout(BOUND_S):
         full = os.open("/dev/full", os.O_WRONLY)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "voice_gateway", "top", "--once", address),
@@ -127,7 +127,7 @@ async def test_ctrl_c_ends_it_cleanly(ending: signal.Signals) -> None:
     """On a terminal it draws until Ctrl+C, or until it is ended, then gives the screen back, without a traceback and
     with exit code 0.
     """
-    async with listening(admin_server(lambda: OVERVIEW)) as address, asyncio.timeout(BOUND_S):
+    async with listening(admin_server(telling(OVERVIEW))) as address, asyncio.timeout(BOUND_S):
         ours, theirs = pty.openpty()
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "voice_gateway", "top", address),

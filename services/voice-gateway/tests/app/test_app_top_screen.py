@@ -8,7 +8,7 @@ from rich.console import Console
 from voice_gateway.app.top.screen import screen
 from voice_gateway.domain.backend_status import AddressState
 from voice_gateway.domain.errors import Backend, Limit, Reason
-from voice_gateway.domain.overview.values import FloorSeen, Overview, RefusalsSeen
+from voice_gateway.domain.overview.values import FloorSeen, Overview, RefusalsSeen, WorkerSeen
 
 WIDTH, HEIGHT = 100, 40
 LINES = """\
@@ -41,6 +41,14 @@ def drawn(overview: Overview, height: int = HEIGHT, width: int = WIDTH, trouble:
 def test_one_screen_has_everything() -> None:
     """Process, backends, turns with their spans by name, refusals and calls, each with its unit, in this order."""
     assert drawn(OVERVIEW) == LINES
+
+
+def test_each_worker_has_its_part_of_a_line() -> None:
+    """Where several serve it is seen which one is busy, and that one says nothing; else there is no such line."""
+    workers = (WorkerSeen(0, True, 3, 50, 0.06, 12.4), WorkerSeen(1, False))
+    lines = drawn(replace(OVERVIEW, workers=workers))
+    assert lines[2] == "workers  0: 3 of 50, CPU 12 %  1: silent"
+    assert [*lines[:2], *lines[3:]] == LINES
 
 
 def test_the_slow_address_is_named_on_the_first_lines() -> None:

@@ -31,6 +31,15 @@ def test_a_line_is_one_object_with_its_fields() -> None:
     assert line == {"level": "info", "logger": "a.b", "event": "turn", "turn": 3, "label": 'x"\n\u00e9'}
 
 
+def test_what_is_said_of_a_process_is_in_each_of_its_lines() -> None:
+    """Of several workers that write to one place it is known whose line it is; a line's own fields stand above that."""
+    stream = io.StringIO()
+    with json_logging("INFO", stream, {"worker": 3}):
+        logging.getLogger("a").info("turn")
+        logging.getLogger("a").info("other", extra={"worker": 1})
+    assert [line["worker"] for line in lines(stream)] == [3, 1]
+
+
 def test_an_exception_stays_in_its_line() -> None:
     """A traceback spread over lines cannot be joined again by a collector."""
     stream = io.StringIO()

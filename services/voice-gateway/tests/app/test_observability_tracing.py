@@ -170,6 +170,20 @@ def test_the_environment_names_the_service(monkeypatch: pytest.MonkeyPatch) -> N
         assert resource["service.version"] == "1.2.3"
 
 
+def instance_ids(attributes: str, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """`service.instance.id` of two workers and of a process that is alone."""
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", attributes)
+    return [tracing._resource("1.2.3", worker).attributes.get("service.instance.id") for worker in (0, 1, None)]
+
+
+def test_each_worker_is_an_instance_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They share an environment, and what it calls the instance; a process that is alone is called what it is told."""
+    assert instance_ids("service.instance.id=here", monkeypatch) == ["here-0", "here-1", "here"]
+    one, other, _ = instance_ids("", monkeypatch)
+    assert one != other
+    assert len(str(one)) == len(str(other)) == 36
+
+
 @pytest.mark.parametrize(
     ("sampler", "share"),
     [

@@ -1,5 +1,7 @@
 """An overview with one of everything, worked out by hand; tests change what they are about."""
 
+from collections.abc import Awaitable, Callable
+
 from voice_gateway.domain.backend_status import AddressState, AddressStatus
 from voice_gateway.domain.errors import Backend
 from voice_gateway.domain.events import LatencySpan
@@ -13,6 +15,18 @@ from voice_gateway.domain.overview.values import (
     RefusalsSeen,
     TurnSeen,
 )
+
+Look = Callable[[], Awaitable[Overview]]
+
+
+def telling(overview: Overview) -> Look:
+    """Who always tells this one."""
+
+    async def look() -> Overview:
+        return overview
+
+    return look
+
 
 SPANS = (
     LatencySpan("endpointing", 0, 480),

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway import __main__
 from voice_gateway.app import commands
+from voice_gateway.app.workers import chosen
 from voice_gateway.domain.agreement import Change
 from voice_gateway.domain.caller import Caller, Proof
 from voice_gateway.domain.errors import Reason
@@ -471,5 +472,5 @@ def test_the_command_replays_files_and_its_status_tells(
 
 def test_a_folder_for_journals_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--journal` stands for JOURNAL_DIR; a wrong one is a mistake like any other, found before a call is lost."""
-    assert commands.serve(None, tmp_path / "absent") == 2
+    assert commands.serve(None, chosen.overrides(journal=tmp_path / "absent", workers=None)) == 2
     assert "JOURNAL_DIR must be a folder that can be written" in capsys.readouterr().err

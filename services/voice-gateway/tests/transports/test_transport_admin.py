@@ -10,10 +10,10 @@ import grpc
 import grpc.aio
 import pytest
 from gateway_kit.loopback import listening
-from gateway_kit.overviews import CALL, OVERVIEW
+from gateway_kit.overviews import CALL, OVERVIEW, telling
 from gateway_kit.replicas import free_port
 from voice_gateway.app.servers import admin_server
-from voice_gateway.domain.overview.values import FloorSeen, Overview
+from voice_gateway.domain.overview.values import FloorSeen, Overview, WorkerSeen
 from voice_gateway.transports.grpc_admin import server as grpc_admin
 from voice_gateway.transports.grpc_admin.client import AdminClient, OverviewUnknown
 from voice_gateway.transports.grpc_admin.codec import decode, encode
@@ -35,6 +35,12 @@ def test_an_overview_comes_back_as_it_was_sent(floor: FloorSeen) -> None:
     assert decode(encode(OVERVIEW)) == OVERVIEW
 
 
+def test_workers_come_back_as_they_were_sent() -> None:
+    """Also one that did not answer, of which nothing else is known."""
+    sent = replace(OVERVIEW, workers=(WorkerSeen(0, True, 3, 50, 0.06, 12.5), WorkerSeen(1, False)))
+    assert decode(encode(sent)) == sent
+
+
 def test_units_on_the_wire_are_those_of_the_names() -> None:
     """A client in another language reads milliseconds, microseconds and bytes where the names say so."""
     told = admin_pb2.GetSnapshotResponse.FromString(encode(OVERVIEW)).snapshot
@@ -46,7 +52,7 @@ def test_units_on_the_wire_are_those_of_the_names() -> None:
 async def test_whoever_asks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client of `top` and the server understand one another on a real socket, whatever the environment's proxy."""
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
-    async with listening(admin_server(lambda: OVERVIEW)) as address:
+    async with listening(admin_server(telling(OVERVIEW))) as address:
         assert await asyncio.to_thread(ask, address) == OVERVIEW
 
 
@@ -55,7 +61,7 @@ async def test_those_who_ask_at_once_are_given_one_answer(monkeypatch: pytest.Mo
     goes_on, written, looks = threading.Event(), asyncio.Event(), [0]
     loop = asyncio.get_running_loop()
 
-    def look() -> Overview:
+    async def look() -> Overview:
         looks[0] += 1
         return OVERVIEW
 

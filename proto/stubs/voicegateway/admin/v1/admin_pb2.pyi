@@ -113,6 +113,7 @@ class Snapshot(_message.Message):
     LOOP_LAG_FIELD_NUMBER: _builtins.int
     CPU_PERCENT_FIELD_NUMBER: _builtins.int
     RESIDENT_BYTES_FIELD_NUMBER: _builtins.int
+    WORKERS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the gateway, semantic versioning."""
     uptime_ms: _builtins.int
@@ -153,6 +154,13 @@ class Snapshot(_message.Message):
     def loop_lag(self) -> Global___LoopLag:
         """How late the event loop was in the last minute. Absent before the first measurement."""
 
+    @_builtins.property
+    def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Worker]:
+        """The processes that serve together, in the order of their numbers; what stands above is then of all that answered:
+        sums, the oldest calls and newest turns of all, the worst fullness and loop lag, ready if all are. Empty where one
+        process serves alone.
+        """
+
     def __init__(
         self,
         *,
@@ -171,14 +179,57 @@ class Snapshot(_message.Message):
         loop_lag: Global___LoopLag | None = ...,
         cpu_percent: _builtins.float = ...,
         resident_bytes: _builtins.int = ...,
+        workers: _abc.Iterable[Global___Worker] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["loop_lag", b"loop_lag"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backends", b"backends", "calls", b"calls", "capacity", b"capacity", "cpu_percent", b"cpu_percent", "fullness_ratio", b"fullness_ratio", "is_draining", b"is_draining", "is_ready", b"is_ready", "loop_lag", b"loop_lag", "refusals", b"refusals", "refusals_window_ms", b"refusals_window_ms", "resident_bytes", b"resident_bytes", "sessions", b"sessions", "turns", b"turns", "uptime_ms", b"uptime_ms", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backends", b"backends", "calls", b"calls", "capacity", b"capacity", "cpu_percent", b"cpu_percent", "fullness_ratio", b"fullness_ratio", "is_draining", b"is_draining", "is_ready", b"is_ready", "loop_lag", b"loop_lag", "refusals", b"refusals", "refusals_window_ms", b"refusals_window_ms", "resident_bytes", b"resident_bytes", "sessions", b"sessions", "turns", b"turns", "uptime_ms", b"uptime_ms", "version", b"version", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Snapshot: _TypeAlias = Snapshot  # noqa: Y015
+
+@_typing.final
+class Worker(_message.Message):
+    """One of several processes that serve together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    HAS_ANSWERED_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    FULLNESS_RATIO_FIELD_NUMBER: _builtins.int
+    CPU_PERCENT_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Its number, from 0."""
+    has_answered: _builtins.bool
+    """Whether it said what it does; if not, nothing else is known of it."""
+    sessions: _builtins.int
+    """Sessions that it has."""
+    capacity: _builtins.int
+    """Sessions that it may have at the same time."""
+    fullness_ratio: _builtins.float
+    """How full it is, as `Snapshot.fullness_ratio`."""
+    cpu_percent: _builtins.float
+    """Its CPU, as `Snapshot.cpu_percent`."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        has_answered: _builtins.bool = ...,
+        sessions: _builtins.int = ...,
+        capacity: _builtins.int = ...,
+        fullness_ratio: _builtins.float = ...,
+        cpu_percent: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "cpu_percent", b"cpu_percent", "fullness_ratio", b"fullness_ratio", "has_answered", b"has_answered", "index", b"index", "sessions", b"sessions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Worker: _TypeAlias = Worker  # noqa: Y015
 
 @_typing.final
 class Call(_message.Message):

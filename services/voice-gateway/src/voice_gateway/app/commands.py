@@ -1,11 +1,10 @@
 """What the verbs of the command line do."""
 
 import asyncio
-import json
 import logging
 import signal
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,15 @@ import uvloop
 from voice_gateway import config
 from voice_gateway.app import process
 from voice_gateway.app.gateway import VERSION, Gateway
+from voice_gateway.app.ports_file import write_ports
 from voice_gateway.app.probing import probe
 from voice_gateway.app.servers import CannotListen
+from voice_gateway.app.workers.member import Member
+from voice_gateway.app.workers.place import Place
 from voice_gateway.observability.health_page import HealthUnknown, ask, render
 from voice_gateway.observability.logs import json_logging
 from voice_gateway.observability.loop_lag import watch_loop_lag
+from voice_gateway.session.admission.shares import Share
 from voice_gateway.session.journal.codec import JournalError, read
 from voice_gateway.session.journal.replay import replay as replay_recording
 from voice_gateway.turn.core import Core
@@ -85,19 +88,31 @@ def _replay(file: Path) -> int:
     return EXIT_FAILED
 
 
-def serve(ports_file: Path | None, journal: Path | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit code. `journal` stands for JOURNAL_DIR."""
+def serve(ports_file: Path | None, overrides: Mapping[str, str]) -> int:
+    """Serve alone until SIGTERM or SIGINT; return the exit code. `overrides` stand above the environment."""
+    return _serve_with(ports_file, overrides, None)
+
+
+def serve_as_worker(raw: str) -> int:
+    """Serve as one of several, as whoever has started this one said; return the exit code."""
+    place = Place.read(raw)
+    return _serve_with(None, place.settings, place)
+
+
+def _serve_with(ports_file: Path | None, overrides: Mapping[str, str], place: Place | None) -> int:
+    share = None if place is None else Share(place.index, place.count)
     try:
-        settings = config.load(overrides={} if journal is None else {config.server.JOURNAL_DIR.name: str(journal)})
+        settings = config.load(overrides=overrides, share=share)
     except config.ConfigError as error:
         return _tell_mistakes(error)
     process.share_one_heap()
     refusal = process.prefer_batch_scheduling()
-    with json_logging(settings.server.log_level):
+    always = None if place is None else {"worker": place.index}
+    with json_logging(settings.server.log_level, always=always):
         if refusal:
             _log.warning("SCHED_BATCH refused", extra={"reason": refusal})
         try:
-            uvloop.run(_serve(settings, ports_file))
+            uvloop.run(_serve(settings, ports_file) if place is None else _work(settings, Member(place)))
         except CannotListen as error:
             _log.error("cannot listen", extra={"reason": str(error)})
             return EXIT_FAILED
@@ -113,17 +128,53 @@ def _tell_mistakes(error: config.ConfigError) -> int:
 
 
 async def _serve(settings: config.Settings, ports_file: Path | None) -> None:
-    signals = _signals()
+    signals: asyncio.Queue[None] = asyncio.Queue()
+    _on_signals(lambda: signals.put_nowait(None))
     gateway = Gateway(settings)
+
+    def tell(port: int) -> None:
+        if ports_file is not None:
+            write_ports(ports_file, {"grpc": port, "metrics": gateway.metrics_port})
+
+    await _serve_until(gateway, settings, tell, signals.get, signals.get)
+
+
+async def _work(settings: config.Settings, member: Member) -> None:
+    """Serve as one of several workers."""
+    orders = member.orders
+    _on_signals(orders.signalled)
+    gateway = Gateway(settings, member.others)
+    try:
+        await member.join(gateway.answers())
+        await _serve_until(gateway, settings, lambda _: member.listens(), orders.drain.wait, orders.stop.wait)
+    finally:
+        await member.leave()
+
+
+async def _serve_until(
+    gateway: Gateway,
+    settings: config.Settings,
+    tell: Callable[[int], None],
+    first: Callable[[], Coroutine[Any, Any, object]],
+    second: Callable[[], Coroutine[Any, Any, object]],
+) -> None:
+    """Serve until the first sign to leave, and drain until the second.
+
+    Args:
+        gateway: not started yet.
+        settings: its settings.
+        tell: told the port of the calls when the ports are open.
+        first: returns when the drain is to begin.
+        second: returns when it is to end.
+    """
     lag = asyncio.create_task(watch_loop_lag(gateway.loop_lagged), name="loop lag")
     try:
         port = await gateway.start()
         process.leave_alone_what_stays()
-        if ports_file is not None:
-            _write_ports(ports_file, {"grpc": port, "metrics": gateway.metrics_port})
+        tell(port)
         _log.info("listening", extra={"grpc_port": port, "is_tls": settings.server.tls is not None, "version": VERSION})
-        await _first_of(gateway.watch(), signals.get())
-        await _first_of(gateway.drain(), signals.get())
+        await _first_of(gateway.watch(), first())
+        await _first_of(gateway.drain(), second())
     finally:
         await gateway.stop()
         lag.cancel()
@@ -137,12 +188,10 @@ async def _settle() -> None:
         await asyncio.wait(others, timeout=SETTLE_S)
 
 
-def _signals() -> "asyncio.Queue[signal.Signals]":
+def _on_signals(signalled: Callable[[], None]) -> None:
     """What SIGTERM and SIGINT are turned into; the first begins the drain, the second ends it."""
-    arrived: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, arrived.put_nowait, number)
-    return arrived
+        asyncio.get_running_loop().add_signal_handler(number, signalled)
 
 
 async def _first_of(*coroutines: Coroutine[Any, Any, object]) -> None:
@@ -157,10 +206,3 @@ async def _first_of(*coroutines: Coroutine[Any, Any, object]) -> None:
     for result in ended:
         if isinstance(result, Exception):
             raise result
-
-
-def _write_ports(path: Path, ports: Mapping[str, int]) -> None:
-    """Whole or not at all: whoever waits for the file reads it at once."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(ports), encoding="utf-8")
-    partial.replace(path)

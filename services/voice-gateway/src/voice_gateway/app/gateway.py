@@ -13,9 +13,11 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 
 from voice_gateway import config
 from voice_gateway.app import reflection
-from voice_gateway.app.admin import Admin
+from voice_gateway.app.admin import Admin, Others
 from voice_gateway.app.process import give_back_memory
 from voice_gateway.app.servers import add_health, grpc_server, health_server, open_plain_port, open_port, taken
+from voice_gateway.app.workers import place
+from voice_gateway.app.workers.channel import Answer
 from voice_gateway.backends.http_tools.client import HttpTools
 from voice_gateway.backends.jwks.client import JwksPage
 from voice_gateway.backends.openai_chat.client import OpenAiChat
@@ -31,7 +33,7 @@ from voice_gateway.observability.health_page import HealthPage
 from voice_gateway.observability.health_service import HealthService
 from voice_gateway.observability.listeners import SharedTelemetry, SharedWatch
 from voice_gateway.observability.metrics import Metrics
-from voice_gateway.observability.metrics_server import serve_metrics
+from voice_gateway.observability.metrics_server import open_metrics, serve_metrics
 from voice_gateway.observability.prober import HealthReporter, Prober
 from voice_gateway.observability.telemetry import LogTelemetry
 from voice_gateway.observability.trace_settings import TracingSettings
@@ -62,6 +64,8 @@ if TYPE_CHECKING:
 
 VERSION = version("voice-gateway")
 SERVICES = (grpc_v1.SERVICE_NAME, grpc_legacy.SERVICE_NAME)
+MEET_S = 2.0
+"""Time for the first answers of the backends before one of several workers listens; then it does so without them."""
 LAST_WRITES_S = 2.0
 """Time after the last session for its final messages and its call's status to reach the wire."""
 FORCED_MARGIN_S = 2.0
@@ -73,11 +77,12 @@ _log = logging.getLogger("voice_gateway")
 class Gateway:
     """Everything of one process, joined. Made and used inside the running event loop."""
 
-    def __init__(self, settings: config.Settings) -> None:
+    def __init__(self, settings: config.Settings, others: Others | None = None) -> None:
+        """Join everything. `others` tells what the other workers do; None: this process is alone."""
         self._settings = settings
         self._metrics = Metrics()
-        self._admin = Admin(settings.server)
-        self._traces, spans, tracing = _traces(settings.tracing, self._metrics)
+        self._admin = Admin(settings.server, others)
+        self._traces, spans, tracing = _traces(settings.tracing, self._metrics, settings.server.worker)
         recognizer = RivaRecognizer(settings.asr, spans=spans)
         synthesizer = RivaSynthesizer(settings.tts, spans=spans)
         llm = OpenAiChat(settings.llm, spans=spans)
@@ -102,7 +107,7 @@ class Gateway:
         )
         self._admission = Admission(settings.admission)
         self._metrics.watch_admission(self._admission)
-        self._load = LoadSampler(pacer.take_lateness_ms, cores=usable_cores())
+        self._load = LoadSampler(pacer.take_lateness_ms, cores=usable_cores(workers=settings.server.workers))
         sessions = SessionService(
             settings.session,
             settings.policy,
@@ -120,7 +125,8 @@ class Gateway:
         self._entrance = Entrance(settings.identity, open_page=JwksPage, watched=watched)
         refusals = RefusalLog(watch)
         self._server = grpc_server(settings.server, self._entrance, settings.admission.max_sessions, refusals)
-        self._health_server = health_server() if settings.server.health_port else None
+        shares_ports = settings.server.shares_ports
+        self._health_server = health_server(is_shared=shares_ports) if settings.server.health_port else None
         self._metrics_server: asyncio.Server | None = None
         health = HealthService(account_of)
         self._readiness = readiness = Readiness(
@@ -143,17 +149,41 @@ class Gateway:
         server = self._settings.server
         await self._reporter.publish()
         await self._entrance.prepare()
+        if server.shares_ports:
+            await self._meet_backends()
         port = open_port(self._server, server.grpc_port, self._certificates)
-        try:
-            self._metrics_server = await serve_metrics(self._metrics.registry, server.metrics_port, self._page.write)
-        except OSError as error:
-            raise taken(server.metrics_port) from error
+        if not server.shares_ports:
+            await self._serve_metrics(server.metrics_port)
         if self._health_server is not None:
             open_plain_port(self._health_server, server.health_port)
             await self._health_server.start()
         await self._admin.start(self._readiness, self._backends, self._admission, VERSION)
         await self._server.start()
         return port
+
+    async def _meet_backends(self) -> None:
+        """Ask each once: whoever joins others that serve has calls at once, and would refuse the first of them."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MEET_S):
+                await asyncio.gather(*(backend.probe() for backend in self._backends))
+
+    async def _serve_metrics(self, port: int) -> None:
+        try:
+            self._metrics_server = await serve_metrics(self._metrics.registry, port, self._page.write)
+        except OSError as error:
+            raise taken(port) from error
+
+    def answers(self) -> dict[str, Answer]:
+        """Who answers what a worker is asked of itself."""
+
+        async def health(_: bytes) -> bytes:
+            return self._page.write()[1]
+
+        return {
+            place.HEALTH: health,
+            place.METRICS: lambda _: open_metrics(self._metrics.registry),
+            place.OVERVIEW: lambda _: self._admin.own(),
+        }
 
     def loop_lagged(self, lag_s: float) -> None:
         """Take one measurement of the event loop that this runs in."""
@@ -227,13 +257,15 @@ class Gateway:
             await self._traces.close()
 
 
-def _traces(settings: TracingSettings | None, metrics: Metrics) -> tuple["Traces | None", CallSpans, Tracing]:
+def _traces(
+    settings: TracingSettings | None, metrics: Metrics, worker: int | None
+) -> tuple["Traces | None", CallSpans, Tracing]:
     """What sends spans, and what makes those of calls to backends and of sessions: none where no collector is told."""
     if settings is None:
         return None, CallSpans(), Tracing()
     from voice_gateway.observability.tracing import Traces  # noqa: PLC0415  the SDK, which nothing else needs
 
-    traces = Traces(settings, VERSION, metrics.spans_went)
+    traces = Traces(settings, VERSION, metrics.spans_went, worker=worker)
     tracing = Tracing(
         tracer=traces.tracer,
         trusts_clients=settings.trusts_clients,

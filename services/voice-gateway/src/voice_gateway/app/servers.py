@@ -1,18 +1,16 @@
 """gRPC servers and their ports."""
 
-from collections.abc import Callable
-
 import grpc.aio
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 
 from voice_gateway import config
-from voice_gateway.domain.overview.values import Overview
 from voice_gateway.identity.certificates import Certificates
 from voice_gateway.identity.watched import WatchedFiles
 from voice_gateway.observability.health_service import HealthService
 from voice_gateway.session.admission.unstarted import Unstarted
 from voice_gateway.transports.grpc_admin import server as grpc_admin
+from voice_gateway.transports.grpc_admin.server import Look
 from voice_gateway.transports.grpc_wire.auth import CallerInterceptor, Identifies
 from voice_gateway.transports.grpc_wire.parsing import parse
 from voice_gateway.transports.grpc_wire.unary import server_stream, unary
@@ -55,16 +53,23 @@ def grpc_server(
     settings: config.ServerSettings, entrance: Identifies, max_sessions: int, refusals: RefusalLog
 ) -> grpc.aio.Server:
     streams = ("grpc.max_concurrent_streams", max_sessions + OTHER_STREAMS)
-    options = (*SERVER_OPTIONS, *PORT_OPTIONS, *age_options(settings.max_connection_age_ms), streams)
+    port = _port_options(is_shared=settings.shares_ports)
+    options = (*SERVER_OPTIONS, *port, *age_options(settings.max_connection_age_ms), streams)
     return grpc.aio.server(options=options, interceptors=[CallerInterceptor(entrance, (HEALTH_NAME,), refusals)])
 
 
-def health_server() -> grpc.aio.Server:
+def _port_options(*, is_shared: bool) -> tuple[tuple[str, int], ...]:
+    """Workers share a port that their parent holds: it has looked whether another program uses it."""
+    reuse = ("grpc.so_reuseport", 1)
+    return (*(each for each in PORT_OPTIONS if each[0] != reuse[0]), reuse) if is_shared else PORT_OPTIONS
+
+
+def health_server(*, is_shared: bool = False) -> grpc.aio.Server:
     own = (
         ("grpc.max_receive_message_length", HEALTH_MESSAGE_BYTES),
         ("grpc.max_concurrent_streams", HEALTH_STREAMS),
     )
-    return grpc.aio.server(options=(*KEEPALIVE_OPTIONS, *PORT_OPTIONS, *own))
+    return grpc.aio.server(options=(*KEEPALIVE_OPTIONS, *_port_options(is_shared=is_shared), *own))
 
 
 def add_health(server: grpc.aio.Server, health: HealthService) -> None:
@@ -82,13 +87,13 @@ def add_health(server: grpc.aio.Server, health: HealthService) -> None:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(HEALTH_NAME, handlers),))
 
 
-def admin_server(look: Callable[[], Overview]) -> grpc.aio.Server:
-    """A server that tells what the process does, and nothing else."""
+def admin_server(look: Look, *, is_shared: bool = False) -> grpc.aio.Server:
+    """A server that tells what the gateway does, and nothing else."""
     own = (
         ("grpc.max_receive_message_length", ADMIN_MESSAGE_BYTES),
         ("grpc.max_concurrent_streams", ADMIN_UNSTARTED),
     )
-    server = grpc.aio.server(options=(*KEEPALIVE_OPTIONS, *PORT_OPTIONS, *own))
+    server = grpc.aio.server(options=(*KEEPALIVE_OPTIONS, *_port_options(is_shared=is_shared), *own))
     expect = Unstarted(lambda: ADMIN_UNSTARTED, lambda: HEALTH_RETRY_MS).expecting
     grpc_admin.add_to_server(server, look, expect)
     return server

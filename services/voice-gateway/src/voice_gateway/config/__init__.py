@@ -19,9 +19,20 @@ from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.identity.settings import IdentitySettings
 from voice_gateway.observability.trace_settings import TracingSettings
 from voice_gateway.session.admission.gate import AdmissionSettings
+from voice_gateway.session.admission.shares import Share
 from voice_gateway.session.negotiation import SessionSettings
 
-__all__ = ["SECTIONS", "ConfigError", "ServerSettings", "Settings", "admin_port", "describe", "load", "metrics_port"]
+__all__ = [
+    "SECTIONS",
+    "ConfigError",
+    "ServerSettings",
+    "Settings",
+    "admin_port",
+    "describe",
+    "load",
+    "metrics_port",
+    "workers",
+]
 
 SECTIONS = (
     *server.SECTIONS,
@@ -52,30 +63,47 @@ class Settings:
     """None: nothing is traced."""
 
 
-def load(environment: Mapping[str, str] = os.environ, overrides: Mapping[str, str] | None = None) -> Settings:
+def load(
+    environment: Mapping[str, str] = os.environ,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    share: Share | None = None,
+    tries_exporter: bool = True,
+) -> Settings:
     """Read everything; `overrides` are what the command line says instead.
+
+    Args:
+        environment: what is set.
+        overrides: what the command line says instead.
+        share: which of several workers reads; None: whoever serves alone, or starts workers.
+        tries_exporter: whether what sends spans is made, for a trial; it needs gRPC.
 
     Raises:
         ConfigError: with every mistake, not only the first.
     """
     reader = Reader({**environment, **(overrides or {})})
-    serving = server.read_server(reader)
+    serving = server.read_server(reader, None if share is None else share.index)
     settings = Settings(
         server=serving,
         identity=identity.read_identity(reader, serving.tls),
-        admission=admission.read_admission(reader),
+        admission=admission.read_admission(reader, serving.workers, share),
         asr=riva.read_asr(reader),
         tts=riva.read_tts(reader),
         llm=llm.read_llm(reader),
         tools=llm.read_tools(reader),
         session=session.read_session(reader),
         policy=session.read_policy(reader),
-        tracing=traces.read_tracing(reader),
+        tracing=traces.read_tracing(reader, tries_exporter=tries_exporter),
     )
     session.note_unknown(reader)
     if reader.mistakes:
         raise ConfigError(tuple(dict.fromkeys(reader.mistakes)))
     return settings
+
+
+def workers(environment: Mapping[str, str] = os.environ, overrides: Mapping[str, str] | None = None) -> int:
+    """How many processes are to serve; 1 where that cannot be read, which whoever serves says."""
+    return Reader({**environment, **(overrides or {})}).read(server.WORKERS)
 
 
 def metrics_port(environment: Mapping[str, str] = os.environ) -> int:

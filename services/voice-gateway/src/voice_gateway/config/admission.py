@@ -4,6 +4,7 @@ from voice_gateway.config.reader import Reader, Section
 from voice_gateway.session.admission.gate import AdmissionSettings
 from voice_gateway.session.admission.load import LoadLimits
 from voice_gateway.session.admission.quotas import QuotaSettings
+from voice_gateway.session.admission.shares import Share, divided, too_small
 from voice_gateway.setting_kinds import integer, switch
 
 _DEFAULTS = AdmissionSettings()
@@ -13,7 +14,7 @@ MAX_SESSIONS = integer(
     _DEFAULTS.max_sessions,
     (1, 5_000),
     "",
-    "sessions at the same time; one more is refused AT_CAPACITY at once",
+    "sessions at the same time, of all workers together; one more is refused AT_CAPACITY at once",
 )
 
 ADMIT_MAX_CPU_PERCENT = integer(
@@ -43,7 +44,7 @@ QUOTA_SESSIONS = integer(
     0,
     (0, 5_000),
     "",
-    "sessions of one caller at the same time, in this process; one more is refused QUOTA_EXCEEDED; 0: no limit",
+    "sessions of one caller at the same time, in this gateway; one more is refused QUOTA_EXCEEDED; 0: no limit",
 )
 QUOTA_NEW_PER_MINUTE = integer(
     "QUOTA_NEW_PER_MINUTE", 0, (0, 100_000), "", "new sessions of one caller in a minute; 0: no limit"
@@ -62,7 +63,26 @@ SECTIONS = (
 )
 
 
-def read_admission(reader: Reader) -> AdmissionSettings:
+_SHARED = {
+    "max_sessions": MAX_SESSIONS,
+    "sessions": QUOTA_SESSIONS,
+    "new_per_minute": QUOTA_NEW_PER_MINUTE,
+    "audio_s_per_day": QUOTA_AUDIO_S_PER_DAY,
+}
+"""What workers divide among themselves, by the field that it fills."""
+
+
+def read_admission(reader: Reader, workers: int, share: Share | None) -> AdmissionSettings:
+    """What all `workers` take on together, or the `share` of one of them."""
+    whole = _read_whole(reader)
+    reader.mistakes += [
+        f"{_SHARED[field].name} is {total}, which cannot be divided among WORKERS={workers}: each needs 1 at least"
+        for field, total in too_small(whole, workers)
+    ]
+    return whole if share is None else divided(whole, share)
+
+
+def _read_whole(reader: Reader) -> AdmissionSettings:
     load = LoadLimits(reader.read(ADMIT_MAX_CPU_PERCENT), reader.read(ADMIT_MAX_ADDED_MS))
     quotas = QuotaSettings(
         sessions=reader.read(QUOTA_SESSIONS),

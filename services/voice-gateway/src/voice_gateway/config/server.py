@@ -1,5 +1,6 @@
 """Settings of the server itself: ports, who may call, how it ends."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,13 @@ from voice_gateway.setting_kinds import MAX_PORT, choice, file, folder, integer,
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
+WORKERS = integer(
+    "WORKERS",
+    1,
+    (1, 64),
+    "",
+    "processes that serve the ports together, one for each core that the gateway may use; more than 1 needs Linux",
+)
 GRPC_PORT = integer("GRPC_PORT", 50_051, (0, MAX_PORT), "", "port that clients call; 0 picks a free one")
 GRPC_TLS_CERT = file("GRPC_TLS_CERT", "PEM certificate chain; with GRPC_TLS_KEY, clients must use TLS")
 GRPC_TLS_KEY = file("GRPC_TLS_KEY", "PEM private key of GRPC_TLS_CERT")
@@ -65,6 +73,7 @@ SECTIONS = (
     Section(
         "Server",
         (
+            WORKERS,
             GRPC_PORT,
             GRPC_TLS_CERT,
             GRPC_TLS_KEY,
@@ -104,9 +113,18 @@ class ServerSettings:
     log_level: str
     journal_dir: Path | None
     """None: no journals are kept."""
+    workers: int = 1
+    """Processes that serve the ports together."""
+    worker: int | None = None
+    """Which of them this process is, from 0; None: it is none of several."""
+
+    @property
+    def shares_ports(self) -> bool:
+        """Whether other processes listen on the same ports."""
+        return self.worker is not None
 
 
-def read_server(reader: Reader) -> ServerSettings:
+def read_server(reader: Reader, worker: int | None = None) -> ServerSettings:
     tls = _read_tls(reader)
     return ServerSettings(
         grpc_port=reader.read(GRPC_PORT),
@@ -120,7 +138,16 @@ def read_server(reader: Reader) -> ServerSettings:
         grace_s=reader.read(SHUTDOWN_GRACE_PERIOD),
         log_level=reader.read(LOG_LEVEL),
         journal_dir=reader.read(JOURNAL_DIR),
+        workers=_read_workers(reader),
+        worker=worker,
     )
+
+
+def _read_workers(reader: Reader) -> int:
+    workers = reader.read(WORKERS)
+    if workers > 1 and sys.platform != "linux":  # elsewhere SO_REUSEPORT does not spread connections
+        reader.mistakes.append(f"{WORKERS.name} above 1 needs Linux (it is {workers})")
+    return workers
 
 
 def _read_tls(reader: Reader) -> TlsFiles | None:

@@ -97,14 +97,14 @@ SECTIONS = (
 )
 
 
-def read_tracing(reader: Reader) -> TracingSettings | None:
+def read_tracing(reader: Reader, *, tries_exporter: bool = True) -> TracingSettings | None:
     """None: nothing is traced. What other programs read of the same variables is then no mistake."""
     is_set = reader.raw(ENDPOINT) or reader.raw(TRACES_ENDPOINT)
     if not is_set or reader.read(DISABLED) or reader.read(EXPORTER) == "none":
         return None
     mistakes = len(reader.mistakes)
     settings = _read(reader)
-    if len(reader.mistakes) == mistakes:
+    if tries_exporter and len(reader.mistakes) == mistakes:
         from voice_gateway.observability import tracing  # noqa: PLC0415  the SDK, which nothing else needs
 
         reader.mistakes += [found] if (found := tracing.mistake(settings)) else []

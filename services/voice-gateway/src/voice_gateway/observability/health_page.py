@@ -87,7 +87,7 @@ def ask(address: str) -> dict[str, Any]:
 
 def render(page: dict[str, Any]) -> list[str]:
     """The page in lines for people."""
-    lines = [_verdict(page), _occupancy(page)]
+    lines = [_verdict(page), _occupancy(page), *map(_worker, page.get("workers", ()))]
     for name, backend in page["backends"].items():
         lines.append(f"{name}: {'healthy' if backend['is_healthy'] else 'no healthy address'}")
         lines += [f"  {_address_line(each)}" for each in backend["addresses"]]
@@ -101,7 +101,16 @@ def _verdict(page: dict[str, Any]) -> str:
     reasons = ["it is draining"] if page["is_draining"] else []
     reasons += ["it is full, or was a moment ago"] if page["is_unready_because_full"] else []
     reasons += [f"it waits for {', '.join(page['waits_for'])}"] if page["waits_for"] else []
+    others = (worker for worker in page.get("workers", ()) if worker["state"] != "running")
+    reasons += [f"worker {worker['worker']} is {worker['state']}" for worker in others]
     return f"not ready: {', and '.join(reasons)}"
+
+
+def _worker(worker: dict[str, Any]) -> str:
+    line = f"worker {worker['worker']}: {worker['state']}"
+    if worker["is_ready"] is None:
+        return line
+    return f"{line}, {'ready' if worker['is_ready'] else 'not ready'}, {_occupancy(worker)}"
 
 
 def _occupancy(page: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -37,6 +37,11 @@ def fields_of(record: logging.LogRecord) -> dict[str, object]:
 class JsonFormatter(logging.Formatter):
     """Turns a record into one JSON object; what the caller gave as `extra` are more fields of it."""
 
+    def __init__(self, always: Mapping[str, object] | None = None) -> None:
+        """`always` are fields of every line."""
+        super().__init__()
+        self._always = always or {}
+
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its end."""
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
@@ -45,6 +50,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
+            **self._always,
             **fields_of(record),
             **_place(),
         }
@@ -166,11 +172,16 @@ class DroppingQueueHandler(logging.handlers.QueueHandler):
 
 
 @contextmanager
-def json_logging(level: str, stream: TextIO | None = None) -> Iterator[None]:
-    """Send every log record of `level` and above to `stream` (standard error) until the block ends; then flush."""
+def json_logging(
+    level: str, stream: TextIO | None = None, always: Mapping[str, object] | None = None
+) -> Iterator[None]:
+    """Send every log record of `level` and above to `stream` (standard error) until the block ends; then flush.
+
+    `always` are fields of every line.
+    """
     lines = Lines()
     handler = DroppingQueueHandler(lines)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(JsonFormatter(always))
     listener = PatientListener(lines, LineWriter(stream))
     root = logging.getLogger()
     before = root.level

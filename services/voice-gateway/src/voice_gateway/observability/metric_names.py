@@ -15,6 +15,14 @@ class MetricKind(Enum):
     HISTOGRAM = "histogram"
 
 
+class Across(Enum):
+    """What the gauges of several workers are together. Counters and histograms are summed."""
+
+    SUM = "sum"
+    MAX = "max"
+    MIN = "min"
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One metric."""
@@ -26,6 +34,8 @@ class Metric:
     unit: str = ""
     buckets: tuple[float, ...] = ()
     """Upper bounds of a histogram, in its unit."""
+    across: Across = Across.SUM
+    """Of a gauge: what those of several workers are together."""
 
 
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -51,7 +61,8 @@ FULLNESS = Metric(
     "voicegateway_fullness_ratio",
     MetricKind.GAUGE,
     "how full the process is, 0 to 1: sessions, CPU or added latency, whatever is nearest to its limit; 1 while "
-    "newcomers are refused",
+    "newcomers are refused; of several workers the fullest",
+    across=Across.MAX,
 )
 SESSIONS_REFUSED = Metric(
     "voicegateway_sessions_refused_total",
@@ -212,6 +223,7 @@ BACKEND_ADDRESSES = Metric(
     MetricKind.GAUGE,
     "addresses of a backend by what is known of them: new, healthy or ejected",
     ("backend", "state"),
+    across=Across.MAX,  # every worker knows the same ones
 )
 LOOP_LAG = Metric(
     "voicegateway_loop_lag_seconds",
@@ -225,6 +237,7 @@ CERTIFICATE_EXPIRY = Metric(
     MetricKind.GAUGE,
     "when the first certificate of the served chain ends, in seconds since 1970, UTC; absent without TLS",
     unit="s",
+    across=Across.MIN,
 )
 SPANS = Metric(
     "voicegateway_spans_total",
@@ -233,6 +246,20 @@ SPANS = Metric(
     "waited)",
     ("fate",),
 )
+WORKERS = Metric(
+    "voicegateway_workers",
+    MetricKind.GAUGE,
+    "workers by what is known of them: starting, running or silent (it does not answer, and its gauges are left out of "
+    "the sums); absent without WORKERS",
+    ("state",),
+)
+WORKER_DEATHS = Metric(
+    "voicegateway_worker_deaths_total",
+    MetricKind.COUNTER,
+    "workers that ended unasked and were started again; absent without WORKERS",
+)
+OF_WORKERS = (WORKERS, WORKER_DEATHS)
+"""Of the process that starts the workers, which counts these itself."""
 METRICS = (
     SESSIONS_IN_PROGRESS,
     SESSIONS_CAPACITY,
@@ -268,4 +295,5 @@ METRICS = (
     LOOP_LAG,
     CERTIFICATE_EXPIRY,
     SPANS,
+    *OF_WORKERS,
 )

@@ -50,6 +50,10 @@ _REFUSED = (
 """The same of refusals that are no fault of who calls."""
 
 
+_LATER = (names.CERTIFICATE_EXPIRY, *names.OF_WORKERS)
+"""Made where there is a certificate, or by the process that has workers."""
+
+
 class Metrics:
     """All metrics of the process."""
 
@@ -58,7 +62,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type there
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._made = {metric: _make(metric, self.registry) for metric in METRICS if metric != names.CERTIFICATE_EXPIRY}
+        self._made = {metric: _make(metric, self.registry) for metric in METRICS if metric not in _LATER}
         for metric, values in _CLOSED.items():
             for value in values:
                 self._made[metric].labels(value.value)

@@ -4,10 +4,11 @@ thread that waits.
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.openmetrics.exposition import generate_latest
 
 READ_LIMIT_S = 5.0
 """A client that has not said what it wants by then is let go."""
@@ -16,9 +17,25 @@ MAX_REQUEST_BYTES = 16_384
 
 WriteHealth = Callable[[], tuple[bool, bytes]]
 """Whether the gateway is ready, and the page that says so."""
+Collect = Callable[[], Awaitable[CollectorRegistry]]
+"""Brings what is to be told together."""
+AskHealth = Callable[[], Awaitable[tuple[bool, bytes]]]
+"""As `WriteHealth`, for who has to ask others first."""
 
 
 async def serve_metrics(registry: CollectorRegistry, port: int, health: WriteHealth) -> asyncio.Server:
+    """Serve what one process knows; see `serve_pages`."""
+
+    async def collect() -> CollectorRegistry:
+        return registry
+
+    async def ask() -> tuple[bool, bytes]:
+        return health()
+
+    return await serve_pages(collect, port, ask)
+
+
+async def serve_pages(collect: Collect, port: int, health: AskHealth) -> asyncio.Server:
     """Open the port on every interface, IPv6 and IPv4; 0 picks a free one.
 
     Raises:
@@ -29,7 +46,7 @@ async def serve_metrics(registry: CollectorRegistry, port: int, health: WriteHea
         try:
             async with asyncio.timeout(READ_LIMIT_S):
                 request = await reader.readuntil(b"\r\n\r\n")
-                writer.write(await _response(request, registry, health))
+                writer.write(await _response(request, collect, health))
                 await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             pass  # whoever asked has gone, or never asked
@@ -39,17 +56,22 @@ async def serve_metrics(registry: CollectorRegistry, port: int, health: WriteHea
     return await asyncio.start_server(answer, sock=_listen(port), limit=MAX_REQUEST_BYTES)
 
 
-async def _response(request: bytes, registry: CollectorRegistry, health: WriteHealth) -> bytes:
+async def _response(request: bytes, collect: Collect, health: AskHealth) -> bytes:
     method, target, *_ = (*request.split(b"\r\n", 1)[0].split(b" "), b"", b"")
     path = target.split(b"?")[0]
     if method == b"GET" and path == b"/health":
-        is_ready, page = health()
+        is_ready, page = await health()
         return _message("200 OK" if is_ready else "503 Service Unavailable", "application/json", page)
     if method != b"GET" or path != b"/metrics":
         return _message("404 Not Found", "text/plain; charset=utf-8", b"GET /metrics and /health are all there is\n")
     encode, content_type = _encoder(_accepted(request))
     # Writing it takes a millisecond or two, which audio should not wait for.
-    return _message("200 OK", content_type, await asyncio.to_thread(encode, registry))
+    return _message("200 OK", content_type, await asyncio.to_thread(encode, await collect()))
+
+
+async def open_metrics(registry: CollectorRegistry) -> bytes:
+    """What a registry tells, in OpenMetrics, which has all there is."""
+    return await asyncio.to_thread(generate_latest, registry)
 
 
 def _encoder(accepted: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:

@@ -6,10 +6,11 @@ the SDK itself; but not OTEL_BSP_MAX_QUEUE_SIZE: the bound is ours.
 import asyncio
 import logging
 import threading
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import (
@@ -44,13 +45,14 @@ _SAMPLERS: dict[str, Callable[[float], Sampler]] = {
 class Traces:
     """The traces of one process; to be made in the process that makes the spans, after any fork."""
 
-    def __init__(self, settings: TracingSettings, version: str, count: CountSpans) -> None:
+    def __init__(
+        self, settings: TracingSettings, version: str, count: CountSpans, *, worker: int | None = None
+    ) -> None:
+        """Begin. `worker` is which of several processes this is; None: it is alone."""
         exporter = _Exporter(_otlp(settings), count)
         self._provider = TracerProvider(
             sampler=_SAMPLERS[settings.sampler](settings.sampled_ratio),
-            resource=Resource.create({"service.name": "voice-gateway", "service.version": version}).merge(
-                OTELResourceDetector().detect()
-            ),
+            resource=_resource(version, worker),
             shutdown_on_exit=False,
         )
         self._queue = _Queue(exporter, count)
@@ -73,6 +75,16 @@ class Traces:
                 await over.wait()
         if left := self._queue.give_up():
             _log.warning("spans were not sent", extra={"spans": left})
+
+
+def _resource(version: str, worker: int | None) -> Resource:
+    told = OTELResourceDetector().detect()
+    resource = Resource.create({"service.name": "voice-gateway", "service.version": version}).merge(told)
+    if worker is None:
+        return resource
+    # Of one service each instance has an id of its own (Semantic Conventions, "Service"); workers share an environment.
+    given = told.attributes.get(SERVICE_INSTANCE_ID)
+    return resource.merge(Resource({SERVICE_INSTANCE_ID: f"{given}-{worker}" if given else str(uuid.uuid4())}))
 
 
 def mistake(settings: TracingSettings) -> str:

@@ -96,7 +96,19 @@ def _head(overview: Overview, rows: Sequence[AddressRow], most: int) -> list[Tex
     told = "-" if lag is None else f"p50 {lag.p50_us / 1_000:.1f} ms, p99 {lag.p99_us / 1_000:.1f} ms"
     load = Text(f"CPU {overview.cpu_percent:.0f} %  memory {overview.resident_bytes / _MIB:.0f} MiB  loop lag {told}")
     verdicts = [Text(plain(line), "bold red") for line in verdict(rows, overview.turns)]
-    return [head, load, *_first(verdicts, most, "addresses that are slow or ejected")]
+    return [head, load, *_workers(overview), *_first(verdicts, most, "addresses that are slow or ejected")]
+
+
+def _workers(overview: Overview) -> list[Text]:
+    """A line, if there are several."""
+    told = (
+        f"{each.index}: {each.sessions} of {each.capacity}, CPU {each.cpu_percent:.0f} %"
+        if each.has_answered
+        else f"{each.index}: silent"
+        for each in overview.workers
+    )
+    style = "" if all(each.has_answered for each in overview.workers) else "bold red"
+    return [Text(f"workers  {'  '.join(told)}", style)] if overview.workers else []
 
 
 def _first(lines: Sequence[Text], most: int, what: str) -> list[Text]:

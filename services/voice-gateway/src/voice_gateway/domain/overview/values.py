@@ -1,4 +1,4 @@
-"""What one process does now, for whoever watches it."""
+"""What one gateway does now, for whoever watches it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -95,8 +95,21 @@ class LagSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerSeen:
+    """One of several processes that serve the ports together."""
+
+    index: int
+    has_answered: bool
+    """If not, nothing else is known of it."""
+    sessions: int = 0
+    capacity: int = 0
+    fullness_ratio: float = 0.0
+    cpu_percent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
-    """What one process does now."""
+    """What one gateway does now."""
 
     version: str
     uptime_ms: int
@@ -120,3 +133,5 @@ class Overview:
     """Of what the process can use, in the last second."""
     resident_bytes: int
     """0: the system does not tell."""
+    workers: tuple[WorkerSeen, ...] = ()
+    """Empty: there is one process."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -16,14 +17,28 @@ _PERCENTILE = 90
 """The percentile of a second's lateness that counts: one tick in ten may meet a garbage collection."""
 
 
-def usable_cores(cpu_max: Path = CPU_MAX) -> float:
-    """How much of a core the process may use: one event loop can use one, and a limit may grant less."""
+def usable_cores(cpu_max: Path = CPU_MAX, *, workers: int = 1, cores: int | None = None) -> float:
+    """How much of a core the process may use: one event loop can use one, and a limit may grant less.
+
+    Args:
+        cpu_max: where the limit stands.
+        workers: processes that share what is granted.
+        cores: that this process may run on; None: as the system says.
+    """
     try:
         quota, period = cpu_max.read_text(encoding="ascii").split()
-        granted = 1.0 if quota == "max" else int(quota) / int(period)
+        granted = math.inf if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError, ZeroDivisionError):  # no cgroup v2: not in a container, or not on Linux
-        granted = 1.0
-    return min(1.0, granted) if granted > 0 else 1.0
+        granted = math.inf
+    granted = granted if granted > 0 else math.inf
+    if workers == 1:
+        return min(1.0, granted)
+    return min(1.0, min(granted, cores or _cores()) / workers)
+
+
+def _cores() -> int:
+    """Cores that the process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class LoadSampler:

@@ -17,6 +17,7 @@ from voice_gateway.domain.overview.values import (
     Overview,
     RefusalsSeen,
     TurnSeen,
+    WorkerSeen,
 )
 
 _FLOORS: Final = {
@@ -47,6 +48,7 @@ def encode(overview: Overview) -> bytes:
         loop_lag=None if lag is None else pb.LoopLag(p50_us=lag.p50_us, p99_us=lag.p99_us),
         cpu_percent=overview.cpu_percent,
         resident_bytes=overview.resident_bytes,
+        workers=map(_worker, overview.workers),
     )
     return pb.GetSnapshotResponse(snapshot=snapshot).SerializeToString()
 
@@ -76,6 +78,29 @@ def decode(raw: bytes) -> Overview:
         loop_lag=LagSeen(lag.p50_us, lag.p99_us) if told.HasField("loop_lag") else None,
         cpu_percent=told.cpu_percent,
         resident_bytes=told.resident_bytes,
+        workers=tuple(map(_worker_back, told.workers)),
+    )
+
+
+def _worker(worker: WorkerSeen) -> pb.Worker:
+    return pb.Worker(
+        index=worker.index,
+        has_answered=worker.has_answered,
+        sessions=worker.sessions,
+        capacity=worker.capacity,
+        fullness_ratio=worker.fullness_ratio,
+        cpu_percent=worker.cpu_percent,
+    )
+
+
+def _worker_back(told: pb.Worker) -> WorkerSeen:
+    return WorkerSeen(
+        told.index,
+        has_answered=told.has_answered,
+        sessions=told.sessions,
+        capacity=told.capacity,
+        fullness_ratio=told.fullness_ratio,
+        cpu_percent=told.cpu_percent,
     )
 
 

@@ -1,7 +1,7 @@
 """voicegateway.admin.v1.AdminService on grpc.aio, on a server of its own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import grpc.aio
@@ -14,6 +14,7 @@ from voice_gateway.transports.grpc_wire.unary import unary
 
 SERVICE_NAME: Final[str] = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 METHOD: Final = f"/{SERVICE_NAME}/GetSnapshot"
+Look = Callable[[], Awaitable[Overview]]
 
 
 def _nothing(_: bytes) -> None:
@@ -23,19 +24,22 @@ def _nothing(_: bytes) -> None:
 class SharedAnswer:
     """The answer that is being written, which whoever asks meanwhile is given, too: one thread at most writes."""
 
-    def __init__(self, look: Callable[[], Overview]) -> None:
+    def __init__(self, look: Look) -> None:
         self._look = look
         self._writing: asyncio.Future[bytes] | None = None
 
     async def get(self) -> bytes:
-        """What the process does now; whoever is cancelled ends it for nobody else."""
+        """What the gateway does now; whoever is cancelled ends it for nobody else."""
         if self._writing is None or self._writing.done():
-            # writing it takes a few milliseconds with many calls, which audio should not wait for
-            self._writing = asyncio.ensure_future(asyncio.to_thread(encode, self._look()))
+            self._writing = asyncio.ensure_future(self._write())
         return await asyncio.shield(self._writing)
 
+    async def _write(self) -> bytes:
+        # writing it takes a few milliseconds with many calls, which audio should not wait for
+        return await asyncio.to_thread(encode, await self._look())
 
-def add_to_server(server: grpc.aio.Server, look: Callable[[], Overview], expect: ExpectStart) -> None:
+
+def add_to_server(server: grpc.aio.Server, look: Look, expect: ExpectStart) -> None:
     """Serve AdminService on `server`."""
     answer = SharedAnswer(look)
 
