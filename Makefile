@@ -157,6 +157,10 @@ bench: setup ## the gateway under load, as a table; SECTION=barge-in, SESSIONS=1
 knee: setup ## what voice-client load finds: a lone caller, a hundred beside the echo, the most; BASE=COMMIT beside another
 	$(BIN)/python -m bench.knee $(BASE) $(if $(LENGTH),--seconds $(LENGTH))
 
+.PHONY: bench-workers
+bench-workers: setup ## what a call costs with two workers instead of one; LENGTH=20 (seconds)
+	$(BIN)/python -m bench.workers $(if $(LENGTH),--seconds $(LENGTH))
+
 .PHONY: bench-compare
 bench-compare: setup ## the bench against the gateway of BASE=COMMIT, in PAIRS=5; SECTION, SESSIONS and LENGTH as above
 	@test -n "$(BASE)" || { echo 'make bench-compare BASE=COMMIT' >&2; exit 1; }

@@ -21,7 +21,7 @@ from voicegateway_testkit import FakeAsr, FakeLlm, FakeTts, LlmTiming, Utterance
 
 from bench.compare import set_up
 from bench.cores import cores_awake, take_cores
-from bench.process import Server, running
+from bench.process import running
 
 ANSWER: Final = "It is twelve o'clock now. The sun is high."
 FIRST_SENTENCE_TOKENS: Final = 5
@@ -77,6 +77,11 @@ class Backends:
         sentence_ms = LLM.ttft_ms + (FIRST_SENTENCE_TOKENS - 1) * LLM.token_ms
         return WINDOW_MS + self.asr.timing.final_ms + sentence_ms + self.tts.timing.first_audio_ms
 
+    async def start(self, ends: AsyncExitStack) -> None:
+        """Listen until `ends` is left."""
+        for fake in (self.asr, self.tts, self.llm):
+            await ends.enter_async_context(fake)
+
     @property
     def environment(self) -> dict[str, str]:
         """Where the gateway finds them."""
@@ -122,19 +127,23 @@ class Sitting:
         serve, ports = ("-m", "voice_gateway", "serve", "--ports-file"), self.folder / "gateway.json"
         async with running(self.core, serve, ports, {**self.backends.environment, **settings}, python) as gateway:
             await gateway.wait_ready()
-            await self._call(gateway, "--calls", "1", "--seconds", "8")  # what is imported or opened at first use
-            kept = await self._call(gateway, *arguments, "--seconds", str(self.seconds * times))
-        return json.loads(kept.read_text(encoding="utf-8"))
+            pid = ("--pid", str(gateway.pid))
+            # what is imported or opened at first use
+            await call_tool(self.folder, gateway.address, "--calls", "1", "--seconds", "8", *pid)
+            seconds = ("--seconds", str(self.seconds * times))
+            return await call_tool(self.folder, gateway.address, *arguments, *seconds, *pid)
 
-    async def _call(self, gateway: Server, *arguments: str) -> Path:
-        kept = self.folder / "load.json"
-        kept.unlink(missing_ok=True)
-        command = (sys.executable, "-m", "voice_client", "load", gateway.address, "--pid", str(gateway.pid))
-        process = await asyncio.create_subprocess_exec(*command, *arguments, "--json", str(kept))
-        await process.wait()
-        if not kept.exists():
-            raise SystemExit("bench.knee: nothing was measured")
-        return kept
+
+async def call_tool(folder: Path, address: str, *arguments: str) -> Any:
+    """What `voice-client load` found."""
+    kept = folder / "load.json"
+    kept.unlink(missing_ok=True)
+    command = (sys.executable, "-m", "voice_client", "load", address, *arguments, "--json", str(kept))
+    process = await asyncio.create_subprocess_exec(*command)
+    await process.wait()
+    if not kept.exists():
+        raise SystemExit("nothing was measured")
+    return json.loads(kept.read_text(encoding="utf-8"))
 
 
 def judged(new: Found, base: Found | None) -> list[tuple[str, bool]]:
@@ -154,8 +163,7 @@ def judged(new: Found, base: Found | None) -> list[tuple[str, bool]]:
 
 async def _measure(sitting: Sitting, versions: Mapping[str, Path]) -> list[Found]:
     async with AsyncExitStack() as ends:
-        for fake in (sitting.backends.asr, sitting.backends.tts, sitting.backends.llm):
-            await ends.enter_async_context(fake)
+        await sitting.backends.start(ends)
         return [await sitting.measure(name, python) for name, python in versions.items()]
 
 
