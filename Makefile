@@ -155,7 +155,7 @@ bench: setup ## the gateway under load, as a table; SECTION=barge-in, SESSIONS=1
 
 .PHONY: knee
 knee: setup ## what voice-client load finds: a lone caller, a hundred beside the echo, the most; BASE=COMMIT beside another
-	$(BIN)/python -m bench.knee $(BASE) $(if $(LENGTH),--seconds $(LENGTH))
+	$(BIN)/python -m bench.knee $(BASE) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(LENGTH),--seconds $(LENGTH))
 
 .PHONY: bench-workers
 bench-workers: setup ## what a call costs with two workers instead of one; LENGTH=20 (seconds)

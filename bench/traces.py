@@ -69,13 +69,15 @@ async def _measure_tiles(bench: Bench, backends: Backends, collector: FakeCollec
 
 
 async def _measure_pairs(bench: Bench, backends: Backends, collector: FakeCollector) -> list[tuple[Callers, Callers]]:
-    """As many as are needed; with the last ones that were late, if there were too many of these."""
+    """Pairs whose callers were in time, and where too few are, as many as were measured."""
     pairs: list[tuple[Callers, Callers]] = []
     late: list[tuple[Callers, Callers]] = []
-    while len(pairs) < PAIRS and len(late) <= MAX_MORE:
-        pair = await _measure_pair(bench, backends, collector, len(pairs) + len(late))
+    while len(pairs) < PAIRS and len(late) < MAX_MORE:
+        # by the number of its like: one that is measured again is measured in the same order
+        pair = await _measure_pair(bench, backends, collector, len(pairs))
         (pairs if _is_in_time(pair) else late).append(pair)
-    return pairs + late[: PAIRS - len(pairs)]
+    bench.say(f"traces: {len(late)} pairs were left out, because their callers were late")
+    return pairs if len(pairs) == PAIRS else pairs + late
 
 
 def _is_in_time(pair: tuple[Callers, Callers]) -> bool:

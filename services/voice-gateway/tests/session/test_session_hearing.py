@@ -4,16 +4,7 @@ import asyncio
 
 import pytest
 from gateway_kit import virtual_time
-from voice_gateway.session.hearing import (
-    BATCH_MS,
-    EACH_FRAME_MS,
-    MAX_AHEAD_MS,
-    MAX_SILENCE_MS,
-    MAX_TAPE_MS,
-    SOUND_MS,
-    Feed,
-    Hearing,
-)
+from voice_gateway.session.hearing import MAX_AHEAD_MS, MAX_SILENCE_MS, MAX_TAPE_MS, SOUND_MS, Feed, Hearing
 
 MS = 16
 """Samples of a millisecond at 16 kHz."""
@@ -49,11 +40,11 @@ def test_a_feed_gives_all_audio_in_batches() -> None:
         second = asyncio.create_task(feed.__anext__())
         await hear(5)
         assert not second.done()
-        hearing.hand_on(EACH_FRAME_MS)
+        hearing.set_batched(is_batched=False)
         assert await second == audio(20, 5)
         await hear(6)
         assert await feed.__anext__() == audio(20, 6)
-        hearing.hand_on(BATCH_MS)
+        hearing.set_batched(is_batched=True)
         await hear(7)
         hearing.finish_feed()
         assert await drain(feed) == audio(20, 7)

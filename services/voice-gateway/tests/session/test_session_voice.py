@@ -9,7 +9,7 @@ from gateway_kit.port_fakes import FakeVoiceModel
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.domain.instant import Instant, after_ms
-from voice_gateway.session.hearing import BATCH_MS, EACH_FRAME_MS, QUIET_BATCH_MS, Hearing
+from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.own_voice import OwnVoice
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.voice import MAX_BATCH, MAX_CHUNKS_A_TICK, MAX_TICK_CHUNKS, Ear, Onset, VoiceBank
@@ -200,14 +200,14 @@ def test_a_client_that_stops_sending_has_stopped_speaking() -> None:
     ]
 
 
-def batches(pcm: bytes, pause_ms: int = 160) -> list[int]:
-    """What an ear that hears `pcm` asks of the feed, in order: pieces of so many ms, or every frame at once."""
-    batched: list[int] = []
+def batches(pcm: bytes, pause_ms: int = 160) -> list[bool]:
+    """What an ear that hears `pcm` asks of the feed, in order: batches, or every frame at once."""
+    batched: list[bool] = []
 
     class Noting(Hearing):
-        def hand_on(self, every_ms: int) -> None:
-            batched.append(every_ms)
-            super().hand_on(every_ms)
+        def set_batched(self, *, is_batched: bool) -> None:
+            batched.append(is_batched)
+            super().set_batched(is_batched=is_batched)
 
     async def main() -> None:
         bank = VoiceBank(FakeVoiceModel(), Pacer())
@@ -223,22 +223,15 @@ def batches(pcm: bytes, pause_ms: int = 160) -> list[int]:
 
 def test_somebody_waits_from_the_first_pause() -> None:
     """The first chunk without speech makes every frame go out at once, speech makes batches of them again."""
-    assert batches(SILENT + LOUD * 4 + SILENT * 2 + LOUD) == [BATCH_MS] * 4 + [EACH_FRAME_MS] * 2 + [BATCH_MS]
+    assert batches(SILENT + LOUD * 4 + SILENT * 2 + LOUD) == [True, True, False, False, True]
 
 
 def test_somebody_waits_also_where_one_chunk_is_a_pause() -> None:
     """The shortest `pause_ms` ends speech with its first silent chunk, from which on the final is waited for, too."""
-    assert batches(LOUD * 3 + SILENT, pause_ms=32) == [BATCH_MS] * 3 + [EACH_FRAME_MS]
+    assert batches(LOUD * 3 + SILENT, pause_ms=32) == [True, False]
 
 
 def test_nobody_waits_for_the_words_of_a_cough() -> None:
     """A sound without words gets no final, which must not cost a message a frame for the rest of a silent call."""
     batched = batches(LOUD * 4 + SILENT * 200)
-    assert batched.count(EACH_FRAME_MS) == 5
-    assert set(batched[9:]) == {QUIET_BATCH_MS}
-
-
-def test_quiet_is_handed_on_in_larger_pieces() -> None:
-    """Half a second without speech, where no final is waited for, makes larger pieces; a sound ends that at once."""
-    quiet = batches(SILENT * 20 + LOUD)
-    assert quiet == [QUIET_BATCH_MS] * 6 + [BATCH_MS]
+    assert (batched[-2:], batched.count(True)) == ([False, True], 3)

@@ -10,7 +10,7 @@ CALM_MS = 500
 """A backlog is over when nothing was gained for this time."""
 UNREAD_MS = 500
 """A backlog is not over while the tape holds this much unread audio: input then comes at the pace of the reader.
-In a call in real time it holds 300 ms at most (`hearing.QUIET_BATCH_MS`)."""
+In a call in real time it holds 100 ms at most (`hearing.BATCH_MS`)."""
 FOLLOWED_PERCENT = 5
 """The level follows the lead by this share of the time in which audio comes, so that drift is no gain: the clocks of
 sound cards differ by 0.01 to 0.1 %. In a backlog the share is 25 ms in `CALM_MS`, and more than that is a gain."""

@@ -38,7 +38,7 @@ from voice_gateway.session.excess import (
     share_of_speech,
     share_of_text,
 )
-from voice_gateway.session.hearing import BATCH_MS, Feed, Hearing
+from voice_gateway.session.hearing import Feed, Hearing
 from voice_gateway.session.journal.writer import JournalFolder
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.playout import Playout
@@ -264,7 +264,7 @@ class BackendCalls:
         covered, received = position(result.end_samples), self._hearing.received_samples
         if not result.is_final:
             return inputs.TranscriptRevised(stream, result.text, result.stability, covered, received)
-        self._hearing.hand_on(BATCH_MS)
+        self._hearing.set_batched(is_batched=True)
         words = tuple(
             Word(word.text, position(word.start_samples), position(word.end_samples), word.confidence)
             for word in result.words

@@ -25,12 +25,8 @@ SOUND_MS = 100
 (150 to 300 ms), and a frame of comfort noise shorter (20 to 60 ms)."""
 JITTER_MS = 20
 """A smaller difference between the client's clock and the tape is resampling, not a gap."""
-EACH_FRAME_MS = 0
-"""Audio is handed on as it comes while a final is waited for,"""
 BATCH_MS = 100
-"""in pieces of this while somebody speaks: one write for each frame costs more than all else,"""
-QUIET_BATCH_MS = 300
-"""and in pieces of this while nobody does. Speech has what waits handed on at once."""
+"""Audio is handed on in pieces of this while nobody waits for it: one write for each frame costs more than all else."""
 MAX_BATCH_MS = 1_000
 """Largest piece, so that a replay does not make one huge message."""
 
@@ -62,8 +58,8 @@ class Hearing:
         self._feed: Feed | None = None
         self._finished = 0
         """Tape position where the last finished feed ends."""
-        self.every_ms = BATCH_MS
-        """Audio that makes a piece for the recogniser."""
+        self._batch = BATCH_MS * asr_rate_hz // 1_000
+        """Samples that make a piece for the recogniser."""
         self._room = asyncio.Event()
         self._room.set()
         self.patience = Patience()
@@ -110,16 +106,16 @@ class Hearing:
         self._update_room()
         return self._feed
 
-    def hand_on(self, every_ms: int) -> None:
-        """Hand on audio in pieces of this from now on."""
-        self.every_ms = every_ms
+    def set_batched(self, *, is_batched: bool) -> None:
+        """Hand on audio in batches, or every frame at once: from the first pause to the final somebody waits for it."""
+        self._batch = BATCH_MS * self._asr_rate_hz // 1_000 if is_batched else 1
         if self._feed is not None:
             self._feed.audio_added()
 
     @property
     def batch_samples(self) -> int:
         """Least audio that is worth a message."""
-        return max(1, self.every_ms * self._asr_rate_hz // 1_000)
+        return self._batch
 
     def finish_feed(self, at_samples: int | None = None) -> None:
         """The newest feed ends at this position, or with the audio received so far."""

@@ -10,7 +10,7 @@ import soxr
 
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.domain.instant import Instant, ms_between
-from voice_gateway.session.hearing import BATCH_MS, EACH_FRAME_MS, QUIET_BATCH_MS, Hearing
+from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.own_voice import OwnVoice
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.session.ports import VOICE_CHUNK_SAMPLES, VOICE_RATE_HZ, VoiceModel
@@ -31,8 +31,6 @@ MAX_TICK_CHUNKS = 256
 LATE_FINAL_CHUNKS = 3_000 // CHUNK_MS
 """After this much silence (3 s: the longest usual `stop_history_ms` and the decoding) nobody waits for a final: the
 sound had no words."""
-QUIET_CHUNKS = 500 // CHUNK_MS
-"""After this much silence (0.5 s) nobody speaks, where no final is waited for."""
 COMPARED_CHUNKS = 4
 """This much sound (128 ms) is compared with what the agent said: less matches by chance, more has older sound in it."""
 VOICING_CHUNKS = 2
@@ -176,12 +174,11 @@ class Ear:
 
     def _pace(self, probability: float, *, is_speech: bool) -> None:
         """Hand on every frame at once from a pause to speech, the final (`BackendCalls`) or LATE_FINAL_CHUNKS."""
-        hearing, is_sound = self._hearing, is_speech or probability >= SPEECH
-        self._silent_chunks = 0 if is_sound else self._silent_chunks + 1
-        if is_sound:
-            hearing.hand_on(BATCH_MS if probability >= SILENCE else EACH_FRAME_MS)
-        elif self._silent_chunks >= (QUIET_CHUNKS if hearing.every_ms else LATE_FINAL_CHUNKS):
-            hearing.hand_on(QUIET_BATCH_MS)
+        self._silent_chunks = 0 if is_speech else self._silent_chunks + 1
+        if is_speech:
+            self._hearing.set_batched(is_batched=probability >= SILENCE)
+        elif self._silent_chunks == LATE_FINAL_CHUNKS:
+            self._hearing.set_batched(is_batched=True)
 
     def _compare(self, probability: float) -> bool:
         """Whether the agent's own voice is what sounds. Compared only where it matters: it costs more than the verdict.
