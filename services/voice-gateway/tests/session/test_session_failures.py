@@ -379,6 +379,61 @@ def test_facts_that_nobody_takes_end_the_session() -> None:
     virtual_time.run(main())
 
 
+def test_a_turn_of_a_session_that_breaks_has_failed() -> None:
+    """A full inbox one second after the question is a fault of the gateway, and not the impatience of a user."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [[3_600.0]]
+        session, run = await world.open()
+        session.type_text("Count.")
+        await asyncio.sleep(1)
+        for _ in range(MAX_INBOX + 1):
+            session.finish()
+        with pytest.raises(GatewayError, match="inbox is full"):
+            await run
+        assert world.telemetry.outcomes == [(1, TurnOutcome.FAILED)]
+
+    virtual_time.run(main())
+
+
+def test_a_turn_is_counted_though_its_last_orders_cannot_be_performed() -> None:
+    """The order that counts comes behind the one that raises an error, and is performed all the same, once."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [[3_600.0]]
+        session, run = await world.open()
+        session.type_text("Count.")
+        await asyncio.sleep(3)
+        with patch.object(world.telemetry, "turn_ended", side_effect=ZeroDivisionError):
+            session.interrupt()
+            with pytest.raises(GatewayError):
+                await run
+        assert world.telemetry.outcomes == [(1, TurnOutcome.ABANDONED)]
+
+    virtual_time.run(main())
+
+
+def test_why_the_last_turn_was_not_counted_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """An error of whoever counts is in the log, and the session ends as it would."""
+
+    async def main() -> None:
+        world = World()
+        world.llm.scripts = [[3_600.0]]
+        session, run = await world.open()
+        session.type_text("Count.")
+        await asyncio.sleep(3)
+        with patch.object(world.telemetry, "turn_counted", side_effect=ZeroDivisionError):
+            run.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await run
+        assert "ZeroDivisionError" in caplog.text
+        assert world.nothing_is_left()
+
+    virtual_time.run(main())
+
+
 def test_the_server_leaves() -> None:
     """A drain lets the running turn finish, tells the client, admits nobody, and the roster empties."""
 

@@ -52,9 +52,15 @@ class Performer:
         return self._turns.total
 
     def perform(self, batch: tuple[effects.Effect, ...]) -> None:
-        """Perform the effects in their order."""
-        for effect in batch:
-            self._PERFORM[type(effect)](self, effect)
+        """Perform the effects in their order; if one raises an error, turns are counted all the same."""
+        still = iter(batch)
+        try:
+            for effect in still:
+                self._PERFORM[type(effect)](self, effect)
+        finally:
+            for effect in still:
+                if isinstance(effect, effects.CountTurn):
+                    self.count_turn(effect)
         self._tell_silence()
 
     def _open_recognition(self, effect: effects.OpenRecognition) -> None:

@@ -5,13 +5,14 @@ Backend calls are tasks; what they deliver, and how they fail, comes back as fac
 """
 
 import asyncio
+import logging
 from collections import deque
-from contextlib import suppress
+from dataclasses import replace
 
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.domain.errors import GatewayError, InternalError, Reason, Unavailable
-from voice_gateway.domain.events import Ended, ReplyAudio
+from voice_gateway.domain.events import Ended, ReplyAudio, TurnOutcome
 from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms, ms_between, samples_to_ns
 from voice_gateway.domain.limits import TokenBucket
@@ -32,6 +33,9 @@ from voice_gateway.session.tracing.session_trace import SessionTrace
 from voice_gateway.session.voice import Ear, Onset
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.conversation import Conversation
+from voice_gateway.turn.reply.endings import UNBEGUN
+
+_log = logging.getLogger("voice_gateway.session")
 
 MAX_INBOX = 4_096
 """Facts that may wait. Each step of the loop empties the inbox, so more means that the loop has stopped."""
@@ -273,12 +277,17 @@ class SessionRunner:
     def _count_last_turn(self) -> None:
         """Count the turn that was being answered when the client vanished, or the session broke.
 
-        The conversation is over: nothing else that it orders is performed, and nobody records it.
+        The conversation is over: nothing else that it orders is performed, and nobody records it. What was not answered
+        has failed if the session broke.
         """
-        with suppress(Exception):  # it may be the one that has just raised an error
+        is_broken = isinstance(self._performer.outcome, InternalError)
+        try:
             for effect in self._conversation.handle(inputs.EndRequested(), clock.now()):
                 if isinstance(effect, effects.CountTurn):
-                    self._performer.count_turn(effect)
+                    has_failed = is_broken and effect.outcome in UNBEGUN
+                    self._performer.count_turn(replace(effect, outcome=TurnOutcome.FAILED) if has_failed else effect)
+        except Exception:  # noqa: BLE001  it may be the one that has just raised an error
+            _log.exception("the last turn of a session was not counted")
 
     def _play(self, audio: ReplyAudio) -> None:
         now = clock.now()

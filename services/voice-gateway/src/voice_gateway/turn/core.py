@@ -256,6 +256,8 @@ class Core:
     def _end(self, last: Close | Fail, now: Instant) -> None:
         self._phase = Phase.ENDED
         self._agent.speculations.stop()
+        if isinstance(last, Fail) and last.reason is not Reason.CLIENT_STALLED:
+            self._agent.session_breaks()
         self._agent.interrupt(InterruptCause.CLIENT, now)
         self._agent.settle()
         self._agent.finish(now)  # what was called in an open round has happened

@@ -221,3 +221,56 @@ def test_what_answers_nobody_is_not_counted() -> None:
     ordered = [effect for batch in batches("\n".join(call)) for effect in batch.effects]
     ended = [effect.record.finished.kind for effect in ordered if isinstance(effect, effects.RecordTurn)]
     assert ended == [ReplyKind.ANSWER, ReplyKind.REPROMPT]
+
+
+CALLS_BEHIND_WORDS = (
+    *ASKED,
+    '200 ms: model 1 writes "Let me look. One moment. "',
+    "210 ms: model 1 calls weather {}",
+    "300 ms: speech 1.1 comes",
+    "300 ms: playout 1 starts at 0 ms",
+    "310 ms: speech 1.1 is complete, 400 ms",
+)
+BROKEN_ROUND = (
+    *CALLS_BEHIND_WORDS,
+    "320 ms: speech 1.2 fails after 0 ms",
+    "800 ms: playout 1 is complete, 400 ms",
+    '2000 ms: tool 1 returns "sunny"',
+)
+WHOLE_ROUND = (
+    *CALLS_BEHIND_WORDS,
+    "320 ms: speech 1.2 comes",
+    "330 ms: speech 1.2 is complete, 400 ms",
+    "1100 ms: playout 1 is complete, 800 ms",
+    '2000 ms: tool 1 returns "sunny"',
+)
+SECOND_ROUND = (
+    '2100 ms: model 2 writes "Sunny."',
+    "2110 ms: model 2 is done",
+    "2200 ms: speech 2.1 comes",
+    "2200 ms: playout 2 starts at 0 ms",
+    "2210 ms: speech 2.1 is complete, 300 ms",
+)
+
+
+@pytest.mark.parametrize(
+    "end", [("2300 ms: interrupts",), ("2500 ms: playout 2 is complete, 300 ms", "4000 ms: (time passes)")]
+)
+def test_a_part_that_is_missing_before_tools_is_missing(end: tuple[str, ...]) -> None:
+    """A turn has failed if its first round lost a sentence, however well the second went."""
+    assert counted(*BROKEN_ROUND, *SECOND_ROUND, *end) == [(1, TurnOutcome.FAILED)]
+    assert counted(*BROKEN_ROUND, "4100 ms: interrupts") == [(1, TurnOutcome.FAILED)]
+
+
+@pytest.mark.parametrize(("stop_ms", "outcome"), [(4_000, TurnOutcome.INTERRUPTED), (4_001, TurnOutcome.ABANDONED)])
+def test_a_model_that_hangs_behind_tools_is_waited_for(stop_ms: int, outcome: TurnOutcome) -> None:
+    """The tools return at 2000 ms: who stops a silent second round more than two seconds later had no answer."""
+    assert counted(*WHOLE_ROUND, f"{stop_ms} ms: interrupts") == [(1, outcome)]
+
+
+def test_what_the_gateway_ends_itself_has_failed() -> None:
+    """A server that leaves within two seconds of the question leaves no answer; one that had begun was interrupted."""
+    assert counted(*ASKED, "200 ms: server leaves in 300 ms", "600 ms: (time passes)") == [(1, TurnOutcome.FAILED)]
+    assert counted(*SPEAKING, "320 ms: server leaves in 80 ms", "600 ms: (time passes)") == [
+        (1, TurnOutcome.INTERRUPTED)
+    ]

@@ -190,6 +190,10 @@ class Agent:
             self._endings.stopped(reply, cause, now, after_ms(now, self._agreement.policy.playback_settle_ms))
             self.current.let_go()
 
+    def session_breaks(self) -> None:
+        """The gateway itself ends the session: what is not answered has failed."""
+        self._endings.session_breaks()
+
     def settle(self) -> None:
         """Wait no longer for the client's last report."""
         if self.current.reply is not None and self.current.reply.settling is not None:

@@ -31,6 +31,8 @@ class Answering:
         """Whether its report was told, which is done once."""
         self.is_answered = False
         """Whether some of an answer to it was heard; a reply of which a part failed does not count."""
+        self.has_failed = False
+        """Whether a part of the answer is missing, in whichever of its replies."""
         self.is_over = False
         """Whether nothing more follows to answer it."""
 
@@ -46,6 +48,10 @@ class Answering:
     def answered(self) -> None:
         """Some of an answer was heard."""
         self.is_answered = True
+
+    def failed(self) -> None:
+        """A part of the answer is missing."""
+        self.has_failed = True
 
     def ended(self) -> None:
         """Nothing more follows to answer it."""

@@ -21,6 +21,9 @@ PATIENCE_MS = 2_000
 """Who goes on or leaves within this time of the question to the model may have left an answer that was on its way. The
 alert on slow replies has the same time. A longer one would excuse backends that hang: people speak again after 1 s."""
 
+UNBEGUN = frozenset((TurnOutcome.ABANDONED, TurnOutcome.ABANDONED_EARLY))
+"""Outcomes of turns whose answer had not begun: if the gateway itself ends the session, they have failed."""
+
 
 class Endings:
     """Ends the replies of one session; what was heard of each is history, and so are its own words."""
@@ -31,10 +34,16 @@ class Endings:
         self.own_words = OwnWords()
         self.unanswered: CommittedTurn | None = None
         """The turn of the latest reply, if that is over and nothing answered the turn."""
+        self._is_broken = False
+        """Whether the gateway itself ends the session."""
 
     def begun(self) -> None:
         """An answer begins: until it is over, no turn counts as unanswered."""
         self.unanswered = None
+
+    def session_breaks(self) -> None:
+        """The gateway itself ends the session: nobody else has given up what is not answered."""
+        self._is_broken = True
 
     def given_up(self, reply: Reply, now: Instant) -> None:
         """Nothing more follows to answer the turn of this reply, which was stopped, or whose tools were."""
@@ -49,6 +58,8 @@ class Endings:
         answering.ended()
         if not answering.is_answered and outcome is not TurnOutcome.TAKEN_BACK:
             self.unanswered = answering.turn
+        if self._is_broken and outcome in UNBEGUN:
+            outcome = TurnOutcome.FAILED
         self._orders.add(CountTurn(answering.turn.id, outcome))
 
     def heard_out(self, reply: Reply, now: Instant, *, goes_on: bool) -> None:
@@ -62,7 +73,8 @@ class Endings:
         if text and not has_failed and answering is not None:
             answering.answered()
         if not goes_on:
-            self._turn_over(reply, TurnOutcome.FAILED if has_failed else TurnOutcome.ANSWERED)
+            has_lost = answering is not None and answering.has_failed
+            self._turn_over(reply, TurnOutcome.FAILED if has_lost else TurnOutcome.ANSWERED)
 
     def stopped(self, reply: Reply, cause: InterruptCause, now: Instant, settle_by: Instant) -> None:
         """It is interrupted; how far it was heard may be told later."""
@@ -76,7 +88,8 @@ class Endings:
         """How far it was heard is known now: it had begun, because only then a report is awaited."""
         reply.settle()
         self._interrupted(reply, heard)
-        self._turn_over(reply, _of_begun(reply))
+        if reply.answering is not None:
+            self._turn_over(reply, _of_begun(reply.answering))
 
     def _interrupted(self, reply: Reply, heard: Heard) -> None:
         """What was heard of a reply that was stopped is history."""
@@ -101,6 +114,8 @@ class Endings:
     def _record(self, reply: Reply, outcome: ReplyOutcome, samples: int, chars: int, *, goes_on: bool) -> None:
         """It is over: tell, and count."""
         wording = reply.wording
+        if wording.has_failed and reply.answering is not None:
+            reply.answering.failed()
         finished = ReplyFinished(reply.id, reply.brief.turn, wording.kind, outcome, samples, goes_on)
         said = len(reply.answering.turn.text) if reply.answering is not None else 0
         count, retakes = wording.sentence_count, wording.guesses.wrong
@@ -112,17 +127,19 @@ def _when_given_up(reply: Reply, answering: Answering, now: Instant) -> TurnOutc
     """What becomes of a turn whose answer is stopped now.
 
     Backends have time from the question, or from the end of a turn that was answered in advance, until there is sound:
-    a reply may be kept back after that, as somebody may be speaking.
+    a reply may be kept back after that, as somebody may be speaking. Behind tools they have it once more.
     """
-    if answering.is_reported or reply.wording.has_failed:
-        return _of_begun(reply)
     clock = reply.clock
+    if answering.is_reported or answering.has_failed:
+        hangs = clock.rounds and not clock.first_speech and not reply.wording.has_written
+        is_missing = hangs and not answering.has_failed and ms_between(clock.rounds[-1][1], now) > PATIENCE_MS
+        return TurnOutcome.ABANDONED if is_missing else _of_begun(answering)
     waited_ms = ms_between(max(clock.asked, answering.turn.committed), clock.first_speech or now)
     return TurnOutcome.ABANDONED_EARLY if waited_ms <= PATIENCE_MS else TurnOutcome.ABANDONED
 
 
-def _of_begun(reply: Reply) -> TurnOutcome:
-    return TurnOutcome.FAILED if reply.wording.has_failed else TurnOutcome.INTERRUPTED
+def _of_begun(answering: Answering) -> TurnOutcome:
+    return TurnOutcome.FAILED if answering.has_failed else TurnOutcome.INTERRUPTED
 
 
 def remember(history: History, reply: Reply, heard: str, *, is_interrupted: bool) -> None:
