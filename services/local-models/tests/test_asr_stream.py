@@ -121,7 +121,7 @@ async def test_without_interims_only_finals_leave_and_none_is_decoded() -> None:
         await it.stream.hear(pcm("-10 w90 -20 w50 -20"))
         await it.stream.finish()
         assert told(await it.rest()) == [(FINAL, "w90", 115 * 32), (FINAL, "w50", 185 * 32)]
-        assert it.engine.calls == ["w90", "w50"]
+        assert sorted(it.engine.calls) == ["w50", "w90"]  # by two threads
 
 
 async def test_the_end_of_the_audio_makes_the_utterance_final() -> None:
