@@ -10,7 +10,7 @@ from gateway_kit import virtual_time
 from hypothesis import given
 from hypothesis import strategies as st
 from voice_gateway.app.workers import place
-from voice_gateway.app.workers.channel import HEAD, MAX_BODY_BYTES, Answer, Channel, Silent
+from voice_gateway.app.workers.channel import HEAD, MAX_BODY_BYTES, Answer, Channel, Gone, Silent
 from voice_gateway.app.workers.member import Member, Orders
 from voice_gateway.app.workers.place import Place
 
@@ -81,9 +81,9 @@ def test_who_waits_is_told_when_the_other_is_gone() -> None:
             asked = asyncio.create_task(one.ask("slow", 1e9))
             await asyncio.sleep(0)
             other.close()
-            with pytest.raises(Silent):
+            with pytest.raises(Gone):
                 await asked
-            with pytest.raises(Silent):
+            with pytest.raises(Gone):
                 await one.ask("slow", 1e9)
             one.tell("anything")
 
@@ -116,12 +116,20 @@ def test_a_place_is_read_as_it_was_written() -> None:
 
 
 def test_a_worker_drains_once_however_often_it_is_told() -> None:
-    """A process group's signal and the parent's order are one wish; without a parent a second signal hurries."""
+    """A process group's signal and the parent's order are one wish."""
     orders = Orders()
     orders.signalled()
     orders.signalled()
     assert (orders.drain.is_set(), orders.stop.is_set()) == (True, False)
+
+
+def test_an_orphan_stops_by_its_second_signal_as_one() -> None:
+    """Whoever stops what a killed parent left signals once, which cuts off no call; signals before do not count."""
+    orders = Orders()
+    orders.signalled()
     orders.orphaned()
+    orders.signalled()
+    assert (orders.drain.is_set(), orders.stop.is_set()) == (True, False)
     orders.signalled()
     assert orders.stop.is_set()
 

@@ -2,9 +2,13 @@
 
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import closing
+from typing import Any, ClassVar
 
 import pytest
+from gateway_kit.replicas import free_port
+from voice_gateway.app.workers import ports
 from voice_gateway.app.workers.ports import PortTaken, held
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="WORKERS above 1 needs Linux")
@@ -62,6 +66,56 @@ def test_a_port_that_another_gateway_holds_is_taken() -> None:
             pass
     with held(ports):
         pass
+
+
+class Watched(socket.socket):
+    """A socket; once one has listened, `another` comes after each step of each."""
+
+    steps: ClassVar[list[str]] = []
+    another: ClassVar[Callable[[], None]]
+
+    def listen(self, *arguments: int) -> None:
+        """Listen."""
+        super().listen(*arguments)
+        self.stepped("listen")
+
+    def setsockopt(self, *arguments: Any) -> None:
+        """Set an option."""
+        super().setsockopt(*arguments)
+        if self.steps:
+            self.stepped("setsockopt")
+
+    def close(self) -> None:
+        """Close."""
+        super().close()
+        self.stepped("close")
+
+    def stepped(self, step: str) -> None:
+        """Have another one come."""
+        Watched.steps.append(step)
+        Watched.another()
+
+
+def test_nobody_gets_between_the_look_and_the_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another gateway that is started at the same instant finds the port taken, whatever step the first one is at."""
+    port, plain = free_port(), ports._socket
+
+    def watched(host: str) -> socket.socket:
+        made = plain(host)
+        return Watched(made.family, made.type, made.proto, made.detach())
+
+    def another() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(ports, "_socket", plain)
+            with pytest.raises(PortTaken), held({"GRPC_PORT": port}):
+                pass
+
+    monkeypatch.setattr(Watched, "steps", [])
+    monkeypatch.setattr(Watched, "another", another, raising=False)
+    monkeypatch.setattr(ports, "_socket", watched)
+    with held({"GRPC_PORT": port}):
+        assert {"listen", "close"} <= set(Watched.steps)
+        monkeypatch.setattr(Watched, "another", lambda: None)
 
 
 def test_a_port_stays_held_when_every_worker_is_gone() -> None:

@@ -36,6 +36,10 @@ MOST_CALLS = 40
 """Until each worker has one: that all so many meet the same worker is not to be expected in a million years."""
 STARTED = 'voicegateway_sessions_started_total{transport="grpc_v1"}'
 IN_STATE = 'voicegateway_workers{{state="{}"}}'
+STORY = "Once upon a time there was a pod. " * 200
+"""Minutes of speech: whatever happens meanwhile happens in mid-reply."""
+LONG_GRACE = {"SHUTDOWN_GRACE_PERIOD": "600s"}
+"""No drain ends by itself within the bound of a test."""
 QUESTION = utterance_pcm(speech_ms=900, silence_ms=700)
 
 
@@ -96,10 +100,10 @@ async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
 
 
 @asynccontextmanager
-async def backends() -> AsyncIterator[dict[str, str]]:
+async def backends(reply: str = "Certainly.") -> AsyncIterator[dict[str, str]]:
     """The test kit's fakes, and the settings of a gateway that calls them."""
     asr, tts = FakeAsr([Utterance("what is a pod")] * MOST_CALLS), FakeTts(timing=FAST_TTS)
-    async with asr, tts, FakeLlm(("Certainly.",), timing=FAST_LLM) as llm:
+    async with asr, tts, FakeLlm((reply,), timing=FAST_LLM) as llm:
         yield {
             "ASR_URI": asr.address,
             "TTS_URI": tts.address,
@@ -110,9 +114,11 @@ async def backends() -> AsyncIterator[dict[str, str]]:
 
 
 @asynccontextmanager
-async def whole(folder: Path, *, is_ready: bool = True, **settings: str) -> AsyncIterator[Whole]:
+async def whole(
+    folder: Path, *, is_ready: bool = True, reply: str = "Certainly.", **settings: str
+) -> AsyncIterator[Whole]:
     """Two workers that listen, and are ready; killed at the end if they still run."""
-    async with backends() as environment:
+    async with backends(reply) as environment:
         ports_file = folder / "ports.json"
         arguments = ("serve", "--workers", str(WORKERS), "--ports-file", str(ports_file))
         process = await start(*arguments, **environment, **settings)
@@ -257,11 +263,29 @@ async def test_a_signal_drains_both(tmp_path: Path, how: signal.Signals) -> None
         assert [events[("draining", worker)] for worker in (0, 1)] == [1, 1]
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_to_all_that_start_is_a_clean_end(how: signal.Signals) -> None:
+    """A worker that still imports its modules writes no traceback, and the exit code is 0."""
+    async with backends() as environment:
+        process = await start("serve", "--workers", str(WORKERS), **environment)
+        made = Whole(Gateway(process), {})
+
+        async def has_worker() -> bool:
+            return bool(made.pids())
+
+        await until(has_worker)
+        for pid in (process.pid, *made.pids()):
+            os.kill(pid, how)
+        assert await made.gateway.ended() == 0
+        assert "stopped" in made.gateway.events
+
+
 async def test_a_second_signal_ends_the_drain(tmp_path: Path) -> None:
-    """Whoever is in a hurry is obeyed, as by one process."""
-    async with whole(tmp_path) as made, AsyncExitStack() as stack:
+    """Whoever is in a hurry is obeyed, as by one process, also in the middle of a reply."""
+    async with whole(tmp_path, reply=STORY, **LONG_GRACE) as made, AsyncExitStack() as stack:
         (client, *_) = await calls_on_both(stack, made)
         client.send_text("tell me a story")
+        await client.wait_for("reply_audio", timeout_s=BOUND_S)
         made.gateway.process.send_signal(signal.SIGTERM)
         await made.gateway.told("draining", worker=0)
         made.gateway.process.send_signal(signal.SIGTERM)
@@ -269,11 +293,24 @@ async def test_a_second_signal_ends_the_drain(tmp_path: Path) -> None:
 
 
 async def test_workers_of_a_killed_parent_end(tmp_path: Path) -> None:
-    """Nobody would start them again, or end them: they drain and leave the port to a successor."""
-    async with whole(tmp_path) as made:
+    """They drain; a signal to those that are left cuts off no reply; then they leave the port to a successor."""
+    async with whole(tmp_path, reply=STORY, **LONG_GRACE) as made, AsyncExitStack() as stack:
         pids = made.pids()
         assert len(pids) == WORKERS
+        calls = await calls_on_both(stack, made)
+        for client in calls:
+            client.send_text("tell me a story")
+            await client.wait_for("reply_audio", timeout_s=BOUND_S)
         made.gateway.process.kill()
+        for client in calls:
+            await client.wait_for("going_away", timeout_s=BOUND_S)
+        for pid in pids:
+            os.kill(pid, signal.SIGTERM)  # as systemd does with what is left of a service
+        for client in calls:
+            client.interrupt()
+            await client.wait_for("reply_interrupted", timeout_s=BOUND_S)
+            await client.half_close()
+            await client.wait_end(timeout_s=BOUND_S)
 
         async def are_gone() -> bool:
             return not any(is_alive(pid) for pid in pids)

@@ -16,6 +16,7 @@ from voice_gateway.app.gateway import VERSION, Gateway
 from voice_gateway.app.ports_file import write_ports
 from voice_gateway.app.probing import probe
 from voice_gateway.app.servers import CannotListen
+from voice_gateway.app.workers import held_signals
 from voice_gateway.app.workers.member import Member
 from voice_gateway.app.workers.place import Place
 from voice_gateway.observability.health_page import HealthUnknown, ask, render
@@ -143,6 +144,7 @@ async def _work(settings: config.Settings, member: Member) -> None:
     """Serve as one of several workers."""
     orders = member.orders
     _on_signals(orders.signalled)
+    held_signals.take()
     gateway = Gateway(settings, member.others)
     try:
         await member.join(gateway.answers())

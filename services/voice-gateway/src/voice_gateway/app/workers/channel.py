@@ -26,6 +26,10 @@ class Silent(Exception):  # noqa: N818  said as the fact it is
     """No answer: not in time, or there is nobody any more."""
 
 
+class Gone(Silent):
+    """The other end has hung up."""
+
+
 class Channel:
     """One end."""
 
@@ -64,10 +68,11 @@ class Channel:
         """Ask and wait for the answer.
 
         Raises:
+            Gone: the other end has hung up.
             Silent: none came in time.
         """
         if self._is_over:
-            raise Silent
+            raise Gone
         number = next(self._numbers)
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._asked[number] = answer
@@ -86,7 +91,7 @@ class Channel:
         self._writer.close()
         for answer in self._asked.values():
             if not answer.done():
-                answer.set_exception(Silent())
+                answer.set_exception(Gone())
         for task in self._answering:
             task.cancel()
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from voice_gateway.app.workers.channel import Answer, Channel
+from voice_gateway.app.workers.held_signals import held_for_children
 from voice_gateway.app.workers.place import FLAG, Place
 
-COMMAND: Final = (sys.executable, "-m", "voice_gateway", "serve")
+COMMAND: Final = (sys.executable, "-P", "-m", "voice_gateway", "serve")
+"""Without -P, -m would look for modules in the current directory first, whoever may write there."""
 
 
 class Process:
@@ -49,9 +51,10 @@ async def launch(index: int, count: int, settings: Mapping[str, str], answers: M
     ours, theirs = socket.socketpair()
     try:
         place = Place(index, count, theirs.fileno(), settings)
-        process = await asyncio.create_subprocess_exec(
-            *COMMAND, FLAG, place.written(), stdin=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(),)
-        )
+        with held_for_children():
+            process = await asyncio.create_subprocess_exec(
+                *COMMAND, FLAG, place.written(), stdin=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(),)
+            )
     except BaseException:
         ours.close()
         raise

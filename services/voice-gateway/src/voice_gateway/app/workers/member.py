@@ -20,17 +20,21 @@ class Orders:
 
     Whoever stops the gateway may tell all its processes (systemd does, and a terminal), and the parent passes on what
     it was told: a second signal that each would have from both must not cut off calls. So the parent alone hurries a
-    drain; without a parent a second signal does.
+    drain. Without a parent a second signal does; signals from before it was gone do not count, because systemd tells
+    those that it left behind once more.
     """
 
     drain: asyncio.Event = field(default_factory=asyncio.Event)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     is_orphan: bool = False
+    is_orphan_told: bool = False
+    """Whether a signal has come since the parent is gone."""
 
     def signalled(self) -> None:
         """SIGTERM or SIGINT has come."""
-        if self.drain.is_set() and self.is_orphan:
+        if self.is_orphan_told:
             self.stop.set()
+        self.is_orphan_told = self.is_orphan
         self.drain.set()
 
     def orphaned(self) -> None:

@@ -1,8 +1,9 @@
 """The ports that workers share: first looked at, then held.
 
 A port that another program uses must be an error, as it is for one process, though with SO_REUSEPORT the kernel lets
-any process of the same user join. So the parent listens on it once without, and lets go. Then it holds the number with
-a socket that does not listen, which gets no connection and stays when every worker is gone.
+any process of the same user join. So the parent listens on it first without. Then it holds the number with a second
+socket that does not listen, which gets no connection and stays when every worker is gone. The first one, which alone
+was allowed, lets the second one in and closes only after that: there is no moment at which another gateway could.
 """
 
 import socket
@@ -40,16 +41,17 @@ def held(wanted: Mapping[str, int]) -> Iterator[dict[str, int]]:
 
 def _hold(stack: ExitStack, port: int, host: str) -> int:
     try:
-        if port:  # otherwise the system chooses one that nobody has
-            with closing(_socket(host)) as alone:
-                alone.bind((host, port))
-                alone.listen(1)
-        holder = stack.enter_context(closing(_socket(host)))
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        holder.bind((host, port))
-        # From now on nobody else can listen there while no worker does, not even who asks for SO_REUSEADDR (socket(7)).
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        port = holder.getsockname()[1]
+        with closing(_socket(host)) as alone:
+            alone.bind((host, port))
+            alone.listen(1)
+            port = alone.getsockname()[1]
+            holder = stack.enter_context(closing(_socket(host)))
+            for each in (alone, holder):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            holder.bind((host, port))
+            # From now on nobody else can listen there while no worker does, not even who asks for SO_REUSEADDR
+            # (socket(7)).
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except OSError as error:
         raise PortTaken(port) from error
     return port

@@ -16,13 +16,15 @@ from voice_gateway.observability.merging.metrics import Registry, Sums
 
 LEAVING_S: Final = 15.0
 """Beyond the grace: for last writes, last spans, and what is left of cancelled calls."""
+HURRIED_S: Final = 8.0
+"""After the order to end at once: for last writes and last spans. Who has not ended by then hangs."""
 NO_ROOM_STATUS: Final = 1
 
 _log = logging.getLogger("voice_gateway.workers")
 
 
 class CannotStart(Exception):  # noqa: N818  said as the fact it is
-    """A worker ended before all served; it has said why itself.
+    """A worker ended before it served for the first time; it has said why itself.
 
     Attributes:
         status: with which the whole is to end.
@@ -45,14 +47,16 @@ class Supervisor:
         self._keepers: list[asyncio.Task[None]] = []
         self._has_started = False
         self._leaving = asyncio.Event()
+        self._killing: asyncio.TimerHandle | None = None
+        """What ends those that were told to hurry and hang."""
         self._statuses: list[int] = []
-        """Of workers that ended as the gateway did."""
+        """Of workers that served, and ended as the gateway did."""
 
     async def start(self) -> None:
         """Start the first, and when it serves the others: what is wrong for all is said once.
 
         Raises:
-            CannotStart: one has ended.
+            CannotStart: one has ended and never served.
         """
         for some in (self._workers[:1], self._workers[1:]):
             self._keepers += [asyncio.create_task(self._keep(each), name=f"worker {each.index}") for each in some]
@@ -72,21 +76,23 @@ class Supervisor:
         self._order(place.DRAIN)
         done, late = await asyncio.wait(self._keepers, timeout=grace_s + LEAVING_S)
         if late:
-            pids = [each.pid for each in self._workers if each.pid is not None]
-            _log.error("workers outlived the drain and are killed", extra={"pids": pids})
+            self._kill_late()
             return 1
         for keeper in done:
             keeper.result()
         return int(any(self._statuses))
 
     def hurry(self) -> None:
-        """Have those that drain end now."""
+        """Have those that drain end now; who hangs is killed a little later."""
         self._leaving.set()
         self._order(place.STOP)
+        self._killing = asyncio.get_running_loop().call_later(HURRIED_S, self._kill_late)
 
     async def end(self) -> None:
         """Kill what is left."""
         self._leaving.set()
+        if self._killing is not None:
+            self._killing.cancel()
         for worker in self._workers:
             worker.kill()
         for keeper in self._keepers:
@@ -128,12 +134,15 @@ class Supervisor:
     async def _keep(self, worker: Worker) -> None:
         """Start a worker, and again whenever it ends, until the gateway leaves."""
         backoff = Backoff()
+        has_listened = False
         while True:
             ended = await self._see_through(worker)
             if self._leaving.is_set():
-                self._statuses.append(ended.status)
+                if ended.has_listened:  # what happens to one that starts while all leave is no failure
+                    self._statuses.append(ended.status)
                 return
-            if not self._has_started:
+            has_listened = has_listened or ended.has_listened
+            if not has_listened:
                 raise CannotStart(worker.index, ended.status)
             self._sums.died(worker.index)
             wait_s = backoff.after(ended.ran_s)
@@ -147,8 +156,8 @@ class Supervisor:
         try:
             return await worker.run()
         except OSError as error:
-            _log.error("worker cannot be started", extra={"worker": worker.index, "reason": str(error)})
-            return Ended(NO_ROOM_STATUS, 0, 0.0)
+            _log.error("worker cannot be started", extra={"of_worker": worker.index, "reason": str(error)})
+            return Ended(NO_ROOM_STATUS, 0, 0.0, has_listened=False)
 
     async def _first_of_keepers_or(self, awaited: "asyncio.Future[Any]") -> None:
         """Wait for something; raises what a keeper raises meanwhile."""
@@ -161,6 +170,13 @@ class Supervisor:
             awaited.cancel()
             await asyncio.gather(awaited, return_exceptions=True)
 
+    def _kill_late(self) -> None:
+        """Kill those that drain for too long."""
+        if pids := [each.pid for each in self._workers if each.pid is not None]:
+            _log.error("workers outlived the drain and are killed", extra={"pids": pids})
+        for worker in self._workers:
+            worker.kill()
+
     def _order(self, name: str) -> None:
         for worker in self._workers:
             worker.order(name)
@@ -168,7 +184,7 @@ class Supervisor:
 
 def _told(worker: Worker, ended: Ended, wait_s: float) -> dict[str, object]:
     how = {"exit_status": ended.status} if ended.status >= 0 else {"signal": _name(-ended.status)}
-    return {"worker": worker.index, **how, "sessions_lost": ended.sessions, "again_in_s": wait_s}
+    return {"of_worker": worker.index, **how, "sessions_lost": ended.sessions, "again_in_s": wait_s}
 
 
 def _name(number: int) -> str:

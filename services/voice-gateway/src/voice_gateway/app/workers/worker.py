@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from voice_gateway.app.workers import place
-from voice_gateway.app.workers.channel import Answer, Channel, Silent
+from voice_gateway.app.workers.channel import Answer, Channel, Gone, Silent
 from voice_gateway.observability.merging.health import Page, WorkerHealth, WorkerState
 
 LOOK_EVERY_S: Final = 1.0
@@ -18,7 +18,8 @@ START_S: Final = 120.0
 """A worker that does not listen by then does not start. It takes about 2 s."""
 HUNG_LOOKS: Final = 10
 """A worker that has left so many looks without answer is ended, as Kubernetes ends a container by its liveness probe.
-They take 30 s; they are counted, not timed, because a machine that stood still for a minute blames nobody."""
+They take 30 s, or 10 s where it has hung up and runs on; they are counted, not timed, because a machine that stood
+still for a minute blames nobody."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Ended:
     sessions: int
     """That it had when it was seen last."""
     ran_s: float
+    has_listened: bool
 
 
 class Worker:
@@ -68,7 +70,7 @@ class Worker:
         self.index = index
         self.state = WorkerState.STARTING
         self.page: Page | None = None
-        """What it said of its health last; None unless it answers."""
+        """What it said of its health last; None before it has."""
         self._start = start
         self._answers = {place.LISTENING: self._listens, place.OTHERS: lambda _: tell_others(index)}
         self._process: Running | None = None
@@ -113,11 +115,11 @@ class Worker:
                 task.cancel()
             for result in await asyncio.gather(*others, return_exceptions=True):
                 if isinstance(result, Exception):
-                    _log.error("worker was not watched", extra={"worker": self.index}, exc_info=result)
-        sessions = self._sessions()
+                    _log.error("worker was not watched", extra={"of_worker": self.index}, exc_info=result)
+        ended = Ended(status, self._sessions(), loop.time() - began_s, self.is_listening)
         self.state, self.page, self._process = WorkerState.STARTING, None, None
         self._listening.clear()
-        return Ended(status, sessions, loop.time() - began_s)
+        return ended
 
     def order(self, name: str) -> None:
         """Tell it to drain or to stop."""
@@ -131,8 +133,11 @@ class Worker:
             self._process.kill()
 
     async def ask(self, name: str) -> bytes | None:
-        """Its answer; None if it does not listen yet, or says nothing within ANSWER_S."""
-        if self._process is None or not self.is_listening:
+        """Its answer; None if it is not known to run, or says nothing within ANSWER_S.
+
+        Who is known to be silent is not asked: each question would take that time.
+        """
+        if self._process is None or self.state is not WorkerState.RUNNING:
             return None
         try:
             return await self._process.channel.ask(name, ANSWER_S)
@@ -140,15 +145,25 @@ class Worker:
             return None
 
     async def look(self) -> WorkerHealth:
-        """How it is, asked now."""
-        told = await self.ask(place.HEALTH)
-        if self._process is None or not self.is_listening:
+        """How it is: asked now, unless it is known to be silent, which `_watch` finds over."""
+        if self._process is not None and self.state is WorkerState.RUNNING:
+            return await self._look_at(self._process)
+        return WorkerHealth(self.state, None)
+
+    async def _look_at(self, process: Running) -> WorkerHealth:
+        """How the process that runs is, asked now; one that has hung up is about to end, and no call reaches it."""
+        page: Page | None = None
+        state = WorkerState.RUNNING
+        try:
+            page = json.loads(await process.channel.ask(place.HEALTH, ANSWER_S))
+        except Gone:
+            state = WorkerState.STARTING
+        except Silent:
+            state = WorkerState.SILENT
+        if process is not self._process:  # it has ended meanwhile
             return WorkerHealth(WorkerState.STARTING, None)
-        page = None if told is None else json.loads(told)
-        if page is not None:
-            self.page = page
-        self.state = WorkerState.SILENT if page is None else WorkerState.RUNNING
-        return WorkerHealth(self.state, page)
+        self.state, self.page = state, page or self.page
+        return WorkerHealth(state, page)
 
     def _sessions(self) -> int:
         """That it had when it was seen last."""
@@ -161,19 +176,24 @@ class Worker:
 
     async def _watch(self, process: Running) -> None:
         """End a process that does not come to listen, or is silent for too long."""
+        now_s = asyncio.get_running_loop().time
+        heard_s = now_s()
         try:
             async with asyncio.timeout(START_S):
                 await self._listening.wait()
         except TimeoutError:
-            self._end_hung(process, START_S)
+            self._end_hung(process, now_s() - heard_s)
             return
-        silent_looks = 0
+        heard_s, silent_looks = now_s(), 0
         while silent_looks < HUNG_LOOKS:
             await asyncio.sleep(LOOK_EVERY_S)
-            silent_looks = silent_looks + 1 if (await self.look()).page is None else 0
-        self._end_hung(process, HUNG_LOOKS * (LOOK_EVERY_S + ANSWER_S))
+            if (await self._look_at(process)).page is None:
+                silent_looks += 1
+            else:
+                heard_s, silent_looks = now_s(), 0
+        self._end_hung(process, now_s() - heard_s)
 
-    def _end_hung(self, process: Running, after_s: float) -> None:
-        fields = {"worker": self.index, "pid": process.pid, "silent_s": after_s}
+    def _end_hung(self, process: Running, silent_s: float) -> None:
+        fields = {"of_worker": self.index, "pid": process.pid, "silent_s": round(silent_s, 1)}
         _log.error("worker does not answer and is killed", extra=fields)
         process.kill()
