@@ -38,7 +38,7 @@ STARTED = 'voicegateway_sessions_started_total{transport="grpc_v1"}'
 IN_STATE = 'voicegateway_workers{{state="{}"}}'
 STORY = "Once upon a time there was a pod. " * 200
 """Minutes of speech: whatever happens meanwhile happens in mid-reply."""
-LONG_GRACE = {"SHUTDOWN_GRACE_PERIOD": "600s"}
+LONG_GRACE = {"SHUTDOWN_GRACE_PERIOD": "600"}
 """No drain ends by itself within the bound of a test."""
 QUESTION = utterance_pcm(speech_ms=900, silence_ms=700)
 
@@ -205,7 +205,7 @@ async def test_a_killed_worker_comes_back_and_no_counter_falls(tmp_path: Path) -
         before = made.pids()
         os.kill(before[0], signal.SIGKILL)
         told = await made.gateway.told("worker ended and is started again")
-        assert (told["signal"], told["sessions_lost"]) == ("SIGKILL", of_each[told["worker"]])
+        assert (told["signal"], told["sessions_lost"]) == ("SIGKILL", of_each[told["of_worker"]])
         assert await made.value(STARTED) == len(calls)
         await until(lambda: has_value(made, IN_STATE.format("running"), WORKERS))
         await until(lambda: is_page_ready(made))
@@ -213,7 +213,7 @@ async def test_a_killed_worker_comes_back_and_no_counter_falls(tmp_path: Path) -
         assert len(made.pids()) == WORKERS
         assert await made.value("voicegateway_worker_deaths_total") == 1
         assert await made.value(STARTED) == len(calls)
-        left = 1 - told["worker"]
+        left = 1 - told["of_worker"]
         assert (await made.sessions())[left] == of_each[left]
         await call(stack, made)
         await until(lambda: has_value(made, STARTED, len(calls) + 1))
