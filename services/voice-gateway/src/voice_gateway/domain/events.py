@@ -6,6 +6,7 @@ output positions samples of a reply's own timeline.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.ids import CallId, ReplyId, SentenceId, TurnId
@@ -38,13 +39,17 @@ class TurnOutcome(StrEnum):
     INTERRUPTED = "INTERRUPTED"
     """The answer was stopped once it had begun."""
     FAILED = "FAILED"
-    """A part of the answer is missing, or an apology stands in its place."""
+    """A part of the answer is missing, or an apology stands in its place, or the gateway ended the session before it."""
     ABANDONED = "ABANDONED"
     """The user went on, or left, before the answer had begun, and had waited long."""
     ABANDONED_EARLY = "ABANDONED_EARLY"
     """The same after so short a wait that the answer may have been well on its way."""
     TAKEN_BACK = "TAKEN_BACK"
     """The user had not ended: what was said is a part of the next turn."""
+
+
+UNBEGUN: Final = frozenset((TurnOutcome.ABANDONED, TurnOutcome.ABANDONED_EARLY))
+"""Outcomes of turns whose answer had not begun: if the gateway itself ends the session, they have failed."""
 
 
 class InterruptCause(StrEnum):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from voice_gateway.domain.agreement import Agreement
 from voice_gateway.domain.audio import PCM_SAMPLE_BYTES
 from voice_gateway.domain.errors import GatewayError, InternalError, Reason, Unavailable
-from voice_gateway.domain.events import Ended, ReplyAudio, TurnOutcome
+from voice_gateway.domain.events import UNBEGUN, Ended, ReplyAudio, TurnOutcome
 from voice_gateway.domain.ids import CallId, ReplyId
 from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms, ms_between, samples_to_ns
 from voice_gateway.domain.limits import TokenBucket
@@ -33,7 +33,6 @@ from voice_gateway.session.tracing.session_trace import SessionTrace
 from voice_gateway.session.voice import Ear, Onset
 from voice_gateway.turn import effects, inputs
 from voice_gateway.turn.conversation import Conversation
-from voice_gateway.turn.reply.endings import UNBEGUN
 
 _log = logging.getLogger("voice_gateway.session")
 

@@ -1,6 +1,7 @@
 """How replies end: what the client, telemetry and the history are told of them, and what becomes of their turns."""
 
 from voice_gateway.domain.events import (
+    UNBEGUN,
     InterruptCause,
     ReplyFinished,
     ReplyHeard,
@@ -20,9 +21,6 @@ from voice_gateway.turn.user.turn_so_far import CommittedTurn
 PATIENCE_MS = 2_000
 """Who goes on or leaves within this time of the question to the model may have left an answer that was on its way. The
 alert on slow replies has the same time. A longer one would excuse backends that hang: people speak again after 1 s."""
-
-UNBEGUN = frozenset((TurnOutcome.ABANDONED, TurnOutcome.ABANDONED_EARLY))
-"""Outcomes of turns whose answer had not begun: if the gateway itself ends the session, they have failed."""
 
 
 class Endings:
