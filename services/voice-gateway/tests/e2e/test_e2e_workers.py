@@ -38,7 +38,7 @@ STARTED = 'voicegateway_sessions_started_total{transport="grpc_v1"}'
 IN_STATE = 'voicegateway_workers{{state="{}"}}'
 STORY = "Once upon a time there was a pod. " * 200
 """Minutes of speech: whatever happens meanwhile happens in mid-reply."""
-LONG_GRACE = {"SHUTDOWN_GRACE_PERIOD": "600"}
+LONG_GRACE_S = "600"
 """No drain ends by itself within the bound of a test."""
 QUESTION = utterance_pcm(speech_ms=900, silence_ms=700)
 
@@ -282,7 +282,7 @@ async def test_a_signal_to_all_that_start_is_a_clean_end(how: signal.Signals) ->
 
 async def test_a_second_signal_ends_the_drain(tmp_path: Path) -> None:
     """Whoever is in a hurry is obeyed, as by one process, also in the middle of a reply."""
-    async with whole(tmp_path, reply=STORY, **LONG_GRACE) as made, AsyncExitStack() as stack:
+    async with whole(tmp_path, reply=STORY, SHUTDOWN_GRACE_PERIOD=LONG_GRACE_S) as made, AsyncExitStack() as stack:
         (client, *_) = await calls_on_both(stack, made)
         client.send_text("tell me a story")
         await client.wait_for("reply_audio", timeout_s=BOUND_S)
@@ -294,7 +294,7 @@ async def test_a_second_signal_ends_the_drain(tmp_path: Path) -> None:
 
 async def test_workers_of_a_killed_parent_end(tmp_path: Path) -> None:
     """They drain; a signal to those that are left cuts off no reply; then they leave the port to a successor."""
-    async with whole(tmp_path, reply=STORY, **LONG_GRACE) as made, AsyncExitStack() as stack:
+    async with whole(tmp_path, reply=STORY, SHUTDOWN_GRACE_PERIOD=LONG_GRACE_S) as made, AsyncExitStack() as stack:
         pids = made.pids()
         assert len(pids) == WORKERS
         calls = await calls_on_both(stack, made)

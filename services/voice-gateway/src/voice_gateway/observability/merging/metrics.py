@@ -133,7 +133,7 @@ class Sums:
                 if answer is not None:
                     told.page, told.is_now = parsed(answer), True
             except NoMetrics as error:
-                _log.error("metrics cannot be read", extra={"worker": worker, "reason": str(error)})
+                _log.error("metrics cannot be read", extra={"of_worker": worker, "reason": str(error)})
 
     def count(self, states: Iterable[tuple[str, int]]) -> None:
         """Take how many workers are in each state."""
