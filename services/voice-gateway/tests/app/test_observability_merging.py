@@ -117,7 +117,7 @@ def test_what_is_no_page_is_as_good_as_no_answer(caplog: pytest.LogCaptureFixtur
     sums = Sums(2)
     sums.take((worker_page(0.5, 1.0), b"# TYPE a counter\na_total many\n# EOF\n"))
     assert told(sums)["voicegateway_sessions_capacity"] == 50
-    assert caplog.records[0].__dict__["worker"] == 1
+    assert caplog.records[0].__dict__["of_worker"] == 1
     with pytest.raises(NoMetrics):
         parsed(b"\xff")
 

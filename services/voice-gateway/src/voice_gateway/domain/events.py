@@ -39,7 +39,7 @@ class TurnOutcome(StrEnum):
     INTERRUPTED = "INTERRUPTED"
     """The answer was stopped once it had begun."""
     FAILED = "FAILED"
-    """A part of the answer is missing, or an apology stands in its place, or the gateway ended the session before it."""
+    """A part of the answer is missing, an apology stands in its place, or the gateway ended the session before it."""
     ABANDONED = "ABANDONED"
     """The user went on, or left, before the answer had begun, and had waited long."""
     ABANDONED_EARLY = "ABANDONED_EARLY"
