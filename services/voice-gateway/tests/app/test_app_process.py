@@ -100,3 +100,12 @@ def test_grpc_knows_what_it_is_to_leave_out() -> None:
     """A gRPC that has no event engine to switch off any more, or only that one, is noticed when it is upgraded."""
     assert _said_by_grpc(GRPC_EXPERIMENTS) == ""
     assert "Unknown experiment: nonsense" in _said_by_grpc("-nonsense")
+
+
+@pytest.mark.parametrize(("own", "used"), [({}, GRPC_EXPERIMENTS), ({"GRPC_EXPERIMENTS": "-other"}, "-other")])
+def test_every_verb_leaves_the_event_engine_out(own: dict[str, str], used: str) -> None:
+    """Whoever has set something else is not overruled."""
+    code = "import os, sys; from voice_gateway.__main__ import main; main(); print(os.environ['GRPC_EXPERIMENTS'])"
+    command = [sys.executable, "-c", code, "check-config"]
+    done = subprocess.run(command, env=own, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    assert done.stdout.splitlines()[-1] == used

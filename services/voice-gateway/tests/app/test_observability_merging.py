@@ -134,6 +134,20 @@ def test_the_dead_are_remembered_within_a_bound() -> None:
     assert told(sums)["y_total"] == 2
 
 
+def test_what_was_counted_of_an_address_in_use_is_never_forgotten() -> None:
+    """A stable address came first, and a sum that falls would be taken for a restart."""
+    sums = Sums(2)
+    page = "# TYPE x counter\n{}# EOF\n"
+    stable = 'x_total{address="stable:1"} 60\n'
+    past = "".join(f'x_total{{address="a:{number}"}} 1\n' for number in range(MAX_PAST_ADDRESSES + 5))
+    sums.take((page.format(stable + past).encode(), page.format(stable).encode()))
+    sums.died(0)
+    series = told(sums)
+    assert series['x_total{address="stable:1"}'] == 120
+    assert 'x_total{address="a:4"}' not in series
+    assert 'x_total{address="a:5"}' in series
+
+
 def test_the_newest_exemplar_leads_to_a_trace() -> None:
     """Of two workers that measured the same, the trace that was last."""
     line = '# TYPE h histogram\nh_bucket{{le="+Inf"}} 1 # {{trace_id="{}"}} 1 {}\nh_count 1\nh_sum 1\n# EOF\n'
@@ -185,6 +199,28 @@ def test_ready_is_when_whoever_listens_is_ready(
     assert len(render(page)[1:]) >= len(workers)
 
 
+FULL = {"is_ready": False, "is_unready_because_full": True, "fullness": 1.0, "sessions": 50}
+
+
+@pytest.mark.parametrize(
+    ("pages", "verdict", "occupancy"),
+    [
+        ([FULL, {}], "ready", "sessions: 55 of 100"),
+        ([FULL, FULL], "not ready: it is full, or was a moment ago", "sessions: 100 of 100: newcomers are refused"),
+        ([FULL | {"waits_for": ["llm"]}, {}], "not ready: it waits for llm", "sessions: 55 of 100"),
+    ],
+    ids=["one", "all", "one that also waits"],
+)
+def test_a_full_worker_turns_nobody_away_from_the_others(
+    pages: list[dict[str, Any]], verdict: str, occupancy: str
+) -> None:
+    """The gateway is full, and says that newcomers are refused, when all of its workers are."""
+    seen = [WorkerHealth(RUNNING, health_page(**changes)) for changes in pages]
+    page = health.merged(seen, has_started=True, is_draining=False, version="1.2.3")
+    assert render(page)[:2] == [verdict, occupancy]
+    assert health.written(page)[0] is (verdict == "ready")
+
+
 def test_the_pages_are_put_together() -> None:
     """Sums, the worst of what all see, and each worker for itself, as the page and in words."""
     ejected = asdict(BackendStatus((address("a:1", state=AddressState.EJECTED).status,), ()))
@@ -193,12 +229,12 @@ def test_the_pages_are_put_together() -> None:
     )
     seen = [WorkerHealth(RUNNING, health_page()), WorkerHealth(RUNNING, other), WorkerHealth(SILENT, None)]
     page = health.merged(seen, has_started=True, is_draining=False, version="1.2.3")
-    assert (page["sessions"], page["capacity"], page["fullness"], page["version"]) == (55, 100, 1.0, "1.2.3")
+    assert (page["sessions"], page["capacity"], page["fullness"], page["version"]) == (55, 100, 0.1, "1.2.3")
     (found,) = page["backends"]["llm"]["addresses"]
     assert (found["state"], found["calls"], page["backends"]["llm"]["is_healthy"]) == ("ejected", 4, False)
     assert render(page)[:5] == [
         "not ready: it waits for llm, and worker 2 is silent",
-        "sessions: 55 of 100, 100% full: newcomers are refused",
+        "sessions: 55 of 100",
         "worker 0: running, ready, sessions: 5 of 50, 10% full",
         "worker 1: running, not ready, sessions: 50 of 50, 100% full: newcomers are refused",
         "worker 2: silent",

@@ -29,6 +29,7 @@ from voice_gateway.domain.events import (
 from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.session import clock
+from voice_gateway.session.ports import Session
 from voice_gateway.session.runner import MAX_INBOX, SessionRunner
 
 pytestmark = pytest.mark.usefixtures("every_session_replays")
@@ -278,15 +279,21 @@ def test_a_client_that_vanishes_leaves_nothing_behind() -> None:
     virtual_time.run(main())
 
 
+async def asked_a_model_that_hangs(since_s: int) -> tuple[World, Session, asyncio.Task[Ended]]:
+    """A session whose user has typed something, `since_s` seconds ago."""
+    world = World()
+    world.llm.scripts = [[3_600.0]]
+    session, run = await world.open()
+    session.type_text("Count.")
+    await asyncio.sleep(since_s)
+    return world, session, run
+
+
 def test_a_client_that_vanishes_while_the_model_hangs_has_no_answer() -> None:
     """Who hangs up has nobody tell so: the turn that was waited for is counted, and not one more."""
 
     async def main() -> None:
-        world = World()
-        world.llm.scripts = [[3_600.0]]
-        session, run = await world.open()
-        session.type_text("Count.")
-        await asyncio.sleep(3)
+        world, _, run = await asked_a_model_that_hangs(since_s=3)
         assert world.telemetry.outcomes == []
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -383,11 +390,7 @@ def test_a_turn_of_a_session_that_breaks_has_failed() -> None:
     """A full inbox one second after the question is a fault of the gateway, and not the impatience of a user."""
 
     async def main() -> None:
-        world = World()
-        world.llm.scripts = [[3_600.0]]
-        session, run = await world.open()
-        session.type_text("Count.")
-        await asyncio.sleep(1)
+        world, session, run = await asked_a_model_that_hangs(since_s=1)
         for _ in range(MAX_INBOX + 1):
             session.finish()
         with pytest.raises(GatewayError, match="inbox is full"):
@@ -401,11 +404,7 @@ def test_a_turn_is_counted_though_its_last_orders_cannot_be_performed() -> None:
     """The order that counts comes behind the one that raises an error, and is performed all the same, once."""
 
     async def main() -> None:
-        world = World()
-        world.llm.scripts = [[3_600.0]]
-        session, run = await world.open()
-        session.type_text("Count.")
-        await asyncio.sleep(3)
+        world, session, run = await asked_a_model_that_hangs(since_s=3)
         with patch.object(world.telemetry, "turn_ended", side_effect=ZeroDivisionError):
             session.interrupt()
             with pytest.raises(GatewayError):
@@ -419,11 +418,7 @@ def test_why_the_last_turn_was_not_counted_is_logged(caplog: pytest.LogCaptureFi
     """An error of whoever counts is in the log, and the session ends as it would."""
 
     async def main() -> None:
-        world = World()
-        world.llm.scripts = [[3_600.0]]
-        session, run = await world.open()
-        session.type_text("Count.")
-        await asyncio.sleep(3)
+        world, _, run = await asked_a_model_that_hangs(since_s=3)
         with patch.object(world.telemetry, "turn_counted", side_effect=ZeroDivisionError):
             run.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -114,7 +114,9 @@ def _worker(worker: dict[str, Any]) -> str:
 
 
 def _occupancy(page: dict[str, Any]) -> str:
-    line = f"sessions: {page['sessions']} of {page['capacity']}, {page['fullness']:.0%} full"
+    line = f"sessions: {page['sessions']} of {page['capacity']}"
+    if "workers" not in page:  # of several each has its own, and newcomers find the one that has room
+        line += f", {page['fullness']:.0%} full"
     return f"{line}: newcomers are refused" if page["fullness"] >= 1 else line
 
 

@@ -2,7 +2,8 @@
 
 Ready when each worker that serves is ready, and one serves at least. A worker that is being started again is not waited
 for: it does not listen, so no call reaches it, and the others must not lose theirs for it. One that is silent is: calls
-that reach it wait for an answer. Before all have served once the gateway is not ready.
+that reach it wait for an answer. One that is unready for want of room alone turns nobody away from the others. Before
+all have served once the gateway is not ready.
 """
 
 import json
@@ -45,17 +46,26 @@ def merged(workers: Sequence[WorkerHealth], *, has_started: bool, is_draining: b
     pages = [worker.page for worker in workers if worker.page is not None]
     is_whole = has_started and not any(worker.state is WorkerState.SILENT for worker in workers)
     return {
-        "is_ready": is_whole and not is_draining and bool(pages) and all(page["is_ready"] for page in pages),
+        "is_ready": is_whole and not is_draining and _are_ready(pages),
         "is_draining": is_draining or any(page["is_draining"] for page in pages),
-        "is_unready_because_full": any(page["is_unready_because_full"] for page in pages),
+        "is_unready_because_full": bool(pages) and all(page["is_unready_because_full"] for page in pages),
         "sessions": sum(page["sessions"] for page in pages),
         "capacity": sum(page["capacity"] for page in pages),
-        "fullness": max((page["fullness"] for page in pages), default=0.0),
+        "fullness": min((page["fullness"] for page in pages), default=0.0),
         "waits_for": list(dict.fromkeys(name for page in pages for name in page["waits_for"])),
         "backends": _backends(pages),
         "version": version,
         "workers": [_worker(index, worker) for index, worker in enumerate(workers)],
     }
+
+
+def _are_ready(pages: Sequence[Page]) -> bool:
+    """Whether one is, and all that are not only want room."""
+    lack_room = [
+        page["is_unready_because_full"] and not page["waits_for"] and not page["is_draining"] for page in pages
+    ]
+    may_stay = (page["is_ready"] or lacks for page, lacks in zip(pages, lack_room, strict=True))
+    return any(page["is_ready"] for page in pages) and all(may_stay)
 
 
 def written(page: Page) -> tuple[bool, bytes]:

@@ -122,8 +122,9 @@ class Sums:
     def died(self, worker: int) -> None:
         """A worker ended; what it told last stays."""
         self._deaths.inc()
-        self._past = _bounded(merged((self._past, cumulative(self._told[worker].page))))
+        past = merged((self._past, cumulative(self._told[worker].page)))
         self._told[worker] = Told()
+        self._past = _bounded(past, _addresses(metric for told in self._told for metric in told.page))
 
     def take(self, answers: Sequence[bytes | None]) -> None:
         """Take what each worker has answered; None: nothing. What cannot be read is as good as nothing."""
@@ -158,12 +159,16 @@ class _Families(Collector):
         return self._families
 
 
-def _bounded(page: tuple[Metric, ...]) -> tuple[Metric, ...]:
-    """Without what was counted of the addresses that came first, where there are too many."""
-    addresses = dict.fromkeys(
-        sample.labels["address"] for metric in page for sample in metric.samples if "address" in sample.labels
-    )
-    forgotten = set(list(addresses)[:-MAX_PAST_ADDRESSES])
+def _bounded(page: tuple[Metric, ...], in_use: Mapping[str, None]) -> tuple[Metric, ...]:
+    """Without what was counted of the addresses that came first, where there are too many that nobody uses."""
+    unused = [address for address in _addresses(page) if address not in in_use]
+    forgotten = set(unused[:-MAX_PAST_ADDRESSES])
     for metric in page:
         metric.samples = [each for each in metric.samples if each.labels.get("address") not in forgotten]
     return page
+
+
+def _addresses(page: Iterable[Metric]) -> Mapping[str, None]:
+    """Those of backends, in their order."""
+    samples = (sample for metric in page for sample in metric.samples)
+    return dict.fromkeys(sample.labels["address"] for sample in samples if "address" in sample.labels)
