@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from voice_gateway.domain.events import SpeculationTrigger, Transcript
 from voice_gateway.domain.ids import StreamId, TurnId
@@ -23,6 +24,8 @@ ONSET_LAG_MS = 160
 to us. A hold without this extra time cuts off a user who resumes in time (measured 2026-11-21: 64 ms too few)."""
 SURE = 1.0
 """The stability that a recogniser gives an interim transcript when it suspects the end of the utterance."""
+NOTHING_SHOWN: Final = ("", 0.0)
+"""A text, and how settled it is, of which the client was not told."""
 
 
 class User:
@@ -42,8 +45,8 @@ class User:
         self.turn = TurnId(1)
         """The turn being spoken, or the next one."""
         self.so_far = TurnSoFar()
-        self._shown = ""
-        """What the client was told last of the running turn."""
+        self._shown = NOTHING_SHOWN
+        """What the client was told last of the running turn: the text, and how settled it is."""
         self._policy = policy
         self._rate_hz = input_rate_hz
         self.clock = InputClock(input_rate_hz)
@@ -162,13 +165,16 @@ class User:
         self._correct_what_was_shown()
 
     def _correct_what_was_shown(self) -> None:
-        if self._shown and self._shown != self.so_far.text:
+        text, _ = self._shown
+        if text and text != self.so_far.text:
             self._show()
 
     def _show(self, stability: float = 0.0) -> None:
-        """Tell what has been said of the running turn; an empty text takes back what was told."""
-        self._shown = self.so_far.text
-        self._orders.add(Emit(Transcript(self.turn, self._shown, is_final=False, stability=stability)))
+        """Tell what has been said of the running turn, unless it is known; an empty text takes back what was told."""
+        shown = (self.so_far.text, stability)
+        if shown != self._shown:
+            self._shown = shown
+            self._orders.add(Emit(Transcript(self.turn, self.so_far.text, is_final=False, stability=stability)))
 
     def spoke(self, end_samples: int, now: Instant) -> Instant:
         """When speech that ended at `end_samples` was over; `now` if it was not live, since nobody knows then."""
@@ -299,7 +305,7 @@ class User:
 
     def next_turn(self) -> TurnId:
         """The running turn is over. Returns its number."""
-        self._shown = ""
+        self._shown = NOTHING_SHOWN
         turn, self.turn = self.turn, TurnId(self.turn + 1)
         return turn
 
