@@ -24,8 +24,8 @@ RATE_HZ = 8_000
 """Rate at which both are compared: what distinguishes speech lies below 4 kHz."""
 MATCH = 0.7
 """A normalised correlation of this or more is the agent's voice: half of what sounds, or more, is echo."""
-NEAR_SAMPLES = 400
-"""The delay of an echo changes by less than this (50 ms) from one chunk to the next, frames of 40 ms included."""
+NEAR_SAMPLES = 560
+"""The delay of an echo changes by less than this (70 ms) from one chunk to the next, frames of 60 ms included."""
 STEPS = 2
 """Delays tried for each sample; at whole samples alone an "s" that is half a sample off does not match."""
 EMPHASIS = 0.95

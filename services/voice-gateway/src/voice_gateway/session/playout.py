@@ -16,8 +16,8 @@ from voice_gateway.session import clock
 from voice_gateway.session.pacer import Pacer
 from voice_gateway.turn.inputs import PlayoutCompleted, PlayoutStarted, PlayoutStarved
 
-FRAME_MS = 40
-"""Length of one frame to the client: half as many messages as at 20 ms, and still shorter than `lead_ms`."""
+FRAME_MS = 60
+"""Length of one frame to the client: a third of the messages that frames of 20 ms make, and a third of `lead_ms`."""
 MAX_BUFFER_MS = 10_000
 """Synthesis waits while more audio than this is unsent; one chunk, a sentence at the longest, comes on top."""
 LATE_MS = 1_000
