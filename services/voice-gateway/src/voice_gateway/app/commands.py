@@ -173,6 +173,7 @@ async def _serve_until(
     try:
         port = await gateway.start()
         process.leave_alone_what_stays()
+        process.collect_less_often()
         tell(port)
         _log.info("listening", extra={"grpc_port": port, "is_tls": settings.server.tls is not None, "version": VERSION})
         await _first_of(gateway.watch(), first())
