@@ -39,6 +39,15 @@ def test_client_load_caller_measures_from_the_last_speech_sample_to_the_first_so
     assert turn.answered_ns == 1_710 * NS_PER_MS
 
 
+@pytest.mark.parametrize(("end_samples", "left_ms"), [(2_561, 1_160), (2_880, 1_160), (2_881, 1_180)])
+def test_client_load_caller_knows_when_the_end_of_its_speech_left(end_samples: int, left_ms: int) -> None:
+    """Its frames leave each 20 ms from 1000 on: the one with samples 2560 to 2879 as the ninth, at 1160."""
+    caller = Caller((Utterance((SOUND,) * 10, 160, end_samples),), 0.0, seed=1)
+    caller.begin(1_000 * NS_PER_MS, 60_000 * NS_PER_MS)
+    send(caller, 20, 1_700)
+    assert [turn.left_ns for turn in caller.turns] == [left_ms * NS_PER_MS]
+
+
 def test_client_load_caller_hears_a_reply_out_and_leaves_a_natural_gap() -> None:
     """A reply of 20 ms that came whole at 1700 has been played by 1780; the next words come a gap later."""
     caller = caller_at(1_000)

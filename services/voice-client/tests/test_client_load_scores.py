@@ -31,7 +31,8 @@ def heard_by(caller: Caller, ended_ms: int = 30_000) -> Heard:
 
 def turn(ended_ms: int, answered_ms: int | None, heard: str = "") -> Turn:
     answered_ns = None if answered_ms is None else answered_ms * NS_PER_MS
-    return Turn(SAID, (ended_ms - 20) * NS_PER_MS, ended_ms * NS_PER_MS, answered_ns, heard=[heard])
+    began_ns, ended_ns, left_ns = ((ended_ms + after_ms) * NS_PER_MS for after_ms in (-20, 0, 5))
+    return Turn(SAID, began_ns, ended_ns, left_ns, answered_ns, heard=[heard])
 
 
 def test_client_load_scores_percentiles_are_values_that_occurred() -> None:
@@ -43,7 +44,7 @@ def test_client_load_scores_percentiles_are_values_that_occurred() -> None:
 
 def test_client_load_scores_an_unanswered_turn_is_infinitely_late() -> None:
     """One of four turns without an answer makes p95 infinite and p50 the second of the three others; else a server that
-    answers nobody would look fast.
+    answers nobody would look fast. Added counts from 5 ms after the end, when the frame left.
     """
     caller = Caller((SAID,), 0.0, 0)
     caller.turns = [turn(1_000, 1_500), turn(3_000, 3_600), turn(5_000, None), turn(16_000, 16_400)]
@@ -51,7 +52,7 @@ def test_client_load_scores_an_unanswered_turn_is_infinitely_late() -> None:
     assert (found.turns, found.unanswered) == (4, 1)
     assert (found.voice_to_voice.p50_ms, found.voice_to_voice.p95_ms) == (500, math.inf)
     assert found.added is not None
-    assert found.added.p50_ms == 20
+    assert (found.added.p50_ms, found.added.p95_ms) == (15, math.inf)
     assert found.voice_to_voice_points == ((1.0, 500.0), (3.0, 600.0), (16.0, 400.0))
 
 
@@ -147,9 +148,9 @@ def search(knee: int, max_calls: int) -> tuple[list[int], KneeSearch]:
 
 
 def test_client_load_knee_doubles_then_halves() -> None:
-    """A knee at 11: 16 is the first that is bad, then between 8 and 16."""
+    """A knee at 11: 16 is the first that is bad, then between 8 and 16; what is bad is tried twice."""
     tried, found = search(11, 200)
-    assert tried == [1, 2, 4, 8, 16, 12, 10, 11]
+    assert tried == [1, 2, 4, 8, 16, 16, 12, 12, 10, 11]
     assert found.good_calls == 11
 
 
@@ -164,13 +165,24 @@ def test_client_load_knee_keeps_its_bound() -> None:
     """It tries the bound itself, nothing above it, and ends there; where one call is too many it ends at once."""
     assert search(1_000, 50)[0] == [1, 2, 4, 8, 16, 32, 50]
     tried, found = search(0, 50)
-    assert (tried, found.good_calls) == ([1], 0)
+    assert (tried, found.good_calls) == ([1, 1], 0)
+
+
+def test_client_load_knee_forgives_a_machine_that_was_busy_for_a_moment() -> None:
+    """Two calls that are bad at first and good when they are tried again are good, and four are tried next."""
+    found = KneeSearch(200)
+    found.tell(1, is_good=True)
+    found.tell(2, is_good=False)
+    assert (found.next_calls(), found.bad_calls) == (2, None)
+    found.tell(2, is_good=True)
+    assert (found.next_calls(), found.good_calls, found.bad_calls) == (4, 2, None)
 
 
 def test_client_load_knee_limits() -> None:
     """Each thing that may not happen is named; p95 counts over the floor."""
     limit = Limit(limit_ms=30.0, floor_ms=570.0)
     assert limit.broken(summary()) == []
+    assert limit.broken(summary(added=Spread(50, 10.0, 31.0, 40.0))) == ["p95 31 ms over the floor of 570 ms"]
     assert limit.broken(summary(voice_to_voice=Spread(50, 550.0, 601.0, 610.0))) == [
         "p95 31 ms over the floor of 570 ms"
     ]

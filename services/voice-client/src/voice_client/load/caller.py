@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from voice_client.load.playout import NEVER_NS, NS_PER_MS, NS_PER_S, Playout
-from voice_client.load.script import FRAME_MS, RATE_HZ, Utterance
+from voice_client.load.script import FRAME_MS, FRAME_SAMPLES, RATE_HZ, Utterance
 from voice_client.player import PlaybackReport
 
 FRAME_NS: Final = FRAME_MS * NS_PER_MS
@@ -38,6 +38,8 @@ class Turn:
     """Its first speech sample."""
     ended_ns: int
     """Its last speech sample."""
+    left_ns: int
+    """When the frame left that has it: nobody can have heard it before."""
     answered_ns: int | None = None
     """The first sound of the answer."""
     is_cut_in_on: bool = False
@@ -179,7 +181,8 @@ class Caller:
         if self._running_id is not None:
             self.interruptions.append(Interruption(self._running_id, began_ns, began_ns))
             self._speak_over_ns = NEVER_NS
-        self.turns.append(Turn(utterance, began_ns, ended_ns))
+        frames = -(-utterance.speech_end_samples // FRAME_SAMPLES)
+        self.turns.append(Turn(utterance, began_ns, ended_ns, start_ns + frames * FRAME_NS))
         self._saying, self._said_frames = utterance, 0
         return utterance
 

@@ -149,7 +149,7 @@ async def find_knee(
         floor_ms = lone_floor_ms(found) if floor_ms is None else floor_ms
         faults[calls] = Limit(limit_ms, floor_ms).broken(found)
         search.tell(calls, is_good=not faults[calls])
-        runs.append(found)
+        runs = [run for run in runs if run.calls != calls] + [found]
         screen.say(f"{calls} calls: {'; '.join(faults[calls]) or 'good'}")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), REST_S)

@@ -19,9 +19,13 @@ class KneeSearch:
     """The largest number that was good."""
     bad_calls: int | None = None
     """The smallest number that was not."""
+    doubtful_calls: int | None = None
+    """A number that was not good, and is tried once more: a machine that was busy for a moment is no bound."""
 
     def next_calls(self) -> int | None:
         """What to try now; None: the search is over."""
+        if self.doubtful_calls is not None:
+            return self.doubtful_calls
         if self.bad_calls is None:
             return None if self.good_calls >= self.max_calls else min(max(1, 2 * self.good_calls), self.max_calls)
         if self.bad_calls - self.good_calls <= max(1, GRAIN_SHARE * self.good_calls):
@@ -30,8 +34,11 @@ class KneeSearch:
 
     def tell(self, calls: int, *, is_good: bool) -> None:
         """How that number went."""
+        was_doubtful, self.doubtful_calls = self.doubtful_calls == calls, None
         if is_good:
             self.good_calls = max(self.good_calls, calls)
+        elif not was_doubtful:
+            self.doubtful_calls = calls
         else:
             self.bad_calls = calls if self.bad_calls is None else min(self.bad_calls, calls)
 
@@ -45,7 +52,7 @@ class Limit:
 
     def broken(self, run: Summary) -> list[str]:
         """What a run did not keep, in words."""
-        added_ms = run.voice_to_voice.p95_ms - self.floor_ms
+        added_ms = added_p95_ms(run, self.floor_ms)
         faults = []
         if not run.is_in_time:
             faults.append(f"INVALID: {run.invalid_because}")
@@ -72,6 +79,11 @@ class Knee:
     """Whether a slightly larger number was tried, and it was the server that did not serve it well."""
     faults: dict[int, list[str]]
     """For each number of calls that was tried, what it did not keep."""
+
+
+def added_p95_ms(run: Summary, floor_ms: float) -> float:
+    """What a run is judged by; a floor that one call made has the time that its frames take in it."""
+    return run.voice_to_voice.p95_ms - floor_ms if run.added is None else run.added.p95_ms
 
 
 def lone_floor_ms(run: Summary) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from voice_client.errors import VoiceClientError
-from voice_client.load.caller import ANSWER_PATIENCE_MS, Caller
+from voice_client.load.caller import ANSWER_PATIENCE_MS, Caller, Turn
 from voice_client.load.playout import NS_PER_MS, NS_PER_S
 
 MAX_LATE_SHARE: Final = 0.01
@@ -43,10 +43,6 @@ class Spread:
     p95_ms: float
     p99_ms: float
 
-    def less(self, floor_ms: float) -> "Spread":
-        """The same over a floor."""
-        return Spread(self.count, self.p50_ms - floor_ms, self.p95_ms - floor_ms, self.p99_ms - floor_ms)
-
 
 @dataclass(frozen=True, slots=True)
 class ServerCost:
@@ -77,7 +73,7 @@ class Summary:
     """Turns into which a reply began while the caller still spoke."""
     voice_to_voice: Spread
     added: Spread | None
-    """Voice to voice over the serial floor, if that is known."""
+    """Over the serial floor, if that is known: from when the frame left that ends the speech to the first sound."""
     silence: Spread
     """Time to silence of the interruptions that were obeyed."""
     ignored_interruptions: int
@@ -169,8 +165,8 @@ def lost_words(said: Sequence[str], heard: Sequence[str]) -> int:
 
 def summarise(heard: Heard, floor_ms: float | None) -> Summary:
     """The numbers of a run."""
-    latencies_ms, points = _latencies(heard)
-    voice_to_voice = spread(latencies_ms)
+    scored = _scored(heard)
+    latencies_ms = [_after_ms(turn, turn.ended_ns) for turn in scored]
     silences = [one for caller in heard.callers for one in _silences(caller, heard.began_ns)]
     said_words, lost = _lost(heard.callers)
     gaps_ms = [gap_ms for caller in heard.callers for gap_ms in caller.playout.gaps_ms]
@@ -181,8 +177,8 @@ def summarise(heard: Heard, floor_ms: float | None) -> Summary:
         turns=len(latencies_ms),
         unanswered=sum(map(math.isinf, latencies_ms)),
         cut_in_on=sum(turn.is_cut_in_on for turn in turns),
-        voice_to_voice=voice_to_voice,
-        added=None if floor_ms is None else voice_to_voice.less(floor_ms),
+        voice_to_voice=spread(latencies_ms),
+        added=None if floor_ms is None else spread([_after_ms(turn, turn.left_ns) - floor_ms for turn in scored]),
         silence=spread([silence_ms for _, silence_ms in silences]),
         ignored_interruptions=sum(
             not (one.is_obeyed or one.ended_by_itself) for caller in heard.callers for one in caller.interruptions
@@ -200,26 +196,27 @@ def summarise(heard: Heard, floor_ms: float | None) -> Summary:
         lost_words=lost,
         tool_cpu_s_per_call_minute=heard.tool_cpu_s_per_call_minute,
         server=heard.server,
-        voice_to_voice_points=tuple(points),
+        voice_to_voice_points=tuple(sorted(_points(scored, heard.began_ns))),
         silence_points=tuple(silences),
     )
 
 
-def _latencies(heard: Heard) -> tuple[list[float], list[tuple[float, float]]]:
-    """Voice to voice of every turn, infinite for one that was not answered; and the points of a plot.
+def _scored(heard: Heard) -> list[Turn]:
+    """Every turn that was answered, or for whose answer somebody waited long enough before the run was stopped."""
+    stopped_ns = heard.ended_ns - ANSWER_PATIENCE_MS * NS_PER_MS
+    turns = (turn for caller in heard.callers for turn in caller.turns)
+    return [turn for turn in turns if turn.answered_ns is not None or turn.ended_ns <= stopped_ns]
 
-    A turn for whose answer nobody waited long enough, because the run was stopped, does not count.
-    """
-    latencies_ms, points = [], []
-    for turn in (turn for caller in heard.callers for turn in caller.turns):
-        if turn.answered_ns is None:
-            if heard.ended_ns >= turn.ended_ns + ANSWER_PATIENCE_MS * NS_PER_MS:
-                latencies_ms.append(math.inf)
-            continue
-        latency_ms = (turn.answered_ns - turn.ended_ns) / NS_PER_MS
-        latencies_ms.append(latency_ms)
-        points.append((round((turn.ended_ns - heard.began_ns) / NS_PER_S, 3), round(latency_ms, 2)))
-    return latencies_ms, sorted(points)
+
+def _after_ms(turn: Turn, at_ns: int) -> float:
+    """From this instant to the answer; infinite if there was none."""
+    return math.inf if turn.answered_ns is None else (turn.answered_ns - at_ns) / NS_PER_MS
+
+
+def _points(turns: Iterable[Turn], began_ns: int) -> Iterable[tuple[float, float]]:
+    for turn in turns:
+        if turn.answered_ns is not None:
+            yield round((turn.ended_ns - began_ns) / NS_PER_S, 3), round(_after_ms(turn, turn.ended_ns), 2)
 
 
 def _silences(caller: Caller, began_ns: int) -> Iterable[tuple[float, float]]:

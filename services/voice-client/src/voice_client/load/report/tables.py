@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from voice_client.load.gates import Gate
-from voice_client.load.knee import Knee
+from voice_client.load.knee import Knee, added_p95_ms
 from voice_client.load.report.record import Record
 from voice_client.load.scores import ServerCost, Spread, Summary
 
@@ -117,7 +117,7 @@ def knee_table(record: Record, knee: Knee) -> Table:
             str(run.calls),
             _ms(run.voice_to_voice.p50_ms),
             _ms(run.voice_to_voice.p95_ms),
-            _ms(run.voice_to_voice.p95_ms - knee.floor_ms),
+            _ms(added_p95_ms(run, knee.floor_ms)),
             f"{run.unanswered} of {run.turns}",
             str(run.gaps),
             _told(run.server.cpu_s_per_call_minute, ".3f", ""),
