@@ -40,6 +40,16 @@ async def test_every_mistake_is_one_line_and_the_exit_code_is_2() -> None:
         ]
 
 
+async def test_a_limit_of_spans_that_is_no_number_is_a_mistake_and_no_traceback() -> None:
+    """The SDK refuses its own limits while it is imported: one line, and only where there are traces."""
+    limit = {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "many"}
+    code, _, err = await outcome("check-config", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4317", **limit)
+    told = "voice-gateway: OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT must be a non-negative integer but got many"
+    assert (code, err) == (2, [told])
+    code, _, err = await outcome("check-config", **limit)
+    assert (code, err) == (0, [])
+
+
 async def test_check_config_tells_what_is_in_force_without_secrets() -> None:
     """What the gateway would run with can be read, and pasted into a report."""
     code, out, err = await outcome("check-config", LLM_API_KEY="hush", RIVA_METADATA="authorization=hush")

@@ -105,10 +105,17 @@ def read_tracing(reader: Reader, *, tries_exporter: bool = True) -> TracingSetti
     mistakes = len(reader.mistakes)
     settings = _read(reader)
     if tries_exporter and len(reader.mistakes) == mistakes:
-        from voice_gateway.observability import tracing  # noqa: PLC0415  the SDK, which nothing else needs
-
-        reader.mistakes += [found] if (found := tracing.mistake(settings)) else []
+        reader.mistakes += _found_by_sdk(settings)
     return settings
+
+
+def _found_by_sdk(settings: TracingSettings) -> list[str]:
+    """What the SDK cannot use, of these settings or of those that it reads itself."""
+    try:
+        from voice_gateway.observability import tracing  # noqa: PLC0415  the SDK, which nothing else needs
+    except ValueError as error:  # it reads its limits when it is imported
+        return [str(error)]
+    return [found] if (found := tracing.mistake(settings)) else []
 
 
 def _read(reader: Reader) -> TracingSettings:
