@@ -13,10 +13,9 @@ import math
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,8 +34,7 @@ WINDOW_MS: Final = 480
 """End-of-utterance window: the gateway's default."""
 CALLS: Final = 100
 LIMIT_MS: Final = 50
-"""For p95 of all callers, over the window and the final: with the defaults all else is ready by then. A lone caller
-waits about 20 ms of it, most of that because speech does not end where a frame does."""
+"""For p95 of all callers, over the window and the final: with the defaults all else is ready by then."""
 MAX_ECHOES: Final = 2.0
 MIN_CALLS: Final = 1.25
 MAX_ADDED: Final = 0.5
@@ -50,6 +48,7 @@ class Found:
     """What was measured of one version."""
 
     loop_ms: float
+    """The machine's speed, as the tool measured it before each question: the mean."""
     added_ms: float
     """Median of a lone caller's turns."""
     cpu_s: float
@@ -58,6 +57,18 @@ class Found:
     knee: float
     is_certain: bool
     """Whether the knee is the gateway's, and not that of the tool or of the search."""
+
+    @classmethod
+    def of(cls, lone: Any, crowd: Any, search: Any) -> "Found":
+        """Out of what the tool found."""
+        return cls(
+            loop_ms=statistics.mean(run["loop_ms"] for run in (lone, crowd, search)),
+            added_ms=lone["runs"][0]["added"]["p50_ms"],
+            cpu_s=crowd["runs"][0]["server"]["cpu_s_per_call_minute"],
+            echo_cpu_s=crowd["echo"]["cpu_s_per_call_minute"],
+            knee=search["knee"]["calls"],
+            is_certain=search["knee"]["is_certain"],
+        )
 
     @property
     def echoes(self) -> float:
@@ -99,10 +110,11 @@ class Backends:
         """The same if everything behind the final is ready before it."""
         return WINDOW_MS + self.asr.timing.final_ms
 
-    async def start(self, ends: AsyncExitStack) -> None:
-        """Listen until `ends` is left."""
-        for fake in (self.asr, self.tts, self.llm):
-            await ends.enter_async_context(fake)
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator["Backends"]:
+        """Serve until it is left."""
+        async with self.asr, self.tts, self.llm:
+            yield self
 
     @property
     def environment(self) -> dict[str, str]:
@@ -123,26 +135,22 @@ class Sitting:
     core: int
     seconds: int
 
-    async def measure(self, name: str, python: Path) -> Found:
-        """All of one version, with fresh backends."""
-        async with AsyncExitStack() as ends:
-            backends = Backends()
-            await backends.start(ends)
-            at = partial(self._load, name, python, backends)
-            lone = await at(SERIAL, "--calls", "1", "--floor-ms", str(backends.floor_ms), times=2.5)
-            crowd = await at({}, "--calls", str(CALLS), "--echo")
+    async def lone(self, name: str, python: Path) -> Any:
+        """A single caller, for whom nothing is prepared early."""
+        async with Backends().listening() as backends:
+            floor = ("--floor-ms", str(backends.floor_ms))
+            return await self._load(name, python, backends, SERIAL, "--calls", "1", *floor, times=2.5)
+
+    async def crowd(self, name: str, python: Path) -> Any:
+        """`CALLS` callers, beside the bare echo."""
+        async with Backends().listening() as backends:
+            return await self._load(name, python, backends, {}, "--calls", str(CALLS), "--echo")
+
+    async def search(self, name: str, python: Path) -> Any:
+        """The most callers that are served well."""
+        async with Backends().listening() as backends:
             limit = ("--floor-ms", str(backends.prepared_ms), "--limit-ms", str(LIMIT_MS))
-            search = await at({}, "--find-knee", *limit)
-        found = Found(
-            loop_ms=search["loop_ms"],
-            added_ms=lone["runs"][0]["added"]["p50_ms"],
-            cpu_s=crowd["runs"][0]["server"]["cpu_s_per_call_minute"],
-            echo_cpu_s=crowd["echo"]["cpu_s_per_call_minute"],
-            knee=search["knee"]["calls"],
-            is_certain=search["knee"]["is_certain"],
-        )
-        print(found.row(name), flush=True)
-        return found
+            return await self._load(name, python, backends, {}, "--find-knee", *limit)
 
     async def _load(
         self,
@@ -201,11 +209,17 @@ def judged(new: Found, base: Found | None) -> list[tuple[str, str]]:
 
 
 async def _measure(sitting: Sitting, versions: Mapping[str, Path], pairs: int) -> dict[str, Found]:
+    """Each thing is asked of one version right after the other, as the machine's speed changes within minutes."""
     found: dict[str, list[Found]] = {name: [] for name in versions}
     for pair in range(pairs):
-        # in turn the first, so that a machine that gets slower or faster favours neither
-        for name in list(versions) if pair % 2 == 0 else reversed(tuple(versions)):
-            found[name].append(await sitting.measure(name, versions[name]))
+        order = list(versions) if pair % 2 == 0 else [*versions][::-1]  # who is the first has no advantage
+        runs: dict[str, list[Any]] = {name: [] for name in versions}
+        for ask in (sitting.lone, sitting.crowd, sitting.search):
+            for name in order:
+                runs[name].append(await ask(name, versions[name]))
+        for name in order:
+            found[name].append(Found.of(*runs[name]))
+            print(found[name][-1].row(name), flush=True)
     return {name: median(each) for name, each in found.items()}
 
 

@@ -46,7 +46,7 @@ async def compare(folder: Path, core: int, seconds: int) -> list[tuple[str, bool
     """What is to be kept, and whether it is."""
     backends, ratios = Backends(), list[float]()
     async with AsyncExitStack() as ends:
-        await backends.start(ends)
+        await ends.enter_async_context(backends.listening())
         for pair in range(PAIRS):
             costs = {}
             for workers in (1, 2) if pair % 2 == 0 else (2, 1):
