@@ -53,12 +53,15 @@ CHARTS = (
     ),
     Chart(
         "Replies prepared early",
-        "What became of them. Those that are won cost the caller no wait.",
+        "What became of them. Those that are won cost the caller no wait. A first sentence is in vain if it went on.",
         Unit.PER_SECOND,
         (
             Query(
                 queries.summed(queries.rate(queries.select(names.SPECULATIONS, WHERE), WINDOW), "outcome"),
                 "{{outcome}}",
+            ),
+            Query(
+                queries.summed(queries.rate(queries.select(names.RETAKES, WHERE), WINDOW)), "first sentence in vain"
             ),
         ),
     ),
