@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from typing import cast
 
 import httpx2
 
@@ -60,7 +61,7 @@ class Completion:
         response = await self._endpoint.send(question)
         self._cleanup.push_async_callback(response.aclose)
         # The events are read here, as bytes: the library's models of them cost a third of a turn's processor time.
-        self._received = response.aiter_raw()
+        self._received = aiter(cast("httpx2.AsyncByteStream", response.stream))
 
     async def first(self) -> list[str | ToolCall]:
         """The first pieces, none if a thought or a tool call has begun; a reply without either is an error."""
@@ -90,9 +91,11 @@ class Completion:
         try:
             if self._settle_by is None and self._reader.is_settled:
                 self._settle_by = asyncio.get_running_loop().time() + _AFTER_REASON_S
-            async with asyncio.timeout_at(self._settle_by):
-                await self._breathe()
+            if self._settle_by is None:  # no deadline for each part: it would take as long as to read the part
                 part = await self._part()
+            else:
+                async with asyncio.timeout_at(self._settle_by):
+                    part = await self._part()
             return self._read(part) if part else self._reader.finish()
         except FAILURES:
             if not self._reader.is_settled:
@@ -107,7 +110,8 @@ class Completion:
             await asyncio.sleep(wait_ns / NS_PER_S)
 
     async def _part(self) -> bytes:
-        """What is to be read next; nothing at the end of the stream."""
+        """What is to be read next, once more may be read; nothing at the end of the stream."""
+        await self._breathe()
         if part := next(self._waiting, b""):
             return part
         received = await anext(self._received, b"")
