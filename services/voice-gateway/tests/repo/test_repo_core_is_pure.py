@@ -28,7 +28,6 @@ ALLOWED = {
     "turn": {
         "voice_gateway.domain",
         "voice_gateway.turn",
-        "bisect",
         "collections",
         "collections.abc",
         "dataclasses",

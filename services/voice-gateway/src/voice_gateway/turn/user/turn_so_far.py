@@ -1,7 +1,6 @@
 """The user's running turn: segments that are transcribed for good, words that are not yet, and what it waits for."""
 
-from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
@@ -68,10 +67,15 @@ class _Segment:
     words: tuple[Word, ...] = ()
 
 
+_by_end = attrgetter("end_samples")
+
+
 @dataclass(slots=True)
 class TurnSoFar:
     """What has been said since the last commitment. Instants that are None are not due."""
 
+    text: str = field(default="", init=False)
+    """All of it."""
     spoke: Instant = field(default=Instant(0), init=False)
     """The last speech sample of what was said."""
     transcribed: Instant = field(default=Instant(0), init=False)
@@ -92,16 +96,12 @@ class TurnSoFar:
     """Whether the last result changed nothing."""
     _segments: list[_Segment] = field(default_factory=list, init=False)
     """In the order in which they were said."""
-    _interims: dict[StreamId, _Segment] = field(default_factory=dict, init=False)
+    _interims: Mapping[StreamId, _Segment] = field(default_factory=dict, init=False)
+    _unconfirmed: str = field(default="", init=False)
+    """The text of the interims."""
     _stale: StreamId | None = field(default=None, init=False)
     """A stream that broke: what it had shown stands until `_again`, which hears its audio again, has told something."""
     _again: StreamId | None = field(default=None, init=False)
-
-    @property
-    def text(self) -> str:
-        """All of it."""
-        said = sorted([*self._segments, *self._interims.values()], key=attrgetter("end_samples"))
-        return " ".join(segment.text for segment in said)
 
     @property
     def last_samples(self) -> int:
@@ -126,10 +126,10 @@ class TurnSoFar:
 
     def revise(self, stream: StreamId, text: str, end_samples: int) -> None:
         """An interim transcript."""
-        before = self._unconfirmed()
+        before = self._unconfirmed
         self._hear_again(stream)
-        self._interims[stream] = _Segment(stream, end_samples, text)
-        self.is_steady = same_words(before, self._unconfirmed())
+        self._keep(self._segments, {**self._interims, stream: _Segment(stream, end_samples, text)})
+        self.is_steady = same_words(before, self._unconfirmed)
         if not self.is_steady:
             self.suspicion = None
 
@@ -144,7 +144,7 @@ class TurnSoFar:
 
     def reopen(self, turn: CommittedTurn) -> None:
         """A turn that was committed goes on."""
-        self._segments.insert(0, _Segment(StreamId(0), 0, turn.text, turn.words))
+        self._keep([_Segment(StreamId(0), 0, turn.text, turn.words), *self._segments], self._interims)
         self.spoke = max(self.spoke, turn.spoke)
 
     def hold(self, until: Instant) -> None:
@@ -153,17 +153,17 @@ class TurnSoFar:
         A comma stays: it says why the turn is held, if that is asked again.
         """
         self.hold_until, self.silent_by = until, None
-        last = self._segments[-1]
-        self._segments[-1] = replace(last, text=last.text.rstrip(_NO_END))
+        *earlier, last = self._segments
+        self._keep([*earlier, replace(last, text=last.text.rstrip(_NO_END))], self._interims)
 
     def let_interims_stand(self, streams: Sequence[StreamId]) -> int:
         """What these streams have told so far is all that they will. Returns where that ends; 0: it was nothing."""
         end_samples = 0
         stale = [self._stale] if self._stale is not None and self._again in streams else []
         for stream in (*stale, *streams):
-            if stream in self._interims:
-                interim = self._interims.pop(stream)
+            if (interim := self._interims.get(stream)) is not None:
                 end_samples = max(end_samples, interim.end_samples)
+                self.forget(stream)
                 self._insert(interim)
         return end_samples
 
@@ -174,7 +174,7 @@ class TurnSoFar:
 
     def forget(self, stream: StreamId) -> None:
         """The interim transcript of that stream no longer counts."""
-        self._interims.pop(stream, None)
+        self._keep(self._segments, {other: interim for other, interim in self._interims.items() if other != stream})
 
     def replay(self, replay: Replay) -> None:
         """What streams have told is heard again, but for what stays transcribed; an interim stands until then."""
@@ -190,10 +190,14 @@ class TurnSoFar:
     def split(self, last: StreamId) -> "TurnSoFar":
         """What streams after this one have heard is the next turn's."""
         rest = TurnSoFar()
-        rest._segments = [segment for segment in self._segments if segment.stream > last]
-        rest._interims = {stream: interim for stream, interim in self._interims.items() if stream > last}
-        self._segments = [segment for segment in self._segments if segment.stream <= last]
-        self._interims = {stream: interim for stream, interim in self._interims.items() if stream <= last}
+        rest._keep(
+            [segment for segment in self._segments if segment.stream > last],
+            {stream: interim for stream, interim in self._interims.items() if stream > last},
+        )
+        self._keep(
+            [segment for segment in self._segments if segment.stream <= last],
+            {stream: interim for stream, interim in self._interims.items() if stream <= last},
+        )
         return rest
 
     def next_turn(self) -> "TurnSoFar":
@@ -222,7 +226,11 @@ class TurnSoFar:
             self._stale = None
 
     def _insert(self, segment: _Segment) -> None:
-        self._segments.insert(bisect_right(self._segments, segment.end_samples, key=attrgetter("end_samples")), segment)
+        self._keep([*self._segments, segment], self._interims)
 
-    def _unconfirmed(self) -> str:
-        return " ".join(interim.text for interim in sorted(self._interims.values(), key=attrgetter("end_samples")))
+    def _keep(self, segments: Iterable[_Segment], interims: Mapping[StreamId, _Segment]) -> None:
+        """These are its words from now on; every change of them comes here."""
+        self._segments, self._interims = sorted(segments, key=_by_end), interims
+        unconfirmed = sorted(interims.values(), key=_by_end)
+        self._unconfirmed = " ".join([interim.text for interim in unconfirmed])
+        self.text = " ".join([part.text for part in sorted([*self._segments, *unconfirmed], key=_by_end)])
