@@ -18,7 +18,7 @@ from voice_gateway.domain.errors import (
     Reason,
     RecognitionStalled,
 )
-from voice_gateway.domain.instant import Instant, after_ms, ms_between, samples_between, samples_to_ns
+from voice_gateway.domain.instant import Instant, after_ms, earliest, ms_between, samples_between, samples_to_ns
 from voice_gateway.domain.player import Player
 from voice_gateway.domain.policy import TurnPolicy
 
@@ -30,6 +30,15 @@ def test_instants() -> None:
     assert ms_between(after_ms(start, 250), start) == -250
     assert samples_between(start, after_ms(start, 250), 16_000) == 4_000
     assert samples_between(after_ms(start, 250), start, 16_000) == 0
+
+
+def test_the_earliest_of_what_may_become_due() -> None:
+    """What is not due at all does not count, and the beginning of the clock is an instant like any other."""
+    assert earliest() is None
+    assert earliest(None, None) is None
+    assert earliest(None, Instant(2), Instant(1), None, Instant(3)) == 1
+    assert earliest(Instant(2), Instant(0)) == 0
+    assert earliest(Instant(0), Instant(2)) == 0
 
 
 def test_times_are_rounded_so_that_no_one_waits_too_little() -> None:

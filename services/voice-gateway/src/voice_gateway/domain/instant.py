@@ -14,6 +14,15 @@ def after_ms(start: Instant, duration_ms: int) -> Instant:
     return Instant(start + duration_ms * NS_PER_MS)
 
 
+def earliest(*instants: Instant | None) -> Instant | None:
+    """The first of these instants; None: all of them are None."""
+    first = None
+    for instant in instants:
+        if instant is not None and (first is None or instant < first):
+            first = instant
+    return first
+
+
 def ms_between(earlier: Instant, later: Instant) -> int:
     """Whole milliseconds from `earlier` to `later`, rounded down; negative if they are the other way round."""
     return (later - earlier) // NS_PER_MS

@@ -34,7 +34,7 @@ from voice_gateway.domain.events import (
     InterruptCause,
     ReplyKind,
 )
-from voice_gateway.domain.instant import Instant, ms_between
+from voice_gateway.domain.instant import Instant, earliest, ms_between
 from voice_gateway.turn import inputs
 from voice_gateway.turn.changes import Changes
 from voice_gateway.turn.contest import Contest
@@ -157,9 +157,10 @@ class Core:
         awaits_quiet = self._drain_deadline is not None or no_input_ms or self._changes.is_pending or is_asked
         quiet_by = self._user.utterance.quiet_by if awaits_quiet else None
         prompt_at = self._silence.deadline(no_input_ms, self._user.recognition.doubtful_until)
-        change_at = self._changes.due if self._dialogue.is_quiet else None
-        candidates = (self._dialogue.deadline(), self._drain_deadline, quiet_by, prompt_at, change_at)
-        return min((instant for instant in candidates if instant is not None), default=None)
+        change_at = self._changes.due
+        if change_at is not None and not self._dialogue.is_quiet:
+            change_at = None
+        return earliest(self._dialogue.deadline(), self._drain_deadline, quiet_by, prompt_at, change_at)
 
     def on_deadline(self, now: Instant) -> tuple[Effect, ...]:
         """Do what has become due."""
@@ -183,8 +184,8 @@ class Core:
             return self._phase is not Phase.NEW
         if self._phase is Phase.NEW:
             return not isinstance(fact, inputs.EndRequested)
-        if isinstance(fact, inputs.InputEnded | inputs.DigitsPressed):
-            return self._phase is Phase.FINISHING
+        if self._phase is Phase.FINISHING and isinstance(fact, inputs.InputEnded | inputs.DigitsPressed):
+            return True
         stream = getattr(fact, "stream", None)
         return stream is not None and self._user.recognition.is_stale(stream)
 
@@ -212,7 +213,7 @@ class Core:
                 self._tell_unheard(now)
             if self._orders.count == count:
                 break
-        if self._dialogue.is_quiet:
+        if self._changes.is_pending and self._dialogue.is_quiet:
             self._reconfigure(now)
         self._silence.watch(now, is_quiet=self._dialogue.is_quiet, is_away=self._user.recognition.is_away)
         cause = self._reason_to_end()
@@ -225,9 +226,10 @@ class Core:
         A client that has left, that is to leave, or that asks for each reply is not told.
         """
         recognition, text = self._user.recognition, self._agreement.persona.unheard
-        is_due = self._unheard.review(is_away=recognition.is_away, is_deaf=recognition.is_deaf)
+        if not self._unheard.review(is_away=recognition.is_away, is_deaf=recognition.is_deaf):
+            return
         stays = self._phase is Phase.RUNNING and self._drain_deadline is None and self._agreement.policy.auto_reply
-        if is_due and text and stays and self._dialogue.is_listening:
+        if text and stays and self._dialogue.is_listening:
             self._unheard.told()
             self._agent.say(ReplyKind.APOLOGY, text, None, now)
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from voice_gateway.domain.events import InterruptCause, Transcript
 from voice_gateway.domain.ids import StreamId, TurnId
-from voice_gateway.domain.instant import Instant
+from voice_gateway.domain.instant import Instant, earliest
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.answers import Answers
@@ -87,8 +87,8 @@ class Dialogue:
     def deadline(self) -> Instant | None:
         """When something becomes due."""
         asked = None if self.is_pressing else self.answers.due
-        due = (self._user.deadline(), self._agent.deadline(), self._contest.deadline(), self._keypad.deadline())
-        return min((instant for instant in (asked, *due) if instant is not None), default=None)
+        user, agent = self._user.deadline(), self._agent.deadline()
+        return earliest(asked, user, agent, self._contest.deadline(), self._keypad.deadline())
 
     def on_deadline(self, now: Instant) -> None:
         """Do what has become due."""
@@ -112,8 +112,9 @@ class Dialogue:
         so_far = self._user.so_far
         is_over = not (so_far.text or self.answers)
         self._agent.speculations.review(so_far.text, is_over=is_over)
-        is_next = self._is_answered and not (self.is_pressing or self._is_input_over)
-        if self._policy.prepares and is_next and so_far.suspicion and so_far.text:
+        if not (so_far.suspicion and so_far.text and self._policy.prepares):
+            return
+        if self._is_answered and not (self.is_pressing or self._is_input_over):
             self._agent.speculate(self._user.turn, so_far.text, so_far.suspicion, now)
 
     def _on_speech_started(self, fact: inputs.SpeechStarted, now: Instant) -> None:
@@ -196,7 +197,7 @@ class Dialogue:
                 self._user.so_far.reopen(turn)
             return own, Verdict.YIELD
         speech_ms = utterance.speech_ms(end_samples)
-        if speech_ms is not None:  # the agent's share of the words has the same share of the time
+        if speech_ms is not None and own != text:  # the agent's share of the words has the same share of the time
             speech_ms = speech_ms * len(own.split()) // len(text.split())
         said = Said(own, speech_ms, is_final=is_final, has_voice=utterance.has_voice)
         return own, self._contest.verdict(said, now, is_asked=sound.is_asked, sounds_on=sounds_on)

@@ -12,6 +12,11 @@ from voice_gateway.domain.persona import Persona
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import Orders
 
+_SPOKEN = inputs.SpeechStarted | inputs.TranscriptRevised | inputs.SegmentFinal
+_BY_HAND = (
+    inputs.TextTyped | inputs.DigitsPressed | inputs.CommitRequested | inputs.ClientInterrupted | inputs.ReplyRequested
+)
+
 
 class _Step(Enum):
     LISTENING = "nothing was said about the silence"
@@ -38,7 +43,7 @@ class Silence:
 
     def noticed(self, fact: inputs.Input) -> None:
         """Whatever the user does, or says, begins the silence anew; the agent's own voice coming back does not."""
-        if any(map(_says_something, self._orders.events)) or _is_by_hand(fact):
+        if isinstance(fact, _BY_HAND) or any(map(_says_something, self._orders.events)):
             self._step, self._since = _Step.LISTENING, None
 
     def watch(self, now: Instant, *, is_quiet: bool, is_away: bool) -> None:
@@ -81,7 +86,7 @@ class Unheard:
 
     def noticed(self, fact: inputs.Input) -> None:
         """Whether the user speaks or types; keys change nothing: callers who speak press them."""
-        if isinstance(fact, inputs.SpeechStarted | inputs.TranscriptRevised | inputs.SegmentFinal):
+        if isinstance(fact, _SPOKEN):
             self._speaks = True
         elif isinstance(fact, inputs.TextTyped):
             self._speaks = False
@@ -98,9 +103,3 @@ class Unheard:
 
 def _says_something(event: Event) -> bool:
     return isinstance(event, Transcript) and bool(event.text)
-
-
-def _is_by_hand(fact: inputs.Input) -> bool:
-    typed = inputs.TextTyped | inputs.DigitsPressed
-    ordered = inputs.CommitRequested | inputs.ClientInterrupted | inputs.ReplyRequested
-    return isinstance(fact, typed | ordered)

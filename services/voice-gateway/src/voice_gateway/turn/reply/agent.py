@@ -12,7 +12,7 @@ from voice_gateway.domain.events import (
     SpeculationTrigger,
 )
 from voice_gateway.domain.ids import CallId, ReplyId, TurnId
-from voice_gateway.domain.instant import Instant, after_ms
+from voice_gateway.domain.instant import Instant, after_ms, earliest
 from voice_gateway.domain.reply_options import AS_AGREED, ReplyOptions
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import Emit, Fail
@@ -57,7 +57,8 @@ class Agent:
     @property
     def is_free(self) -> bool:
         """Whether the next reply may begin. One that is prepared is released for it, or dropped."""
-        return (self.current.reply is None or self.current.reply.attempt is not None) and self._tools.is_idle
+        reply = self.current.reply
+        return (reply is None or reply.attempt is not None) and self._tools.is_idle
 
     @property
     def last(self) -> tuple[ReplyId, CallId]:
@@ -210,8 +211,7 @@ class Agent:
     def deadline(self) -> Instant | None:
         """When to look again."""
         reply = self.current.reply.deadline() if self.current.reply is not None else None
-        due = (reply, self._tools.deadline())
-        return min((instant for instant in due if instant is not None), default=None)
+        return earliest(reply, self._tools.deadline())
 
     def on_deadline(self, now: Instant) -> None:
         """Give up on a client that stands still; settle what has waited long enough."""

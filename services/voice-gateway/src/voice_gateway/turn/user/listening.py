@@ -6,7 +6,7 @@ from itertools import takewhile
 from voice_gateway.domain.errors import Backend, Reason
 from voice_gateway.domain.events import Notice
 from voice_gateway.domain.ids import StreamId
-from voice_gateway.domain.instant import Instant, after_ms
+from voice_gateway.domain.instant import Instant, after_ms, earliest
 from voice_gateway.turn.effects import (
     CancelRecognition,
     Emit,
@@ -345,8 +345,8 @@ class Recognition:
 
     def deadline(self) -> Instant | None:
         """When to look again."""
-        due = (self._reopen_at if self._reopen_at is not None else self._finalise_by, self._grace_by, self._steady_by)
-        return min((instant for instant in due if instant is not None), default=None)
+        look_at = self._finalise_by if self._reopen_at is None else self._reopen_at
+        return earliest(look_at, self._grace_by, self._steady_by)
 
     def on_deadline(self, now: Instant) -> None:
         """Open again a stream that broke; give up on one that does not finalise; trust one that has proved steady."""

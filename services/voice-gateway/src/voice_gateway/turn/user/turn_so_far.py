@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from voice_gateway.domain.events import SpeculationTrigger
 from voice_gateway.domain.ids import StreamId, TurnId
-from voice_gateway.domain.instant import Instant, after_ms
+from voice_gateway.domain.instant import Instant, after_ms, earliest
 from voice_gateway.domain.transcript import Word
 from voice_gateway.turn.text.normalised import same_words
 from voice_gateway.turn.text.questions import QUESTION_MARKS
@@ -217,8 +217,7 @@ class TurnSoFar:
 
     def deadline(self) -> Instant | None:
         """When something of it becomes due."""
-        due = (self.hold_until, self.silent_by, self.longest_by)
-        return min((instant for instant in due if instant is not None), default=None)
+        return earliest(self.hold_until, self.silent_by, self.longest_by)
 
     def _hear_again(self, stream: StreamId) -> None:
         if self._stale is not None and stream == self._again:

@@ -6,7 +6,7 @@ from typing import Final
 
 from voice_gateway.domain.events import SpeculationTrigger, Transcript
 from voice_gateway.domain.ids import StreamId, TurnId
-from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms
+from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms, earliest
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
 from voice_gateway.turn.effects import Emit, Orders
@@ -70,9 +70,9 @@ class User:
     @property
     def is_still(self) -> bool:
         """The same, without words of a recogniser that is away: nobody knows whether they ever come."""
-        has_sound = self.utterance.is_speaking or self.utterance.quiet_by is not None
-        is_awaited = self.recognition.owes_a_final and not self.recognition.is_away
-        return not (self.so_far.text or has_sound or is_awaited)
+        if self.so_far.text or self.utterance.is_speaking or self.utterance.quiet_by is not None:
+            return False
+        return self.recognition.is_away or not self.recognition.owes_a_final
 
     def resume(self, turn: TurnId) -> None:
         """Count on from there: the next turn has this number."""
@@ -268,8 +268,7 @@ class User:
 
     def deadline(self) -> Instant | None:
         """When something becomes due."""
-        due = (self.recognition.deadline(), self.so_far.deadline())
-        return min((instant for instant in due if instant is not None), default=None)
+        return earliest(self.recognition.deadline(), self.so_far.deadline())
 
     def commit(
         self, now: Instant, *, is_live: bool, last: StreamId | None = None, cut_by: str = ""
