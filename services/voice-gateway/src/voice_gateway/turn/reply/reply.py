@@ -33,12 +33,10 @@ from voice_gateway.turn.reply.questions import TOO_LONG, Question, Questions
 from voice_gateway.turn.reply.wording import Wording
 from voice_gateway.turn.tables import REPLY, Floor, FloorEvent, Machine, ReplyEvent, ReplyState
 
-_IN_FLIGHT = frozenset(
-    (ReplyState.WAITING, ReplyState.WITHHELD, ReplyState.SPEAKING, ReplyState.HELD, ReplyState.DRAINING)
-)
-_MADE = _IN_FLIGHT | {ReplyState.PREPARING}
-_AUDIBLE = frozenset((ReplyState.SPEAKING, ReplyState.HELD, ReplyState.DRAINING))
-_RUNNING = frozenset((ReplyState.SPEAKING, ReplyState.DRAINING))
+_RUNNING = (ReplyState.SPEAKING, ReplyState.DRAINING)
+_AUDIBLE = (*_RUNNING, ReplyState.HELD)
+_IN_FLIGHT = (*_AUDIBLE, ReplyState.WAITING, ReplyState.WITHHELD)
+_MADE = (*_IN_FLIGHT, ReplyState.PREPARING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +82,10 @@ class Reply:
         self.wording = Wording(brief, clock, playback.rate_hz, orders=shared.orders)
         self._orders, self._floor, self._questions = shared.orders, shared.floor, shared.questions
         self._machine = Machine(REPLY, ReplyState.NONE)
-        self._known: Attempt | Settling | None = None
-        """What is known in this state alone."""
+        self.attempt: Attempt | None = None
+        """What it presumes while it is prepared."""
+        self.settling: Settling | None = None
+        """What its end waits for once it was interrupted."""
         self._question: Question | None = None
         """What the model was asked, until it has written anything."""
         self._calls: tuple[ToolCall, ...] = ()
@@ -106,16 +106,6 @@ class Reply:
     def state(self) -> ReplyState:
         """What it is doing."""
         return self._machine.state
-
-    @property
-    def attempt(self) -> Attempt | None:
-        """What it presumes while it is prepared."""
-        return self._known if isinstance(self._known, Attempt) else None
-
-    @property
-    def settling(self) -> Settling | None:
-        """What its end waits for once it was interrupted."""
-        return self._known if isinstance(self._known, Settling) else None
 
     @property
     def is_in_flight(self) -> bool:
@@ -159,7 +149,8 @@ class Reply:
 
     def prepare(self, attempt: Attempt, items: tuple[Item, ...]) -> None:
         """Ask the model before the turn is certain; nobody is told."""
-        self._move(ReplyEvent.SUSPECTED, attempt)
+        self._move(ReplyEvent.SUSPECTED)
+        self.attempt = attempt
         self._question = self._questions.ask(self.brief, items)
 
     def ask(self, items: tuple[Item, ...], now: Instant) -> None:
@@ -215,7 +206,8 @@ class Reply:
         self._orders.add(CancelReply(self.id), Flush(self.id), Emit(ReplyInterrupted(self.id, cause)))
         awaits_report = self.is_audible and self.playback.is_reporting and not self.playback.is_settled
         if awaits_report and settle_by is not None:
-            self._move(ReplyEvent.INTERRUPTED, Settling(self.playback.heard(now), settle_by))
+            self._move(ReplyEvent.INTERRUPTED)
+            self.settling = Settling(self.playback.heard(now), settle_by)
         else:
             self._move(ReplyEvent.ENDED)
         self._floor.move(FloorEvent.AGENT_DONE)
@@ -351,9 +343,10 @@ class Reply:
         if self.is_audible:
             self._move(ReplyEvent.SENT)
 
-    def _move(self, event: ReplyEvent, known: Attempt | Settling | None = None) -> None:
+    def _move(self, event: ReplyEvent) -> None:
+        """Into the next state; what was known in the last one alone is forgotten."""
         self._machine.move(event)
-        self._known = known
+        self.attempt = self.settling = None
 
     STEPS: ClassVar[dict[type[inputs.ReplyInput], "Step"]] = {
         inputs.ReplyDelta: (_is_being_written, _on_delta),
