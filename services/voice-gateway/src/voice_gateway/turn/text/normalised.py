@@ -8,6 +8,8 @@ from enum import Enum
 
 from voice_gateway.turn.text.number_words import ORDINAL, as_digits, is_number_word
 
+_FIGURES = re.compile(r"[\d*^\u00b7\u2212\u2013-]")
+"""Without any of these a text has no figures and no signs that are read out."""
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _POINT = re.compile(r"(?:(?<=\d)|(?<![\w.]))\.(?=\d)")
 _OVER = re.compile(r"(?<=\d)[/\u2044](?=\d)")
@@ -192,12 +194,18 @@ def _words(text: str) -> list[str]:
     else:
         text = _compatible(_compatible(_POWER.sub(" power ", _FRACTION.sub(" and ", text))).casefold())
         text = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
+    if _FIGURES.search(text) is not None:
+        text = _figures_named(text)
+    words = (text.translate(_ASCII) if is_ascii else "".join(map(_kept, text))).split()
+    return _named_alike([_UNITS.get(word, word) for word in words])
+
+
+def _figures_named(text: str) -> str:
+    """With what is written in figures and signs as it is said."""
     text = _FULL_HOUR.sub("", _ORDINAL.sub(ORDINAL, _GROUPED.sub("", text)))
     text = _SIGN.sub(" minus ", _HYPHENED.sub(_hyphened_named, _MINUS.sub(" minus ", text)))
     text = _TIMES.sub(" times ", _TO_THE_POWER.sub(" power ", _RATIO.sub(" to ", text)))
-    text = _OVER.sub(" over ", _POINT.sub(" point ", _MONEY.sub(_money_named, text)))
-    words = (text.translate(_ASCII) if is_ascii else "".join(map(_kept, text))).split()
-    return _named_alike([_UNITS.get(word, word) for word in words])
+    return _OVER.sub(" over ", _POINT.sub(" point ", _MONEY.sub(_money_named, text)))
 
 
 def _compatible(text: str) -> str:

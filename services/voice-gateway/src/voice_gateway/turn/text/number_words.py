@@ -25,6 +25,8 @@ _ORDINAL = {
 }
 _REPEAT = {"double": 2, "triple": 3}
 _ZERO = frozenset({"zero", "oh", "o"})
+_BEGINNINGS = frozenset((*_UNIT, *_TEEN, *_TEN, *_ORDINAL, *_REPEAT, *_ZERO, "a", "an"))
+"""With these words a number may begin, besides one that is written in digits."""
 _LONGEST_WRITTEN = 9
 """Digits that a scale may still multiply ("2 million"); a longer run is a name, not an amount."""
 
@@ -53,6 +55,8 @@ def as_digits(words: Sequence[str]) -> list[str]:
 
 def _next(words: Sequence[str], at: int, *, after_number: bool) -> tuple[str, int]:
     word = words[at]
+    if word not in _BEGINNINGS and not word.isdecimal():
+        return word, at + 1
     if word == "zero" or (word in _ZERO and (after_number or is_number_word(_word(words, at + 1)))):
         return "0", at + 1
     if word in _REPEAT and (digit := _UNIT.get(_word(words, at + 1), 0)):
