@@ -122,7 +122,8 @@ ESCAPE = re.compile(r"\\(?P<kept>[*_`#\[\]()~>|+.!-])")
 
 WIDE = re.compile(r"[\u200d\u20e3\u2100-\U0010ffff]")
 LONE_JOINER = re.compile(r"(?<!\S)\u200d")
-SPACES = re.compile(r"\s+")
+SPACES = re.compile(r" \s+|[^\S ]\s*")
+"""White space other than a single space."""
 CELL = re.compile(r" ?\| ?")
 SPACED_CELL = re.compile(r" \| ")
 LONE_BAR = re.compile(r"\A\| | \|\Z")
