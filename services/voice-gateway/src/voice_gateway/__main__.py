@@ -23,6 +23,8 @@ def main() -> int:
     # gRPC writes a plain line among our JSON for each failed handshake: every port scan would fill the log.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     os.environ.setdefault("GRPC_EXPERIMENTS", GRPC_EXPERIMENTS)
+    # No process forks once it has made anything of gRPC; to be ready for it costs 2 % of the CPU (docs/adr/0052).
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     if arguments.verb == "top":
         from voice_gateway.app.top.command import top  # noqa: PLC0415 - see above; it needs less than the others
 
