@@ -60,9 +60,7 @@ CHARTS = (
                 queries.summed(queries.rate(queries.select(names.SPECULATIONS, WHERE), WINDOW), "outcome"),
                 "{{outcome}}",
             ),
-            Query(
-                queries.summed(queries.rate(queries.select(names.RETAKES, WHERE), WINDOW)), "first sentence in vain"
-            ),
+            Query(queries.summed(queries.rate(queries.select(names.RETAKES, WHERE), WINDOW)), "first sentence in vain"),
         ),
     ),
 )
