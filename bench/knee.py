@@ -48,7 +48,7 @@ class Found:
     """What was measured of one version."""
 
     loop_ms: float
-    """The machine's speed, as the tool measured it before each question: the mean."""
+    """The machine's speed, as the tool measured it around each question: the mean."""
     added_ms: float
     """Median of a lone caller's turns."""
     cpu_s: float

@@ -15,6 +15,7 @@ def summary(calls: int = 10, **changes: Any) -> Summary:
         "unanswered": 0,
         "cut_in_on": 0,
         "voice_to_voice": Spread(50, 550.0, 600.0, 610.0),
+        "after_frame": Spread(50, 550.0, 600.0, 610.0),
         "added": None,
         "silence": Spread(4, 120.0, 150.0, 150.0),
         "ignored_interruptions": 0,

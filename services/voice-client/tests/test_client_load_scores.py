@@ -182,10 +182,7 @@ def test_client_load_knee_limits() -> None:
     """Each thing that may not happen is named; p95 counts over the floor."""
     limit = Limit(limit_ms=30.0, floor_ms=570.0)
     assert limit.broken(summary()) == []
-    assert limit.broken(summary(added=Spread(50, 10.0, 31.0, 40.0))) == ["p95 31 ms over the floor of 570 ms"]
-    assert limit.broken(summary(voice_to_voice=Spread(50, 550.0, 601.0, 610.0))) == [
-        "p95 31 ms over the floor of 570 ms"
-    ]
+    assert limit.broken(summary(after_frame=Spread(50, 550.0, 601.0, 610.0))) == ["p95 31 ms over the floor of 570 ms"]
     assert limit.broken(summary(unanswered=2, gaps=3, failed={"X": 1})) == [
         "1 calls failed",
         "2 of 50 turns unanswered",
@@ -197,4 +194,4 @@ def test_client_load_knee_limits() -> None:
 def test_client_load_knee_floor_of_a_lone_call() -> None:
     """The floor is the median of a single call; without any turn nothing can be within it."""
     assert lone_floor_ms(summary(1)) == 550.0
-    assert lone_floor_ms(summary(1, voice_to_voice=spread([]))) == math.inf
+    assert lone_floor_ms(summary(1, after_frame=spread([]))) == math.inf

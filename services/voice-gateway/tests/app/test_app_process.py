@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from voice_gateway.__main__ import GRPC_EXPERIMENTS
+from voice_gateway.app.process import YOUNG_OBJECTS
 
 HEAPS = """
 import ctypes, sys, threading
@@ -58,7 +59,8 @@ import gc
 from voice_gateway.app import commands, process
 
 process.leave_alone_what_stays()
-print(gc.get_freeze_count(), len(gc.get_objects()))
+process.collect_less_often()
+print(gc.get_freeze_count(), len(gc.get_objects()), gc.get_threshold()[0])
 """
 
 
@@ -83,9 +85,10 @@ def test_freed_memory_leaves_the_process() -> None:
 
 def test_the_collector_does_not_look_at_what_stays() -> None:
     """A full collection over every module stops all sessions for 100 ms."""
-    frozen, watched = map(int, told_by(STAYS).split())
+    frozen, watched, threshold = map(int, told_by(STAYS).split())
     assert frozen > 10_000
     assert watched < 1_000
+    assert threshold == YOUNG_OBJECTS
 
 
 def _said_by_grpc(experiments: str) -> str:
@@ -102,10 +105,18 @@ def test_grpc_knows_what_it_is_to_leave_out() -> None:
     assert "Unknown experiment: nonsense" in _said_by_grpc("-nonsense")
 
 
-@pytest.mark.parametrize(("own", "used"), [({}, GRPC_EXPERIMENTS), ({"GRPC_EXPERIMENTS": "-other"}, "-other")])
-def test_every_verb_leaves_the_event_engine_out(own: dict[str, str], used: str) -> None:
-    """Whoever has set something else is not overruled."""
-    code = "import os, sys; from voice_gateway.__main__ import main; main(); print(os.environ['GRPC_EXPERIMENTS'])"
+@pytest.mark.parametrize(
+    ("name", "own", "used"),
+    [
+        ("GRPC_EXPERIMENTS", {}, GRPC_EXPERIMENTS),
+        ("GRPC_EXPERIMENTS", {"GRPC_EXPERIMENTS": "-other"}, "-other"),
+        ("GRPC_ENABLE_FORK_SUPPORT", {}, "0"),
+        ("GRPC_ENABLE_FORK_SUPPORT", {"GRPC_ENABLE_FORK_SUPPORT": "1"}, "1"),
+    ],
+)
+def test_every_verb_leaves_out_what_costs_and_is_not_used(name: str, own: dict[str, str], used: str) -> None:
+    """The event engine and the readiness for forks; whoever has set something else is not overruled."""
+    code = f"import os, sys; from voice_gateway.__main__ import main; main(); print(os.environ['{name}'])"
     command = [sys.executable, "-c", code, "check-config"]
     done = subprocess.run(command, env=own, capture_output=True, text=True, check=True)  # noqa: S603 - ours
     assert done.stdout.splitlines()[-1] == used

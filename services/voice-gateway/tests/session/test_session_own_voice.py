@@ -8,6 +8,7 @@ from voice_gateway.domain.instant import NS_PER_MS, Instant
 from voice_gateway.session.hearing import Hearing
 from voice_gateway.session.own_voice import LAST_MS, OwnVoice
 from voice_gateway.session.pacer import Pacer
+from voice_gateway.session.playout import FRAME_MS
 from voice_gateway.session.voice import Ear, Onset, VoiceBank
 from voice_gateway.turn.inputs import OwnVoiceHeard, SpeechStarted, VoicingHeard
 from voicegateway_testkit.speech import speech
@@ -28,11 +29,11 @@ def at(milliseconds: int) -> Instant:
 
 
 def told(rate_hz: int = 16_000) -> OwnVoice:
-    """What the client was sent: two seconds of speech in frames of 40 ms."""
+    """What the client was sent: two seconds of speech, frame by frame."""
     own_voice = OwnVoice(rate_hz)
-    said = speech(2_000, rate_hz, seed=1)
-    for start in range(0, len(said), rate_hz // 25):
-        own_voice.sent(pcm(said[start : start + rate_hz // 25]), at(0))
+    said, frame = speech(2_000, rate_hz, seed=1), rate_hz * FRAME_MS // 1_000
+    for start in range(0, len(said), frame):
+        own_voice.sent(pcm(said[start : start + frame]), at(0))
     return own_voice
 
 

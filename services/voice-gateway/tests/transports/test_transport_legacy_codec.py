@@ -262,6 +262,14 @@ def test_queued_turns_are_told_one_after_another() -> None:
     ]
 
 
+def test_an_interim_behind_a_held_final_is_told_with_that() -> None:
+    """The session says each interim once: one that had to wait is not lost, unless it was taken back or made final."""
+    told = tell(opened(), final(1, "One."), final(2, "Two."), interim(3, "th"), interim(3, "thr"), finished(1))
+    assert told == ["heard: One.", "PROCESSING", "LISTENING", "heard: Two.", "PROCESSING", "heard: thr..."]
+    told = tell(opened(), final(1, "One."), final(2, "Two."), interim(3, "uh"), interim(3, ""), finished(1))
+    assert told == ["heard: One.", "PROCESSING", "LISTENING", "heard: Two.", "PROCESSING"]
+
+
 def test_interruption() -> None:
     """The interrupted reply stops, the client hears that the server listens, and the new turn begins, once each."""
     told = tell(

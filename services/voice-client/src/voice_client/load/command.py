@@ -87,10 +87,8 @@ async def _measure(options: LoadOptions, plan: Plan, began_at: str, stop: asynci
     before_ms = machine.loop_ms()
 
     async def one(calls: int) -> Summary:
-        is_floor = calls == 1 and options.limit_ms is not None and options.floor_ms is None
-        seconds = options.seconds * (FLOOR_RUNS if is_floor else 1)
         with screen.progress(calls) as tell:
-            return await run(replace(plan, seconds=seconds), calls, stop, tell)
+            return await run(replace(plan, seconds=run_seconds(options, calls)), calls, stop, tell)
 
     knee, runs = None, []
     if options.limit_ms is None:
@@ -118,6 +116,12 @@ async def _measure(options: LoadOptions, plan: Plan, began_at: str, stop: asynci
     return replace(record, gates=tuple(judge(record.main, options.limits)))
 
 
+def run_seconds(options: LoadOptions, calls: int) -> float:
+    """Length of a run; longer for the one that makes the floor, whose turns are few."""
+    is_floor = calls == 1 and options.limit_ms is not None and options.floor_ms is None
+    return options.seconds * (FLOOR_RUNS if is_floor else 1)
+
+
 async def find_knee(
     options: LoadOptions,
     limit_ms: float,
@@ -134,7 +138,7 @@ async def find_knee(
     until_s = time.monotonic() + options.max_minutes * 60
     floor_ms = options.floor_ms
     while (calls := search.next_calls()) is not None:
-        if runs and (stop.is_set() or time.monotonic() + options.seconds + settle_s > until_s):
+        if runs and (stop.is_set() or time.monotonic() + run_seconds(options, calls) + settle_s > until_s):
             break
         try:
             found = await one(calls)
@@ -142,12 +146,12 @@ async def find_knee(
             if not runs:
                 raise
             screen.fail(f"{calls} calls: {error}")  # what was measured before is not lost by it
-            search.tell(calls, is_good=False)
             break
         if stop.is_set() and runs:
             break  # half a run says nothing of its number
-        floor_ms = lone_floor_ms(found) if floor_ms is None else floor_ms
-        faults[calls] = Limit(limit_ms, floor_ms).broken(found)
+        if calls == 1 and options.floor_ms is None:
+            floor_ms = lone_floor_ms(found)
+        faults[calls] = Limit(limit_ms, floor_ms or 0.0).broken(found)
         search.tell(calls, is_good=not faults[calls])
         runs = [run for run in runs if run.calls != calls] + [found]
         screen.say(f"{calls} calls: {'; '.join(faults[calls]) or 'good'}")

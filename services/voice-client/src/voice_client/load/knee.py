@@ -52,7 +52,7 @@ class Limit:
 
     def broken(self, run: Summary) -> list[str]:
         """What a run did not keep, in words."""
-        added_ms = added_p95_ms(run, self.floor_ms)
+        added_ms = run.after_frame.p95_ms - self.floor_ms
         faults = []
         if not run.is_in_time:
             faults.append(f"INVALID: {run.invalid_because}")
@@ -81,11 +81,6 @@ class Knee:
     """For each number of calls that was tried, what it did not keep."""
 
 
-def added_p95_ms(run: Summary, floor_ms: float) -> float:
-    """What a run is judged by; a floor that one call made has the time that its frames take in it."""
-    return run.voice_to_voice.p95_ms - floor_ms if run.added is None else run.added.p95_ms
-
-
 def lone_floor_ms(run: Summary) -> float:
-    """What voice to voice is with a single call: the median of its turns; infinite without an answer."""
-    return run.voice_to_voice.p50_ms if not math.isnan(run.voice_to_voice.p50_ms) else math.inf
+    """How long a single call waits for its answers, by the median; infinite without an answer."""
+    return run.after_frame.p50_ms if not math.isnan(run.after_frame.p50_ms) else math.inf

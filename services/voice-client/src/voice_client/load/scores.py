@@ -43,6 +43,10 @@ class Spread:
     p95_ms: float
     p99_ms: float
 
+    def less(self, floor_ms: float) -> "Spread":
+        """The same over a floor."""
+        return Spread(self.count, self.p50_ms - floor_ms, self.p95_ms - floor_ms, self.p99_ms - floor_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class ServerCost:
@@ -72,8 +76,10 @@ class Summary:
     cut_in_on: int
     """Turns into which a reply began while the caller still spoke."""
     voice_to_voice: Spread
+    after_frame: Spread
+    """The same from when the frame left that has the end of the speech: the time of its frames is the caller's own."""
     added: Spread | None
-    """Over the serial floor, if that is known: from when the frame left that ends the speech to the first sound."""
+    """That over the serial floor, if it is known."""
     silence: Spread
     """Time to silence of the interruptions that were obeyed."""
     ignored_interruptions: int
@@ -167,6 +173,7 @@ def summarise(heard: Heard, floor_ms: float | None) -> Summary:
     """The numbers of a run."""
     scored = _scored(heard)
     latencies_ms = [_after_ms(turn, turn.ended_ns) for turn in scored]
+    after_frame = spread([_after_ms(turn, turn.left_ns) for turn in scored])
     silences = [one for caller in heard.callers for one in _silences(caller, heard.began_ns)]
     said_words, lost = _lost(heard.callers)
     gaps_ms = [gap_ms for caller in heard.callers for gap_ms in caller.playout.gaps_ms]
@@ -178,7 +185,8 @@ def summarise(heard: Heard, floor_ms: float | None) -> Summary:
         unanswered=sum(map(math.isinf, latencies_ms)),
         cut_in_on=sum(turn.is_cut_in_on for turn in turns),
         voice_to_voice=spread(latencies_ms),
-        added=None if floor_ms is None else spread([_after_ms(turn, turn.left_ns) - floor_ms for turn in scored]),
+        after_frame=after_frame,
+        added=None if floor_ms is None else after_frame.less(floor_ms),
         silence=spread([silence_ms for _, silence_ms in silences]),
         ignored_interruptions=sum(
             not (one.is_obeyed or one.ended_by_itself) for caller in heard.callers for one in caller.interruptions

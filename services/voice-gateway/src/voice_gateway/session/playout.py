@@ -17,7 +17,7 @@ from voice_gateway.session.pacer import Pacer
 from voice_gateway.turn.inputs import PlayoutCompleted, PlayoutStarted, PlayoutStarved
 
 FRAME_MS = 60
-"""Length of one frame to the client: a third of the messages that frames of 20 ms make, and a third of `lead_ms`."""
+"""Length of one frame to the client, or `lead_ms` if that is shorter: a third of the messages of 20 ms frames."""
 MAX_BUFFER_MS = 10_000
 """Synthesis waits while more audio than this is unsent; one chunk, a sentence at the longest, comes on top."""
 LATE_MS = 1_000
@@ -79,7 +79,6 @@ class Playout:
         self._player = agreement.player
         self._kept = _Sent()
         self.reconfigure(agreement.policy)
-        self._frame_bytes = pcm_bytes(FRAME_MS, rate_hz)
         self._max_buffer_bytes = pcm_bytes(MAX_BUFFER_MS, rate_hz)
         self._pacer = pacer
         self._play = play
@@ -104,6 +103,7 @@ class Playout:
     def reconfigure(self, policy: TurnPolicy) -> None:
         """Send up to this policy's `lead_ms` ahead of real time from now on."""
         self._lead_samples = self._rate_hz * policy.lead_ms // 1_000
+        self._frame_bytes = pcm_bytes(min(FRAME_MS, policy.lead_ms), self._rate_hz)
         self._kept.max_bytes = pcm_bytes(policy.lead_ms + policy.client_buffer_ms + LATE_MS, self._rate_hz)
 
     def begin(self, reply: ReplyId) -> None:

@@ -92,11 +92,11 @@ def _marks(of: Spread) -> list[Mark]:
 
 
 def _knee(runs: tuple[Summary, ...], knee: Knee) -> str:
-    """Runs in which every percentile is finite; empty if there is none."""
+    """What runs are judged by, where it is finite; empty if nothing is."""
     in_order = sorted(runs, key=lambda run: run.calls)
     lines = []
     for name in ("p95", "p50"):
-        values = ((run.calls, getattr(run.voice_to_voice, f"{name}_ms")) for run in in_order)
+        values = ((run.calls, getattr(run.after_frame, f"{name}_ms")) for run in in_order)
         points = tuple((calls, value_ms) for calls, value_ms in values if math.isfinite(value_ms))
         if points:
             lines.append(Line(name, points))

@@ -10,7 +10,7 @@ from voice_client.load.gates import Gate
 from voice_client.load.knee import Knee
 from voice_client.load.scores import Summary
 
-FORMAT: Final = "voice-client load 1"
+FORMAT: Final = "voice-client load 2"
 
 
 @dataclass(frozen=True, slots=True)

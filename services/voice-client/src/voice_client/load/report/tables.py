@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from voice_client.load.gates import Gate
-from voice_client.load.knee import Knee, added_p95_ms
+from voice_client.load.knee import Knee
 from voice_client.load.report.record import Record
 from voice_client.load.scores import ServerCost, Spread, Summary
 
@@ -44,7 +44,7 @@ def times_table(run: Summary) -> Table:
         obeyed += f", {run.ignored_interruptions} more ignored"
     rows = [_times("voice to voice", run.voice_to_voice, f"{run.turns} turns")]
     if run.added is not None:
-        rows.append(_times("added to the floor", run.added, ""))
+        rows.append(_times("added to the floor", run.added, "from when the last frame left"))
     if run.silence.count or run.ignored_interruptions:
         rows.append(_times("time to silence", run.silence, obeyed))
     bad_rows = frozenset({len(rows) - 1} if run.ignored_interruptions else ())
@@ -117,7 +117,7 @@ def knee_table(record: Record, knee: Knee) -> Table:
             str(run.calls),
             _ms(run.voice_to_voice.p50_ms),
             _ms(run.voice_to_voice.p95_ms),
-            _ms(added_p95_ms(run, knee.floor_ms)),
+            _ms(run.after_frame.p95_ms - knee.floor_ms),
             f"{run.unanswered} of {run.turns}",
             str(run.gaps),
             _told(run.server.cpu_s_per_call_minute, ".3f", ""),

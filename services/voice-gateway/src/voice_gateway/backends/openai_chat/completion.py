@@ -110,7 +110,7 @@ class Completion:
             await asyncio.sleep(wait_ns / NS_PER_S)
 
     async def _part(self) -> bytes:
-        """What is to be read next, once more may be read; nothing at the end of the stream."""
+        """What is to be read next, once more may be read; nothing at the end of the stream: no part is empty."""
         await self._breathe()
         if part := next(self._waiting, b""):
             return part

@@ -141,6 +141,8 @@ class TurnOrder:
     def __init__(self) -> None:
         self._open: TurnId | None = None
         self._held: deque[events.Transcript] = deque()
+        self._later = ""
+        """The newest interim of a turn behind those that are held back."""
 
     def take(self, event: events.Event) -> list[ServerMessage]:
         """What the client is told now."""
@@ -148,8 +150,8 @@ class TurnOrder:
             case events.Transcript(is_final=False):
                 # behind a final that is held back, an interim of a later turn would seem to be of that one; and this
                 # contract takes nothing back
-                is_told = event.text and not self._held
-                return [ServerMessage(transcript_chunk=event.text + INTERIM_MARK)] if is_told else []
+                self._later = event.text
+                return self._tell_later()
             case events.Transcript():
                 return self._hold(event)
             case events.ReplyText(turn=turn, text=text):
@@ -165,7 +167,14 @@ class TurnOrder:
             case _:
                 return []
 
+    def _tell_later(self) -> list[ServerMessage]:
+        if self._held or not self._later:
+            return []
+        text, self._later = self._later, ""
+        return [ServerMessage(transcript_chunk=text + INTERIM_MARK)]
+
     def _hold(self, transcript: events.Transcript) -> list[ServerMessage]:
+        self._later = ""
         self._held.append(transcript)
         if self._open is None:
             return self._open_next()
@@ -176,7 +185,7 @@ class TurnOrder:
     def _open_next(self) -> list[ServerMessage]:
         transcript = self._held.popleft()
         self._open = transcript.turn
-        return [ServerMessage(transcript_chunk=_final(transcript.text)), _event(PROCESSING)]
+        return [ServerMessage(transcript_chunk=_final(transcript.text)), _event(PROCESSING), *self._tell_later()]
 
     def _close(self) -> list[ServerMessage]:
         if self._open is None:

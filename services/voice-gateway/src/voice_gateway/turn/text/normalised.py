@@ -9,7 +9,7 @@ from enum import Enum
 from voice_gateway.turn.text.number_words import ORDINAL, as_digits, is_number_word
 
 _FIGURES = re.compile(r"[\d*^\u00b7\u2212\u2013-]")
-"""Without any of these a text has no figures and no signs that are read out."""
+"""Without any of these a text has nothing that `_figures_named` changes."""
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _POINT = re.compile(r"(?:(?<=\d)|(?<![\w.]))\.(?=\d)")
 _OVER = re.compile(r"(?<=\d)[/\u2044](?=\d)")

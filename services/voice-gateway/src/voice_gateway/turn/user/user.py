@@ -46,7 +46,7 @@ class User:
         """The turn being spoken, or the next one."""
         self.so_far = TurnSoFar()
         self._shown = NOTHING_SHOWN
-        """What the client was told last of the running turn: the text, and how settled it is."""
+        """What the client was told last of the running turn, keys aside: the text, and how settled it is."""
         self._policy = policy
         self._rate_hz = input_rate_hz
         self.clock = InputClock(input_rate_hz)
