@@ -368,8 +368,9 @@ class Transcript(_message.Message):
     turn_id: _builtins.str
     """The turn."""
     text: _builtins.str
-    """The whole turn so far; replaces every earlier text of this turn. Empty, and not final: what was shown is taken back,
-    because it was no part of a turn: the agent's own voice, or a sign of listening ("mm-hm").
+    """The whole turn so far; replaces every earlier text of this turn. An interim text is sent when it, or its stability,
+    has changed. Empty, and not final: what was shown is taken back, because it was no part of a turn: the agent's own
+    voice, or a sign of listening ("mm-hm").
     """
     is_final: _builtins.bool
     """True exactly once for each turn, when it is committed."""
