@@ -8,7 +8,7 @@ from voice_gateway.domain.errors import Reason, RecognitionStalled
 from voice_gateway.domain.events import Notice
 from voice_gateway.session.patience import MAX_PATIENCE_MS, PATIENCE_MS, Patience
 from voice_gateway.session.ports import Session
-from voice_gateway.turn.user.listening import STEADY_MS
+from voice_gateway.turn.user.outage import STEADY_MS
 
 LOUD = (10_000).to_bytes(2, "little") * 320
 

@@ -216,7 +216,7 @@ class Dialogue:
             self._commit_text(digits, now)
         if self.is_pressing:
             self._agent.interrupt(InterruptCause.INPUT, now)
-            self._orders.add(Emit(Transcript(self._user.turn, self._keypad.digits, is_final=False)))
+            self._user.shown.keys(self._user.turn, self._keypad.digits)
 
     def _end_keys(self, now: Instant) -> None:
         """The keys that were pressed are complete: they are a turn."""

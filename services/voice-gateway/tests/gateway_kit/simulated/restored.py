@@ -80,7 +80,7 @@ def _knows_the_line(core: Core) -> bool:
     contest, answers = core._dialogue._contest, core._dialogue.answers
     if core._user.utterance.quiet_by is not None or answers._unanswered or core._agent.unanswered:
         return True
-    return contest._is_echoing or contest._hears_itself or core._user.recognition._failures > 0
+    return contest._is_echoing or contest._hears_itself or core._user.recognition.has_failed
 
 
 def farthest(core: Core) -> int:

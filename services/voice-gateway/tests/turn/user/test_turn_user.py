@@ -9,7 +9,7 @@ from voice_gateway.domain.ids import StreamId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
-from voice_gateway.turn.effects import Effect, Emit, Orders
+from voice_gateway.turn.effects import Emit, Orders
 from voice_gateway.turn.tables import FLOOR, Floor, Machine
 from voice_gateway.turn.user.turn_so_far import Decision
 from voice_gateway.turn.user.user import User
@@ -198,21 +198,6 @@ def test_an_interim_is_shown_as_it_came() -> None:
     assert caller.user.so_far.suspicion is SpeculationTrigger.STABILITY
     caller.shows(600, "a table now")
     assert caller.user.so_far.suspicion is None
-
-
-def test_an_interim_is_shown_once() -> None:
-    """What says the same is not told again, unless it is more settled now, or of another turn."""
-    caller = Caller()
-    told: list[tuple[Effect, ...]] = []
-    for is_sure in (False, False, True, True):
-        caller.shows(300, "Book", is_sure=is_sure)
-        told.append(caller.orders.drain())
-    unsure, sure = (Transcript(TurnId(1), "Book", is_final=False, stability=how) for how in (0.5, 1.0))
-    assert told == [(Emit(unsure),), (), (Emit(sure),), ()]
-    caller.user.so_far = caller.user.so_far.next_turn()
-    caller.user.next_turn()
-    caller.shows(600, "Book", is_sure=True)
-    assert caller.orders.drain() == (Emit(Transcript(TurnId(2), "Book", is_final=False, stability=1.0)),)
 
 
 def test_new_words_end_a_hold_and_begin_no_new_limit() -> None:

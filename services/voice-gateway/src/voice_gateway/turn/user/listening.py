@@ -17,18 +17,8 @@ from voice_gateway.turn.effects import (
     Orders,
 )
 from voice_gateway.turn.tables import LISTENING, Listening, ListeningEvent, Machine
+from voice_gateway.turn.user.outage import Failures
 
-REOPEN_MS = (0, 500, 1_000, 2_000, 4_000)
-"""Waits before a broken stream is opened again, one for each failure in a row; a Riva pod restarts in its place within
-that time or another address answers. The last is for all that follow: an outage ends no session before `patience_ms`,
-since a user who types needs no recogniser and one who speaks waits for it; a stream each 4 s is no load on one that
-comes back. After the client half-closed, a failure beyond these ends the session: nobody else would end it."""
-AWAY_FAILURES = 3
-"""This many failures in a row are an outage: the attempts after 0 and 0.5 s have failed, too. Replay mends fewer, and
-nobody notices."""
-STEADY_MS = 30_000
-"""A stream that was open for this time was in order, and its end begins a new row of failures: Riva drops an idle
-stream every minute. Longer than `FINALISE_MS`, so that a stream that does not finalise stays a failure."""
 MAX_FINALISING = 4
 """At most this many streams wait for their finals: commits that come faster than finals have nothing new to cut off."""
 FINALISE_MS = 10_000
@@ -96,11 +86,7 @@ class Recognition:
     """How far streams that are not the oldest have transcribed for good."""
     _finalise_by: Instant | None = field(default=None, init=False)
     _reopen_at: Instant | None = field(default=None, init=False)
-    _opened_at: Instant = field(default=Instant(0), init=False)
-    _failures: int = field(default=0, init=False)
-    """Failures in a row: none of these streams has transcribed anything for good."""
-    _away_since: Instant = field(default=Instant(0), init=False)
-    """When the first of these failed."""
+    _failures: Failures = field(default_factory=Failures, init=False)
     _confirmed_samples: int = field(default=0, init=False)
     _from_samples: int = field(default=0, init=False)
     """Where the newest stream begins, at the earliest."""
@@ -124,12 +110,12 @@ class Recognition:
     @property
     def is_away(self) -> bool:
         """Whether there is an outage. It is over with a final, or when a stream has proved steady."""
-        return self._failures >= AWAY_FAILURES
+        return self._failures.are_outage
 
     @property
     def has_failed(self) -> bool:
         """Whether the newest stream replaces one that failed, and nothing has been transcribed since."""
-        return self._failures > 0
+        return self._failures.count > 0
 
     @property
     def is_deaf(self) -> bool:
@@ -139,7 +125,7 @@ class Recognition:
     @property
     def doubtful_until(self) -> Instant | None:
         """When the newest stream, opened after a failure, will have proved steady; None: nothing has failed of late."""
-        return after_ms(self._opened_at, STEADY_MS) if self._failures else None
+        return self._failures.steady_at
 
     @property
     def is_over(self) -> bool:
@@ -229,7 +215,7 @@ class Recognition:
             self._covered[stream] = samples
             return
         if samples > self._confirmed_samples:
-            self._failures = 0
+            self._failures.end()
         self._forget(samples)
 
     def force(self, at_samples: int, grace_ms: int, now: Instant) -> None:
@@ -320,12 +306,9 @@ class Recognition:
 
         The client is told of the first failure in a row, not of each attempt to mend it.
         """
-        if now >= after_ms(self._opened_at, STEADY_MS):
-            self._failures = 0
-        if self._failures == 0:
-            self._away_since = now
-        is_too_long = self.patience_ms > 0 and now >= after_ms(self._away_since, self.patience_ms)
-        if is_too_long or (self._is_input_over and self._failures >= len(REOPEN_MS)):
+        self._failures.go_on(now)
+        is_too_long = self.patience_ms > 0 and self._failures.last_for(self.patience_ms, now)
+        if is_too_long or (self._is_input_over and self._failures.are_all_tried):
             self.orders.add(Fail(Reason.BACKEND_UNAVAILABLE, f"speech recognition: {message}", Backend.ASR))
             return
         plan = _Plan(self.live, self._finalising, self._ends, self._covered, self._from_samples)
@@ -336,11 +319,10 @@ class Recognition:
             self._commit_at, self._resume_at = plan.unfinished_end(), transcribed_samples
         self._finalising, self._finalise_by, self._covered = [], None, {}
         self._machine.move(ListeningEvent.BROKE)
-        if self._failures == 0:
+        if not self.has_failed:
             told = f"speech recognition was interrupted: {message}"
             self.orders.add(Emit(Notice(Reason.RECOGNITION_INTERRUPTED, told, Backend.ASR)))
-        self._reopen_at = after_ms(now, REOPEN_MS[min(self._failures, len(REOPEN_MS) - 1)])
-        self._failures += 1
+        self._reopen_at = self._failures.add(now)
         self.on_deadline(now)
 
     def deadline(self) -> Instant | None:
@@ -351,7 +333,7 @@ class Recognition:
     def on_deadline(self, now: Instant) -> None:
         """Open again a stream that broke; give up on one that does not finalise; trust one that has proved steady."""
         if self._steady_by is not None and now >= self._steady_by:
-            self._failures = 0
+            self._failures.end()
         if self._reopen_at is not None and now >= self._reopen_at:
             self.open(now)
         elif self._finalise_by is not None and now >= self._finalise_by:
@@ -371,7 +353,8 @@ class Recognition:
     def _open_at(self, from_samples: int, now: Instant, *, follows: bool = False) -> None:
         self._machine.move(ListeningEvent.OPENED)
         self._newest = StreamId(self._newest + 1)
-        self._from_samples, self._opened_at = from_samples, now
+        self._from_samples = from_samples
+        self._failures.opened(now)
         self.orders.add(OpenRecognition(self._newest, from_samples, follows=follows))
 
     def _half_close(self, at_samples: int | None, now: Instant) -> None:

@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
-from voice_gateway.domain.events import SpeculationTrigger, Transcript
+from voice_gateway.domain.events import SpeculationTrigger
 from voice_gateway.domain.ids import StreamId, TurnId
 from voice_gateway.domain.instant import NS_PER_MS, Instant, after_ms, earliest
 from voice_gateway.domain.policy import TurnPolicy
 from voice_gateway.turn import inputs
-from voice_gateway.turn.effects import Emit, Orders
+from voice_gateway.turn.effects import Orders
 from voice_gateway.turn.tables import Floor, FloorEvent, Machine
 from voice_gateway.turn.text.unfinished import reads_unfinished
 from voice_gateway.turn.user.input_clock import InputClock
 from voice_gateway.turn.user.listening import Recognition, Replay
+from voice_gateway.turn.user.shown import Shown
 from voice_gateway.turn.user.turn_so_far import MAX_TURN_CHARS, CommittedTurn, Decision, TurnSoFar
 from voice_gateway.turn.user.utterance import Utterance
 
@@ -24,8 +24,6 @@ ONSET_LAG_MS = 160
 to us. A hold without this extra time cuts off a user who resumes in time (measured 2026-11-21: 64 ms too few)."""
 SURE = 1.0
 """The stability that a recogniser gives an interim transcript when it suspects the end of the utterance."""
-NOTHING_SHOWN: Final = ("", 0.0)
-"""A text, and how settled it is, of which the client was not told."""
 
 
 class User:
@@ -39,14 +37,12 @@ class User:
         orders: Orders,
         backend_patience_ms: int = 0,
     ) -> None:
-        self._orders = orders
         self.recognition = Recognition(orders, backend_patience_ms)
         self.utterance = Utterance(floor, input_rate_hz, orders)
         self.turn = TurnId(1)
         """The turn being spoken, or the next one."""
         self.so_far = TurnSoFar()
-        self._shown = NOTHING_SHOWN
-        """What the client was told last of the running turn, keys aside: the text, and how settled it is."""
+        self.shown = Shown(orders)
         self._policy = policy
         self._rate_hz = input_rate_hz
         self.clock = InputClock(input_rate_hz)
@@ -136,7 +132,7 @@ class User:
             so_far.spoke = now
         else:
             self._take_words_for_sound(now)
-        self._show(fact.stability)
+        self.shown.words(self.turn, so_far.text, fact.stability)
 
     def confirmed(self, fact: inputs.SegmentFinal, text: str, spoke: Instant, now: Instant) -> None:
         """Words came for good; `text` is the user's part of them."""
@@ -157,24 +153,12 @@ class User:
             self.so_far = self.so_far.next_turn()
             if end is not None and end.is_ordered and self.recognition.owes_a_final:
                 self.so_far.end = end
-        self._correct_what_was_shown()
+        self.shown.correct(self.turn, self.so_far.text)
 
     def hear_again(self, replay: Replay) -> None:
         """Streams broke, and their audio is heard again: what was shown of newer ones is taken back until then."""
         self.so_far.replay(replay)
-        self._correct_what_was_shown()
-
-    def _correct_what_was_shown(self) -> None:
-        text, _ = self._shown
-        if text and text != self.so_far.text:
-            self._show()
-
-    def _show(self, stability: float = 0.0) -> None:
-        """Tell what has been said of the running turn, unless it is known; an empty text takes back what was told."""
-        shown = (self.so_far.text, stability)
-        if shown != self._shown:
-            self._shown = shown
-            self._orders.add(Emit(Transcript(self.turn, self.so_far.text, is_final=False, stability=stability)))
+        self.shown.correct(self.turn, self.so_far.text)
 
     def spoke(self, end_samples: int, now: Instant) -> Instant:
         """When speech that ended at `end_samples` was over; `now` if it was not live, since nobody knows then."""
@@ -304,7 +288,7 @@ class User:
 
     def next_turn(self) -> TurnId:
         """The running turn is over. Returns its number."""
-        self._shown = NOTHING_SHOWN
+        self.shown.forget()
         turn, self.turn = self.turn, TurnId(self.turn + 1)
         return turn
 
