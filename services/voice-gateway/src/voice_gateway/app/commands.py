@@ -11,7 +11,7 @@ from typing import Any
 import uvloop
 
 from voice_gateway import config
-from voice_gateway.app import process
+from voice_gateway.app import grpc_queue, process
 from voice_gateway.app.gateway import VERSION, Gateway
 from voice_gateway.app.ports_file import write_ports
 from voice_gateway.app.probing import probe
@@ -129,6 +129,7 @@ def _tell_mistakes(error: config.ConfigError) -> int:
 
 
 async def _serve(settings: config.Settings, ports_file: Path | None) -> None:
+    grpc_queue.wake_once()
     signals: asyncio.Queue[None] = asyncio.Queue()
     _on_signals(lambda: signals.put_nowait(None))
     gateway = Gateway(settings)
@@ -142,6 +143,7 @@ async def _serve(settings: config.Settings, ports_file: Path | None) -> None:
 
 async def _work(settings: config.Settings, member: Member) -> None:
     """Serve as one of several workers."""
+    grpc_queue.wake_once()
     orders = member.orders
     _on_signals(orders.signalled)
     held_signals.take()
