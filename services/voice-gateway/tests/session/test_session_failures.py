@@ -341,6 +341,23 @@ def test_a_client_that_vanishes_while_the_session_closes_breaks_into_nothing() -
     virtual_time.run(main())
 
 
+def test_a_reply_that_was_interrupted_ends_in_order_though_its_session_does() -> None:
+    """What a call to the model does after it was cancelled is not broken off by the end of the session."""
+
+    async def main() -> None:
+        llm = SlowToCloseLlm()
+        session, run = await World(llm=llm).open()
+        session.type_text("Count.")
+        await asyncio.sleep(0.5)
+        session.interrupt()
+        await asyncio.sleep(0.5)
+        session.end()
+        await run
+        assert llm.has_closed
+
+    virtual_time.run(main())
+
+
 @given(st.integers(0, 10**15))
 def test_a_timer_never_rings_before_its_instant(nanoseconds: int) -> None:
     """At the loop's time of an instant the clock shows that instant, at least for 11 days: what rings is due."""

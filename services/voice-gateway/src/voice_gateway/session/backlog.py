@@ -33,6 +33,11 @@ class Backlog:
         self._calm_since = Instant(0)
         """Since this instant nothing was gained, and the tape was read."""
 
+    @property
+    def is_on(self) -> bool:
+        """Whether there is one. Else nobody needs to know what the tape has that nobody has read."""
+        return self._is_on
+
     def heard(
         self, *, audio_ns: int, gap_ns: int, unread_ns: int, received_samples: int, now: Instant
     ) -> list[BacklogBegan | CaughtUp]:

@@ -117,6 +117,8 @@ class BackendCalls:
         self._post = post
         self._trace = trace
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._cancelled: set[asyncio.Task[None]] = set()
+        """Those that are ending."""
         self._speeches: dict[ReplyId, _Speech] = {}
         self._finals = Pace(FINALS)
         self._preparations = itertools.count(1)
@@ -197,7 +199,7 @@ class BackendCalls:
         """Cancel everything and wait until it is gone."""
         tasks = tuple(self._tasks.values())
         for task in tasks:
-            task.cancel()
+            self._cancel_once(task)
         if tasks:
             await asyncio.wait(tasks)  # unlike `gather`, cancels nobody a second time when it is cancelled itself
 
@@ -212,6 +214,16 @@ class BackendCalls:
     def _cancel(self, name: str) -> None:
         task = self._tasks.get(name)
         if task is not None:
+            self._cancel_once(task)
+
+    def _cancel_once(self, task: asyncio.Task[None]) -> None:
+        """What a call does to end in order is not broken off by a second reason to end it.
+
+        `Task.cancelling` does not tell: a timeout inside the call counts there, too, and goes on after its cancelling.
+        """
+        if task not in self._cancelled:
+            self._cancelled.add(task)
+            task.add_done_callback(self._cancelled.discard)
             task.cancel()
 
     async def _guard(self, call: _Call, failed: Callable[[Reason, str], inputs.Input | None]) -> None:

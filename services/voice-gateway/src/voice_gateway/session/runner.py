@@ -130,7 +130,7 @@ class SessionRunner:
         for edge in self._backlog.heard(
             audio_ns=samples_to_ns(len(pcm) // PCM_SAMPLE_BYTES, hearing.asr_rate_hz),
             gap_ns=samples_to_ns(max(0, offset_samples - received), hearing.input_rate_hz),
-            unread_ns=hearing.unread_ms * NS_PER_MS,
+            unread_ns=hearing.unread_ms * NS_PER_MS if self._backlog.is_on else 0,
             received_samples=received,
             now=now,
         ):
