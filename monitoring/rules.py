@@ -17,6 +17,7 @@ from monitoring.alerts.replies_late_slowly import REPLIES_LATE_SLOWLY
 from monitoring.alerts.slow_replies import SLOW_REPLIES
 from monitoring.alerts.turns_unanswered import TURNS_UNANSWERED
 from monitoring.alerts.turns_unanswered_slowly import TURNS_UNANSWERED_SLOWLY
+from monitoring.alerts.workers_die import WORKERS_DIE
 from monitoring.objectives import OBJECTIVES
 from monitoring.rule import Alert, Recording
 
@@ -34,6 +35,7 @@ ALERTS = (
     CALLERS_REFUSED,
     CERTIFICATE_ENDS,
     CERTIFICATE_ENDS_NOW,
+    WORKERS_DIE,
     DOWN,
 )
 RECORDINGS = tuple(recording for objective in OBJECTIVES for recording in objective.recordings())
