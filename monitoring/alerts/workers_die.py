@@ -11,5 +11,5 @@ WORKERS_DIE = Alert(
     f"{queries.summed(DEATHS, *queries.RELEASE, 'pod')} > 0",
     wait="1m",
     severity="warning",
-    summary="Workers of <pod> died within half an hour, and their calls with them",
+    summary="Workers of <pod> ended unasked within half an hour, and the calls they had with them",
 )

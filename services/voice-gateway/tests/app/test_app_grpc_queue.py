@@ -2,17 +2,22 @@
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+from app.gateway_process import serving
 
 WAKES = """
-import array, asyncio, fcntl, gc, socket, termios, time
-import grpc.aio
+import array, asyncio, fcntl, gc, logging, socket, sys, termios, time
+import grpc.aio, uvloop
 from voice_gateway.app import grpc_queue
 
-CALLS = 8
-taken = []
+CALLS, BOUND_S = 8, 30
+asked, taken = [], []
 
 def recv(self, size, flags=0, real=grpc_queue.Wakes.recv):
     data = real(self, size, flags)
+    asked.append(size)
     taken.append(len(data))
     return data
 
@@ -29,17 +34,34 @@ async def main():
         call = channel.unary_unary("/a.B/C")
         calls = [asyncio.ensure_future(call(b"").code()) for _ in range(CALLS)]
         await asyncio.sleep(0)
+        until_s = time.monotonic() + BOUND_S
         while waiting(wakes) < CALLS:  # nobody takes any meanwhile, as this is the loop's own thread
+            if time.monotonic() > until_s:
+                sys.exit(f"of {CALLS} calls that ended {waiting(wakes)} are told")
             time.sleep(0.001)
         print(*{code.name for code in await asyncio.gather(*calls)})
-    print(taken[0] >= CALLS)
+    print(asked[0], taken[0] >= CALLS)
+    grpc_queue.wake_once()
 
+logging.basicConfig(stream=sys.stdout, format="%(wakes_once)s", level=logging.WARNING)
 grpc_queue.Wakes.recv = recv
-asyncio.run(main())
+uvloop.run(main())
 """
 
 
 def test_all_that_has_ended_wakes_the_loop_once() -> None:
-    """A gRPC that wakes by other means than this socket is noticed when it is upgraded; each call has its end."""
-    done = subprocess.run([sys.executable, "-c", WAKES], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - ours
-    assert done.stdout.split() == ["UNAVAILABLE", "True"], done.stderr
+    """A gRPC that wakes by other means, or itself reads more than a byte, is noticed when it is upgraded, and a queue
+    that was there before is told.
+    """
+    done = subprocess.run([sys.executable, "-c", WAKES], capture_output=True, text=True, check=False, timeout=90)  # noqa: S603 - ours
+    told = ["UNAVAILABLE", "1 True", "False"]
+    assert done.stdout.splitlines() == told, done.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_every_process_that_serves_wakes_once(tmp_path: Path, workers: str) -> None:
+    """A gateway that makes something of gRPC's too early, or forgets the queue, costs more and says so nowhere else."""
+    async with serving(tmp_path / "ports.json", {"WORKERS": workers, "LOG_LEVEL": "DEBUG"}) as gateway:
+        told = [line["wakes_once"] for line in gateway.log if line["event"] == "grpc_queue"]
+        assert told
+        assert all(told)

@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import pytest
 from gateway_kit import virtual_time
-from gateway_kit.port_fakes import FakeLlm, FakeRecognizer, Step
+from gateway_kit.port_fakes import FakeLlm, FakeRecognizer, FakeSynthesizer, Step
 from gateway_kit.session_world import FRAME, World, heard
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +29,7 @@ from voice_gateway.domain.events import (
 from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.session import clock
-from voice_gateway.session.ports import Session
+from voice_gateway.session.ports import Session, SpeechChunk, VoiceSpec
 from voice_gateway.session.runner import MAX_INBOX, SessionRunner
 
 pytestmark = pytest.mark.usefixtures("every_session_replays")
@@ -354,6 +354,40 @@ def test_a_reply_that_was_interrupted_ends_in_order_though_its_session_does() ->
         session.end()
         await run
         assert llm.has_closed
+
+    virtual_time.run(main())
+
+
+class FailsToClose(FakeSynthesizer):
+    """Synthesis that hangs, and fails when it is cancelled."""
+
+    async def synthesize(self, session: SessionId, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
+        """Speak, then hang."""
+        try:
+            async for chunk in super().synthesize(session, spec, text):
+                yield chunk
+            await asyncio.sleep(3_600)
+        finally:
+            raise BackendError(Backend.TTS, Reason.TTS_FAILED, "gone while it was closed")
+
+
+@pytest.mark.parametrize("is_interrupted", [True, False])
+def test_a_session_ends_though_what_it_cancels_fails(*, is_interrupted: bool) -> None:
+    """A cancelling that a backend turns into a failure leaves no task behind that the end would wait for."""
+
+    async def main() -> None:
+        world = World(synthesizer=FailsToClose())
+        world.llm.scripts = [["Hello there."]]
+        session, run = await world.open()
+        session.type_text("Count.")
+        await asyncio.sleep(1)
+        if is_interrupted:
+            session.interrupt()
+            await asyncio.sleep(1)
+        session.end()
+        async with asyncio.timeout(5):
+            await run
+        assert world.nothing_is_left()
 
     virtual_time.run(main())
 

@@ -316,7 +316,7 @@ class BackendCalls:
         self._post(inputs.ToolReturned(order.call, output[:MAX_OUTPUT_CHARS], is_error))
 
     async def _speak_all(self, speech: "_Speech") -> None:
-        while True:
+        while asyncio.current_task() not in self._cancelled:  # its cancelling may have become a failure of a sentence
             order = await speech.orders.get()
             progress = _Progress()
 

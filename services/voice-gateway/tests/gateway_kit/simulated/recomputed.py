@@ -1,6 +1,6 @@
 """What the core keeps step by step, computed anew from the record of a call in the plainest way there is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway_kit.phone_call import PERSONA, RATE_HZ
@@ -319,7 +319,7 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
     if not call.line.policy.auto_reply:
         return
     past, ledger, final = _Past(), _Ledger(), 0
-    unread, said, asked_by, is_shortened = set[ReplyId](), dict[int, str](), dict[ReplyId, int](), False
+    unread, said, asked_by, is_shortened = set[ReplyId](), dict[int, _Said](), dict[ReplyId, int](), False
     for place, step in enumerate(call.steps):
         ledger.take(step.fact)
         for effect in step.effects:
@@ -327,7 +327,7 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
             match effect:
                 case effects.Emit(events.Transcript(turn, text, is_final)) if is_final:
                     past.committed(turn, text)
-                    final, said[turn] = turn, text
+                    final, said[turn] = turn, _Said(text, place)
                 case effects.Emit(events.ReplyText(reply, turn=None, kind=events.ReplyKind.APOLOGY)):
                     unread.add(reply)
                 case effects.StartReply(reply, asked, messages) if asked is not None:
@@ -339,26 +339,45 @@ def history_is_what_was_said_and_heard(call: Call) -> None:  # noqa: C901  one c
                     is_shortened = True
                 case effects.Emit(events.ReplyHeard(reply, samples, text)):
                     is_whole = text == ledger.heard(reply, samples)
-                    assert is_whole or (not text and _goes_on(step, said.get(asked_by.get(reply, 0))))
+                    assert is_whole or (
+                        not text and _goes_on(call.steps[: place + 1], said.get(asked_by.get(reply, 0)))
+                    )
                 case effects.Emit(events.ReplyFinished(reply, answered, _, events.ReplyOutcome.INTERRUPTED)):
                     cause = _cause(call.steps[: place + 1], reply)
                     if reply not in unread:
                         past.heard(answered or 0, _heard(step, reply))
                     is_by_words = cause is events.InterruptCause.USER_SPEECH
                     is_open = call.steps[place - 1].may_go_on
-                    is_joined = not _heard(step, reply) and _goes_on(step, said.get(answered or 0))
+                    is_joined = not _heard(step, reply) and _goes_on(call.steps[: place + 1], said.get(answered or 0))
                     if answered is not None and is_open and is_by_words and is_joined:
                         past.reopened(answered)
                 case effects.Emit(events.ReplyFinished(reply, answered)) if reply not in unread:
                     past.heard(answered or 0, ledger.whole(reply))
 
 
-def _goes_on(step: Step, said: str | None) -> bool:
-    """Whether a turn begins with what was said in an earlier one, and has more than what was told just now."""
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A turn that was committed."""
+
+    text: str
+    place: int
+    """In the steps of the call."""
+
+
+def _goes_on(steps: Sequence[Step], said: _Said | None) -> bool:
+    """Whether a turn begins with what was said in an earlier one, and has more than what was told just now.
+
+    Not if it only begins with the same words: with a final that came after the earlier turn, and has them itself.
+    """
+    if said is None:
+        return False
+    step = steps[-1]
     told = (effect.event for effect in step.effects if isinstance(effect, effects.Emit))
     texts = (step.text, *(event.text for event in told if isinstance(event, events.Transcript)))
-    newest = getattr(step.fact, "text", "").strip()
-    return said is not None and any(text.startswith(f"{said} ") and text != newest for text in texts)
+    newest, begun = getattr(step.fact, "text", "").strip(), f"{said.text} "
+    finals = (each.fact.text for each in steps[said.place :] if isinstance(each.fact, inputs.SegmentFinal))
+    alike = tuple(final for final in finals if final.startswith(begun))
+    return any(text.startswith(begun) and text != newest and not text.startswith(alike) for text in texts)
 
 
 def _compare(told: tuple[ChatMessage, ...], expected: tuple[ChatMessage, ...], *, is_prepared: bool) -> None:

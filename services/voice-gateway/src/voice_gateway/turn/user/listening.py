@@ -330,6 +330,14 @@ class Recognition:
         look_at = self._finalise_by if self._reopen_at is None else self._reopen_at
         return earliest(look_at, self._grace_by, self._steady_by)
 
+    def take_unended(self, now: Instant) -> StreamId | None:
+        """A half-closed stream that has transcribed all it heard and does not end in time: it is dropped, and over."""
+        oldest = self._finalising[0] if self._finalise_by is not None and now >= self._finalise_by else None
+        if oldest is None or not 0 < self._ends[oldest] <= self._confirmed_samples:
+            return None
+        self.orders.add(CancelRecognition(oldest))
+        return oldest
+
     def on_deadline(self, now: Instant) -> None:
         """Open again a stream that broke; give up on one that does not finalise; trust one that has proved steady."""
         if self._steady_by is not None and now >= self._steady_by:
