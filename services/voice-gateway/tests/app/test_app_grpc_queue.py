@@ -2,10 +2,9 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from app.gateway_process import serving
+from app.gateway_process import Gateway, start
 
 WAKES = """
 import array, asyncio, fcntl, gc, logging, socket, sys, termios, time
@@ -59,9 +58,12 @@ def test_all_that_has_ended_wakes_the_loop_once() -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-async def test_every_process_that_serves_wakes_once(tmp_path: Path, workers: str) -> None:
+async def test_every_process_that_serves_wakes_once(workers: str) -> None:
     """A gateway that makes something of gRPC's too early, or forgets the queue, costs more and says so nowhere else."""
-    async with serving(tmp_path / "ports.json", {"WORKERS": workers, "LOG_LEVEL": "DEBUG"}) as gateway:
-        told = [line["wakes_once"] for line in gateway.log if line["event"] == "grpc_queue"]
-        assert told
-        assert all(told)
+    gateway = Gateway(await start("serve", WORKERS=workers, LOG_LEVEL="DEBUG"))
+    try:
+        told = [await gateway.told("grpc_queue") for _ in range(int(workers))]
+    finally:
+        gateway.process.terminate()
+    assert await gateway.ended() == 0
+    assert all(each["wakes_once"] for each in told)
