@@ -203,6 +203,15 @@ class Core:
             self._orders.drain()  # nothing else of this batch is performed
             self._end(failure, now)
             return
+        self._settle(now)
+        if self._changes.is_pending and self._dialogue.is_quiet and self._reconfigure(now):
+            self._settle(now)  # what had nothing to do by the old settings may have by the new ones
+        self._silence.watch(now, is_quiet=self._dialogue.is_quiet, is_away=self._user.recognition.is_away)
+        cause = self._reason_to_end()
+        if cause is not None:
+            self._end(Close(Ended(cause)), now)
+
+    def _settle(self, now: Instant) -> None:
         while True:
             self._agent.finish(now)
             if self._user.utterance.is_speaking:
@@ -213,12 +222,6 @@ class Core:
                 self._tell_unheard(now)
             if self._orders.count == count:
                 break
-        if self._changes.is_pending and self._dialogue.is_quiet:
-            self._reconfigure(now)
-        self._silence.watch(now, is_quiet=self._dialogue.is_quiet, is_away=self._user.recognition.is_away)
-        cause = self._reason_to_end()
-        if cause is not None:
-            self._end(Close(Ended(cause)), now)
 
     def _tell_unheard(self, now: Instant) -> None:
         """Say that nobody can be heard, once everything that was said is answered.
@@ -242,18 +245,19 @@ class Core:
             return EndCause.DRAINING
         return EndCause.NO_INPUT if self._silence.is_over else None
 
-    def _reconfigure(self, now: Instant) -> None:
-        """Apply what the client has changed."""
+    def _reconfigure(self, now: Instant) -> bool:
+        """Apply what the client has changed; says whether there was anything to apply now."""
         has_stream = self._user.recognition.state is Listening.OPEN
         changed = self._changes.put_in_force(self._agreement, now, has_stream=has_stream)
         if changed is None:
-            return
+            return False
         after = self._agreement = self._agreement.apply(changed.change)
         self._agent.reconfigure(after)
         self._dialogue.reconfigure(after.policy, after.heard_language)
         self._orders.add(Reconfigure(changed.change))
         if changed.renews_recognition:
             self._user.recognition.renew(now)
+        return True
 
     def _end(self, last: Close | Fail, now: Instant) -> None:
         self._phase = Phase.ENDED
