@@ -236,15 +236,12 @@ class Dialogue:
         self._commit_what_is_known(now)
 
     def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> None:
-        self._end_stream(fact.stream, now)
-
-    def _end_stream(self, stream: StreamId, now: Instant) -> None:
         recognition = self._user.recognition
-        is_finalised = recognition.is_finalising(stream)
-        recognition.ended(stream, now)
+        is_finalised = recognition.is_finalising(fact.stream)
+        recognition.ended(fact.stream, now)
         self._on_stream_over(now)
         if is_finalised:
-            self._user.let_interims_stand((stream,))
+            self._user.let_interims_stand((fact.stream,))
 
     def _on_recognition_failed(self, fact: inputs.RecognitionFailed, now: Instant) -> None:
         self._user.recognition.broke(fact.stream, fact.message, now)
@@ -269,7 +266,7 @@ class Dialogue:
     def _on_user_deadline(self, now: Instant) -> None:
         user = self._user
         if (unended := user.recognition.take_unended(now)) is not None:
-            self._end_stream(unended, now)
+            self._on_recognition_ended(inputs.RecognitionEnded(unended), now)
         user.recognition.on_deadline(now)
         if (broken := user.recognition.take_broken()) is not None:
             user.hear_again(broken)
