@@ -265,6 +265,15 @@ def slope_a_minute(samples: Sequence[tuple[float, float]]) -> float:
     return 60 * sum((at_s - mean_s) * (value - mean) for at_s, value in samples) / spread if spread else 0.0
 
 
+def least_of_parts(samples: Sequence[tuple[float, Held]], parts: int = 10) -> list[float]:
+    """The least resident MiB of equal parts of the time: what is left behind grows from part to part."""
+    size = max(1, len(samples) // parts)
+    return [
+        min(each["resident MiB"] for _, each in samples[first : first + size])
+        for first in range(0, len(samples) - size + 1, size)
+    ]
+
+
 async def hold_calls(door: Door, seconds: float, seed: int, outcomes: Counter[str]) -> None:
     """Call after call by CALLERS callers, until the time is over and the last has ended."""
     until_s = time.monotonic() + seconds
@@ -341,6 +350,7 @@ def judged(before: Held, after: Held, samples: Sequence[tuple[float, Held]]) -> 
         is_met = after[what] <= allowed
         is_good = is_good and is_met
         told.append(f"{what} | {before[what]:.4g} | {most:.4g} | {after[what]:.4g} | {'PASS' if is_met else 'FAIL'}")
+    told.append(f"resident MiB, least of each tenth: {', '.join(f'{least:.0f}' for least in least_of_parts(samples))}")
     slope = slope_a_minute([(at_s, each["resident MiB"]) for at_s, each in samples])
     is_flat = slope < MAX_SLOPE_MIB_A_MINUTE
     told.append(f"resident memory rises by {slope:.3f} MiB a minute | {'PASS' if is_flat else 'FAIL'}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from accept.soak import judged, slope_a_minute
+from accept.soak import judged, least_of_parts, slope_a_minute
 
 BEFORE = {"resident MiB": 100.0, "descriptors": 40.0, "threads": 11.0, "sessions": 0.0, "backend calls": 0.0}
 
@@ -42,3 +42,10 @@ def test_memory_may_not_rise_while_calls_are_held() -> None:
     """A MiB a minute is a GiB in a day."""
     assert judge({}, rise_mib_a_minute=0.9)
     assert not judge({}, rise_mib_a_minute=1.1)
+
+
+def test_the_least_of_each_tenth_tells_a_leak_from_room_for_calls() -> None:
+    """Calls come and go within each part; what stays is in every later one."""
+    samples = [(5.0 * number, {"resident MiB": 100.0 + number // 4 + 50 * (number % 4)}) for number in range(40)]
+    assert least_of_parts(samples) == [100, 101, 102, 103, 104, 105, 106, 107, 108, 109]
+    assert least_of_parts(samples[:3]) == [100, 150, 200]

@@ -41,6 +41,8 @@ def _values(enum: Any, prefix: str, names: Iterable[str]) -> dict[str, Any]:
     return {name: enum.Value(prefix + name) for name in names}
 
 
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
+"""Of a reply."""
 _REASONS: Final = _values(error_pb2.ErrorReason, "ERROR_REASON_", Reason)
 _KINDS: Final = _values(server_pb2.ReplyKind, "REPLY_KIND_", events.ReplyKind)
 _OUTCOMES: Final = _values(server_pb2.ReplyOutcome, "REPLY_OUTCOME_", events.ReplyOutcome)
@@ -56,7 +58,6 @@ class Encoder:
     def __init__(self, session_id: str, audio_out: Encoding) -> None:
         self._session_id = session_id
         self._audio_out = audio_out
-        self._known_reply = re.compile(re.escape(session_id) + r"-r(0|[1-9][0-9]{0,17})", re.ASCII)
         self._last_reply = ReplyId(-1)
         """The core counts replies upwards: what is above was never told of."""
         self._open_calls: dict[str, CallId] = {}
@@ -64,10 +65,10 @@ class Encoder:
 
     def reply_of(self, wire_id: str) -> ReplyId | None:
         """The reply of that name; None when the client was never told of it."""
-        match = self._known_reply.fullmatch(wire_id)
-        if match is None or int(match[1]) > self._last_reply:
+        session, _, number = wire_id.rpartition("-r")
+        if session != self._session_id or not _NUMBER.fullmatch(number) or int(number) > self._last_reply:
             return None
-        return ReplyId(int(match[1]))
+        return ReplyId(int(number))
 
     def take_call(self, wire_id: str) -> CallId | None:
         """The tool call of that name, which is answered now; None when the client was not told of it, or did answer."""
