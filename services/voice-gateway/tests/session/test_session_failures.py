@@ -1,17 +1,16 @@
 """Whole sessions on fakes of the ports, in virtual time, when backends fail, clients vanish and servers leave."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from unittest.mock import patch
 
 import pytest
 from gateway_kit import virtual_time
-from gateway_kit.port_fakes import FakeLlm, FakeRecognizer, FakeSynthesizer, Step
+from gateway_kit.port_fakes import FakeRecognizer, Step
 from gateway_kit.session_world import FRAME, World, heard
 from hypothesis import given
 from hypothesis import strategies as st
-from voice_gateway.domain.chat import ChatMessage, Tool, ToolCall
+from voice_gateway.domain.chat import ToolCall
 from voice_gateway.domain.errors import Backend, BackendError, GatewayError, QuestionTooLong, Reason, Unavailable
 from voice_gateway.domain.events import (
     EndCause,
@@ -26,10 +25,10 @@ from voice_gateway.domain.events import (
     TurnOutcome,
     TurnReport,
 )
-from voice_gateway.domain.ids import ReplyId, SessionId, TurnId
+from voice_gateway.domain.ids import ReplyId, TurnId
 from voice_gateway.domain.instant import Instant
 from voice_gateway.session import clock
-from voice_gateway.session.ports import Session, SpeechChunk, VoiceSpec
+from voice_gateway.session.ports import Session
 from voice_gateway.session.runner import MAX_INBOX, SessionRunner
 
 pytestmark = pytest.mark.usefixtures("every_session_replays")
@@ -300,94 +299,6 @@ def test_a_client_that_vanishes_while_the_model_hangs_has_no_answer() -> None:
             await run
         assert world.telemetry.outcomes == [(1, TurnOutcome.ABANDONED)]
         assert world.telemetry.ended == [None]
-
-    virtual_time.run(main())
-
-
-@dataclass
-class SlowToCloseLlm(FakeLlm):
-    """A model whose connection takes a second to close."""
-
-    has_closed: bool = False
-
-    async def reply(
-        self, session: SessionId, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()
-    ) -> AsyncGenerator[str | ToolCall, None]:
-        """Write a word, then hang."""
-        del session, messages, tools
-        try:
-            yield "One. "
-            await asyncio.sleep(3_600)
-        finally:
-            await asyncio.sleep(1)
-            self.has_closed = True
-
-
-def test_a_client_that_vanishes_while_the_session_closes_breaks_into_nothing() -> None:
-    """Backend calls that are being closed are not cancelled a second time."""
-
-    async def main() -> None:
-        llm = SlowToCloseLlm()
-        session, run = await World(llm=llm).open()
-        session.type_text("Count.")
-        await asyncio.sleep(0.5)
-        session.end()
-        await asyncio.sleep(0.5)
-        run.cancel()
-        await asyncio.sleep(1)
-        assert run.cancelled()
-        assert llm.has_closed
-
-    virtual_time.run(main())
-
-
-def test_a_reply_that_was_interrupted_ends_in_order_though_its_session_does() -> None:
-    """What a call to the model does after it was cancelled is not broken off by the end of the session."""
-
-    async def main() -> None:
-        llm = SlowToCloseLlm()
-        session, run = await World(llm=llm).open()
-        session.type_text("Count.")
-        await asyncio.sleep(0.5)
-        session.interrupt()
-        await asyncio.sleep(0.5)
-        session.end()
-        await run
-        assert llm.has_closed
-
-    virtual_time.run(main())
-
-
-class FailsToClose(FakeSynthesizer):
-    """Synthesis that hangs, and fails when it is cancelled."""
-
-    async def synthesize(self, session: SessionId, spec: VoiceSpec, text: str) -> AsyncGenerator[SpeechChunk, None]:
-        """Speak, then hang."""
-        try:
-            async for chunk in super().synthesize(session, spec, text):
-                yield chunk
-            await asyncio.sleep(3_600)
-        finally:
-            raise BackendError(Backend.TTS, Reason.TTS_FAILED, "gone while it was closed")
-
-
-@pytest.mark.parametrize("is_interrupted", [True, False])
-def test_a_session_ends_though_what_it_cancels_fails(*, is_interrupted: bool) -> None:
-    """A cancelling that a backend turns into a failure leaves no task behind that the end would wait for."""
-
-    async def main() -> None:
-        world = World(synthesizer=FailsToClose())
-        world.llm.scripts = [["Hello there."]]
-        session, run = await world.open()
-        session.type_text("Count.")
-        await asyncio.sleep(1)
-        if is_interrupted:
-            session.interrupt()
-            await asyncio.sleep(1)
-        session.end()
-        async with asyncio.timeout(5):
-            await run
-        assert world.nothing_is_left()
 
     virtual_time.run(main())
 

@@ -9,7 +9,6 @@ For a process with one loop: an operation of a closed loop breaks off the taking
 
 import logging
 import socket
-import threading
 from typing import Any
 
 import grpc.aio
@@ -32,12 +31,10 @@ class Wakes(socket.socket):
 
 def wake_once() -> None:
     """Make gRPC's queue, for as long as the process lives; to be called in the loop, before grpc.aio makes anything."""
-    made, taken, ours = socket.socketpair, list[Wakes](), threading.get_ident()
+    made, taken = socket.socketpair, list[Wakes]()
 
     def pair(*arguments: Any, **named: Any) -> tuple[socket.socket, socket.socket]:
         reader, writer = made(*arguments, **named)
-        if threading.get_ident() != ours:
-            return reader, writer
         taken.append(Wakes(reader.family, reader.type, reader.proto, fileno=reader.detach()))
         return taken[-1], writer
 

@@ -236,9 +236,8 @@ class Dialogue:
         self._commit_what_is_known(now)
 
     def _on_recognition_ended(self, fact: inputs.RecognitionEnded, now: Instant) -> None:
-        recognition = self._user.recognition
-        is_finalised = recognition.is_finalising(fact.stream)
-        recognition.ended(fact.stream, now)
+        is_finalised = fact.stream in self._user.recognition.finalising
+        self._user.recognition.ended(fact.stream, now)
         self._on_stream_over(now)
         if is_finalised:
             self._user.let_interims_stand((fact.stream,))
@@ -252,12 +251,11 @@ class Dialogue:
         user = self._user
         if (broken := user.recognition.take_broken()) is not None:
             user.hear_again(broken)
-        elif user.so_far.end is None and not user.recognition.owes_a_final:
-            goes_on = user.utterance.is_speaking
-            if user.hold_unless_complete(goes_on=goes_on, now=now):
-                self._commit_spoken(now)
-                return
-        self._commit_what_is_known(now)
+        is_whole = broken is None and user.so_far.end is None and not user.recognition.owes_a_final
+        if is_whole and user.hold_unless_complete(goes_on=user.utterance.is_speaking, now=now):
+            self._commit_spoken(now)
+        else:
+            self._commit_what_is_known(now)
 
     def _on_client_interrupted(self, _: inputs.ClientInterrupted, now: Instant) -> None:
         self.answers.withdraw()
@@ -284,8 +282,7 @@ class Dialogue:
         user = self._user
         end, hold_until = user.so_far.end, user.so_far.hold_until
         is_awaited = end is None or user.recognition.owes_a_final
-        is_ordered = end is not None and end.is_ordered
-        if hold_until is not None and (is_awaited or not is_ordered):
+        if hold_until is not None and (is_awaited or end is None or not end.is_ordered):
             is_awaited = now < hold_until
         if not is_awaited:
             self._commit_spoken(now)

@@ -97,7 +97,7 @@ def test_a_commit_half_closes_a_stream_and_another_listens_on() -> None:
     assert ear.streams() == ([1, 2], 2, 1, (1,))
     assert (ear.recognition.owes_a_final, ear.recognition.deadline()) == (True, at(10_100))
     assert [ear.recognition.is_stale(StreamId(each)) for each in (0, 1, 2, 3)] == [True, False, False, True]
-    assert [ear.recognition.is_finalising(StreamId(each)) for each in (1, 2)] == [True, False]
+    assert ear.recognition.finalising == (1,)
     assert [ear.recognition.is_oldest(StreamId(each)) for each in (1, 2)] == [True, False]
     pairs = ((1, 499), (1, 500), (2, 900))
     assert [ear.recognition.is_finalised_by(StreamId(each), covered) for each, covered in pairs] == [False, True, False]

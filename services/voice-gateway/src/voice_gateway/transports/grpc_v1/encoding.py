@@ -65,10 +65,11 @@ class Encoder:
 
     def reply_of(self, wire_id: str) -> ReplyId | None:
         """The reply of that name; None when the client was never told of it."""
-        session, _, number = wire_id.rpartition("-r")
-        if session != self._session_id or not _NUMBER.fullmatch(number) or int(number) > self._last_reply:
+        named = f"{self._session_id}-r"
+        match = _NUMBER.fullmatch(wire_id, len(named)) if wire_id.startswith(named) else None
+        if match is None or int(match[0]) > self._last_reply:
             return None
-        return ReplyId(int(number))
+        return ReplyId(int(match[0]))
 
     def take_call(self, wire_id: str) -> CallId | None:
         """The tool call of that name, which is answered now; None when the client was not told of it, or did answer."""

@@ -182,10 +182,6 @@ class Recognition:
         broken, self._broken = self._broken, None
         return broken
 
-    def is_finalising(self, stream: StreamId) -> bool:
-        """Whether this stream was half-closed: its final is the last word on its audio."""
-        return stream in self._finalising
-
     def is_stale(self, stream: StreamId) -> bool:
         """Whether results of this stream are of no more use."""
         return stream not in self.live

@@ -116,7 +116,7 @@ class User:
     def revised(self, fact: inputs.TranscriptRevised, text: str, now: Instant) -> None:
         """Words came that may still change; `text` is the user's part of them."""
         self._known_samples = max(self._known_samples, fact.end_samples)
-        if not self.recognition.is_finalising(fact.stream):
+        if fact.stream not in self.recognition.finalising:
             self._withdraw_end()
         so_far = self.so_far
         so_far.end_samples = max(so_far.end_samples, fact.end_samples)
